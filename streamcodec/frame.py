@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture as the codec sees it (`Frame`) and the state a decoder holds after one (`Reference`)."""
+"""A picture as the codec sees it (`Frame`), and what a decoder holds after one (`Reference`)."""
 
 from __future__ import annotations
 
