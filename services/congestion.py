@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rate control: acknowledgements in, the byte budget of the next frame out; pure.
+
+Theory of operation. A frame travels as a train of packets whose head and tail the receiver stamps
+with its own clock. While the link is busy with our bytes, the spacing of tails is its capacity;
+when it is idle, the spacing of head and tail of one frame is. No probing and no clock agreement is
+needed: a head's stamp minus our sending time holds the unknown offset between the clocks, and so
+does its minimum over time (`base`), hence sums of the two stay on one clock.
+
+From capacity and the bytes not yet acknowledged follows when the link will have served them. What
+the next frame would wait for beyond the empty path is the backlog; the budget is one frame
+period's worth of capacity less a share of it. An acknowledgement that is overdue is the earliest
+sign that the link slowed down. Constants and how much each matters: `Tuning`, docs/link.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+HEADER_BYTES = 52  # IP and TCP with timestamps, charged once a frame where it matters
+SEGMENT_BYTES = 1448  # payload of one full packet
+
+# Budget.reason, from least to most restricted; the statistics show it.
+UNLIMITED = "none"  # the cap of the stream binds, not the link
+BANDWIDTH = "bandwidth"  # the link's rate binds
+BACKLOG = "backlog"  # bytes under way bind: the link slowed down or we sent too much
+STARTUP = "startup"  # nothing acknowledged yet
+KEEPALIVE = "keepalive"  # a minimal frame, so that the link's state stays known
+UNACKNOWLEDGED = "unacknowledged"  # no acknowledgement for so long that the link counts as stalled
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """One frame's arrival, stamped on the receiver's clock straight after head and tail came in."""
+
+    frame_id: int
+    size_bytes: int
+    head_us: int
+    tail_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the next frame may weigh. `size_bytes` None means: skip this frame before encoding."""
+
+    size_bytes: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The controller's constants, each with its reason (sensitivities: docs/link.md)."""
+
+    link_share: float = 0.95  # the missing 5% let queues drain
+    drain: float = 0.75  # part of the backlog removed per frame; more costs skips, less costs delay
+    window_frames: int = 12  # capacity rises over this many frames ...
+    fast_frames: int = 3  # ... and falls within this many
+    growth: float = 1.12  # per frame: doubles in 0.2 s, bounds an optimistic estimate
+    single_packet_growth: float = 1.15  # a frame of one packet teaches nothing: drift up
+    saved_periods: float = 2.0  # a link too thin for every frame saves time up to this many periods
+    stall_us: int = 400_000  # a longer gap is an outage, not a rate
+    resume_share: float = 0.25  # capacity assumed after an outage or a reconnect
+    yield_floor: float = 0.7  # a standing queue makes us give way, but never below this
+    yield_after_us: int = 8_000
+    yield_span_us: int = 100_000
+    rival_us: int = 20_000  # a queue this high that nobody drained for 1 s belongs to another flow
+    rival_slack_us: int = 40_000  # a rival's queue moves by itself: tolerate that much
+    slack_us: int = 6_000  # backlog below this is scheduling noise
+    keepalive_backlog_us: int = 60_000
+    floor_bytes_per_s: float = 12_000.0  # 96 kbit/s: where a collapsed estimate restarts
+    start_bytes_per_s: float = 50_000.0
+    start_frames: int = 2  # sent before the first acknowledgement
+
+    @classmethod
+    def assertive(cls) -> Tuning:
+        """Opt-in: holds its ground beside bulk transfers and pays with delay (docs/link.md)."""
+        return cls(rival_slack_us=120_000, yield_floor=1.0, keepalive_backlog_us=200_000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    frame_id: int
+    size_bytes: int
+    at_us: int
+
+
+class CongestionController:
+    """Decides the size of each frame for one receiver.
+
+    Call order: `budget` for every captured frame; `on_sent` when bytes are handed to the transport,
+    wherever they then lie; `on_ack` for each acknowledgement in order of arrival; `on_reset` when
+    the connection was lost. `now_us` never decreases. Unknown acknowledgements do nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        frame_interval_us: int,
+        min_bytes: int = 600,
+        max_bytes: int = 60_000,
+        tuning: Tuning | None = None,
+    ) -> None:
+        if frame_interval_us <= 0 or not 0 < min_bytes <= max_bytes:
+            raise ValueError(
+                f"frame_interval_us={frame_interval_us}, min_bytes={min_bytes},"
+                f" max_bytes={max_bytes}: needs an interval > 0 and 0 < min_bytes <= max_bytes"
+            )
+        self._tuning = tuning or Tuning()
+        self._interval_us = frame_interval_us
+        self._min_bytes = min_bytes
+        self._max_bytes = max_bytes
+        self._capacity = self._tuning.start_bytes_per_s  # bytes per second, as the link showed
+        self._rate = self._tuning.start_bytes_per_s  # bytes per second, as we dare to use
+        self._forget_path()
+
+    def _forget_path(self) -> None:
+        self._in_flight: deque[_Sent] = deque()
+        self._spans: deque[tuple[int, float]] = deque(maxlen=self._tuning.window_frames)
+        self._long_minimum = _WindowMinimum(10_000_000)
+        self._short_minimum = _WindowMinimum(1_000_000)
+        self._waits_us: deque[int] = deque(maxlen=6)
+        self._returns_us: deque[int] = deque(maxlen=30)
+        self._last_tail_us: int | None = None
+        self._last_sent_us: int | None = None
+        self._last_ack_us: int | None = None
+        self._backlog_us = 0
+
+    @property
+    def capacity_bps(self) -> int:
+        """Capacity of the link in bits per second, as last estimated."""
+        return int(self._capacity * 8)
+
+    @property
+    def rate_bps(self) -> int:
+        """Rate the controller dares to use, in bits per second: grows towards the capacity."""
+        return int(min(self._rate, self._capacity) * 8)
+
+    @property
+    def queue_us(self) -> int:
+        """How long the next frame would have waited behind our own bytes, at the last budget."""
+        return self._backlog_us
+
+    @property
+    def min_rtt_us(self) -> int | None:
+        """Least round trip, head to acknowledgement, of the last seconds; None before the first."""
+        if not self._returns_us:
+            return None
+        return max(0, self._long_minimum.value() + min(self._returns_us))
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """Bytes handed over and not yet acknowledged."""
+        return sum(sent.size_bytes for sent in self._in_flight)
+
+    def stalled_us(self, now_us: int) -> int:
+        """How long bytes are outstanding without any acknowledgement; 0 while the link answers.
+
+        Beyond the larger of one second and four round trips a new connection beats waiting for
+        TCP, whose retransmission timer doubles all through an outage.
+        """
+        if not self._in_flight:
+            return 0
+        since = self._in_flight[0].at_us
+        if self._last_ack_us is not None:
+            since = max(since, self._last_ack_us)
+        return max(0, now_us - since)
+
+    def on_sent(self, frame_id: int, size_bytes: int, now_us: int) -> None:
+        """Note that a frame's bytes were handed to the transport."""
+        self._in_flight.append(_Sent(frame_id, size_bytes, now_us))
+        self._last_sent_us = now_us
+
+    def on_reset(self, now_us: int) -> None:
+        """Forget the path after a lost connection; a quarter of the capacity is the first guess."""
+        self._restart_rate()
+        self._forget_path()
+        self._last_sent_us = now_us
+
+    def on_ack(self, ack: Ack, now_us: int) -> None:
+        """Learn from one frame's arrival. Older frames still open count as arrived too."""
+        sent = self._take(ack.frame_id)
+        if sent is None:
+            return
+        transit_us = ack.head_us - sent.at_us
+        self._long_minimum.add(transit_us, now_us)
+        self._short_minimum.add(transit_us, now_us)
+        self._waits_us.append(transit_us - self._long_minimum.value())
+        self._returns_us.append(now_us - ack.tail_us)
+        size, span_us = self._busy_span(ack, sent)
+        self._last_tail_us = ack.tail_us
+        self._last_ack_us = now_us
+        if span_us > self._tuning.stall_us:
+            self._spans.clear()
+            self._restart_rate()
+            return
+        self._spans.append((size, span_us))
+        self._capacity = min(self._pace(len(self._spans)), self._pace(self._tuning.fast_frames))
+        self._rate = max(self._tuning.floor_bytes_per_s, min(self._rate, self._capacity))
+
+    def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
+        """Size the frame captured now, which will be handed over after `encode_us`; or skip it.
+
+        `floor_bytes` is the least size worth coding, where it differs from the stream's minimum (a
+        keyframe's): a budget below the floor is raised to it when the link is idle.
+        """
+        tuning = self._tuning
+        least = self._min_bytes if floor_bytes is None else floor_bytes
+        if not self._returns_us and len(self._in_flight) >= tuning.start_frames:
+            return Budget(None, STARTUP)
+        rival_us = tuning.rival_slack_us if self._rival() else 0
+        backlog_us, capacity = self._predict(now_us + encode_us, now_us, rival_us)
+        self._backlog_us = int(backlog_us)
+        self._rate = max(tuning.floor_bytes_per_s, min(tuning.growth * self._rate, self._capacity))
+
+        rate = min(capacity, self._rate)
+        idle_us = now_us - self._last_sent_us if self._last_sent_us is not None else 0
+        earned_us = float(self._interval_us)
+        longest_us = tuning.saved_periods * self._interval_us
+        thin = tuning.link_share * rate * self._interval_us < 1.5e6 * self._min_bytes
+        if thin and self._last_sent_us is not None:
+            earned_us = min(float(idle_us), longest_us)
+        excess_us = max(0.0, backlog_us - tuning.slack_us - rival_us)
+        usable_us = self._yielding() * tuning.link_share * earned_us - tuning.drain * excess_us
+        size = int(rate * usable_us / 1e6)
+
+        limit = BACKLOG if excess_us > 0 else BANDWIDTH if self._returns_us else STARTUP
+        if size >= self._max_bytes:
+            return Budget(max(least, self._max_bytes), UNLIMITED)
+        if size >= least:
+            return Budget(size, limit)
+        if idle_us >= tuning.stall_us and backlog_us < tuning.keepalive_backlog_us:
+            return Budget(least, KEEPALIVE)
+        if backlog_us < tuning.slack_us and (earned_us >= longest_us or least > self._min_bytes):
+            return Budget(least, limit)
+        stalled = self.stalled_us(now_us) > tuning.stall_us
+        return Budget(None, UNACKNOWLEDGED if stalled else limit)
+
+    def _take(self, frame_id: int) -> _Sent | None:
+        """Remove a frame from those in flight, with all sent before it."""
+        if all(sent.frame_id != frame_id for sent in self._in_flight):
+            return None
+        while True:
+            sent = self._in_flight.popleft()
+            if sent.frame_id == frame_id:
+                return sent
+
+    def _restart_rate(self) -> None:
+        share = self._tuning.resume_share * self._capacity
+        self._capacity = self._rate = max(self._tuning.floor_bytes_per_s, share)
+
+    def _rival(self) -> bool:
+        if not self._returns_us:
+            return False
+        return self._short_minimum.value() - self._long_minimum.value() > self._tuning.rival_us
+
+    def _base_us(self) -> int:
+        """Transit of an empty path, offset of the clocks and a rival's standing queue included."""
+        if not self._returns_us:
+            return 0
+        return self._short_minimum.value() if self._rival() else self._long_minimum.value()
+
+    def _busy_span(self, ack: Ack, sent: _Sent) -> tuple[int, float]:
+        """Bytes and the time, in microseconds, that the link spent on them."""
+        before = self._last_tail_us
+        if before is not None and before > sent.at_us + self._base_us():
+            # The link was still serving our previous frame when this one reached it.
+            start = float(before)
+            if self._rival() and sent.size_bytes > SEGMENT_BYTES:
+                # Part of the gap may have gone to the rival: the head bounds how much is ours.
+                start = max(start, ack.head_us - SEGMENT_BYTES * 1e6 / self._capacity)
+            return sent.size_bytes + HEADER_BYTES, ack.tail_us - start
+        if sent.size_bytes >= 2 * SEGMENT_BYTES:
+            return sent.size_bytes - SEGMENT_BYTES, float(ack.tail_us - ack.head_us)
+        size = sent.size_bytes + HEADER_BYTES
+        return size, size * 1e6 / (self._tuning.single_packet_growth * self._capacity)
+
+    def _pace(self, frames: int) -> float:
+        """Bytes per second over the newest spans. Several frames may arrive at one instant behind a
+        lost packet, so spans are summed and never shorter than a millisecond."""
+        newest = list(self._spans)[-frames:]
+        return sum(size for size, _ in newest) * 1e6 / max(1_000.0, sum(us for _, us in newest))
+
+    def _yielding(self) -> float:
+        """Factor below one while even the luckiest recent frame waited: give way, in bounds."""
+        if not self._waits_us:
+            return 1.0
+        tuning = self._tuning
+        standing_us = max(0, min(self._waits_us) - tuning.yield_after_us)
+        return max(tuning.yield_floor, 1.0 - standing_us / tuning.yield_span_us)
+
+    def _predict(self, handed_us: int, now_us: int, rival_us: int) -> tuple[float, float]:
+        """Wait in microseconds of a frame handed over at `handed_us`, and the capacity now.
+
+        The capacity is the estimate, lowered while the oldest acknowledgement is overdue.
+        """
+        capacity = self._capacity
+        if not self._in_flight or not self._returns_us or self._last_tail_us is None:
+            return 0.0, capacity
+        base_us = self._base_us()
+        through = float(self._last_tail_us)  # receiver's clock: our bytes up to here are served
+        for position, sent in enumerate(self._in_flight):
+            start = max(through, float(sent.at_us + base_us))
+            through = start + sent.size_bytes * 1e6 / capacity
+            if position == 0:
+                # The longest recent return trip, or each batch of acknowledgements is an alarm.
+                silent_until = now_us - max(self._returns_us) - rival_us
+                if silent_until > through:
+                    capacity = min(capacity, sent.size_bytes * 1e6 / (silent_until - start))
+                    half = 0.5 * min(sent.size_bytes * 1e6 / capacity, 50_000.0)
+                    through = silent_until + half
+        return max(0.0, through - (handed_us + base_us)), capacity
+
+
+class _WindowMinimum:
+    """The least of the values of the last `span_us`; the newest one when all are older."""
+
+    def __init__(self, span_us: int) -> None:
+        self._span_us = span_us
+        self._candidates: deque[tuple[int, int]] = deque()  # (time, value), values rising
+
+    def add(self, value: int, now_us: int) -> None:
+        while self._candidates and self._candidates[-1][1] >= value:
+            self._candidates.pop()
+        self._candidates.append((now_us, value))
+        while self._candidates[0][0] < now_us - self._span_us:
+            self._candidates.popleft()
+
+    def value(self) -> int:
+        return self._candidates[0][1]
