@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# Needs Python 3.11 or later with venv, and nothing else.
+#
+# On Linux, PyPI's torch is a build for NVIDIA cards of several GB. Without such a card:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3.11
+VENV ?= .venv
+TORCH_INDEX ?=
+SOURCE ?= scene:640x360@30
+SECONDS ?= 10
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+MANIFEST := pyproject.toml constraints.txt
+
+.PHONY: help install demo test lint docs clean
+
+help:
+	@echo "make demo   install into $(VENV) and stream $(SOURCE) for $(SECONDS) s to a window"
+	@echo "make test   ruff, mypy and pytest"
+	@echo "make lint   ruff and mypy alone"
+	@echo "make docs   rewrite the pages that are generated from the code"
+	@echo "make clean  remove $(VENV) and what tools leave behind"
+
+install: $(VENV)/installed
+
+demo: $(VENV)/installed
+	$(BIN)/streamcodec demo --source "$(SOURCE)" --seconds $(SECONDS)
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m services.commands.reference > docs/commands.md
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+
+$(VENV)/installed: $(VENV)/created
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/created
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@ $(VENV)/installed
+
+# torch comes first and by itself, so that TORCH_INDEX governs it and nothing else.
+$(VENV)/created: $(MANIFEST)
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "streamcodec needs Python 3.11 or later: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into $(VENV); this takes a few minutes the first time."
+	@$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	@touch $@
