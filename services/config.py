@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every setting of the programs: its name, default, range and meaning, in one place.
+
+A value comes from the first of these that gives it: a command's option, the environment
+(`STREAMCODEC_SECTION__KEY`), a TOML file (`[section]`, `key = value`), the default here.
+`services/settings.py` does the looking up; the rest of the program receives the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:5555"
+DEFAULT_SOURCE = "scene:640x360@30"
+SIZES = ("S", "M", "L")
+DEVICES = ("auto", "cpu", "cuda")
+LOG_FORMATS = ("console", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def setting(
+    default: object,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field with its documentation: one clause of help, and what values are allowed."""
+    metadata = {"help": text, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSettings:
+    """Which model, and where it runs."""
+
+    size: str = setting("S", "size of the model", choices=SIZES)
+    device: str = setting("auto", "where the networks run; auto prefers a GPU", choices=DEVICES)
+    weights: str | None = setting(None, "file of weights to use instead of the shipped ones")
+    threads: int = setting(1, "threads of each process's networks", low=1, high=256)
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSettings:
+    """What is sent, and to where."""
+
+    source: str = setting(
+        DEFAULT_SOURCE, "camera:N, screen:, scene:WxH@FPS, a file, a folder of pictures or a URL"
+    )
+    loop: bool = setting(False, "start a file again when it ends")
+    seed: int = setting(0, "seed of the built-in scene", low=0, high=2**31 - 1)
+    bind: str | None = setting(None, f"address to listen on ({DEFAULT_ENDPOINT} if none is given)")
+    connect: str | None = setting(None, "address of a listening receiver, instead of bind")
+    stream: str = setting("main", "name of the stream")
+    kbps: float | None = setting(None, "never send more than this many kbit/s", low=1, high=1e6)
+    quality: int | None = setting(None, "never code finer than this quality", low=0, high=63)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverSettings:
+    """Where frames come from, and what becomes of them."""
+
+    connect: str | None = setting(
+        None, f"address of a listening sender ({DEFAULT_ENDPOINT} if none is given)"
+    )
+    bind: str | None = setting(None, "address to listen on for a sender, instead of connect")
+    stream: str = setting("main", "name of the stream to ask for")
+    view: str = setting("window", "window, web, none, or a file: .mp4, .y4m, .scv, folder/")
+    record: str | None = setting(None, "also record to this .scv or .mp4 file")
+    playout_ms: int = setting(
+        0, "hold frames this long against jitter; 0 shows the newest at once", low=0, high=10_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """The link emulator."""
+
+    listen: str = setting("tcp://127.0.0.1:5556", "address that takes the connections")
+    connect: str = setting(DEFAULT_ENDPOINT, "address that they are passed on to")
+    profile: str = setting("lte", "name of a shipped profile, or a TOML file")
+    seed: int = setting(0, "seed of loss and jitter", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SecuritySettings:
+    """Who may connect."""
+
+    keys: str | None = setting(None, "folder of keys; without it only loopback is served")
+    insecure: bool = setting(False, "serve other addresses than loopback without keys")
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The page and the metrics."""
+
+    listen: str = setting("127.0.0.1:8080", "address and port of the page")
+    token_file: str | None = setting(None, "file with the token that the page asks for")
+    metrics: str | None = setting(None, "address and port of /metrics, /healthz and /readyz")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Messages on standard error."""
+
+    level: str = setting("info", "least level that is printed", choices=LOG_LEVELS)
+    format: str = setting("console", "for people, or one JSON object a line", choices=LOG_FORMATS)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one run."""
+
+    codec: CodecSettings = field(default_factory=CodecSettings)
+    sender: SenderSettings = field(default_factory=SenderSettings)
+    receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
+    link: LinkSettings = field(default_factory=LinkSettings)
+    security: SecuritySettings = field(default_factory=SecuritySettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+def catalogue() -> Mapping[str, Field[Any]]:
+    """Every setting by its dotted name, in the order of this file."""
+    found: dict[str, Field[Any]] = {}
+    for section in fields(Settings):
+        assert section.default_factory is not MISSING
+        for key in fields(section.default_factory()):
+            found[f"{section.name}.{key.name}"] = key
+    return found
