@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `streamcodec` command: collects the commands, and turns errors into sentences and codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from services.commands import config, doctor, files, stream
+from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
+
+EXIT_CODES = {
+    0: "it worked, or was stopped by Ctrl-C or SIGTERM",
+    1: "it failed for another reason",
+    2: "usage: an unknown option or a value that does not parse",
+    3: "configuration: a setting is wrong, or weights do not fit",
+    4: "authentication: keys are absent or refused",
+    5: "source: a file or camera cannot be read",
+    6: "the peer never came, or went away for good",
+}
+
+app = typer.Typer(
+    name="streamcodec",
+    help="Live video through thin links with a learned codec.",
+    epilog="Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + ".",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for room in (stream, files, config, doctor):
+    room.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  (only when asked)
+
+        typer.echo(f"streamcodec {version('streamcodec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version"),
+    ] = False,
+) -> None:
+    """Live video through thin links with a learned codec."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code; no input a person gives ends in a traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_OK)
+    except ServiceError as error:
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has left. Keep the interpreter from flushing into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_OK)
+    except OSError as error:
+        _fail(describe_os_error(error), EXIT_FAILURE)
+    except Exception as error:
+        code = codec_exit_code(error)
+        if code is None:
+            raise
+        _fail(str(error), code)
+    sys.exit(EXIT_OK)
+
+
+def codec_exit_code(error: Exception) -> int | None:
+    """The exit code of an error of the codec; None for anything else, which is a bug of ours."""
+    from streamcodec.errors import ModelError, StreamCodecError  # noqa: PLC0415  (imports OpenCV)
+
+    if isinstance(error, ModelError):
+        return EXIT_CONFIG
+    return EXIT_SOURCE if isinstance(error, StreamCodecError) else None
+
+
+def describe_os_error(error: OSError) -> str:
+    """One sentence for an error of the operating system."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"{where}the disk is full; what was written before is kept"
+    return f"{where}{error.strerror or error}"
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    typer.echo(f"streamcodec: {sentence}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

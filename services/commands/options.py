@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands share, as annotated types, and the settings made of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services import logs
+from services.config import catalogue
+from services.settings import Resolved, describe, resolve
+
+
+def about(name: str) -> str:
+    """The help text of a setting, with its range and default."""
+    spec = catalogue()[name]
+    text = str(spec.metadata["help"])
+    if spec.metadata["choices"] or spec.metadata["low"] is not None:
+        text += f"; {describe(spec)}"
+    return text if spec.default in (None, False) else f"{text} (default {spec.default})"
+
+
+def option(name: str, *flags: str) -> typer.models.OptionInfo:
+    """An option that stands for a setting."""
+    info = typer.Option(*flags, help=about(name), show_default=False)
+    assert isinstance(info, typer.models.OptionInfo)
+    return info
+
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="read settings from this TOML file"),
+]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else")]
+Source = Annotated[str | None, option("sender.source", "--source")]
+Loop = Annotated[bool | None, option("sender.loop", "--loop/--no-loop")]
+Kbps = Annotated[float | None, option("sender.kbps", "--kbps")]
+Quality = Annotated[int | None, option("sender.quality", "--quality")]
+Size = Annotated[str | None, option("codec.size", "--size")]
+Device = Annotated[str | None, option("codec.device", "--device")]
+Weights = Annotated[str | None, option("codec.weights", "--weights")]
+View = Annotated[str | None, option("receiver.view", "--view")]
+PlayoutMs = Annotated[int | None, option("receiver.playout_ms", "--playout-ms")]
+Keys = Annotated[str | None, option("security.keys", "--keys")]
+Insecure = Annotated[bool | None, option("security.insecure", "--insecure/--no-insecure")]
+LogLevel = Annotated[str | None, option("log.level", "--log-level")]
+LogFormat = Annotated[str | None, option("log.format", "--log-format")]
+Seconds = Annotated[
+    float | None, typer.Option("--seconds", min=0.1, help="stop after this many seconds")
+]
+
+
+def load(options: dict[str, object], config: Path | None) -> Resolved:
+    """The settings of this run, with logging set up by them."""
+    resolved = resolve(options, environ=os.environ, file=config)
+    logs.configure(resolved.settings.log)
+    return resolved
