@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from services import logs
 from services.config import catalogue
@@ -23,10 +24,10 @@ def about(name: str) -> str:
     return text if spec.default in (None, False) else f"{text} (default {spec.default})"
 
 
-def option(name: str, *flags: str) -> typer.models.OptionInfo:
+def option(name: str, flags: str, metavar: str | None = None) -> OptionInfo:
     """An option that stands for a setting."""
-    info = typer.Option(*flags, help=about(name), show_default=False)
-    assert isinstance(info, typer.models.OptionInfo)
+    info = typer.Option(flags, metavar=metavar, help=about(name), show_default=False)
+    assert isinstance(info, OptionInfo)
     return info
 
 
@@ -35,21 +36,22 @@ ConfigFile = Annotated[
     typer.Option("--config", metavar="FILE", help="read settings from this TOML file"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else")]
-Source = Annotated[str | None, option("sender.source", "--source")]
+Source = Annotated[str | None, option("sender.source", "--source", "SOURCE")]
 Loop = Annotated[bool | None, option("sender.loop", "--loop/--no-loop")]
-Kbps = Annotated[float | None, option("sender.kbps", "--kbps")]
-Quality = Annotated[int | None, option("sender.quality", "--quality")]
-Size = Annotated[str | None, option("codec.size", "--size")]
-Device = Annotated[str | None, option("codec.device", "--device")]
-Weights = Annotated[str | None, option("codec.weights", "--weights")]
-View = Annotated[str | None, option("receiver.view", "--view")]
-PlayoutMs = Annotated[int | None, option("receiver.playout_ms", "--playout-ms")]
-Keys = Annotated[str | None, option("security.keys", "--keys")]
+Kbps = Annotated[float | None, option("sender.kbps", "--kbps", "K")]
+Quality = Annotated[int | None, option("sender.quality", "--quality", "Q")]
+Size = Annotated[str | None, option("codec.size", "--size", "S|M|L")]
+Device = Annotated[str | None, option("codec.device", "--device", "auto|cpu|cuda")]
+Weights = Annotated[str | None, option("codec.weights", "--weights", "FILE")]
+View = Annotated[str | None, option("receiver.view", "--view", "VIEW")]
+PlayoutMs = Annotated[int | None, option("receiver.playout_ms", "--playout-ms", "MS")]
+Keys = Annotated[str | None, option("security.keys", "--keys", "FOLDER")]
 Insecure = Annotated[bool | None, option("security.insecure", "--insecure/--no-insecure")]
-LogLevel = Annotated[str | None, option("log.level", "--log-level")]
-LogFormat = Annotated[str | None, option("log.format", "--log-format")]
+LogLevel = Annotated[str | None, option("log.level", "--log-level", "LEVEL")]
+LogFormat = Annotated[str | None, option("log.format", "--log-format", "FORMAT")]
 Seconds = Annotated[
-    float | None, typer.Option("--seconds", min=0.1, help="stop after this many seconds")
+    float | None,
+    typer.Option("--seconds", min=0.1, metavar="S", help="stop after this many seconds"),
 ]
 
 

@@ -22,8 +22,8 @@ from services.demo.canvas import (
     Line,
     Picture,
 )
+from services.stats import LEGS
 
-LEGS = ("capture", "encode", "queue", "network", "buffer", "decode", "display")
 WIDTH = 1600
 _MARGIN = 40
 _GAP = 32
@@ -35,7 +35,8 @@ class Sample:
 
     seconds: float
     kbps: float
-    latency_ms: float
+    latency_ms: float  # median of the frames shown in this span
+    latency_p95_ms: float = float("nan")
     psnr_db: float = float("nan")
     legs_ms: Mapping[str, float] = field(default_factory=dict)
     capacity_kbps: float = float("nan")
@@ -117,11 +118,14 @@ def _rate_chart(canvas: Canvas, box: Box, samples: Sequence[Sample]) -> None:
 
 def _latency_chart(canvas: Canvas, box: Box, samples: Sequence[Sample]) -> None:
     seconds = [s.seconds for s in samples]
-    lines = [Line("capture to display", seconds, [s.latency_ms for s in samples], ORANGE)]
+    lines = [
+        Line("95th percentile", seconds, [s.latency_p95_ms for s in samples], PALETTE[2]),
+        Line("median", seconds, [s.latency_ms for s in samples], ORANGE),
+    ]
     queue = [s.queue_ms for s in samples]
     if not np.isnan(queue).all():
         lines.append(Line("queue of the link", seconds, queue, RED))
-    canvas.chart(box, "Latency", "ms", lines)
+    canvas.chart(box, "Latency", "ms, capture to display", lines)
 
 
 def _quality_chart(canvas: Canvas, box: Box, samples: Sequence[Sample]) -> None:

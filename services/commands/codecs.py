@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads the codec that the settings ask for; the only place where commands do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services.errors import ConfigError
+
+if TYPE_CHECKING:
+    from services.config import CodecSettings
+    from streamcodec.codec import Codec
+
+
+def load_codec(
+    settings: CodecSettings, *, size: str | None = None, device: str | None = None
+) -> Codec:
+    """The codec of the settings, on few threads. Takes seconds: it imports torch.
+
+    Raises ModelError when weights are absent or damaged, ConfigError when the device is.
+    """
+    import cv2  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    from streamcodec.codec import Codec  # noqa: PLC0415
+
+    cv2.setNumThreads(settings.threads)
+    torch.set_num_threads(settings.threads)
+    device = device or settings.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("codec.device is 'cuda', but torch sees no CUDA device here; use cpu")
+    weights = Path(settings.weights) if settings.weights else None
+    return Codec.load(size or settings.size, device=device, weights=weights)

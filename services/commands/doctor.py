@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`streamcodec doctor`: tells what this machine can do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.commands import options
+from services.commands.codecs import load_codec
+
+if TYPE_CHECKING:
+    from services.doctor import Report
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(
+    size: options.Size = None,
+    measure: Annotated[
+        bool, typer.Option("--speed/--no-speed", help="measure the speed at three sizes")
+    ] = True,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Tell what this machine can do: versions, devices, exactness, cameras, display, speed."""
+    settings = options.load({"codec.size": size}, config).settings
+    from services.doctor import examine, torch_devices  # noqa: PLC0415  (imports torch)
+
+    report = examine(
+        size=settings.codec.size,
+        load=lambda size, device: load_codec(settings.codec, size=size, device=device),
+        devices=torch_devices(),
+        measure=measure,
+    )
+    if as_json:
+        speeds = [asdict(s) | {"fps": round(s.fps, 1)} for s in report.speed]
+        typer.echo(json.dumps(asdict(report) | {"speed": speeds}))
+    else:
+        _print(report)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _print(report: Report) -> None:
+    for name, text in report.machine.items():
+        typer.echo(f"{name:<12} {text}")
+    typer.echo("versions     " + ", ".join(f"{k} {v}" for k, v in report.versions.items()))
+    for device in report.devices:
+        typer.echo(f"device       {device.name}: {device.text}; test {device.self_test}")
+    exact = "devices agree" if report.exact else "DEVICES DISAGREE"
+    typer.echo(f"exactness    {exact}; model {report.model_hash}")
+    typer.echo(f"cameras      {', '.join(report.cameras) or 'none found'}")
+    typer.echo(f"display      {'yes' if report.display else 'none: use --view web or a file'}")
+    for speed in report.speed:
+        size = f"{speed.width}x{speed.height}"
+        typer.echo(
+            f"speed        {size:<9} encode {speed.encode_ms:6.1f} ms, "
+            f"decode {speed.decode_ms:6.1f} ms: {speed.fps:.0f} fps"
+        )
+    for problem in report.problems:
+        typer.echo(f"problem      {problem}", err=True)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many bytes each frame of a file may have so that the whole keeps to a bit rate."""
+
+from __future__ import annotations
+
+_KEY_SHARE = 8  # a keyframe is worth about this many inter frames at equal quality
+_MAX_KEY_PART = 0.5  # of a short file's bytes
+_REPAY_S = 1.0  # what the keyframe overdrew is paid back over about this long
+
+
+class FileBudget:
+    """Byte budgets, frame by frame: generous to the keyframe, then paying its debt back.
+
+    After a few seconds the file is within its rate; no budget is below `floor_bytes`.
+    """
+
+    def __init__(
+        self, kbps: float, *, fps: float, frames: int | None, floor_bytes: int = 40
+    ) -> None:
+        self._mean_bytes = kbps * 1000 / 8 / fps
+        self._repay_frames = max(1.0, fps * _REPAY_S)
+        self._frames = frames
+        self._floor_bytes = floor_bytes
+        self._debt_bytes = 0.0
+        self._coded = 0
+
+    def next_bytes(self) -> int:
+        """The budget of the next frame."""
+        budget = self._mean_bytes - self._debt_bytes / self._repay_frames
+        if self._coded == 0:
+            budget = self._mean_bytes * _KEY_SHARE
+            if self._frames is not None:
+                part = _MAX_KEY_PART if self._frames > 1 else 1.0
+                budget = min(budget, max(self._mean_bytes * self._frames * part, self._mean_bytes))
+        elif self._frames is not None:
+            # Near the end there are few frames left to pay with.
+            left = max(1, self._frames - self._coded)
+            budget = min(budget, self._mean_bytes - self._debt_bytes / left)
+        return max(self._floor_bytes, int(budget))
+
+    def spent(self, packet_bytes: int) -> None:
+        """Note what the frame took."""
+        self._debt_bytes += packet_bytes - self._mean_bytes
+        # What was saved is not hoarded beyond the same span: a burst would break the rate.
+        self._debt_bytes = max(self._debt_bytes, -self._mean_bytes * self._repay_frames)
+        self._coded += 1
