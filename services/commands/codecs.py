@@ -20,10 +20,10 @@ def load_codec(
 
     Raises ModelError when weights are absent or damaged, ConfigError when the device is.
     """
-    import cv2  # noqa: PLC0415
-    import torch  # noqa: PLC0415
+    import cv2
+    import torch
 
-    from streamcodec.codec import Codec  # noqa: PLC0415
+    from streamcodec.codec import Codec
 
     cv2.setNumThreads(settings.threads)
     torch.set_num_threads(settings.threads)

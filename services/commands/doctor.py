@@ -31,7 +31,7 @@ def doctor(
 ) -> None:
     """Tell what this machine can do: versions, devices, exactness, cameras, display, speed."""
     settings = options.load({"codec.size": size}, config).settings
-    from services.doctor import examine, torch_devices  # noqa: PLC0415  (imports torch)
+    from services.doctor import examine, torch_devices
 
     report = examine(
         size=settings.codec.size,

@@ -192,7 +192,7 @@ def text_width(text: str, size: int, *, bold: bool = False) -> int:
 
 def nice_step(span: float, parts: int) -> float:
     """A step of 1, 2 or 5 times a power of ten that cuts the span into about so many parts."""
-    if span <= 0:
+    if span < 1e-9:
         return 1.0
     rough = span / parts
     power = 10.0 ** math.floor(math.log10(rough))

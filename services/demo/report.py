@@ -112,7 +112,8 @@ def _rate_chart(canvas: Canvas, box: Box, samples: Sequence[Sample]) -> None:
     if not np.isnan(capacity).all():
         lines.append(Line("link capacity", seconds, capacity, GREEN, steps=True))
         # A link far wider than the stream would flatten the stream's own curve.
-        top = min(float(np.nanmax(capacity)), 4 * max(*rate, 1.0)) if rate else None
+        sent = max((r for r in rate if np.isfinite(r)), default=1.0)
+        top = min(float(np.nanmax(capacity)), 4 * max(sent, 1.0))
     canvas.chart(box, "Bit rate", "kbit/s", lines, top=top)
 
 

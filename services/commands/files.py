@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`streamcodec encode`, `decode` and `info`: files in, files out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.commands import options
+from services.commands.codecs import load_codec
+from services.commands.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from services.files.coding import Progress
+
+DEFAULT_QUALITY = 32
+
+Input = Annotated[Path, typer.Argument(metavar="IN", help="a picture, a video or a folder")]
+ScvInput = Annotated[Path, typer.Argument(metavar="FILE.scv", help="a .scv file")]
+ScvOutput = Annotated[Path, typer.Argument(metavar="OUT.scv", help="the .scv file to write")]
+Output = Annotated[
+    Path,
+    typer.Argument(
+        metavar="OUT", help=".mp4, .y4m (lossless; - for standard output), a picture, or folder/"
+    ),
+]
+Frames = Annotated[
+    int | None, typer.Option("--frames", min=1, metavar="N", help="stop after this many frames")
+]
+FrameBytes = Annotated[
+    int | None,
+    typer.Option("--frame-bytes", min=14, metavar="N", help="no frame may have more bytes"),
+]
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        "--quality", min=0, max=63, metavar="Q", help="0 coarsest to 63 finest (default 32)"
+    ),
+]
+Kbps = Annotated[
+    float | None, typer.Option("--kbps", min=1, metavar="K", help="bit rate to keep to, in kbit/s")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(encode)
+    app.command()(decode)
+    app.command()(info)
+
+
+def encode(
+    source: Input,
+    target: ScvOutput,
+    quality: Quality = None,
+    kbps: Kbps = None,
+    frame_bytes: FrameBytes = None,
+    frames: Frames = None,
+    size: options.Size = None,
+    device: options.Device = None,
+    weights: options.Weights = None,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Code a picture, a video or a folder of pictures into a .scv file."""
+    if sum(wish is not None for wish in (quality, kbps, frame_bytes)) > 1:
+        raise typer.BadParameter("give one of --quality, --kbps and --frame-bytes")
+    settings = options.load(
+        {"codec.size": size, "codec.device": device, "codec.weights": weights}, config
+    ).settings
+    from services.files.coding import Wish, encode_file
+
+    if kbps is None and frame_bytes is None and quality is None:
+        quality = DEFAULT_QUALITY
+    codec = load_codec(settings.codec)
+    with stop_on_signals() as stopped, _progress("encoding", quiet=as_json) as progress:
+        report = encode_file(
+            codec,
+            source,
+            target,
+            Wish(quality=quality, kbps=kbps, frame_bytes=frame_bytes),
+            limit=frames,
+            progress=progress,
+            stopped=stopped,
+        )
+    if as_json:
+        typer.echo(json.dumps(report.as_json()))
+    else:
+        typer.echo(report.sentence(target))
+
+
+def decode(
+    source: ScvInput,
+    target: Output,
+    frames: Frames = None,
+    device: options.Device = None,
+    weights: options.Weights = None,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Decode a .scv file into a video, a picture or a folder of pictures."""
+    settings = options.load({"codec.device": device, "codec.weights": weights}, config).settings
+    from services.files.coding import decode_file, stored_size
+
+    codec = load_codec(settings.codec, size=stored_size(source))
+    with stop_on_signals() as stopped, _progress("decoding", quiet=as_json) as progress:
+        report = decode_file(
+            codec, source, target, limit=frames, progress=progress, stopped=stopped
+        )
+    if as_json:
+        typer.echo(json.dumps(report.as_json()))
+    elif str(target) != "-":
+        typer.echo(report.sentence(target))
+
+
+def info(source: ScvInput, as_json: options.Json = False) -> None:
+    """Tell what is in a .scv file, without decoding it."""
+    from services.files.coding import describe_file
+
+    found = describe_file(source)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for name, value in found.items():
+        if name != "frame_bytes":
+            typer.echo(f"{name:<14} {value}")
+
+
+@contextmanager
+def _progress(verb: str, *, quiet: bool) -> Iterator[Progress]:
+    """A progress bar on standard error; silent with --json and where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    disable = quiet or not console.is_terminal
+    with Bar(*columns, console=console, disable=disable, transient=True) as bar:
+        task = bar.add_task(verb, total=None, rate="")
+
+        def update(done: int, total: int | None, text: str) -> None:
+            bar.update(task, completed=done, total=total, rate=text)
+
+        yield update
