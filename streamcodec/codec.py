@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from streamcodec import bitstream, decoder
+from streamcodec.bitstream import QUALITIES
+from streamcodec.encoder import Attempt, FrameEncoder, highest_that_fits
+from streamcodec.errors import FrameError, ModelError, ReferenceMissing
 from streamcodec.frame import Frame, Reference
+from streamcodec.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +41,20 @@ class Decoded(NamedTuple):
 class Codec:
     """A loaded model that encodes and decodes; holds no state between calls."""
 
-    model_hash: bytes  # 8 bytes: names networks and tables; ends that differ must not talk
-    size: str  # "S", "M" or "L"
-    device: str  # "cpu" or "cuda"
+    def __init__(self, model: Model, *, size: str = "S", device: str = "cpu") -> None:
+        self.model = model
+        self.size = size
+        self.device = device
+        self.model_hash = model.digest
 
     @classmethod
-    def load(cls, size: str = "S", *, device: str = "auto", weights: Path | None = None) -> Codec:
+    def load(
+        cls, size: str = "S", *, device: str = "auto", weights: Path | None = None
+    ) -> Codec:
         """Load the shipped weights of a size. Raises ModelError when they are absent or damaged."""
-        raise NotImplementedError
+        from streamcodec import weights as files
+
+        return cls(files.load(size, weights), size=size, device=files.pick_device(device))
 
     def encode(
         self,
@@ -54,9 +67,32 @@ class Codec:
         """Code a frame: a keyframe without reference, else an inter frame against it.
 
         Exactly one of `quality` (0 coarsest to 63 finest) and `budget_bytes` (the packet is never
-        larger and has the highest quality that fits) is given.
+        larger and has the highest quality that fits) is given. Raises FrameError when the
+        reference has another size.
         """
-        raise NotImplementedError
+        if (quality is None) == (budget_bytes is None):
+            raise ValueError("give either quality or budget_bytes")
+        if quality is not None and not 0 <= quality < QUALITIES:
+            raise ValueError(f"quality is {quality}, expected 0 to {QUALITIES - 1}")
+        if reference is not None and (
+            reference.frame.width != frame.width or reference.frame.height != frame.height
+        ):
+            raise FrameError(
+                f"frame is {frame.width}x{frame.height}, its reference "
+                f"{reference.frame.width}x{reference.frame.height}: code a keyframe instead"
+            )
+        encoder = FrameEncoder(self.model, frame, reference)
+        if quality is not None:
+            best: Attempt | None = encoder.at(quality)
+        else:
+            assert budget_bytes is not None
+            start = reference.quality if reference is not None else QUALITIES // 2
+            best = highest_that_fits(encoder.at, budget_bytes, start)
+        if best is None:
+            return Encoded(None, None, -1, reference is None)
+        return Encoded(
+            best.packet, encoder.reference_after(best), best.quality, reference is None
+        )
 
     def decode(self, packet: bytes, reference: Reference | None = None) -> Decoded:
         """Decode a packet against the reference it names.
@@ -64,7 +100,21 @@ class Codec:
         Raises ReferenceMissing (another reference needed), ModelError (made with other
         weights) or BitstreamError (bytes are wrong), and nothing else.
         """
-        raise NotImplementedError
+        header, payload = bitstream.unpack(packet)
+        if header.keyframe:
+            if header.reference != self.model.digest:
+                raise ModelError(
+                    f"packet was made with model {header.reference.hex()}, "
+                    f"this is {self.model.digest.hex()}: use the same weights at both ends"
+                )
+            reference = None
+            width, height = header.width, header.height
+        else:
+            if reference is None or reference.digest != header.reference:
+                raise ReferenceMissing(f"packet needs reference {header.reference.hex()}")
+            width, height = reference.frame.width, reference.frame.height
+        after = decoder.decode(self.model, packet, header, payload, reference, width, height)
+        return Decoded(after.frame, after)
 
     def self_test(self) -> bytes:
         """8 bytes that come out equal on every device that parses packets identically."""
@@ -72,4 +122,12 @@ class Codec:
 
     def warm_up(self, width: int, height: int) -> None:
         """Compile and touch everything, so that the next encode and decode run at full speed."""
-        raise NotImplementedError
+        flat = np.full((height, width), 90, np.uint8)
+        flat[::3, ::5] = 160
+        frame = Frame.grey(flat)
+        key = self.encode(frame, quality=20)
+        assert key.reference is not None
+        assert key.packet is not None
+        inter = self.encode(Frame.grey(np.roll(flat, 3, axis=1)), key.reference, quality=24)
+        assert inter.packet is not None
+        self.decode(inter.packet, self.decode(key.packet).reference)

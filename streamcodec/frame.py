@@ -119,14 +119,14 @@ class Reference:
     """What a decoder holds after a frame, and an encoder with it. Opaque outside the codec.
 
     `digest` (8 bytes) names the chain of packets that led here: a packet says which digest it
-    needs. `frame` is the decoded picture. The rest is context for motion and prior.
+    needs. `frame` is the decoded picture, `quality` the index it was coded at. `state` belongs to
+    the codec that made it.
     """
 
     frame: Frame
     digest: bytes
     quality: int
-    symbols: npt.NDArray[np.int8]  # (rows, columns, 384) of 16x16 blocks
-    motion: npt.NDArray[np.int16]  # (2 rows, 2 columns, 2) quarter-pel (dy, dx) of 8x8 blocks
+    state: object = None
 
 
 def _even(chroma: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -18,8 +18,6 @@ from streamcodec.errors import FrameError, ModelError, PayloadError, ReferenceMi
 from streamcodec.frame import Frame, Plane, Reference
 
 _FLAT = 128
-_NO_MOTION = np.zeros((0, 0, 2), np.int16)
-_NO_SYMBOLS = np.zeros((0, 0, 384), np.int8)
 
 
 class FakeCodec(Codec):
@@ -207,4 +205,4 @@ def _rebuild(
 
 def _after(frame: Frame, packet: bytes, reference: Reference | None, quality: int) -> Reference:
     before = b"" if reference is None else reference.digest
-    return Reference(frame, digest_after(packet, before), quality, _NO_SYMBOLS, _NO_MOTION)
+    return Reference(frame, digest_after(packet, before), quality)

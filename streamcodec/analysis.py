@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The encoder's first look at a frame: modes, vectors, predictions, coefficients. Done once.
+
+Nothing here depends on the quality that will be chosen: motion is weighed by the reference's quality,
+which is close to it, so one analysis serves the search over all 64 qualities. A keyframe has no
+reference; its modes are weighed by the middle of the sixteen qualities that the chosen one lies in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec import rebuild, syntax
+from streamcodec.blocks import intra, layout, transform
+from streamcodec.motion import compensate, search
+from streamcodec.motion import field as fields
+from streamcodec.state import Planes, State
+
+U8 = npt.NDArray[np.uint8]
+I8 = npt.NDArray[np.int8]
+I16 = npt.NDArray[np.int16]
+F32 = npt.NDArray[np.float32]
+
+# A bit is worth this many steps of absolute Hadamard difference: sqrt(0.13), see blocks/quantise.py.
+LAMBDA_PER_STEP = 0.36
+# Mean absolute difference, in steps, below which a residual would be quantised away: no search.
+STILL_PER_STEP = 0.06
+KEY_BUCKET = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """Modes and coefficients of one frame. Arrays as in `syntax.write` and `rebuild.code`."""
+
+    source: Planes
+    key: bool
+    modes: U8
+    field: I16
+    intra_modes: I8
+    splits: U8
+    coefficients: F32
+    prediction: Planes
+    free: U8
+
+
+def padded(planes: Planes) -> Planes:
+    """Planes whose sides are multiples of 16 (chroma 8), last samples repeated."""
+    y = planes[0]
+    down = -y.shape[0] % layout.BLOCK_PX
+    right = -y.shape[1] % layout.BLOCK_PX
+    height, width = y.shape[0] + down, y.shape[1] + right
+
+    def grow(plane: U8, h: int, w: int) -> U8:
+        if plane.shape == (h, w):
+            return np.ascontiguousarray(plane)
+        return np.pad(plane, ((0, h - plane.shape[0]), (0, w - plane.shape[1])), mode="edge")
+
+    return (
+        grow(y, height, width),
+        grow(planes[1], height // 2, width // 2),
+        grow(planes[2], height // 2, width // 2),
+    )
+
+
+def analyse_key(source: Planes, quality: int) -> Analysis:
+    """Look at a keyframe; depends on `quality` only through its bucket of sixteen."""
+    middle = quality // KEY_BUCKET * KEY_BUCKET + KEY_BUCKET // 2
+    rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
+    modes = np.zeros((rows, columns), np.uint8)
+    intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
+    step = transform.step_q3(middle) / 8
+    search.analyse_key(source[0], int(256 * LAMBDA_PER_STEP * step), modes, intra_modes)
+    field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
+    splits = (modes == fields.INTRA8).astype(np.uint8)
+    coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
+    _open_loop(source, modes, intra_modes, coefficients)
+    empty = (np.empty_like(source[0]), np.empty_like(source[1]), np.empty_like(source[2]))
+    free = np.zeros((rows, columns), np.uint8)
+    return Analysis(source, True, modes, field, intra_modes, splits, coefficients, empty, free)
+
+
+def analyse_inter(source: Planes, before: State) -> Analysis:
+    """Look at an inter frame against its reference."""
+    rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
+    step = transform.step_q3(before.quality) / 8
+    modes = np.zeros((rows, columns), np.uint8)
+    intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
+    field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
+    ref_y, ref_u, ref_v = (compensate.pad(plane) for plane in before.planes)
+    shifted = np.empty((16, *ref_y.shape), np.uint8)
+    compensate.quarter_planes(ref_y, shifted)
+    prices = syntax.vector_prices(before.contexts, syntax.VECTOR16)
+    search.analyse_inter(
+        source[0],
+        shifted,
+        before.field,
+        int(256 * LAMBDA_PER_STEP * step),
+        prices,
+        int(256 * STILL_PER_STEP * step),
+        modes,
+        field,
+        intra_modes,
+    )
+    prediction = (np.empty_like(source[0]), np.empty_like(source[1]), np.empty_like(source[2]))
+    rebuild.predict_inter(modes, field, ref_y, ref_u, ref_v, *prediction)
+    splits = np.zeros((rows, columns), np.uint8)
+    free = np.zeros((rows, columns), np.uint8)
+    coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
+    _inter_coefficients(
+        source, prediction, modes, field, before.field, 1 / step, splits, free, coefficients
+    )
+    _open_loop(source, modes, intra_modes, coefficients)
+    return Analysis(
+        source, False, modes, field, intra_modes, splits, coefficients, prediction, free
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def _worth(coefficients: F32, inverse_step: float) -> float:
+    """Rough weighed cost of a luma transform: what coding or dropping each coefficient costs.
+
+    In bits: dropping costs a**2 / 0.13, coding about 2 + 2 sqrt(a).
+    """
+    total = np.float32(0)
+    for c in range(384):
+        a = abs(coefficients[c]) * np.float32(inverse_step)
+        total += min(a * a * np.float32(7.7), np.float32(2.5) + np.float32(2) * np.sqrt(a))
+    return total
+
+
+@nb.njit(nogil=True, cache=True)
+def _inter_coefficients(
+    source: Planes,
+    prediction: Planes,
+    modes: U8,
+    field: I16,
+    field_before: I16,
+    inverse_step: float,
+    splits: U8,
+    free: U8,
+    coefficients: F32,
+) -> None:
+    """Transform the residual of every inter block, in whichever luma transform is cheaper."""
+    rows, columns = modes.shape
+    samples = np.empty(384, np.float32)
+    other = np.empty(384, np.float32)
+    tmp = np.empty(256, np.float32)
+    out = np.empty(256, np.float32)
+    near = np.zeros((5, 2), np.int32)
+    for row in range(rows):
+        for column in range(columns):
+            mode = modes[row, column]
+            if mode >= fields.INTRA16:
+                continue
+            own = coefficients[row * columns + column]
+            rebuild.differences(source, prediction, row, column, samples)
+            transform.forward(samples, False, own, tmp, out)
+            if mode == fields.INTER16:
+                ways = fields.candidates(field, field_before, row, column, near)
+                for k in range(ways):
+                    if (
+                        near[k, 0] == field[2 * row, 2 * column, 0]
+                        and near[k, 1] == field[2 * row, 2 * column, 1]
+                    ):
+                        free[row, column] = 1
+            whole = _worth(own, inverse_step)
+            if whole > 20:
+                transform.forward(samples, True, other, tmp, out)
+                if _worth(other, inverse_step) < whole:
+                    splits[row, column] = 1
+                    own[:] = other
+
+
+@nb.njit(nogil=True, cache=True)
+def _open_loop(source: Planes, modes: U8, intra_modes: I8, coefficients: F32) -> None:
+    """Coefficients of intra blocks predicted from the source: a first guess for the prior."""
+    rows, columns = modes.shape
+    samples = np.empty(384, np.float32)
+    tmp = np.empty(256, np.float32)
+    out = np.empty(256, np.float32)
+    edge = np.empty(65, np.int32)
+    soft = np.empty(65, np.int32)
+    line = np.empty(80, np.int32)
+    guess = np.empty((16, 16), np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            mode = modes[row, column]
+            if mode < fields.INTRA16:
+                continue
+            small = mode == fields.INTRA8
+            size = 8 if small else 16
+            for k in range(4 if small else 1):
+                a, b = k >> 1, k & 1
+                y, x = 16 * row + 8 * a, 16 * column + 8 * b
+                right = 16 if row else 0
+                if small:
+                    right = 0 if k == 3 or (k == 1 and row == 0) else 8
+                intra.gather(source[0], y, x, size, right, 8 if small and k == 0 else 0, edge)
+                way = np.int64(intra_modes[2 * row + a, 2 * column + b])
+                if intra.wants_smooth(way, size):
+                    intra.smooth(edge, size, soft)
+                    intra.predict(soft, size, way, line, guess)
+                else:
+                    intra.predict(edge, size, way, line, guess)
+                for i in range(size):
+                    for j in range(size):
+                        samples[(8 * a + i) * 16 + 8 * b + j] = np.float32(
+                            source[0][y + i, x + j]
+                        ) - np.float32(guess[i, j])
+            way = np.int64(intra_modes[2 * row, 2 * column])
+            for plane in range(2):
+                chroma = source[1] if plane == 0 else source[2]
+                intra.gather(chroma, 8 * row, 8 * column, 8, 8 if row else 0, 0, edge)
+                if intra.wants_smooth(way, 8):
+                    intra.smooth(edge, 8, soft)
+                    intra.predict(soft, 8, way, line, guess)
+                else:
+                    intra.predict(edge, 8, way, line, guess)
+                for i in range(8):
+                    for j in range(8):
+                        samples[256 + 64 * plane + i * 8 + j] = np.float32(
+                            chroma[8 * row + i, 8 * column + j]
+                        ) - np.float32(guess[i, j])
+            transform.forward(samples, small, coefficients[row * columns + column], tmp, out)

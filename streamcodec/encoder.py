@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One frame at any quality: two passes of quantisation, then bytes and the picture they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec import analysis, bitstream, rebuild, syntax
+from streamcodec.analysis import Analysis
+from streamcodec.blocks import deblock, layout, quantise, transform
+from streamcodec.entropy import rans, tables
+from streamcodec.frame import Frame, Reference
+from streamcodec.model import Model
+from streamcodec.motion import field as fields
+from streamcodec.networks import features
+from streamcodec.networks.prior import walk
+from streamcodec.state import Planes, State, reference_after, state_of
+
+U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+U16 = npt.NDArray[np.uint16]
+U32 = npt.NDArray[np.uint32]
+F32 = npt.NDArray[np.float32]
+
+# Below 1/2, so that the first pass leaves about what the weighed second one will.
+_FIRST_PASS_ROUNDING = 0.35
+_STARTS = np.array(layout.GROUP_STARTS, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attempt:
+    """A frame coded at one quality."""
+
+    quality: int
+    packet: bytes
+    planes: Planes  # decoded picture, sides multiples of 16
+    counts: U8
+    symbols: I16
+    tables: U8
+    contexts: U16
+    moved: U8
+    moved_counts: U8
+    modes: U8
+    splits: U8
+    field: I16
+
+
+class FrameEncoder:
+    """Codes one frame against one reference at any quality; the analysis is shared.
+
+    Calls with the same quality return the same attempt.
+    """
+
+    def __init__(self, model: Model, frame: Frame, reference: Reference | None) -> None:
+        self._model = model
+        self._frame = frame
+        self._reference = reference
+        self._source = analysis.padded(frame.planes)
+        self._before = None if reference is None else state_of(reference)
+        self._seen: dict[int, Analysis] = {}
+        self._done: dict[int, Attempt] = {}
+
+    def at(self, quality: int) -> Attempt:
+        """The frame coded at this quality."""
+        if quality not in self._done:
+            self._done[quality] = self._attempt(quality)
+        return self._done[quality]
+
+    def reference_after(self, attempt: Attempt) -> Reference:
+        """The reference that an attempt's packet leads to."""
+        return reference_after(
+            attempt.packet,
+            b"" if self._reference is None else self._reference.digest,
+            width=self._frame.width,
+            height=self._frame.height,
+            quality=attempt.quality,
+            planes=attempt.planes,
+            field=attempt.field,
+            counts=attempt.counts,
+            symbols=attempt.symbols,
+            moved=attempt.moved,
+            contexts=self._model.contexts[1] if self._reference is None else attempt.contexts,
+        )
+
+    def _look(self, quality: int) -> Analysis:
+        bucket = quality // analysis.KEY_BUCKET if self._before is None else 0
+        if bucket not in self._seen:
+            self._seen[bucket] = (
+                analysis.analyse_key(self._source, quality)
+                if self._before is None
+                else analysis.analyse_inter(self._source, self._before)
+            )
+        return self._seen[bucket]
+
+    def _attempt(self, quality: int) -> Attempt:
+        seen = self._look(quality)
+        step_q3 = transform.step_q3(quality)
+        rows, columns = seen.modes.shape
+        before = self._before or State.none(self._model, rows, columns, quality)
+        moved, moved_counts = before.moved(seen.field, seen.modes)
+
+        def find_tables(symbols: I16, counts: U8) -> U8:
+            misc = np.empty((rows * columns, features.MISC), np.uint8)
+            features.misc(
+                seen.modes, seen.field, counts, moved_counts, seen.splits, quality, before.quality, misc
+            )
+            found = np.zeros(symbols.shape, np.uint8)
+            stacks = self._model.prior.stacks[0 if seen.key else 1]
+
+            def visit(group: int, phase: int, blocks: I32, inputs: U8) -> None:
+                first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
+                found[blocks, first:last] = stacks[group][phase].tables(inputs, quality)
+
+            walk(counts, symbols, misc, None if seen.key else moved, visit)
+            return found
+
+        # First pass: plain rounding, to learn what each symbol would cost.
+        symbols = np.zeros((rows * columns, layout.CHANNELS), np.int16)
+        counts = np.zeros((rows, columns), np.uint8)
+        _quantise_plainly(seen.coefficients, 8 / step_q3, _FIRST_PASS_ROUNDING, symbols, counts)
+        found = find_tables(symbols, counts)
+        # Second pass: final symbols by rate and distortion, and the picture.
+        y, u, v = (plane.copy() for plane in seen.prediction)
+        rebuild.code(
+            seen.source,
+            seen.modes,
+            seen.intra_modes,
+            seen.splits,
+            seen.coefficients,
+            found,
+            self._model.costs_q8,
+            quantise.MU,
+            step_q3,
+            before.contexts,
+            before.counts,
+            seen.free,
+            counts,
+            symbols,
+            y,
+            u,
+            v,
+        )
+        splits = np.where((counts > 0) | (seen.modes == fields.INTRA8), seen.splits, 0).astype(np.uint8)
+        found = find_tables(symbols, counts)
+        contexts = before.contexts.copy()
+        payload = self._payload(seen, splits, symbols, counts, found, before, contexts)
+        header = bitstream.PacketHeader(
+            keyframe=seen.key,
+            quality=quality,
+            filter_strength=0,
+            reference=self._model.digest if self._reference is None else self._reference.digest,
+            width=self._frame.width,
+            height=self._frame.height,
+        )
+        deblock.picture(seen.modes, seen.field, counts, splits, step_q3, y, u, v)
+        return Attempt(
+            quality,
+            bitstream.pack(header, payload),
+            (y, u, v),
+            counts,
+            symbols,
+            found,
+            contexts,
+            moved,
+            moved_counts,
+            seen.modes,
+            splits,
+            seen.field,
+        )
+
+    def _payload(
+        self,
+        seen: Analysis,
+        splits: U8,
+        symbols: I16,
+        counts: U8,
+        found: U8,
+        before: State,
+        contexts: U16,
+    ) -> bytes:
+        """Entropy-code everything; adapts `contexts`."""
+        out = np.empty(_room(symbols, counts), np.uint32)
+        at = syntax.write(
+            out,
+            0,
+            contexts,
+            seen.key,
+            seen.modes,
+            seen.field,
+            before.field,
+            seen.intra_modes,
+            counts,
+            before.counts,
+            splits,
+        )
+        at = _put_groups(out, at, counts, symbols, found, self._model.cumulative)
+        return rans.encode(out, at)
+
+
+def highest_that_fits(
+    attempt_at: Callable[[int], Attempt], budget_bytes: int, start: int
+) -> Attempt | None:
+    """The finest quality whose packet is within the budget, or None when even 0 is too large.
+
+    Sizes rise with quality (each step is 9% finer), so the answer is where "fits" turns into "does
+    not". The search gallops away from `start`, the reference's quality, then bisects: two
+    attempts when little has changed, eight at most.
+    """
+    fits = -1  # highest known to fit
+    fails = 64  # lowest known not to
+    quality = start
+    stride = 1
+    while fails - fits > 1:
+        if len(attempt_at(quality).packet) <= budget_bytes:
+            fits = quality
+            quality = quality + stride if fails == 64 else (fits + fails) // 2
+        else:
+            fails = quality
+            quality = quality - stride if fits == -1 else (fits + fails) // 2
+        stride *= 2
+        quality = min(max(quality, fits + 1, 0), fails - 1, 63)
+    return attempt_at(fits) if fits >= 0 else None
+
+
+@nb.njit(nogil=True, cache=True)
+def _quantise_plainly(
+    coefficients: F32, inverse_step: float, rounding: float, symbols: I16, counts: U8
+) -> None:
+    """Quantise all blocks with a fixed rounding offset."""
+    rows, columns = counts.shape
+    for index in range(rows * columns):
+        counts[index // columns, index % columns] = quantise.plain(
+            coefficients[index], inverse_step, rounding, symbols[index]
+        )
+
+
+@nb.njit(nogil=True, cache=True)
+def _put_groups(
+    out: U32, at: int, counts: U8, symbols: I16, found: U8, cumulative: U16
+) -> int:
+    """Append all symbols in the order that `prior.walk` visits them."""
+    rows, columns = counts.shape
+    for group in range(4):
+        first, last = _STARTS[group], _STARTS[group + 1]
+        for phase in range(2):
+            for row in range(rows):
+                for column in range(columns):
+                    if counts[row, column] > group and (row + column) & 1 == phase:
+                        index = row * columns + column
+                        at = tables.put_symbols(
+                            out, at, symbols[index, first:last], found[index, first:last], cumulative
+                        )
+    return at
+
+
+def _room(symbols: I16, counts: U8) -> int:
+    """Intervals that a frame can take at most."""
+    magnitudes = np.abs(symbols)
+    raw = int(np.count_nonzero(symbols)) + 30 * int((magnitudes >= tables.ESCAPE).sum())
+    sizes = np.diff(_STARTS)
+    coded = int(sum((counts > g).sum() * n for g, n in enumerate(sizes)))
+    return counts.size * syntax.BITS_PER_BLOCK + coded + raw + 64

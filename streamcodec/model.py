@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A loaded model: prior, tables, starting contexts, and the hash that names them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec import syntax
+from streamcodec.blocks import layout
+from streamcodec.entropy import tables
+from streamcodec.errors import ModelError
+from streamcodec.networks import features
+from streamcodec.networks.prior import PHASES, Prior, stack_name
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """Everything that both ends must share. Immutable; built by `from_arrays`."""
+
+    prior: Prior
+    cumulative: npt.NDArray[np.uint16]  # (64, 17)
+    costs_q8: npt.NDArray[np.int32]  # (64, 16)
+    contexts: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]  # keyframe, first inter frame
+    digest: bytes  # 8 bytes
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Model:
+        """Check stored integers and build a model. Raises ModelError."""
+        try:
+            cumulative = np.ascontiguousarray(arrays["tables"], np.uint16)
+            contexts = tuple(
+                np.ascontiguousarray(arrays[name], np.uint16)
+                for name in ("contexts.key", "contexts.inter")
+            )
+            prior = Prior.from_arrays(arrays)
+        except KeyError as missing:
+            raise ModelError(f"weights lack {missing}: they are of another version") from None
+        if not tables.are_valid(cumulative):
+            raise ModelError("weights hold damaged tables")
+        if any(c.shape != (syntax.CONTEXTS, 2) for c in contexts):
+            raise ModelError("weights hold contexts of another version")
+        return cls(
+            prior,
+            cumulative,
+            tables.costs_q8(cumulative),
+            (contexts[0], contexts[1]),
+            digest(arrays),
+        )
+
+
+def digest(arrays: Arrays) -> bytes:
+    """8 bytes that name these integers, whatever file they came from."""
+    state = hashlib.blake2b(digest_size=8)
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        state.update(f"{name}{values.dtype.str}{values.shape}".encode())
+        state.update(values.tobytes())
+    return state.digest()
+
+
+def untrained(hidden: int = 96) -> dict[str, npt.NDArray[np.generic]]:
+    """Arrays of a model that knows only that high frequencies are rarer: a start for training."""
+    scales = np.exp(np.arange(tables.TABLES) / 7 - 5)
+    levels = np.arange(tables.MAGNITUDES)
+    rows = 0.5 * np.exp(-(levels[None] - 0.4) / scales[:, None]) * (1 - np.exp(-1 / scales[:, None]))
+    rows = 2 * rows + 1e-7
+    rows[:, 0] = 1 - np.exp(-0.6 / scales) + 1e-7
+    rows[:, -1] = np.exp(-(14.6) / scales) + 1e-7
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "tables": tables.from_probabilities(rows),
+        "contexts.key": syntax.fresh_contexts(),
+        "contexts.inter": syntax.fresh_contexts(),
+    }
+    quality = np.arange(64)[:, None]
+    for kind, width in enumerate((features.KEY_FEATURES, features.INTER_FEATURES)):
+        for group in range(layout.GROUPS):
+            first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
+            channel = np.arange(first, last)[None]
+            guess = 44 + (quality - 40) * 0.45 - 5.5 * np.log1p(channel) - 6 * kind
+            for phase in range(PHASES):
+                name = stack_name(kind, group, phase)
+                arrays |= {
+                    f"{name}.w1": np.zeros((width, hidden), np.int8),
+                    f"{name}.w2": np.zeros((hidden, hidden), np.int8),
+                    f"{name}.w3": np.zeros((hidden, last - first), np.int8),
+                    f"{name}.b1": np.zeros((64, hidden), np.int32),
+                    f"{name}.b2": np.zeros(hidden, np.int32),
+                    f"{name}.b3": np.clip(guess * 256, 0, 63 * 256).astype(np.int32),
+                }
+    return arrays

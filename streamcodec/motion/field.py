@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The motion field: block modes, where vectors are predicted from, and what vectors cost.
+
+Every 16x16 block has a mode; vectors live on a grid of 8x8 blocks in quarter samples, (dy, dx).
+Prediction looks at blocks already known: left, above, above right, and the same place in the
+reference's field.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+INTER16, INTER8, INTRA16, INTRA8 = 0, 1, 2, 3
+CANDIDATES = 3  # vectors that a block may take over without a difference
+MAX_VECTOR = 2047  # of a component, in quarter samples
+
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _median(a: int, b: int, c: int) -> int:
+    return max(min(a, b), min(max(a, b), c))
+
+
+@nb.njit(nogil=True, cache=True)
+def predictor(field: I16, y: int, x: int, size: int, out: I32, at: int) -> None:
+    """Median of the left, upper and upper right vectors of the square of `size` 8x8 blocks.
+
+    Writes (dy, dx) to out[at]. Blocks outside the picture or not coded yet give way to the
+    neighbour nearest in this list.
+    """
+    columns = field.shape[1]
+    left = x > 0
+    above = y > 0
+    l0 = np.int64(field[y, x - 1, 0]) if left else 0
+    l1 = np.int64(field[y, x - 1, 1]) if left else 0
+    a0 = np.int64(field[y - 1, x, 0]) if above else l0
+    a1 = np.int64(field[y - 1, x, 1]) if above else l1
+    if not left:
+        l0, l1 = a0, a1
+    # Above right is coded already unless it lies in a block to the right of this row of blocks.
+    known = above and x + size < columns and (size == 2 or y % 2 == 0 or x % 2 == 0)
+    r0 = np.int64(field[y - 1, x + size, 0]) if known else a0
+    r1 = np.int64(field[y - 1, x + size, 1]) if known else a1
+    if not above:
+        out[at, 0] = l0
+        out[at, 1] = l1
+    else:
+        out[at, 0] = _median(l0, a0, r0)
+        out[at, 1] = _median(l1, a1, r1)
+
+
+@nb.njit(nogil=True, cache=True)
+def candidates(field: I16, before: I16, row: int, column: int, out: I32) -> int:
+    """Distinct vectors that the 16x16 block may take over; out[0] is also the predictor.
+
+    Returns how many (1 to 3). The order: median, left, above, same place before, above right.
+    """
+    y = 2 * row
+    x = 2 * column
+    predictor(field, y, x, 2, out, 0)
+    count = 1
+    for source in range(4):
+        if source == 0 and x > 0:
+            c0, c1 = np.int64(field[y, x - 1, 0]), np.int64(field[y, x - 1, 1])
+        elif source == 1 and y > 0:
+            c0, c1 = np.int64(field[y - 1, x, 0]), np.int64(field[y - 1, x, 1])
+        elif source == 2:
+            c0, c1 = np.int64(before[y, x, 0]), np.int64(before[y, x, 1])
+        elif source == 3 and y > 0 and x + 2 < field.shape[1]:
+            c0, c1 = np.int64(field[y - 1, x + 2, 0]), np.int64(field[y - 1, x + 2, 1])
+        else:
+            continue
+        fresh = True
+        for k in range(count):
+            if out[k, 0] == c0 and out[k, 1] == c1:
+                fresh = False
+        if fresh:
+            out[count, 0] = c0
+            out[count, 1] = c1
+            count += 1
+            if count == CANDIDATES:
+                break
+    return count
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def within_reach(y: int, x: int, vy: int, vx: int, height: int, width: int, reach: int) -> bool:
+    """True when a 16x16 block at (y, x) moved by the vector stays inside the padded reference."""
+    top = y + (vy >> 2)
+    left = x + (vx >> 2)
+    return -reach <= top <= height + reach - 16 and -reach <= left <= width + reach - 16
+
+
+@nb.njit(nogil=True, cache=True)
+def set_block(field: I16, row: int, column: int, vy: int, vx: int) -> None:
+    """Give all four 8x8 blocks of a 16x16 block one vector."""
+    for i in range(2):
+        for j in range(2):
+            field[2 * row + i, 2 * column + j, 0] = vy
+            field[2 * row + i, 2 * column + j, 1] = vx

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which mode and vectors a block gets: the encoder's own business, since the result is signalled.
+
+Each block tries the vectors of its neighbours and of the frame before, walks downhill from the best in
+growing detail (whole, half, quarter samples) by the sum of absolute differences, then compares whole
+block, four quarters, and intra prediction by the sum of absolute Hadamard coefficients, which
+foretells bits better. Bits are weighed in everywhere, at the price of the adaptive contexts.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec.blocks import intra
+from streamcodec.motion import field as fields
+from streamcodec.motion.compensate import PAD_PX, REACH_PX
+
+U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+I8 = npt.NDArray[np.int8]
+
+_FAR = 1 << 28
+
+
+@nb.njit(nogil=True, cache=True)
+def sad(source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, best: int) -> int:
+    """Sum of absolute differences to the moved reference; gives up beyond `best`."""
+    plane = planes[4 * (vy & 3) + (vx & 3)]
+    top = y + PAD_PX + (vy >> 2)
+    left = x + PAD_PX + (vx >> 2)
+    total = np.int32(0)
+    if size == 16:
+        for i in range(16):
+            a = source[y + i, x : x + 16]
+            b = plane[top + i, left : left + 16]
+            for j in range(16):
+                total += np.int32(abs(np.int32(a[j]) - np.int32(b[j])))
+            if (i & 3) == 3 and total >= best:
+                return np.int64(total)
+    else:
+        for i in range(8):
+            a = source[y + i, x : x + 8]
+            b = plane[top + i, left : left + 8]
+            for j in range(8):
+                total += np.int32(abs(np.int32(a[j]) - np.int32(b[j])))
+    return np.int64(total)
+
+
+@nb.njit(nogil=True, cache=True)
+def _hadamard(work: I32) -> int:
+    """Sum of absolute 8x8 Hadamard coefficients of work[64], in orthonormal scale."""
+    for _ in range(2):
+        for half in (4, 2, 1):
+            for base in range(0, 8, 2 * half):
+                for k in range(base, base + half):
+                    for j in range(8):
+                        a = work[k * 8 + j]
+                        b = work[(k + half) * 8 + j]
+                        work[k * 8 + j] = a + b
+                        work[(k + half) * 8 + j] = a - b
+        for i in range(8):
+            for j in range(i):
+                a = work[i * 8 + j]
+                work[i * 8 + j] = work[j * 8 + i]
+                work[j * 8 + i] = a
+    total = np.int32(0)
+    for i in range(64):
+        total += np.int32(abs(work[i]))
+    return np.int64(total) >> 3
+
+
+@nb.njit(nogil=True, cache=True)
+def satd_moved(source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, work: I32) -> int:
+    """Hadamard cost of a block against the moved reference."""
+    plane = planes[4 * (vy & 3) + (vx & 3)]
+    top = y + PAD_PX + (vy >> 2)
+    left = x + PAD_PX + (vx >> 2)
+    total = 0
+    for by in range(0, size, 8):
+        for bx in range(0, size, 8):
+            for i in range(8):
+                a = source[y + by + i, x + bx : x + bx + 8]
+                b = plane[top + by + i, left + bx : left + bx + 8]
+                for j in range(8):
+                    work[i * 8 + j] = np.int32(a[j]) - np.int32(b[j])
+            total += _hadamard(work)
+    return total
+
+
+@nb.njit(nogil=True, cache=True)
+def satd_block(source: U8, y: int, x: int, size: int, prediction: U8, work: I32) -> int:
+    """Hadamard cost of a block against a prediction in prediction[:size, :size]."""
+    total = 0
+    for by in range(0, size, 8):
+        for bx in range(0, size, 8):
+            for i in range(8):
+                for j in range(8):
+                    work[i * 8 + j] = np.int32(source[y + by + i, x + bx + j]) - np.int32(
+                        prediction[by + i, bx + j]
+                    )
+            total += _hadamard(work)
+    return total
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _vector_bits_q8(prices: I32, dy: int, dx: int) -> int:
+    """Price of a vector difference; prices is (2, 1024) by component and magnitude."""
+    return prices[0, min(abs(dy), 1023)] + prices[1, min(abs(dx), 1023)]
+
+
+@nb.njit(nogil=True, cache=True)
+def _descend(
+    source: U8,
+    planes: U8,
+    y: int,
+    x: int,
+    size: int,
+    origin_y: int,
+    origin_x: int,
+    start: I32,
+    lambda_q8: int,
+    prices: I32,
+    first_step: int,
+) -> int:
+    """Walk start = (vy, vx, cost) to a nearby minimum; quarter samples; returns the cost."""
+    height, width = source.shape
+    vy, vx, best = np.int64(start[0]), np.int64(start[1]), np.int64(start[2])
+    step = first_step
+    while step:
+        moves = 0
+        while True:
+            cy, cx = vy, vx
+            for k in range(4 if step >= 4 else 8):
+                if k < 4:
+                    ty = cy + (step if k == 0 else (-step if k == 1 else 0))
+                    tx = cx + (step if k == 2 else (-step if k == 3 else 0))
+                else:
+                    ty = cy + (step if k & 1 else -step)
+                    tx = cx + (step if k & 2 else -step)
+                if not fields.within_reach(y, x, ty, tx, height, width, REACH_PX):
+                    continue
+                rate = (lambda_q8 * _vector_bits_q8(prices, ty - origin_y, tx - origin_x)) >> 16
+                if rate >= best:
+                    continue
+                cost = rate + sad(source, planes, y, x, ty, tx, size, best - rate)
+                if cost < best:
+                    best, vy, vx = cost, ty, tx
+            moves += 1
+            if (vy == cy and vx == cx) or step < 4 or moves >= 16:
+                break
+        step >>= 1
+    start[0], start[1], start[2] = vy, vx, best
+    return best
+
+
+@nb.njit(nogil=True, cache=True)
+def best_intra(
+    source: U8, y: int, x: int, size: int, right: int, below: int, lambda_q8: int, quick: bool,
+    edge: I32, soft: I32, line: I32, guess: U8, work: I32, hint: int,
+) -> tuple[int, int]:
+    """(mode, cost) of the best intra prediction from the source's own neighbours.
+
+    `hint` is a mode that costs few bits; `quick` tries only the four commonest.
+    """
+    intra.gather(source, y, x, size, right, below, edge)
+    intra.smooth(edge, size, soft)
+    best_mode = -1
+    best = _FAR
+    cheap = (lambda_q8 * 2) >> 8
+    dear = (lambda_q8 * 6) >> 8
+    tried = np.zeros(35, np.uint8)
+    for stage in range(1 if quick else 4):
+        centre = best_mode
+        if stage >= 2 and centre < 2:
+            break
+        for k in range(12):
+            if stage == 0:
+                if k >= 5:
+                    break
+                mode = intra.MEAN if k == 0 else (intra.PLANAR if k == 1 else (
+                    intra.HORIZONTAL if k == 2 else (intra.VERTICAL if k == 3 else hint)))
+            elif stage == 1:
+                if k >= 9:
+                    break
+                mode = 2 + 4 * k
+            elif stage == 2:
+                if k >= 2:
+                    break
+                mode = centre + (2 if k else -2)
+            else:
+                if k >= 2:
+                    break
+                mode = centre + (1 if k else -1)
+            if mode < 0 or mode > 34 or (stage >= 1 and mode < 2) or tried[mode]:
+                continue
+            tried[mode] = 1
+            intra.predict(soft if intra.wants_smooth(mode, size) else edge, size, mode, line, guess)
+            cost = satd_block(source, y, x, size, guess, work)
+            cost += cheap if mode == hint else dear
+            if cost < best:
+                best, best_mode = cost, mode
+    return best_mode, best
+
+
+@nb.njit(nogil=True, cache=True)
+def analyse_key(source: U8, lambda_q8: int, modes: U8, intra_modes: I8) -> None:
+    """Choose 16x16 or 8x8 intra prediction for every block of a keyframe.
+
+    `source` has sides of multiples of 16; `modes` is (rows, columns), `intra_modes` on the 8x8 grid.
+    """
+    rows, columns = modes.shape
+    edge = np.empty(65, np.int32)
+    soft = np.empty(65, np.int32)
+    line = np.empty(80, np.int32)
+    guess = np.empty((16, 16), np.uint8)
+    work = np.empty(64, np.int32)
+    small = np.empty(4, np.int64)
+    for row in range(rows):
+        for column in range(columns):
+            hint = intra_modes[2 * row, 2 * column - 1] if column else intra.PLANAR
+            mode, cost = best_intra(
+                source, 16 * row, 16 * column, 16, 16, 0, lambda_q8, False,
+                edge, soft, line, guess, work, hint,
+            )
+            total = (lambda_q8 * 3) >> 8
+            near = hint
+            for k in range(4):
+                a, b = k >> 1, k & 1
+                right = 0 if k == 3 else (8 if k != 1 or row > 0 else 0)
+                below = 8 if k == 0 else 0
+                small[k], part = best_intra(
+                    source, 16 * row + 8 * a, 16 * column + 8 * b, 8, right, below, lambda_q8,
+                    False, edge, soft, line, guess, work, near,
+                )
+                near = small[k]
+                total += part
+                if total >= cost:
+                    break
+            split = total < cost
+            modes[row, column] = fields.INTRA8 if split else fields.INTRA16
+            for k in range(4):
+                intra_modes[2 * row + (k >> 1), 2 * column + (k & 1)] = small[k] if split else mode
+
+
+@nb.njit(nogil=True, cache=True)
+def analyse_inter(
+    source: U8,
+    planes: U8,
+    before: I16,
+    lambda_q8: int,
+    prices: I32,
+    still: int,
+    modes: U8,
+    field: I16,
+    intra_modes: I8,
+) -> None:
+    """Choose mode and vectors for every block of an inter frame.
+
+    `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price of
+    a bit in absolute difference, `still` the difference below which the first good candidate is taken
+    without a search. Fills modes, field and intra_modes (-1 in inter blocks).
+    """
+    rows, columns = modes.shape
+    height, width = source.shape
+    near = np.zeros((5, 2), np.int32)
+    origin = np.zeros((1, 2), np.int32)
+    start = np.zeros(3, np.int32)
+    part = np.zeros((4, 2), np.int32)
+    work = np.empty(64, np.int32)
+    edge = np.empty(65, np.int32)
+    soft = np.empty(65, np.int32)
+    line = np.empty(80, np.int32)
+    guess = np.empty((16, 16), np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            y = 16 * row
+            x = 16 * column
+            count = fields.candidates(field, before, row, column, near)
+            p0, p1 = np.int64(near[0, 0]), np.int64(near[0, 1])
+            best = np.int64(_FAR)
+            v0, v1 = np.int64(0), np.int64(0)
+            # Neighbours' vectors first: they cost almost nothing to signal.
+            merged = -1
+            for k in range(count):
+                c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
+                if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
+                    continue
+                rate = (lambda_q8 * (1 + k)) >> 8
+                cost = rate + sad(source, planes, y, x, c0, c1, 16, best - rate)
+                if cost < best:
+                    best, v0, v1, merged = cost, c0, c1, k
+            modes[row, column] = fields.INTER16
+            for i in range(2):
+                for j in range(2):
+                    intra_modes[2 * row + i, 2 * column + j] = -1
+            if best < still:
+                fields.set_block(field, row, column, v0, v1)
+                continue
+            merge0, merge1 = v0, v1
+            for k in range(5):
+                if k == 0:
+                    c0, c1 = np.int64(0), np.int64(0)
+                elif k == 1:
+                    c0, c1 = np.int64(before[2 * row, 2 * column, 0]), np.int64(before[2 * row, 2 * column, 1])
+                elif k == 2:
+                    c0 = np.int64(before[2 * row + 1, 2 * column + 1, 0])
+                    c1 = np.int64(before[2 * row + 1, 2 * column + 1, 1])
+                elif k == 3 and column + 1 < columns:
+                    c0 = np.int64(before[2 * row, 2 * column + 2, 0])
+                    c1 = np.int64(before[2 * row, 2 * column + 2, 1])
+                elif k == 4 and row + 1 < rows:
+                    c0 = np.int64(before[2 * row + 2, 2 * column, 0])
+                    c1 = np.int64(before[2 * row + 2, 2 * column, 1])
+                else:
+                    continue
+                if (c0 == v0 and c1 == v1) or not fields.within_reach(
+                    y, x, c0, c1, height, width, REACH_PX
+                ):
+                    continue
+                rate = (lambda_q8 * (512 + _vector_bits_q8(prices, c0 - p0, c1 - p1))) >> 16
+                if rate >= best:
+                    continue
+                cost = rate + sad(source, planes, y, x, c0, c1, 16, best - rate)
+                if cost < best:
+                    best, v0, v1, merged = cost, c0, c1, -1
+            start[0], start[1], start[2] = v0, v1, best
+            _descend(source, planes, y, x, 16, p0, p1, start, lambda_q8, prices, 16)
+            v0, v1 = np.int64(start[0]), np.int64(start[1])
+            # Now by Hadamard: the found vector, the best free one, four quarters, intra.
+            rate = (lambda_q8 * (512 + _vector_bits_q8(prices, v0 - p0, v1 - p1))) >> 16
+            whole = rate + satd_moved(source, planes, y, x, v0, v1, 16, work)
+            if merged >= 0 or merge0 != v0 or merge1 != v1:
+                free = ((lambda_q8 * 2) >> 8) + satd_moved(
+                    source, planes, y, x, merge0, merge1, 16, work
+                )
+                if free <= whole:
+                    whole, v0, v1 = free, merge0, merge1
+            fields.set_block(field, row, column, v0, v1)
+            if whole < 2 * still:
+                continue
+            total = (lambda_q8 * 3) >> 8
+            for k in range(4):
+                a, b = k >> 1, k & 1
+                fields.predictor(field, 2 * row + a, 2 * column + b, 1, origin, 0)
+                o0, o1 = np.int64(origin[0, 0]), np.int64(origin[0, 1])
+                yy, xx = y + 8 * a, x + 8 * b
+                rate = (lambda_q8 * _vector_bits_q8(prices, v0 - o0, v1 - o1)) >> 16
+                cost = rate + sad(source, planes, yy, xx, v0, v1, 8, _FAR)
+                start[0], start[1], start[2] = v0, v1, cost
+                if fields.within_reach(y, x, o0, o1, height, width, REACH_PX):
+                    rate = (lambda_q8 * _vector_bits_q8(prices, 0, 0)) >> 16
+                    other = rate + sad(source, planes, yy, xx, o0, o1, 8, _FAR)
+                    if other < cost:
+                        start[0], start[1], start[2] = o0, o1, other
+                _descend(source, planes, yy, xx, 8, o0, o1, start, lambda_q8, prices, 8)
+                # Reach is checked for the 16x16 block at this corner; keep the whole block's too.
+                if not fields.within_reach(y, x, start[0], start[1], height, width, REACH_PX):
+                    start[0], start[1] = v0, v1
+                part[k, 0], part[k, 1] = start[0], start[1]
+                field[2 * row + a, 2 * column + b, 0] = start[0]
+                field[2 * row + a, 2 * column + b, 1] = start[1]
+                rate = (
+                    lambda_q8 * _vector_bits_q8(prices, start[0] - o0, start[1] - o1)
+                ) >> 16
+                total += rate + satd_moved(source, planes, yy, xx, start[0], start[1], 8, work)
+            if total < whole:
+                modes[row, column] = fields.INTER8
+                whole = total
+            else:
+                fields.set_block(field, row, column, v0, v1)
+            if whole > 1024:
+                mode, cost = best_intra(
+                    source, y, x, 16, 16, 0, lambda_q8, False, edge, soft, line, guess, work,
+                    intra.PLANAR,
+                )
+                if cost + ((lambda_q8 * 4) >> 8) < whole:
+                    modes[row, column] = fields.INTRA16
+                    fields.set_block(field, row, column, 0, 0)
+                    for i in range(2):
+                        for j in range(2):
+                            intra_modes[2 * row + i, 2 * column + j] = mode

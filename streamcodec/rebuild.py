@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From symbols to pictures, for both ends: prediction plus residual, block after block.
+
+`code` is the encoder's loop: it chooses the final symbols, since intra prediction starts from
+decoded neighbours, and leaves exactly the picture that `rebuild`, the decoder's loop, makes from
+those symbols.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec import syntax
+from streamcodec.blocks import intra, layout, quantise, transform
+from streamcodec.entropy import binary
+from streamcodec.motion import field as fields
+from streamcodec.motion.compensate import chroma_block, luma_block
+
+U8 = npt.NDArray[np.uint8]
+I8 = npt.NDArray[np.int8]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+U16 = npt.NDArray[np.uint16]
+F32 = npt.NDArray[np.float32]
+
+_STARTS = np.array(layout.GROUP_STARTS, np.int64)
+_CHANNEL_OF = layout.CHANNEL_OF
+# Channels that a quarter's 8x8 luma transform fills, quarter by quarter, and those of chroma.
+_QUARTER = np.array(
+    [
+        sorted(
+            int(layout.CHANNEL_OF[(2 * u + a) * 16 + 2 * v + b]) for u in range(8) for v in range(8)
+        )
+        for a in range(2)
+        for b in range(2)
+    ],
+    np.int64,
+)
+
+
+@nb.njit(nogil=True, cache=True)
+def predict_inter(
+    modes: U8, field: I16, ref_y: U8, ref_u: U8, ref_v: U8, y: U8, u: U8, v: U8
+) -> None:
+    """Fill y, u, v with the motion-compensated reference wherever blocks are not intra.
+
+    References are padded by PAD_PX, the outputs have sides of multiples of 16.
+    """
+    rows, columns = modes.shape
+    tmp = np.empty((23, 16), np.int16)
+    out = np.empty((16, 16), np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            mode = modes[row, column]
+            if mode >= fields.INTRA16:
+                continue
+            size = 16 if mode == fields.INTER16 else 8
+            for k in range(1 if size == 16 else 4):
+                i, j = k >> 1, k & 1
+                vy = np.int64(field[2 * row + i, 2 * column + j, 0])
+                vx = np.int64(field[2 * row + i, 2 * column + j, 1])
+                top = 16 * row + 8 * i
+                left = 16 * column + 8 * j
+                luma_block(ref_y, top, left, vy, vx, size, tmp, out)
+                for a in range(size):
+                    for b in range(size):
+                        y[top + a, left + b] = out[a, b]
+                half = size >> 1
+                top >>= 1
+                left >>= 1
+                chroma_block(ref_u, top, left, vy, vx, half, tmp, out)
+                for a in range(half):
+                    for b in range(half):
+                        u[top + a, left + b] = out[a, b]
+                chroma_block(ref_v, top, left, vy, vx, half, tmp, out)
+                for a in range(half):
+                    for b in range(half):
+                        v[top + a, left + b] = out[a, b]
+
+
+@nb.njit(nogil=True, cache=True)
+def differences(
+    source: tuple[U8, U8, U8], prediction: tuple[U8, U8, U8], row: int, column: int, out: F32
+) -> None:
+    """The 384 samples of a block, source minus prediction."""
+    for i in range(16):
+        for j in range(16):
+            out[i * 16 + j] = np.float32(source[0][16 * row + i, 16 * column + j]) - np.float32(
+                prediction[0][16 * row + i, 16 * column + j]
+            )
+    for i in range(8):
+        for j in range(8):
+            y, x = 8 * row + i, 8 * column + j
+            out[256 + i * 8 + j] = np.float32(source[1][y, x]) - np.float32(prediction[1][y, x])
+            out[320 + i * 8 + j] = np.float32(source[2][y, x]) - np.float32(prediction[2][y, x])
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _add(plane: U8, y: int, x: int, size: int, residual: I32, at: int, pitch: int) -> None:
+    for i in range(size):
+        for j in range(size):
+            value = np.int64(plane[y + i, x + j]) + np.int64(residual[at + i * pitch + j])
+            plane[y + i, x + j] = np.uint8(min(max(value, 0), 255))
+
+
+@nb.njit(nogil=True, cache=True)
+def _intra_into(
+    plane: U8, y: int, x: int, size: int, right: int, below: int, mode: int,
+    edge: I32, soft: I32, line: I32, guess: U8,
+) -> None:
+    """Predict a square of the plane from what is decoded around it."""
+    intra.gather(plane, y, x, size, right, below, edge)
+    if intra.wants_smooth(mode, size):
+        intra.smooth(edge, size, soft)
+        intra.predict(soft, size, mode, line, guess)
+    else:
+        intra.predict(edge, size, mode, line, guess)
+    for i in range(size):
+        for j in range(size):
+            plane[y + i, x + j] = guess[i, j]
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _right_of_quarter(k: int, row: int) -> int:
+    """Decoded samples beyond the upper right corner of an 8x8 quarter."""
+    return 0 if k == 3 or (k == 1 and row == 0) else 8
+
+
+@nb.njit(nogil=True, cache=True)
+def rebuild(
+    modes: U8,
+    intra_modes: I8,
+    counts: U8,
+    splits: U8,
+    symbols: I16,
+    step_q3: int,
+    y: U8,
+    u: U8,
+    v: U8,
+) -> None:
+    """Add the residual of every coded block to y, u, v, which hold the inter prediction.
+
+    `symbols` is (blocks, 384). Intra blocks are predicted here, in raster order.
+    """
+    rows, columns = modes.shape
+    work = np.empty(384, np.int32)
+    tmp = np.empty(256, np.int32)
+    residual = np.zeros(384, np.int32)
+    edge = np.empty(65, np.int32)
+    soft = np.empty(65, np.int32)
+    line = np.empty(80, np.int32)
+    guess = np.empty((16, 16), np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            mode = modes[row, column]
+            count = counts[row, column]
+            is_intra = mode >= fields.INTRA16
+            if count:
+                transform.inverse(
+                    symbols[row * columns + column], step_q3, quantise.BIAS_Q8,
+                    splits[row, column] != 0, work, tmp, residual,
+                )
+            top, left = 16 * row, 16 * column
+            if is_intra:
+                first = np.int64(intra_modes[2 * row, 2 * column])
+                if mode == fields.INTRA16:
+                    _intra_into(y, top, left, 16, 16 if row else 0, 0, first, edge, soft, line, guess)
+                else:
+                    for k in range(4):
+                        a, b = k >> 1, k & 1
+                        _intra_into(
+                            y, top + 8 * a, left + 8 * b, 8, _right_of_quarter(k, row),
+                            8 if k == 0 else 0,
+                            np.int64(intra_modes[2 * row + a, 2 * column + b]),
+                            edge, soft, line, guess,
+                        )
+                        if count:
+                            _add(y, top + 8 * a, left + 8 * b, 8, residual, a * 128 + b * 8, 16)
+                _intra_into(u, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess)
+                _intra_into(v, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess)
+            if count:
+                if mode != fields.INTRA8:
+                    _add(y, top, left, 16, residual, 0, 16)
+                _add(u, 8 * row, 8 * column, 8, residual, 256, 8)
+                _add(v, 8 * row, 8 * column, 8, residual, 320, 8)
+
+
+@nb.njit(nogil=True, cache=True)
+def code(
+    source: tuple[U8, U8, U8],
+    modes: U8,
+    intra_modes: I8,
+    splits: U8,
+    coefficients: F32,
+    tables: U8,
+    costs_q8: I32,
+    mu: float,
+    step_q3: int,
+    contexts: U16,
+    counts_before: U8,
+    free: U8,
+    counts: U8,
+    symbols: I16,
+    y: U8,
+    u: U8,
+    v: U8,
+) -> None:
+    """Choose symbols by rate and distortion, and rebuild the picture along the way.
+
+    `coefficients` (blocks, 384) are those of the inter blocks; `tables` (blocks, 384) the tables that
+    a first pass found; `free` marks blocks that cost nothing but a skip when their count is 0. On
+    entry `counts` holds the first pass' counts, an upper bound; on return the final ones. y, u, v hold
+    the inter prediction on entry and the picture on return.
+    """
+    rows, columns = modes.shape
+    step = step_q3 / 8.0
+    inverse_step = 1.0 / step
+    work = np.empty(384, np.int32)
+    tmp = np.empty(256, np.int32)
+    residual = np.zeros(384, np.int32)
+    samples = np.zeros(384, np.float32)
+    own = np.zeros(384, np.float32)
+    ftmp = np.empty(256, np.float32)
+    fout = np.empty(256, np.float32)
+    saved = np.zeros(2, np.float32)
+    edge = np.empty(65, np.int32)
+    soft = np.empty(65, np.int32)
+    line = np.empty(80, np.int32)
+    guess = np.empty((16, 16), np.uint8)
+    sofar = np.zeros_like(counts)
+    here = (y, u, v)
+    per_bit = mu / 256
+    for row in range(rows):
+        for column in range(columns):
+            index = row * columns + column
+            mode = modes[row, column]
+            most = np.int64(counts[row, column])
+            block = symbols[index]
+            row_tables = tables[index]
+            top, left = 16 * row, 16 * column
+            is_intra = mode >= fields.INTRA16
+            first = np.int64(intra_modes[2 * row, 2 * column])
+            if is_intra:
+                if mode == fields.INTRA16:
+                    _intra_into(y, top, left, 16, 16 if row else 0, 0, first, edge, soft, line, guess)
+                else:
+                    block[:] = 0
+                    for k in range(4):
+                        a, b = k >> 1, k & 1
+                        _intra_into(
+                            y, top + 8 * a, left + 8 * b, 8, _right_of_quarter(k, row),
+                            8 if k == 0 else 0,
+                            np.int64(intra_modes[2 * row + a, 2 * column + b]),
+                            edge, soft, line, guess,
+                        )
+                        if most == 0:
+                            continue
+                        _code_quarter(
+                            source[0], y, top, left, a, b, own, row_tables, costs_q8, mu,
+                            inverse_step, most, step_q3, block, samples, ftmp, fout, saved,
+                            work, tmp, residual,
+                        )
+                _intra_into(u, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess)
+                _intra_into(v, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess)
+            if most == 0:
+                block[:] = 0
+                counts[row, column] = 0
+                continue
+            if is_intra:
+                differences(source, here, row, column, samples)
+                transform.forward(samples, mode == fields.INTRA8, own, ftmp, fout)
+                levels = own
+            else:
+                levels = coefficients[index]
+            if mode == fields.INTRA8:
+                # Luma is done; weigh chroma alone.
+                needed = 0
+                for g in range(4):
+                    for c in range(_STARTS[g], _STARTS[g + 1]):
+                        if layout_is_chroma(c) and g < most:
+                            quantise.weighed(
+                                levels, inverse_step, c, c + 1, row_tables, costs_q8, mu, block, saved
+                            )
+                        if block[c]:
+                            needed = g + 1
+                counts[row, column] = needed
+            else:
+                kind = 3 if is_intra else (1 if mode == fields.INTER8 else (2 if free[row, column] else 0))
+                best_count = 0
+                gain = np.float32(0)
+                sofar[row, column] = 0
+                none = syntax.count_price_q8(
+                    contexts, sofar, counts_before, row, column, kind, 0
+                )
+                if free[row, column]:
+                    none = binary.cost_q8(contexts, syntax.SKIP + 1, 1)
+                best = np.float32(0)
+                for g in range(most):
+                    quantise.weighed(
+                        levels, inverse_step, _STARTS[g], _STARTS[g + 1], row_tables, costs_q8, mu,
+                        block, saved,
+                    )
+                    gain += saved[1] - saved[0]
+                    price = syntax.count_price_q8(
+                        contexts, sofar, counts_before, row, column, kind, g + 1
+                    )
+                    if free[row, column]:
+                        price += binary.cost_q8(contexts, syntax.SKIP + 1, 0) + 256
+                    net = gain - np.float32(per_bit * (price - none))
+                    if net > best:
+                        best = net
+                        best_count = g + 1
+                for c in range(_STARTS[best_count], 384):
+                    block[c] = 0
+                needed = 0
+                for g in range(best_count):
+                    for c in range(_STARTS[g], _STARTS[g + 1]):
+                        if block[c]:
+                            needed = g + 1
+                            break
+                counts[row, column] = needed
+            sofar[row, column] = counts[row, column]
+            if counts[row, column]:
+                transform.inverse(
+                    block, step_q3, quantise.BIAS_Q8, splits[row, column] != 0, work, tmp, residual
+                )
+                if mode != fields.INTRA8:
+                    _add(y, top, left, 16, residual, 0, 16)
+                _add(u, 8 * row, 8 * column, 8, residual, 256, 8)
+                _add(v, 8 * row, 8 * column, 8, residual, 320, 8)
+
+
+@nb.njit(nogil=True, cache=True)
+def layout_is_chroma(channel: int) -> bool:
+    """True when the channel holds a chroma coefficient."""
+    return transform._ORDER[channel] >= 256
+
+
+@nb.njit(nogil=True, cache=True)
+def _code_quarter(
+    source: U8, y: U8, top: int, left: int, a: int, b: int, own: F32, tables: U8, costs_q8: I32,
+    mu: float, inverse_step: float, most: int, step_q3: int, block: I16, samples: F32, ftmp: F32,
+    fout: F32, saved: F32, work: I32, tmp: I32, residual: I32,
+) -> None:
+    """Code one 8x8 luma quarter of an intra block against the prediction that stands in `y`."""
+    for i in range(8):
+        for j in range(8):
+            yy, xx = top + 8 * a + i, left + 8 * b + j
+            samples[i * 8 + j] = np.float32(source[yy, xx]) - np.float32(y[yy, xx])
+    transform._forward8(samples, 0, 8, ftmp, fout)
+    for u in range(8):
+        for v in range(8):
+            own[_CHANNEL_OF[(2 * u + a) * 16 + 2 * v + b]] = fout[u * 8 + v]
+    limit = _STARTS[most]
+    quarter = 2 * a + b
+    for k in range(64):
+        c = _QUARTER[quarter, k]
+        if c >= limit:
+            break
+        quantise.weighed(own, inverse_step, c, c + 1, tables, costs_q8, mu, block, saved)
+    transform.dequantise(block, step_q3, quantise.BIAS_Q8, work)
+    for u in range(8):
+        for v in range(8):
+            residual[u * 8 + v] = work[(2 * u + a) * 16 + 2 * v + b]
+    transform._inverse_columns(residual, 0, 8, 8, transform._B8, tmp)
+    for i in range(8):
+        for j in range(8):
+            residual[i * 8 + j] = tmp[i * 8 + j]
+    _add(y, top + 8 * a, left + 8 * b, 8, residual, 0, 8)

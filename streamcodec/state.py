@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a reference carries besides its picture: the codec's memory of the frames before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec.bitstream import digest_after
+from streamcodec.blocks import layout
+from streamcodec.frame import Frame, Reference
+from streamcodec.model import Model
+from streamcodec.networks import features
+
+U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
+U16 = npt.NDArray[np.uint16]
+Planes = tuple[U8, U8, U8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """Decoder memory after a frame. Never written to once made.
+
+    `planes` have sides of multiples of 16 (chroma 8); `field` holds the vectors of the 8x8 blocks;
+    `counts` how many symbol groups each block coded; `memory` (blocks, 384) the magnitudes that the
+    next frame's prior sees; `contexts` the adaptive contexts of inter frames.
+    """
+
+    planes: Planes
+    field: I16
+    counts: U8
+    memory: U8
+    contexts: U16
+    quality: int
+
+    @classmethod
+    def none(cls, model: Model, rows: int, columns: int, quality: int) -> State:
+        """What a keyframe starts from."""
+        empty = np.zeros((0, 0), np.uint8)
+        return cls(
+            (empty, empty, empty),
+            np.zeros((2 * rows, 2 * columns, 2), np.int16),
+            np.zeros((rows, columns), np.uint8),
+            np.zeros((rows * columns, layout.CHANNELS), np.uint8),
+            model.contexts[0],
+            quality,
+        )
+
+    def moved(self, field: I16, modes: U8) -> tuple[U8, U8]:
+        """Memory and counts, fetched from where each block came from."""
+        memory = np.empty_like(self.memory)
+        counts = np.empty_like(self.counts)
+        features.move_symbols(self.memory, self.counts, field, modes, memory, counts)
+        return memory, counts
+
+
+def state_of(reference: Reference) -> State:
+    """The codec's part of a reference."""
+    assert isinstance(reference.state, State), "a reference made by another codec"
+    return reference.state
+
+
+def reference_after(
+    packet: bytes,
+    before: bytes,
+    *,
+    width: int,
+    height: int,
+    quality: int,
+    planes: Planes,
+    field: I16,
+    counts: U8,
+    symbols: I16,
+    moved: U8,
+    contexts: U16,
+) -> Reference:
+    """The reference that a packet leads to; `before` is the digest it started from, or b""."""
+    memory = np.empty(moved.shape, np.uint8)
+    features.remember(symbols, counts, moved, memory)
+    half = (height + 1) // 2, (width + 1) // 2
+    frame = Frame(
+        planes[0][:height, :width],
+        planes[1][: half[0], : half[1]],
+        planes[2][: half[0], : half[1]],
+    )
+    state = State(planes, field, counts, memory, contexts, quality)
+    return Reference(frame, digest_after(packet, before), quality, state)

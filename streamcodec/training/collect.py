@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Material for the prior: what it saw and what came, from the product's own encoder at work.
+
+A chain is one clip or picture coded at one quality (with a little jitter, as rate control has it): a
+keyframe and the inter frames after it. Every row pairs the features of a block with the magnitudes of the
+group that was then coded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec import syntax
+from streamcodec.blocks import layout
+from streamcodec.encoder import FrameEncoder
+from streamcodec.frame import Frame, Reference
+from streamcodec.model import Model
+from streamcodec.networks import features
+from streamcodec.networks.prior import walk
+from streamcodec.state import State, state_of
+
+U8 = npt.NDArray[np.uint8]
+_ROWS_PER_VISIT = 96  # of one frame, group and phase: variety rather than volume
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows of one stack. `weight` is the row's share of its frame's bits, about 1 on average."""
+
+    kind: int  # 0 keyframe, 1 inter frame
+    group: int
+    phase: int
+    inputs: U8  # (n, features)
+    targets: U8  # (n, channels of the group) magnitudes up to 15
+    quality: U8  # (n,)
+    weight: npt.NDArray[np.float32]
+
+
+def chain(
+    model: Model, frames: Sequence[Frame], quality: int, rng: np.random.Generator
+) -> Iterator[tuple[list[Rows], Reference]]:
+    """Code frames one after the other; yield the rows of each, and the reference after it."""
+    reference: Reference | None = None
+    for frame in frames:
+        jittered = int(np.clip(quality + rng.integers(-2, 3), 0, 63))
+        encoder = FrameEncoder(model, frame, reference)
+        attempt = encoder.at(jittered)
+        rows_of_blocks, columns = attempt.modes.shape
+        before = (
+            State.none(model, rows_of_blocks, columns, jittered)
+            if reference is None
+            else state_of(reference)
+        )
+        misc = np.empty((rows_of_blocks * columns, features.MISC), np.uint8)
+        features.misc(
+            attempt.modes,
+            attempt.field,
+            attempt.counts,
+            attempt.moved_counts,
+            attempt.splits,
+            jittered,
+            before.quality,
+            misc,
+        )
+        kind = 0 if reference is None else 1
+        collected: list[Rows] = []
+        frame_bits = 8 * len(attempt.packet)
+
+        def visit(
+            group: int,
+            phase: int,
+            blocks: npt.NDArray[np.int32],
+            inputs: U8,
+            attempt=attempt,  # type: ignore[no-untyped-def]  # bound per frame
+            collected=collected,
+            kind=kind,
+            jittered=jittered,
+            frame_bits=frame_bits,
+        ) -> None:
+            first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
+            keep = rng.permutation(blocks.size)[:_ROWS_PER_VISIT]
+            collected.append(
+                Rows(
+                    kind,
+                    group,
+                    phase,
+                    inputs[keep],
+                    np.minimum(np.abs(attempt.symbols[blocks[keep], first:last]), 15).astype(
+                        np.uint8
+                    ),
+                    np.full(keep.size, jittered, np.uint8),
+                    np.full(keep.size, blocks.size / keep.size / frame_bits, np.float32),
+                )
+            )
+
+        walk(attempt.counts, attempt.symbols, misc, None if kind == 0 else attempt.moved, visit)
+        reference = encoder.reference_after(attempt)
+        yield collected, reference
+
+
+def starting_contexts(
+    model: Model, clips: Sequence[Sequence[Frame]], rng: np.random.Generator
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+    """Contexts as they stand on average after a keyframe, and after inter frames."""
+    ends: tuple[list[npt.NDArray[np.uint16]], list[npt.NDArray[np.uint16]]] = ([], [])
+    for frames in clips:
+        reference = None
+        quality = int(rng.integers(12, 52))
+        for frame in frames:
+            encoder = FrameEncoder(model, frame, reference)
+            attempt = encoder.at(quality)
+            ends[0 if reference is None else 1].append(attempt.contexts)
+            reference = encoder.reference_after(attempt)
+    means = []
+    for group in ends:
+        slow = np.mean([c[:, 1].astype(np.float64) for c in group], axis=0)
+        means.append(np.repeat(np.rint(slow).astype(np.uint16)[:, None], 2, axis=1))
+    assert means[0].shape == (syntax.CONTEXTS, 2)
+    return means[0], means[1]
