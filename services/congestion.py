@@ -58,6 +58,7 @@ class Tuning:
     fast_frames: int = 3  # ... and falls within this many
     growth: float = 1.12  # per frame: doubles in 0.2 s, bounds an optimistic estimate
     single_packet_growth: float = 1.15  # a frame of one packet teaches nothing: drift up
+    carried_share: float = 0.1  # of a budget: what the frame before left of its own is added
     saved_periods: float = 2.0  # a link too thin for every frame saves time up to this many periods
     stall_us: int = 400_000  # a longer gap is an outage, not a rate
     resume_share: float = 0.25  # capacity assumed after an outage or a reconnect
@@ -125,6 +126,8 @@ class CongestionController:
         self._last_sent_us: int | None = None
         self._last_ack_us: int | None = None
         self._backlog_us = 0
+        self._granted_bytes = 0
+        self._unspent_bytes = 0
 
     @property
     def capacity_bps(self) -> int:
@@ -170,6 +173,7 @@ class CongestionController:
         """Note that a frame's bytes were handed to the transport."""
         self._in_flight.append(_Sent(frame_id, size_bytes, now_us))
         self._last_sent_us = now_us
+        self._unspent_bytes = max(0, self._granted_bytes - size_bytes)
 
     def on_reset(self, now_us: int) -> None:
         """Forget the path after a lost connection; a quarter of the capacity is the first guess."""
@@ -223,7 +227,9 @@ class CongestionController:
         excess_us = max(0.0, backlog_us - tuning.slack_us - rival_us)
         usable_us = self._yielding() * tuning.link_share * earned_us - tuning.drain * excess_us
         size = int(rate * usable_us / 1e6)
-
+        # Qualities are steps, so a frame leaves some percent of its budget: the next may use it.
+        size += min(self._unspent_bytes, int(tuning.carried_share * max(0, size)))
+        self._granted_bytes = size
         limit = BACKLOG if excess_us > 0 else BANDWIDTH if self._returns_us else STARTUP
         if size >= self._max_bytes:
             return Budget(max(least, self._max_bytes), UNLIMITED)

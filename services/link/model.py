@@ -124,6 +124,10 @@ class Link(Generic[T]):
         """What the link could have carried in that time, used or not."""
         return self._service.capacity_bytes(start_us, end_us)
 
+    def longest_gap_us(self, start_us: int, end_us: int) -> int:
+        """The longest part of a span in which the link could carry nothing."""
+        return self._service.longest_gap_us(start_us, end_us)
+
     @property
     def statistics(self) -> LinkStatistics:
         held = len(self._queue) + len(self._travelling)

@@ -63,6 +63,10 @@ class Service(Protocol):
         """What could have been served after `start_us`, up to `end_us`, used or not."""
         ...
 
+    def longest_gap_us(self, start_us: int, end_us: int) -> int:
+        """The longest part of a span in which nothing could be served."""
+        ...
+
 
 def service(rate: Rate, held: Sequence[tuple[int, int]], random: Random) -> Service:
     """The running form of a rate. During `held` spans (start, end) nothing is served."""
@@ -118,6 +122,16 @@ class _Steps:
             total += rate * (until_us - at)
             at = until_us
         return total // 8_000_000
+
+    def longest_gap_us(self, start_us: int, end_us: int) -> int:
+        longest, at, gap_from = 0, start_us, start_us
+        while at < end_us:
+            rate, until_us = self._segment(at)
+            at = min(until_us, end_us)
+            if rate:
+                gap_from = at
+            longest = max(longest, at - gap_from)
+        return longest
 
     def _segment(self, at_us: int) -> tuple[int, int]:
         """Rate in force at an instant, and until when."""
@@ -227,6 +241,15 @@ class _Opportunities:
             held = sum(self._is_held(self._instants.at_us(i)) for i in range(first, end))
             number -= held
         return number * OPPORTUNITY_BYTES
+
+    def longest_gap_us(self, start_us: int, end_us: int) -> int:
+        longest, before_us = 0, start_us
+        number = self._instants.first_after(start_us)
+        while (at_us := self._instants.at_us(number)) < end_us:
+            if not self._is_held(at_us):
+                longest, before_us = max(longest, at_us - before_us), at_us
+            number += 1
+        return max(longest, end_us - before_us)
 
     def _is_held(self, at_us: int) -> bool:
         return any(start <= at_us < end for start, end in self._held)

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenario matrix of the link benchmark: links, what runs on them, and what must come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from services.link.loss import IndependentLoss
+from services.link.profile import (
+    Direction,
+    Jitter,
+    Outage,
+    OutageKind,
+    Profile,
+    constant,
+    default_return,
+)
+from services.link.queue import Discipline, QueueLimits
+from services.link.service import Rate, StepRate, TraceRate
+from services.link.simulate import SimulationOptions, SimulationResult
+from services.link.trace import read_trace
+
+ENCODE_MS = 10.0
+DEAD_BPS = 150_000
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Bounds of a row; delays in milliseconds without encoding, shares as fractions."""
+
+    utilisation: float
+    p95_ms: float
+    p99_ms: float
+    skip: float | None = None
+    frames_per_second: float | None = None
+    fresh_ms: float | None = None  # capture to display of the first frame after a gap
+    jain: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row."""
+
+    name: str
+    link: str  # in words
+    profile: Profile
+    targets: Targets | None
+    options: SimulationOptions = field(default_factory=SimulationOptions)
+    real_time: bool = False  # also run over sockets
+
+
+def scenarios(traces: Path | None) -> list[Scenario]:
+    """The matrix; rows on recorded traces only where the folder with them is known."""
+    base = SimulationOptions()
+    two = replace(base, seconds=60, streams=2, second_stream_at_s=5.0, warm_up_s=5.0)
+    rows = [
+        Scenario(
+            "const2",
+            "2 Mbit/s, 60 kB",
+            constant(2_000_000),
+            Targets(0.88, 75, 130, skip=0.02),
+            real_time=True,
+        ),
+        Scenario(
+            "step414",
+            "4-1-4 Mbit/s, 10 s each",
+            _profile(_steps(4, 1, 4)),
+            Targets(0.85, 75, 150),
+            real_time=True,
+        ),
+    ]
+    if traces is not None:
+        rows += _trace_rows(traces, base)
+    rows += [
+        Scenario(
+            "loss1",
+            "4 Mbit/s, 1% loss",
+            _profile(_rate(4), loss=IndependentLoss(0.01)),
+            Targets(0.50, 130, 200, skip=0.12),
+            real_time=True,
+        ),
+        Scenario(
+            "rtt200",
+            "4 Mbit/s, 2 x 100 ms",
+            _profile(_rate(4), delay_us=100_000),
+            Targets(0.85, 160, 250),
+            real_time=True,
+        ),
+        Scenario(
+            "deep1MB",
+            "2 Mbit/s, 1 MB",
+            constant(2_000_000, queue_bytes=1_000_000),
+            Targets(0.88, 75, 130, skip=0.02),
+            real_time=True,
+        ),
+        Scenario(
+            "jitter20",
+            "4 Mbit/s, 0 to 20 ms jitter",
+            _profile(_rate(4), jitter=Jitter(20_000)),
+            Targets(0.65, 95, 140),
+        ),
+        Scenario(
+            "ackagg50",
+            "4 Mbit/s, ACKs on a 50 ms grid",
+            _profile(_rate(4)),
+            Targets(0.85, 95, 140),
+            replace(base, ack_grid_us=50_000),
+        ),
+        Scenario(
+            "drift",
+            "4 Mbit/s, clock +100 ppm, +5 s",
+            _profile(_rate(4)),
+            Targets(0.85, 95, 140),
+            replace(base, clock_ppm=100.0, clock_offset_us=5_000_000),
+        ),
+        Scenario(
+            "hold5s",
+            "4 Mbit/s, held from 10 to 15 s",
+            _profile(_rate(4), outages=(Outage(10_000_000, 5_000_000),)),
+            Targets(0.80, 80, 200, fresh_ms=400),
+            real_time=True,
+        ),
+        Scenario(
+            "black5s",
+            "4 Mbit/s, lost from 10 to 15 s",
+            _profile(_rate(4), outages=(Outage(10_000_000, 5_000_000, OutageKind.DROP),)),
+            Targets(0.60, 80, 200, fresh_ms=1000),
+        ),
+        Scenario(
+            "thin150k",
+            "150 kbit/s, 30 kB, 2 x 30 ms",
+            _profile(StepRate(((0, 150_000),)), delay_us=30_000, queue_bytes=30_000),
+            Targets(0.85, 260, 350, frames_per_second=12),
+        ),
+        Scenario(
+            "two",
+            "4 Mbit/s, two of our streams",
+            _profile(_rate(4)),
+            Targets(0.90, 160, 250, jain=0.95, note="together, from 5 s after the second"),
+            two,
+        ),
+        Scenario(
+            "bulk",
+            "4 Mbit/s, a CUBIC flow beside",
+            _profile(_rate(4)),
+            Targets(0.10, 350, 500, note="worst 2 s at least 200 kbit/s"),
+            replace(base, seconds=60, warm_up_s=10, bulk=(0.5, 60)),
+        ),
+        Scenario(
+            "bulk-codel",
+            "the same with CoDel in the link",
+            _profile(_rate(4), discipline=Discipline.CODEL),
+            None,
+            replace(base, seconds=60, warm_up_s=10, bulk=(0.5, 60)),
+        ),
+    ]
+    return rows
+
+
+def trace_scenario(path: Path, seconds: float) -> Scenario:
+    """One Mahimahi trace, read as it is."""
+    profile = _profile(TraceRate(read_trace(path), name=path.name), queue_bytes=300_000)
+    options = SimulationOptions(seconds=seconds)
+    return Scenario(path.name, f"trace {path.name}", profile, None, options)
+
+
+def _trace_rows(traces: Path, base: SimulationOptions) -> list[Scenario]:
+    def rate(name: str, length_ms: int | None = None) -> Rate:
+        return TraceRate(read_trace(traces / name), length_ms=length_ms, name=name)
+
+    minute = replace(base, seconds=60)
+    return [
+        Scenario(
+            "vz-lte-up",
+            "Verizon-LTE-short.up, 300 kB",
+            _profile(rate("Verizon-LTE-short.up"), queue_bytes=300_000),
+            Targets(0.70, 130, 220, skip=0.10),
+            minute,
+            real_time=True,
+        ),
+        Scenario(
+            "att-drive",
+            "ATT-LTE-driving.down, 300 kB",
+            _profile(rate("ATT-LTE-driving.down"), queue_bytes=300_000),
+            Targets(0.65, 160, 600, fresh_ms=500),
+            minute,
+            real_time=True,
+        ),
+        Scenario(
+            "umts",
+            "TMobile-UMTS-driving.down, 29 s",
+            _profile(rate("TMobile-UMTS-driving.down", 29_000), queue_bytes=300_000),
+            None,
+            replace(base, seconds=29),
+        ),
+    ]
+
+
+def _rate(mbps: float) -> StepRate:
+    return StepRate(((0, round(mbps * 1e6)),))
+
+
+def _steps(*mbps: float) -> StepRate:
+    return StepRate(tuple((i * 10_000_000, round(m * 1e6)) for i, m in enumerate(mbps)))
+
+
+def _profile(
+    rate: Rate,
+    *,
+    delay_us: int = 20_000,
+    queue_bytes: int = 60_000,
+    discipline: Discipline = Discipline.DROP_TAIL,
+    **impairments: object,
+) -> Profile:
+    queue = QueueLimits(queue_bytes, discipline, codel_target_us=15_000)
+    up = Direction(rate=rate, queue=queue, delay_us=delay_us, **impairments)  # type: ignore[arg-type]
+    return Profile(name="bench", up=up, down=default_return(delay_us))
+
+
+Check = tuple[str, float, str, float, bool]  # what, measured, relation, bound, met
+
+
+def checks(scenario: Scenario, result: SimulationResult) -> list[Check]:
+    """Each bound of a row beside what was measured."""
+    targets = scenario.targets
+    if targets is None:
+        return []
+    worst = [stream.summary for stream in result.streams]
+    bounds: list[tuple[str, float, str, float | None]] = [
+        ("utilisation", result.utilisation, ">=", targets.utilisation),
+        ("p95 ms", max(s.frame_delay_ms.p95 for s in worst), "<=", targets.p95_ms + ENCODE_MS),
+        ("p99 ms", max(s.frame_delay_ms.p99 for s in worst), "<=", targets.p99_ms + ENCODE_MS),
+        ("skip", max(s.skip_share for s in worst), "<=", targets.skip),
+        ("fps", min(s.frames_per_second for s in worst), ">=", targets.frames_per_second),
+        ("fresh ms", fresh_frame_ms(result, scenario.profile), "<=", targets.fresh_ms),
+        ("Jain", result.jain, ">=", targets.jain),
+    ]
+    relation: dict[str, Callable[[float, float], bool]] = {
+        ">=": lambda a, b: a >= b,
+        "<=": lambda a, b: a <= b,
+    }
+    return [
+        (what, value, sign, bound, relation[sign](value, bound))
+        for what, value, sign, bound in bounds
+        if bound is not None
+    ]
+
+
+def fresh_frame_ms(result: SimulationResult, profile: Profile) -> float:
+    """From the return of the link to the display of the first frame captured after it.
+
+    The return is the end of an outage, else of the trace's longest gap while the stream ran.
+    """
+    frames = result.streams[0].frames
+    outages = profile.up.outages
+    back_us = outages[0].end_us if outages else _gap_end_us(result)
+    fresh = [f.shown_us for f in frames if f.captured_us >= back_us and f.shown_us is not None]
+    return (min(fresh) - back_us) / 1000 if fresh else float("inf")
+
+
+def _gap_end_us(result: SimulationResult) -> int:
+    """End of the longest run of 100 ms samples that could not carry thirty minimal frames."""
+    best, length, end_us = 0, 0, 0
+    for sample in result.samples:
+        length = 0 if sample.capacity_bps > DEAD_BPS else length + 1
+        if length > best:
+            best, end_us = length, sample.at_us
+    return end_us

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What codes a frame in a simulation: a model with plausible sizes, or the real codec on a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamcodec.codec import Codec
+    from streamcodec.frame import Frame, Reference
+
+QUALITIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CodedFrame:
+    """A frame within its budget. `reference` is what the next frame may start from."""
+
+    size_bytes: int
+    quality: int
+    reference: object
+    psnr_db: float | None
+    ssim_db: float | None
+
+
+class FrameCoder(Protocol):
+    """Codes captured frames by number."""
+
+    keyframe_floor_bytes: int  # least size worth coding as a keyframe
+
+    def encode(self, index: int, reference: object | None, budget_bytes: int) -> CodedFrame | None:
+        """Code a frame, as a keyframe without a reference; None when nothing fits the budget."""
+        ...
+
+
+class ModelCoder:
+    """Sizes drawn from a rate model: about 9% per quality step, content that varies slowly, and a
+    keyframe several times an inter frame. PSNR rises evenly with the quality."""
+
+    keyframe_floor_bytes = 4_800
+
+    def __init__(self, *, seed: int = 1, coarsest_bytes: int = 300, finest_bytes: int = 60_000):
+        self._random = Random(f"{seed}/content")
+        self._coarsest_bytes = coarsest_bytes
+        self._ratio = (finest_bytes / coarsest_bytes) ** (1 / (QUALITIES - 1))
+        self._content = 0.0
+
+    def encode(self, index: int, reference: object | None, budget_bytes: int) -> CodedFrame | None:
+        self._content = 0.97 * self._content + 0.06 * self._random.gauss(0, 1)
+        factor = 2.718281828 ** (self._content + 0.02 * self._random.gauss(0, 1))
+        base = self._coarsest_bytes * factor * (5.0 if reference is None else 1.0)
+        for quality in range(QUALITIES - 1, -1, -1):
+            size = int(base * self._ratio**quality)
+            if size <= budget_bytes:
+                psnr = 27.0 + 19.0 * quality / (QUALITIES - 1) - self._content
+                return CodedFrame(size, quality, index, psnr, None)
+        return None
+
+
+class ClipCoder:
+    """The real codec on frames held in memory, played forth and back so that no cut occurs."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        frames: Sequence[Frame],
+        *,
+        psnr: Callable[[Frame, Frame], float],
+        ssim_db: Callable[[Frame, Frame], float] | None = None,
+        every: int = 1,
+    ) -> None:
+        self._codec = codec
+        self._frames = frames
+        self._psnr = psnr
+        self._ssim_db = ssim_db
+        self._every = every
+        first = frames[0]
+        self.keyframe_floor_bytes = max(600, first.width * first.height // 48)
+
+    def frame(self, index: int) -> Frame:
+        """The picture captured as number `index`."""
+        period = max(1, 2 * len(self._frames) - 2)
+        position = index % period
+        return self._frames[min(position, period - position)]
+
+    def encode(self, index: int, reference: object | None, budget_bytes: int) -> CodedFrame | None:
+        frame = self.frame(index)
+        start: Reference | None = reference  # type: ignore[assignment]  # what we handed out before
+        encoded = self._codec.encode(frame, start, budget_bytes=budget_bytes)
+        if encoded.packet is None or encoded.reference is None:
+            return None
+        shown = encoded.reference.frame
+        measured = index % self._every == 0
+        return CodedFrame(
+            size_bytes=len(encoded.packet),
+            quality=encoded.quality,
+            reference=encoded.reference,
+            psnr_db=self._psnr(frame, shown) if measured else None,
+            ssim_db=self._ssim_db(frame, shown) if measured and self._ssim_db else None,
+        )
