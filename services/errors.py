@@ -36,6 +36,12 @@ class SourceError(ServiceError):
     exit_code = EXIT_SOURCE
 
 
+class EndOfSource(ServiceError):
+    """A file has no more frames: the normal end of a source, no failure."""
+
+    exit_code = EXIT_OK
+
+
 class SinkError(ServiceError):
     """A window, file or device cannot take frames."""
 

@@ -7,11 +7,13 @@ import hashlib
 import threading
 import time
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from services.errors import EndOfSource, SourceError
 from streamcodec.bitstream import QUALITIES, PacketHeader, digest_after, pack, unpack
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.errors import FrameError, ModelError, PayloadError, ReferenceMissing
@@ -206,3 +208,84 @@ def _rebuild(
 def _after(frame: Frame, packet: bytes, reference: Reference | None, quality: int) -> Reference:
     before = b"" if reference is None else reference.digest
     return Reference(frame, digest_after(packet, before), quality)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeCaptured:
+    """A frame and when it was captured."""
+
+    frame: Frame
+    captured_us: int
+
+
+class FakeSource:
+    """A moving texture at a steady rate; `count` frames, or for ever.
+
+    `resize` switches the size after that many frames. `failures` makes that many reads raise
+    SourceError first, as a camera that comes late.
+    """
+
+    name = "fake"
+    live = True
+
+    def __init__(  # each knob is one test's subject
+        self,
+        *,
+        width: int = 64,
+        height: int = 48,
+        fps: float = 100.0,
+        count: int | None = None,
+        resize: tuple[int, int, int] | None = None,
+        failures: int = 0,
+    ) -> None:
+        self.width, self.height, self.fps = width, height, fps
+        self.closed = False
+        self.frames_read = 0
+        self._count = count
+        self._resize = resize
+        self._failures = failures
+        self._due_s = time.monotonic()
+
+    def read(self, timeout_s: float) -> FakeCaptured | None:
+        """The next frame at its time."""
+        if self._failures:
+            self._failures -= 1
+            raise SourceError("the fake camera is not there yet")
+        if self._count is not None and self.frames_read >= self._count:
+            raise EndOfSource("the fake source is over")
+        self._due_s = max(self._due_s + 1 / self.fps, time.monotonic() - 0.1)
+        wait_s = self._due_s - time.monotonic()
+        if wait_s > timeout_s:
+            self._due_s -= 1 / self.fps
+            time.sleep(timeout_s)
+            return None
+        time.sleep(max(0.0, wait_s))
+        if self._resize is not None and self.frames_read == self._resize[0]:
+            self.width, self.height = self._resize[1:]
+        frame = noise_frame(self.width, self.height, seed=7, shift=self.frames_read % 40)
+        self.frames_read += 1
+        return FakeCaptured(frame, time.monotonic_ns() // 1000)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeSink:
+    """Keeps what it was shown; `delay_s` makes it a slow screen."""
+
+    def __init__(self, *, delay_s: float = 0.0, every_frame: bool = False) -> None:
+        self.frames: list[Frame] = []
+        self.packets: list[bytes | None] = []
+        self.delay_s = delay_s
+        self.every_frame = every_frame
+        self.closed = False
+
+    def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
+        """Show a frame."""
+        if self.delay_s:
+            time.sleep(self.delay_s)
+        self.frames.append(frame)
+        self.packets.append(packet)
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credit of one receiver: how many frames and bytes may be under way to its screen; pure.
+
+High-water marks do not bound latency; credit does. A frame takes credit when it is handed to the
+transport. Its bytes come back when the receiver acknowledges their arrival, its place when it was
+shown, so that the screen paces the sender. The window follows the receiver: a round trip and its
+own work need that many frames under way, divided by how often it takes one. A receiver that is
+slower than the stream gets no more than that, or its frames would wait in front of its decoder.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from math import ceil
+from statistics import median_low
+
+MIN_FRAMES = 2
+MAX_FRAMES = 64
+MAX_BYTES = 64 * 1024 * 1024
+SLACK_US = 40_000  # a link's own queue, and scheduling of busy machines
+SPARE_FRAMES = 2  # for a receiver that keeps up: one hiccup must not cost a frame
+_START_SERVICE_US = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    size_bytes: int
+    sent_us: int
+    arrived: bool
+
+
+class CreditWindow:
+    """Frames and bytes under way to one receiver. Sending spends, SHOWN and ACK give back."""
+
+    def __init__(self, *, frame_interval_us: int, max_bytes: int = MAX_BYTES) -> None:
+        self._interval_us = frame_interval_us
+        self._max_bytes = max_bytes
+        self._frames: OrderedDict[int, _Frame] = OrderedDict()
+        self._bytes = 0
+        self._round_trips_us: deque[int] = deque(maxlen=300)
+        self._services_us: deque[int] = deque(maxlen=8)
+        self._acknowledged_us = 0
+
+    @property
+    def frames_in_flight(self) -> int:
+        """Frames sent and not yet shown."""
+        return len(self._frames)
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """Bytes sent and not yet arrived."""
+        return self._bytes
+
+    @property
+    def round_trip_us(self) -> int | None:
+        """Least time from sending to acknowledgement of the last frames."""
+        return min(self._round_trips_us, default=None)
+
+    @property
+    def window_frames(self) -> int:
+        """How many frames may be under way now."""
+        service_us = median_low(self._services_us) if self._services_us else _START_SERVICE_US
+        way_us = (self.round_trip_us or 0) + service_us + SLACK_US
+        frames = ceil(way_us / max(self._interval_us, service_us))
+        if service_us < 0.9 * self._interval_us:
+            frames += SPARE_FRAMES
+        return min(MAX_FRAMES, max(MIN_FRAMES, frames))
+
+    def open(self) -> bool:
+        """True when the receiver takes another frame now."""
+        return len(self._frames) < self.window_frames and self._bytes < self._max_bytes
+
+    def spend(self, sequence: int, size_bytes: int, *, now_us: int) -> None:
+        """A frame was handed to the transport."""
+        self._frames[sequence] = _Frame(size_bytes, now_us, arrived=False)
+        self._bytes += size_bytes
+
+    def arrived(self, sequence: int, *, now_us: int) -> bool:
+        """ACK: its bytes are through. False for a frame that is not under way."""
+        frame = self._frames.get(sequence)
+        if frame is None or frame.arrived:
+            return False
+        self._frames[sequence] = _Frame(frame.size_bytes, frame.sent_us, arrived=True)
+        self._bytes -= frame.size_bytes
+        self._round_trips_us.append(now_us - frame.sent_us)
+        self._acknowledged_us = now_us
+        return True
+
+    def shown(self, sequence: int, *, service_us: int, now_us: int) -> bool:
+        """SHOWN: the frame and all before it are off the way. False for one not under way."""
+        if sequence not in self._frames:
+            return False
+        self.arrived(sequence, now_us=now_us)
+        for older in [number for number in self._frames if number <= sequence]:
+            frame = self._frames.pop(older)
+            if not frame.arrived:
+                self._bytes -= frame.size_bytes
+        if service_us > 0:
+            self._services_us.append(service_us)
+        return True
+
+    def silent_us(self, now_us: int) -> int:
+        """How long bytes are under way without any acknowledgement; 0 with none under way."""
+        waiting = [frame.sent_us for frame in self._frames.values() if not frame.arrived]
+        return max(0, now_us - max(waiting[0], self._acknowledged_us)) if waiting else 0
+
+    def clear(self) -> None:
+        """The receiver starts anew: nothing is under way."""
+        self._frames.clear()
+        self._bytes = 0

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A receiver towards its sender: messages in; answers, whole packets and verdicts out; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.clock import ClockFilter, Offset, shares_clock
+from services.errors import RemoteProtocolError
+from services.protocol import messages as m
+from services.protocol.session import HELLO_INTERVAL_US, Event, Liveness, Session, State
+from services.protocol.train import Arrival, Assembler
+from services.stats import EventLog
+
+KEYFRAME_REPEAT_US = 1_000_000  # ask again when none came, or after a round trip if longer
+REBUILD_US = 5_000_000  # without a session for this long: a fresh socket may find the sender
+_KNOWN_PEERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What this receiver is. A relay leaves both hashes empty."""
+
+    model_hash: bytes
+    self_test: bytes
+    stream: str
+    name: str
+    instance: int
+    boot_id: bytes
+
+
+@dataclass(slots=True)
+class Results:
+    """What one message or tick led to."""
+
+    messages: list[tuple[bytes, bytes]] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    started: m.Welcome | None = None  # a stream (re)starts: drop everything that waits
+    ended: str | None = None  # the sender ended the stream, with its reason
+    rebuild: bool = False  # close the socket and make a new one
+
+    def say(self, peer: bytes, message: m.Message) -> None:
+        """Queue a message."""
+        self.messages.append((peer, m.pack(message)))
+
+
+class Intake:
+    """State of the receiver towards its sender. Not thread-safe: the transport thread owns it.
+
+    `connects`: this end has exactly one peer, b"", and speaks first. Otherwise it listens, learns
+    of senders from their PINGs, and takes the first that welcomes it until that one is lost.
+    """
+
+    def __init__(self, profile: Profile, *, connects: bool, now_us: int) -> None:
+        self._profile = profile
+        self._connects = connects
+        self._session = Session.of_receiver()
+        self._peer: bytes | None = None
+        self._callers: dict[bytes, None] = {b"": None} if connects else {}
+        self._welcome: m.Welcome | None = None
+        self._assembler = Assembler()
+        self._liveness = Liveness(now_us)
+        self._clock = ClockFilter()
+        self._hello_us = now_us - HELLO_INTERVAL_US
+        self._sought_us = now_us
+        self._ping_number = 0
+        self._key_asked_us: int | None = None
+        self.last_sequence = 0
+        self.events = EventLog()
+        self.hostile = 0
+        self.stale = 0
+        self.reconnects = 0
+        self.keyframe_requests = 0
+        self.refusal = ""
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._session.state
+
+    @property
+    def welcome(self) -> m.Welcome | None:
+        """What the sender offered; None without a session."""
+        return self._welcome
+
+    @property
+    def frames_incomplete(self) -> int:
+        """Heads whose rest never came."""
+        return self._assembler.incomplete
+
+    @property
+    def round_trip_us(self) -> int:
+        """Least round trip of the recent PINGs; 0 before the first."""
+        return self._clock.round_trip_us or 0
+
+    def offset(self, now_us: int) -> Offset | None:
+        """The sender's clock against ours."""
+        return self._clock.offset(now_us)
+
+    def on_message(self, peer: bytes, data: bytes, now_us: int) -> Results:
+        """Take one message that was received at `now_us`. Never raises: bad ones are counted."""
+        results = Results()
+        try:
+            self._dispatch(peer, m.unpack(data), now_us, results)
+        except RemoteProtocolError as error:
+            self.hostile += 1
+            if self.hostile <= 10 or self.hostile % 1000 == 0:
+                self.events.add(now_us, "bad_message", str(error))
+        return results
+
+    def tick(self, now_us: int) -> Results:
+        """Timers: HELLO while seeking, PING while streaming, silence. Call ten times a second."""
+        results = Results()
+        if self._session.state is State.STREAMING:
+            assert self._peer is not None
+            if self._liveness.silent(now_us, round_trip_us=self._clock.round_trip_us):
+                self.lost(now_us, "silent")
+                results.rebuild = self._connects
+            elif self._liveness.ping_due(now_us):
+                self._ping_number = (self._ping_number + 1) % 2**32
+                results.say(self._peer, m.Ping(self._ping_number, now_us))
+            return results
+        if now_us - self._sought_us >= REBUILD_US and self._connects:
+            self._sought_us = now_us
+            results.rebuild = True
+        interval_us = HELLO_INTERVAL_US * (5 if self._session.state is State.REFUSED else 1)
+        if now_us - self._hello_us >= interval_us:
+            self._hello_us = now_us
+            for caller in self._callers:
+                results.say(caller, self._hello())
+            if not self._connects:
+                self._callers.clear()  # whoever still lives knocks again
+        return results
+
+    def lost(self, now_us: int, why: str) -> None:
+        """The session is over; look for the sender again."""
+        if self._session.state is State.STREAMING:
+            self.reconnects += 1
+            self.events.add(now_us, "lost", why)
+        self._session.step(Event.LOST)
+        self._leave(now_us)
+
+    def rebuilt(self, now_us: int) -> None:
+        """A new socket or connection: say HELLO at once."""
+        self._assembler.clear()
+        self._hello_us = now_us - HELLO_INTERVAL_US
+
+    def ask_keyframe(self, reason: m.KeyframeReason, now_us: int) -> Results:
+        """Ask for a keyframe, unless one was asked for a moment ago."""
+        results = Results()
+        if self._peer is None or self._welcome is None:
+            return results
+        wait_us = max(KEYFRAME_REPEAT_US, 2 * self.round_trip_us)
+        if self._key_asked_us is not None and now_us - self._key_asked_us < wait_us:
+            return results
+        self._key_asked_us = now_us
+        self.keyframe_requests += 1
+        self.events.add(now_us, "keyframe_request", reason.name.lower())
+        request = m.KeyframeRequest(self._welcome.epoch, self.last_sequence, reason)
+        results.say(self._peer, request)
+        return results
+
+    def keyframe_came(self) -> None:
+        """A keyframe was decoded: the next request need not wait."""
+        self._key_asked_us = None
+
+    def shown(self, report: m.FrameShown) -> Results:
+        """Tell the sender what became of a frame; nothing when it is of a former session."""
+        results = Results()
+        if self._peer is not None and self._welcome and self._welcome.epoch == report.epoch:
+            results.say(self._peer, report)
+        return results
+
+    def farewell(self) -> Results:
+        """BYE, before closing."""
+        results = Results()
+        if self._peer is not None:
+            results.say(self._peer, m.Bye(m.ByeCode.LEAVING, "the receiver stops"))
+        return results
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _dispatch(self, peer: bytes, message: m.Message, now_us: int, results: Results) -> None:
+        if peer == self._peer:
+            self._liveness.heard(now_us)
+        match message:
+            case m.Welcome():
+                self._on_welcome(peer, message, now_us, results)
+            case m.FrameHead() | m.FrameRest():
+                self._on_frame(peer, message, now_us, results)
+            case m.Ping():
+                results.say(peer, m.Pong(message.number, message.sent_us, now_us, now_us))
+                if self._peer is None and not self._connects:
+                    self._callers[peer] = None
+                    while len(self._callers) > _KNOWN_PEERS:
+                        self._callers.pop(next(iter(self._callers)))
+            case m.Pong():
+                if peer == self._peer:
+                    self._clock.add(
+                        sent_us=message.ping_us,
+                        received_us=message.received_us,
+                        returned_us=message.sent_us,
+                        now_us=now_us,
+                    )
+            case m.Bye():
+                self._on_bye(peer, message, now_us, results)
+            case _:
+                raise RemoteProtocolError(f"{type(message).__name__} came to a receiver")
+
+    def _on_welcome(self, peer: bytes, offer: m.Welcome, now_us: int, results: Results) -> None:
+        if self._peer not in (None, peer):
+            results.say(peer, m.Bye(m.ByeCode.BUSY, "this receiver has a sender already"))
+            return
+        refusal = self._refusal(offer)
+        if refusal:
+            results.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
+            self._refused(refusal, now_us)
+            return
+        self._session.step(Event.WELCOME)
+        again = self._welcome is not None and self._welcome.epoch == offer.epoch
+        results.say(peer, m.Ready(offer.epoch))
+        if again:
+            return
+        self._peer, self._welcome, self.refusal = peer, offer, ""
+        self._assembler.clear()
+        self._clock = ClockFilter(shared=shares_clock(self._profile.boot_id, offer.boot_id))
+        self._liveness = Liveness(now_us)
+        self._key_asked_us = now_us  # the sender opens with a keyframe unasked
+        self.events.add(now_us, "connected", offer.stream)
+        results.started = offer
+
+    def _refusal(self, offer: m.Welcome) -> str:
+        profile = self._profile
+        if profile.stream and offer.stream != profile.stream:
+            return f"the sender offers stream {offer.stream!r}, this receiver wants another"
+        if profile.model_hash and offer.model_hash != profile.model_hash:
+            return (
+                f"the sender has model {offer.size} {offer.model_hash.hex()}, the receiver "
+                f"{profile.model_hash.hex()}: use the same size and weights at both ends"
+            )
+        if profile.self_test and offer.self_test and offer.self_test != profile.self_test:
+            return (
+                "the sender's device computes other symbols than the receiver's: "
+                "run `streamcodec doctor` at both ends"
+            )
+        return ""
+
+    def _on_frame(
+        self, peer: bytes, message: m.FrameHead | m.FrameRest, now_us: int, results: Results
+    ) -> None:
+        self._session.step(Event.FRAME)
+        if peer != self._peer or self._welcome is None or message.epoch != self._welcome.epoch:
+            self.stale += 1
+            return
+        if isinstance(message, m.FrameHead):
+            arrival = self._assembler.head(message, now_us=now_us)
+        else:
+            arrival = self._assembler.rest(message, now_us=now_us)
+        if arrival is not None:
+            results.arrivals.append(arrival)
+            results.say(peer, arrival.ack())
+
+    def _on_bye(self, peer: bytes, bye: m.Bye, now_us: int, results: Results) -> None:
+        if bye.code is m.ByeCode.REFUSED and (self._peer is None or peer == self._peer):
+            self._refused(bye.reason, now_us)
+            return
+        if peer != self._peer:
+            return
+        self._session.step(Event.BYE)
+        self._leave(now_us)
+        self.reconnects += 1
+        self.events.add(now_us, "bye", f"{bye.code.name.lower()}: {bye.reason}")
+        if bye.code is m.ByeCode.UNKNOWN:
+            self._hello_us = now_us - HELLO_INTERVAL_US
+        if bye.code is m.ByeCode.END_OF_STREAM:
+            results.ended = bye.reason
+
+    def _refused(self, reason: str, now_us: int) -> None:
+        if reason != self.refusal:
+            self.events.add(now_us, "refused", reason)
+        self.refusal = reason
+        self._session.step(Event.REFUSED)
+        self._leave(now_us)
+
+    def _leave(self, now_us: int) -> None:
+        self._peer = None
+        self._welcome = None
+        self._assembler.clear()
+        self._sought_us = now_us
+
+    def _hello(self) -> m.Hello:
+        profile = self._profile
+        return m.Hello(
+            versions=(m.VERSION,),
+            model_hash=profile.model_hash,
+            self_test=profile.self_test,
+            stream=profile.stream,
+            name=profile.name,
+            instance=profile.instance,
+            boot_id=profile.boot_id,
+        )

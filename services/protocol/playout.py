@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a decoded frame is shown: at once and the newest only, or after a fixed buffer; pure.
+
+With a buffer, a frame is due its capture time plus the fastest way seen lately plus the buffer, so
+that frames arriving up to `buffer_us` later than the fastest are still shown in even steps. The
+offset between the clocks is part of "the fastest way", so none needs to be known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+WAYS = 300  # frames in which the fastest way is sought
+CAPACITY = 64  # frames held at most; the oldest goes first
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[T]):
+    item: T
+    due_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due(Generic[T]):
+    """What `pop_due` found: the frame to show now, and those that a newer one made useless."""
+
+    item: T | None
+    superseded: tuple[T, ...]
+
+
+class Playout(Generic[T]):
+    """Holds decoded frames until they are due. Frames come in decoding order."""
+
+    def __init__(self, *, buffer_us: int = 0) -> None:
+        self._buffer_us = buffer_us
+        self._ways_us: deque[int] = deque(maxlen=WAYS)
+        self._waiting: deque[_Waiting[T]] = deque()
+
+    def insert(self, item: T, *, captured_us: int, ready_us: int) -> None:
+        """Add a frame: captured on the sender's clock, ready (decoded) on ours."""
+        if self._buffer_us == 0:
+            due_us = ready_us
+        else:
+            self._ways_us.append(ready_us - captured_us)
+            due_us = captured_us + min(self._ways_us) + self._buffer_us
+        self._waiting.append(_Waiting(item, due_us))
+
+    def pop_due(self, now_us: int) -> Due[T]:
+        """The newest frame that is due; all before it are superseded."""
+        due: list[T] = []
+        superseded: list[T] = []
+        while len(self._waiting) > CAPACITY:
+            superseded.append(self._waiting.popleft().item)
+        while self._waiting and self._waiting[0].due_us <= now_us:
+            due.append(self._waiting.popleft().item)
+        if not due:
+            return Due(None, tuple(superseded))
+        return Due(due[-1], (*superseded, *due[:-1]))
+
+    def next_due_us(self) -> int | None:
+        """When to call `pop_due` next; None while nothing waits."""
+        return self._waiting[0].due_us if self._waiting else None
+
+    def clear(self) -> tuple[T, ...]:
+        """Drop everything, for a stream that starts anew; return what was waiting."""
+        items = tuple(waiting.item for waiting in self._waiting)
+        self._waiting.clear()
+        self._ways_us.clear()
+        return items

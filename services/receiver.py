@@ -1,0 +1,602 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The receiver: transport thread -> decode thread -> display thread -> sinks. Wiring only.
+
+The decisions are in `protocol.intake` (session), `protocol.playout` (when a frame is shown) and the
+codec (what may be decoded). The transport thread does nothing but stamp, acknowledge and pass on,
+so that a busy decoder never looks like a slow link.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from services import logs
+from services.clock import Offset
+from services.errors import ConfigError, PeerLost, SinkError
+from services.protocol import messages as m
+from services.protocol.intake import Intake, Profile, Results
+from services.protocol.playout import Playout
+from services.protocol.train import Arrival
+from services.protocol.viewer import REFERENCES_HELD
+from services.recorder import Recorder
+from services.stats import (
+    EventLog,
+    FreezeDetector,
+    Latency,
+    LatencyStats,
+    Rate,
+    ReceiverSnapshot,
+    StreamEvent,
+    wire_bytes,
+)
+from services.threads import Crew, Queue, boot_id
+from services.transport import Endpoint, LinkEvent, Port
+from streamcodec.bitstream import read_header
+from streamcodec.errors import BitstreamError, ModelError, ReferenceMissing
+
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec
+    from streamcodec.frame import Frame, Reference
+
+_POLL_MS = 50
+_TICK_US = 50_000
+_DECODE_QUEUE = 64  # far above any credit: only a sender that ignores credit fills it
+_MAX_FAILURES = 50  # decoder failures in a row before the receiver gives up
+
+
+class Sink(Protocol):
+    """Where pictures go, see `services.media.sinks.Sink`."""
+
+    def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverConfig:
+    """What a receiver needs to know beside its codec and sinks."""
+
+    endpoint: Endpoint
+    stream: str = ""  # "" takes any
+    name: str = "receiver"
+    buffer_us: int = 0  # 0 shows the newest frame at once
+    patience_s: float | None = None  # without a sender for this long, `run` raises PeerLost
+    ends_with_stream: bool = True  # `run` returns when the sender's source ends
+    leaves_when_refused: bool = True  # `run` raises ConfigError when the ends do not fit
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMeta:
+    """What is known about a shown frame. Times are on this machine's monotonic clock."""
+
+    sequence: int
+    epoch: int
+    captured_us: int | None  # None while the sender's clock is not known
+    shown_us: int
+    latency: Latency | None
+    keyframe: bool
+    quality: int
+    size_bytes: int
+
+    @property
+    def latency_us(self) -> int | None:
+        """Capture to display."""
+        return None if self.latency is None else self.latency.total_us
+
+    @property
+    def latency_error_us(self) -> int | None:
+        """How far that may be off, for clocks that differ."""
+        return None if self.latency is None else self.latency.error_us
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFrame:
+    """What frame observers of a receiver get."""
+
+    frame: Frame
+    meta: FrameMeta
+    packet: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A decoded frame that waits for its turn on the screen."""
+
+    frame: Frame
+    arrival: Arrival
+    keyframe: bool
+    quality: int
+    start_us: int
+    end_us: int
+
+
+def now_us() -> int:
+    """The monotonic clock that all processes of one boot share."""
+    return time.monotonic_ns() // 1000
+
+
+class ReceiverDaemon:
+    """Receives one stream for as long as it lives, through restarts of the sender.
+
+    Sinks are written by the display thread, newest frame wins; those with `every_frame`
+    (recordings) get all decoded frames in a thread of their own. `stop` closes all sinks.
+    Errors: ConfigError when the address cannot be used, at `start`; see `ReceiverConfig` for
+    what `run` raises.
+    """
+
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        *,
+        codec: Codec,
+        sinks: Iterable[Sink] = (),
+        clock_us: Callable[[], int] = now_us,
+    ) -> None:
+        self._config = config
+        self._codec = codec
+        self._now_us = clock_us
+        self._log = logs.get("receiver")
+        started_us = clock_us()
+        self._started_us = started_us
+        self._lock = threading.Lock()
+        self._intake = Intake(
+            Profile(
+                model_hash=codec.model_hash,
+                self_test=codec.self_test(),
+                stream=config.stream,
+                name=config.name,
+                instance=secrets.randbits(64),
+                boot_id=boot_id(),
+            ),
+            connects=not config.endpoint.bind,
+            now_us=started_us,
+        )
+        self._port = Port(config.endpoint)
+        self._crew = Crew()
+        self._arrivals: Queue[Arrival] = Queue(_DECODE_QUEUE)
+        self._playout: Playout[_Ready] = Playout(buffer_us=config.buffer_us)
+        self._display = threading.Condition()
+        self._reports: deque[m.FrameShown | m.KeyframeReason] = deque()
+        self._references: OrderedDict[bytes, Reference] = OrderedDict()
+        self._observers: tuple[Callable[[ShownFrame], None], ...] = ()
+        self._sinks: tuple[Sink, ...] = ()
+        self._recorders: dict[int, Recorder] = {}
+        self._sink_us = 0
+        self._ended = threading.Event()
+        self._heard_us = started_us  # when a session last existed
+        # Statistics; written under the lock.
+        self._events = EventLog()
+        self._received = self._decoded = self._keyframes = self._displayed = self._dropped = 0
+        self._bytes = self._wire = self._damaged = self._failures = self._malformed = 0
+        self._failures_in_row = 0
+        self._byte_rate, self._frame_rate = Rate(), Rate()
+        self._latency = LatencyStats()
+        self._freezes = FreezeDetector()
+        self._shown_us: int | None = None
+        self._size = (0, 0)
+        self._recorder_drops = 0
+        for sink in sinks:
+            self.add_sink(sink)
+
+    @property
+    def url(self) -> str:
+        """The address in use; after binding to port 0, with the real port."""
+        return self._port.url
+
+    @property
+    def ended(self) -> bool:
+        """True while the stream has ended: the sender said that its source did."""
+        return self._ended.is_set()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the socket and start the threads; returns at once."""
+        self._port.open()
+        self._crew.start("display", self._show)
+        self._crew.start("decode", self._decode)
+        self._crew.start("transport", self._transport)
+
+    def stop(self) -> None:
+        """Say BYE, stop the threads, close socket and sinks."""
+        self._crew.stopping.set()
+        self._arrivals.close()
+        self._port.wake()
+        with self._display:
+            self._display.notify_all()
+        self._crew.join()
+        self._port.close()
+        for sink in (*self._sinks, *(recorder.sink for recorder in self._recorders.values())):
+            self.remove_sink(sink)
+
+    def run(self, until: float | None = None) -> None:
+        """Start, receive for `until` seconds or until the stream ends, and stop."""
+        try:
+            self.start()
+            self.wait(until)
+        finally:
+            self.stop()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the stream ended, the time is over, or going on makes no sense.
+
+        Raises ConfigError (refused), PeerLost (no sender), or what broke a thread.
+        """
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._crew.stopping.is_set():
+            if self._ended.is_set() and self._config.ends_with_stream:
+                break
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._check_hope()
+            self._ended.wait(min(left, 0.1)) if not self._ended.is_set() else time.sleep(0.05)
+        if self._crew.error is not None:
+            raise self._crew.error
+
+    def _check_hope(self) -> None:
+        with self._lock:
+            refusal = self._intake.refusal
+            alone_s = (self._now_us() - self._heard_us) / 1e6
+        if refusal and self._config.leaves_when_refused:
+            raise ConfigError(f"{self._port.url} refused this receiver: {refusal}")
+        if self._config.patience_s is not None and alone_s > self._config.patience_s:
+            raise PeerLost(f"no sender at {self._port.url} for {alone_s:.0f} s: is it running?")
+
+    # -- control -------------------------------------------------------------------------------
+
+    def request_keyframe(self) -> None:
+        """Ask the sender for a keyframe."""
+        self._reports.append(m.KeyframeReason.USER)
+        self._port.wake()
+
+    def add_sink(self, sink: Sink, *, every_frame: bool | None = None) -> None:
+        """Write frames to this sink from now on. By default the sink's own attribute decides."""
+        if every_frame is None:
+            every_frame = bool(getattr(sink, "every_frame", False))
+        if every_frame:
+            self._recorders[id(sink)] = Recorder(sink, on_error=self._recorder_failed)
+            self.request_keyframe()
+        else:
+            self._sinks = (*self._sinks, sink)
+
+    def remove_sink(self, sink: Sink) -> None:
+        """Stop writing to this sink, and close it."""
+        recorder = self._recorders.pop(id(sink), None)
+        if recorder is not None:
+            recorder.stop()
+            with self._lock:
+                self._recorder_drops += recorder.dropped
+        self._sinks = tuple(other for other in self._sinks if other is not sink)
+        sink.close()
+
+    def on_frame(self, callback: Callable[[ShownFrame], None]) -> Callable[[], None]:
+        """Call back with every shown frame, in the display thread: be quick. Returns the undo."""
+        self._observers = (*self._observers, callback)
+
+        def remove() -> None:
+            self._observers = tuple(o for o in self._observers if o is not callback)
+
+        return remove
+
+    def snapshot(self) -> ReceiverSnapshot:
+        """All statistics as of now, immutable."""
+        now = self._now_us()
+        drops = sum(recorder.dropped for recorder in list(self._recorders.values()))
+        with self._lock:
+            intake = self._intake
+            offset = intake.offset(now)
+            welcome = intake.welcome
+            events = sorted(
+                (*self._events.snapshot(), *intake.events.snapshot()),
+                key=lambda event: event.at_us,
+            )
+            return ReceiverSnapshot(
+                at_us=now,
+                uptime_us=now - self._started_us,
+                stream=welcome.stream if welcome else self._config.stream,
+                endpoint=self._port.url,
+                state=intake.state.name.lower(),
+                epoch=welcome.epoch if welcome else 0,
+                width=self._size[0],
+                height=self._size[1],
+                frames_received=self._received,
+                frames_decoded=self._decoded,
+                key_frames_decoded=self._keyframes,
+                frames_displayed=self._displayed,
+                frames_dropped=self._dropped,
+                frames_lost=intake.frames_incomplete,
+                bytes_received=self._bytes,
+                wire_bytes_received=self._wire,
+                kbps=self._byte_rate.per_second(now) * 8 / 1000,
+                fps=self._frame_rate.per_second(now),
+                latency=self._latency.snapshot(),
+                clock_offset_us=offset.offset_us if offset else 0,
+                clock_error_us=offset.error_us if offset else None,
+                round_trip_us=intake.round_trip_us,
+                freezes=self._freezes.freezes,
+                frozen_us=self._freezes.frozen_us,
+                pauses=self._freezes.pauses,
+                paused_us=self._freezes.paused_us,
+                since_frame_us=None if self._shown_us is None else now - self._shown_us,
+                keyframe_requests=intake.keyframe_requests,
+                reconnects=intake.reconnects,
+                hostile_messages=intake.hostile + self._malformed,
+                stale_messages=intake.stale,
+                damaged_packets=self._damaged,
+                decoder_failures=self._failures,
+                recorder_drops=self._recorder_drops + drops,
+                refusal=intake.refusal,
+                events=tuple(events),
+            )
+
+    def events(self) -> tuple[StreamEvent, ...]:
+        """The last events, oldest first."""
+        return self.snapshot().events
+
+    # -- transport thread ----------------------------------------------------------------------
+
+    def _transport(self) -> None:
+        ticked_us = 0
+        while not self._crew.stopping.is_set():
+            received = self._port.poll(_POLL_MS)
+            now = self._now_us()
+            for event in received.events:
+                self._link_event(event, now)
+            for peer, data in received.messages:
+                # Stamped as soon as this thread gets to it: the spacing of messages is the link's.
+                now = self._now_us()
+                with self._lock:
+                    results = self._intake.on_message(peer, data, now)
+                    self._wire += wire_bytes(len(data), encrypted=self._port.encrypted)
+                self._act(results)
+            self._report(now)
+            if now - ticked_us >= _TICK_US:
+                ticked_us = now
+                with self._lock:
+                    self._malformed += received.malformed
+                    results = self._intake.tick(now)
+                    if self._intake.welcome is not None:
+                        self._heard_us = now
+                self._act(results)
+        with self._lock:
+            farewell = self._intake.farewell()
+        self._act(farewell)
+
+    def _link_event(self, event: LinkEvent, now: int) -> None:
+        if self._config.endpoint.bind:
+            return  # which of several peers it was, silence and PINGs will tell
+        with self._lock:
+            if event is LinkEvent.DISCONNECTED:
+                self._intake.lost(now, "disconnected")
+            elif event is LinkEvent.CONNECTED:
+                self._intake.rebuilt(now)
+            else:
+                self._events.add(now, "handshake_refused", "keys or protocol do not fit")
+
+    def _act(self, results: Results) -> None:
+        if results.started is not None:
+            self._restart()
+        for peer, data in results.messages:
+            self._port.send(peer, data)  # refused ones are repeated by the timers
+        for arrival in results.arrivals:
+            self._arrived(arrival)
+        if results.ended is not None:
+            self._ended.set()
+        if results.rebuild:
+            self._port.rebuild()
+            with self._lock:
+                self._intake.rebuilt(self._now_us())
+
+    def _restart(self) -> None:
+        """A session begins: what waits belongs to a former one."""
+        self._ended.clear()
+        dropped = len(self._arrivals.clear())
+        with self._display:
+            dropped += len(self._playout.clear())
+        with self._lock:
+            self._dropped += dropped
+
+    def _arrived(self, arrival: Arrival) -> None:
+        with self._lock:
+            self._received += 1
+            self._bytes += len(arrival.packet)
+            self._byte_rate.add(len(arrival.packet), arrival.tail_us)
+        if not self._arrivals.put(arrival):
+            self._undecodable(arrival, m.Outcome.DAMAGED, m.KeyframeReason.OVERFLOW)
+
+    def _report(self, now: int) -> None:
+        while self._reports:
+            report = self._reports.popleft()
+            with self._lock:
+                if isinstance(report, m.FrameShown):
+                    results = self._intake.shown(report)
+                else:
+                    results = self._intake.ask_keyframe(report, now)
+            self._act(results)
+
+    # -- decode thread -------------------------------------------------------------------------
+
+    def _decode(self) -> None:
+        while not self._crew.stopping.is_set():
+            arrival = self._arrivals.take(0.2)
+            if arrival is not None:
+                self._decode_one(arrival)
+
+    def _decode_one(self, arrival: Arrival) -> None:
+        start_us = self._now_us()
+        packet = arrival.packet
+        try:
+            header = read_header(packet)
+            reference = None if header.keyframe else self._references.get(header.reference)
+            if reference is None and not header.keyframe:
+                self._undecodable(
+                    arrival, m.Outcome.REFERENCE_MISSING, m.KeyframeReason.REFERENCE_MISSING
+                )
+                return
+            frame, following = self._codec.decode(packet, reference)
+        except ReferenceMissing:
+            self._undecodable(
+                arrival, m.Outcome.REFERENCE_MISSING, m.KeyframeReason.REFERENCE_MISSING
+            )
+            return
+        except (BitstreamError, ModelError) as error:
+            with self._lock:
+                self._damaged += 1
+                self._events.add(start_us, "damaged_packet", str(error))
+            self._undecodable(arrival, m.Outcome.DAMAGED, m.KeyframeReason.DAMAGED)
+            return
+        except Exception as error:
+            self._decoder_failed(error)
+            self._undecodable(arrival, m.Outcome.DAMAGED, m.KeyframeReason.DAMAGED)
+            return
+        self._failures_in_row = 0
+        self._references[following.digest] = following
+        self._references.move_to_end(following.digest)
+        while len(self._references) > REFERENCES_HELD:
+            self._references.popitem(last=False)
+        end_us = self._now_us()
+        with self._lock:
+            self._decoded += 1
+            self._keyframes += header.keyframe
+            self._size = (frame.width, frame.height)
+            self._intake.last_sequence = arrival.head.sequence
+            if header.keyframe:
+                self._intake.keyframe_came()
+                self._events.add(end_us, "keyframe", f"{len(packet)} bytes")
+        for recorder in list(self._recorders.values()):
+            recorder.put(frame, shown_us=end_us, packet=packet, keyframe=header.keyframe)
+        ready = _Ready(frame, arrival, header.keyframe, header.quality, start_us, end_us)
+        with self._display:
+            self._playout.insert(ready, captured_us=arrival.head.captured_us, ready_us=end_us)
+            self._display.notify()
+
+    def _undecodable(self, arrival: Arrival, outcome: m.Outcome, reason: m.KeyframeReason) -> None:
+        """Drop a packet, give its credit back and ask for a keyframe."""
+        with self._lock:
+            self._dropped += 1
+        head = arrival.head
+        self._reports.append(
+            m.FrameShown(head.epoch, head.sequence, outcome, 0, m.MAX_SPAN_US, 0, 0, 0, 0)
+        )
+        self._reports.append(reason)
+        self._port.wake()
+
+    def _decoder_failed(self, error: Exception) -> None:
+        """The decoder itself broke (a lost GPU, a bug): go on, but not for ever."""
+        self._failures_in_row += 1
+        with self._lock:
+            self._failures += 1
+            self._events.add(self._now_us(), "decoder_failed", str(error))
+        self._log.error("decoder_failed", reason=repr(error))
+        if self._failures_in_row >= _MAX_FAILURES:
+            raise error
+
+    # -- display thread ------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        while not self._crew.stopping.is_set():
+            with self._display:
+                due_us = self._playout.next_due_us()
+                wait_us = 200_000 if due_us is None else due_us - self._now_us()
+                if wait_us > 0:
+                    self._display.wait(wait_us / 1e6)
+                due = self._playout.pop_due(self._now_us())
+            if due.item is not None:
+                self._show_one(due.item)
+            for ready in due.superseded:
+                self._superseded(ready)
+
+    def _show_one(self, ready: _Ready) -> None:
+        begin_us = self._now_us()
+        packet = ready.arrival.packet
+        for sink in self._sinks:
+            try:
+                sink.write(ready.frame, shown_us=begin_us, packet=packet)
+            except SinkError as error:
+                with self._lock:
+                    self._events.add(begin_us, "sink_failed", str(error))
+                self._log.error("sink_failed", reason=str(error))
+                self.remove_sink(sink)
+        shown_us = self._now_us()
+        self._sink_us = shown_us - begin_us
+        offset = self._offset(shown_us)
+        latency = _latency(ready, shown_us, offset)
+        with self._lock:
+            self._displayed += 1
+            self._shown_us = shown_us
+            self._frame_rate.add(1, shown_us)
+            if self._freezes.rendered(shown_us):
+                self._events.add(shown_us, "freeze", f"{self._freezes.frozen_us // 1000} ms in all")
+            if latency is not None:
+                self._latency.add(latency)
+        self._tell(ready, m.Outcome.SHOWN, shown_us, latency)
+        head = ready.arrival.head
+        meta = FrameMeta(
+            sequence=head.sequence,
+            epoch=head.epoch,
+            captured_us=offset.to_local(head.captured_us) if offset else None,
+            shown_us=shown_us,
+            latency=latency,
+            keyframe=ready.keyframe,
+            quality=ready.quality,
+            size_bytes=len(packet),
+        )
+        for observer in self._observers:
+            observer(ShownFrame(ready.frame, meta, packet))
+
+    def _superseded(self, ready: _Ready) -> None:
+        with self._lock:
+            self._dropped += 1
+        self._tell(ready, m.Outcome.SUPERSEDED, self._now_us(), None)
+
+    def _tell(self, ready: _Ready, outcome: m.Outcome, at_us: int, latency: Latency | None) -> None:
+        """Report a frame's end to the sender, which gets its credit back by it."""
+        head, decode_us = ready.arrival.head, ready.end_us - ready.start_us
+        self._reports.append(
+            m.FrameShown(
+                epoch=head.epoch,
+                sequence=head.sequence,
+                outcome=outcome,
+                latency_us=latency.total_us if latency else 0,
+                error_us=latency.error_us if latency else m.MAX_SPAN_US,
+                buffer_us=max(0, ready.start_us - ready.arrival.tail_us),
+                decode_us=decode_us,
+                display_us=max(0, at_us - ready.end_us),
+                service_us=max(decode_us, self._sink_us),
+            )
+        )
+        self._port.wake()
+
+    def _offset(self, at_us: int) -> Offset | None:
+        with self._lock:
+            return self._intake.offset(at_us)
+
+    def _recorder_failed(self, sink: Sink, error: SinkError) -> None:
+        with self._lock:
+            self._events.add(self._now_us(), "recording_failed", str(error))
+        self._log.error("recording_failed", reason=str(error))
+
+
+def _latency(ready: _Ready, shown_us: int, offset: Offset | None) -> Latency | None:
+    """The legs of a frame that was shown at `shown_us`; None while the clocks are unknown."""
+    if offset is None:
+        return None
+    head, arrival = ready.arrival.head, ready.arrival
+    sent_us = offset.to_local(head.captured_us + head.sent_us)
+    return Latency(
+        capture_us=head.encode_start_us,
+        encode_us=head.encode_end_us - head.encode_start_us,
+        queue_us=head.sent_us - head.encode_end_us,
+        network_us=arrival.tail_us - sent_us,
+        buffer_us=ready.start_us - arrival.tail_us,
+        decode_us=ready.end_us - ready.start_us,
+        display_us=shown_us - ready.end_us,
+        error_us=offset.error_us,
+    )

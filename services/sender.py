@@ -1,0 +1,524 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sender: capture thread -> newest frame -> encode thread -> transport thread. Wiring only.
+
+The decisions are in `protocol.broadcast` (who gets what), `congestion` and `rate` (how much). The
+transport thread owns the socket; state that threads share is behind one lock, held for
+microseconds and never while encoding.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from services import logs
+from services.congestion import CongestionController
+from services.errors import EndOfSource, SourceError
+from services.histogram import Histogram
+from services.protocol import messages as m
+from services.protocol.broadcast import Answers, Broadcast, Offer, Plan, Rules
+from services.protocol.train import split
+from services.rate import Congestion
+from services.stats import Durations, EventLog, Rate, SenderSnapshot, StreamEvent, wire_bytes
+from services.threads import Crew, Mailbox, boot_id
+from services.transport import Endpoint, LinkEvent, Port, SendResult
+from streamcodec.metrics import psnr611
+
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec, Encoded
+    from streamcodec.frame import Frame, Reference
+
+_POLL_MS = 50
+_TICK_US = 50_000
+_PSNR_INTERVAL_US = 500_000
+_DRAIN_S = 1.0  # at the end of a source: for frames under way to reach the screen
+_FINEST = 63
+
+
+class Captured(Protocol):
+    """A captured frame, see `services.media.sources.CapturedFrame`."""
+
+    @property
+    def frame(self) -> Frame: ...
+    @property
+    def captured_us(self) -> int: ...
+
+
+class Source(Protocol):
+    """Where frames come from, see `services.media.sources.Source`."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def fps(self) -> float: ...
+    def read(self, timeout_s: float) -> Captured | None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SenderConfig:
+    """What a sender needs to know beside its codec and source.
+
+    `rules` says how frames are sized. `frame_interval_us` 0 takes the source's rate.
+    """
+
+    endpoint: Endpoint
+    stream: str = "main"
+    rules: Rules = field(default_factory=Rules)
+    frame_interval_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """An encoded frame on its way to the transport thread."""
+
+    peers: tuple[bytes, ...]
+    packet: bytes
+    sequence: int
+    captured_us: int
+    encode_start_us: int
+    encode_end_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """What frame observers of a sender get: the source picture beside what receivers will see."""
+
+    sequence: int
+    captured_us: int
+    source: Frame
+    reconstruction: Frame
+    packet: bytes
+    keyframe: bool
+    quality: int
+
+
+def now_us() -> int:
+    """The monotonic clock that all processes of one boot share."""
+    return time.monotonic_ns() // 1000
+
+
+class Sender:
+    """Streams a source to any number of receivers until stopped or the source ends.
+
+    The codec and the source are handed in; `stop` closes the source. Errors: ConfigError when the
+    address cannot be used, at `start`; what broke a thread is raised by `run`.
+    """
+
+    def __init__(
+        self,
+        config: SenderConfig,
+        *,
+        codec: Codec,
+        source: Source,
+        congestion: Callable[[], Congestion] | None = None,
+        clock_us: Callable[[], int] = now_us,
+    ) -> None:
+        self._config = config
+        self._codec = codec
+        self._source = source
+        self._now_us = clock_us
+        self._log = logs.get("sender")
+        fps = source.fps if source.fps > 0 else 30.0
+        self._interval_us = config.frame_interval_us or round(1e6 / fps)
+        self._epoch = secrets.randbits(32)
+        started_us = clock_us()
+        self._started_us = started_us
+        self._lock = threading.Lock()
+        self._broadcast = Broadcast(
+            Offer(
+                epoch=self._epoch,
+                stream=config.stream,
+                model_hash=codec.model_hash,
+                self_test=codec.self_test(),
+                size=codec.size,
+                boot_id=boot_id(),
+                frame_interval_us=self._interval_us,
+            ),
+            config.rules,
+            congestion=congestion or self._make_congestion,
+            now_us=started_us,
+            knock=not config.endpoint.bind,
+        )
+        self._port = Port(config.endpoint)
+        self._crew = Crew()
+        self._mailbox: Mailbox[Captured] = Mailbox()
+        self._outbox: deque[_Outgoing] = deque()
+        self._references: dict[bytes, Reference] = {}
+        self._observers: tuple[Callable[[SentFrame], None], ...] = ()
+        self._ended = threading.Event()
+        self._sequence = 0
+        self._encode_us = 10_000
+        self._sampled_us = started_us - _PSNR_INTERVAL_US
+        # Statistics; written under the lock.
+        self._events = EventLog()
+        self._captured = self._idle = self._encoded = self._keyframes = 0
+        self._skipped: dict[str, int] = {}
+        self._bytes = self._message_bytes = self._wire = self._failures = 0
+        self._malformed = self._restarts = 0
+        self._byte_rate, self._wire_rate, self._frame_rate = Rate(), Rate(), Rate()
+        self._encode_times = Histogram()
+        self._psnr: float | None = None
+        self._quality = -1
+        self._target_bytes = 0
+        self._limits = Durations("none", started_us)
+
+    @property
+    def url(self) -> str:
+        """The address in use; after binding to port 0, with the real port."""
+        return self._port.url
+
+    @property
+    def ended(self) -> bool:
+        """True once the source has ended and its frames are away."""
+        return self._ended.is_set()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the socket and start the threads; returns at once."""
+        self._codec.warm_up(self._source.width, self._source.height)
+        self._port.open()
+        self._crew.start("capture", self._capture)
+        self._crew.start("encode", self._encode)
+        self._crew.start("transport", self._transport)
+
+    def stop(self) -> None:
+        """End the stream: say BYE, stop the threads, close socket and source."""
+        self._crew.stopping.set()
+        self._mailbox.close()
+        self._port.wake()
+        self._crew.join()
+        self._port.close()
+        self._source.close()
+
+    def run(self, until: float | None = None) -> None:
+        """Start, stream for `until` seconds or until the source ends, and stop."""
+        try:
+            self.start()
+            self.wait(until)
+        finally:
+            self.stop()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the source has ended, a thread broke, or the time is over."""
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._crew.stopping.is_set() and not self._ended.is_set():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._ended.wait(min(left, 0.1))
+        if self._crew.error is not None:
+            raise self._crew.error
+
+    # -- control -------------------------------------------------------------------------------
+
+    def request_keyframe(self) -> None:
+        """Make the next frame a keyframe for every receiver."""
+        with self._lock:
+            self._broadcast.request_keyframe()
+
+    def on_frame(self, callback: Callable[[SentFrame], None]) -> Callable[[], None]:
+        """Call back with every encoded frame, in the encode thread: be quick. Returns the undo."""
+        self._observers = (*self._observers, callback)
+
+        def remove() -> None:
+            self._observers = tuple(o for o in self._observers if o is not callback)
+
+        return remove
+
+    def snapshot(self) -> SenderSnapshot:
+        """All statistics as of now, immutable."""
+        now = self._now_us()
+        with self._lock:
+            spent = self._limits.seconds_us(now)
+            events = sorted(
+                (*self._events.snapshot(), *self._broadcast.events.snapshot()),
+                key=lambda event: event.at_us,
+            )
+            return SenderSnapshot(
+                at_us=now,
+                uptime_us=now - self._started_us,
+                stream=self._config.stream,
+                endpoint=self._port.url,
+                epoch=self._epoch,
+                width=self._source.width,
+                height=self._source.height,
+                frames_captured=self._captured,
+                frames_idle=self._idle,
+                frames_encoded=self._encoded,
+                key_frames_encoded=self._keyframes,
+                frames_skipped=dict(self._skipped),
+                bytes_sent=self._bytes,
+                header_bytes_sent=self._message_bytes - self._bytes,
+                wire_bytes_sent=self._wire,
+                kbps=self._byte_rate.per_second(now) * 8 / 1000,
+                wire_kbps=self._wire_rate.per_second(now) * 8 / 1000,
+                fps=self._frame_rate.per_second(now),
+                target_kbps=self._target_bytes * 8000 / self._interval_us,
+                psnr_db=self._psnr,
+                quality=self._quality,
+                encode=self._encode_times.snapshot(),
+                quality_limitation_reason=self._limits.reason,
+                quality_limitation_s={why: us / 1e6 for why, us in spent.items()},
+                keyframe_requests=self._broadcast.keyframe_requests,
+                send_failures=self._failures,
+                hostile_messages=self._broadcast.hostile + self._malformed,
+                stale_messages=self._broadcast.stale,
+                peers_lost=self._broadcast.peers_lost,
+                source_restarts=self._restarts,
+                viewers=self._broadcast.snapshot(),
+                events=tuple(events),
+            )
+
+    def events(self) -> tuple[StreamEvent, ...]:
+        """The last events, oldest first."""
+        return self.snapshot().events
+
+    # -- capture thread ------------------------------------------------------------------------
+
+    def _capture(self) -> None:
+        while not self._crew.stopping.is_set():
+            try:
+                captured = self._source.read(0.2)
+            except SourceError as error:
+                self._source_failed(error)
+                continue
+            except EndOfSource:
+                self._finish()
+                return
+            if captured is None:
+                continue
+            replaced = self._mailbox.put(captured)
+            with self._lock:
+                self._captured += 1
+                if replaced is not None:
+                    self._skip("cpu" if self._broadcast.watching else "idle")
+
+    def _source_failed(self, error: SourceError) -> None:
+        with self._lock:
+            self._restarts += 1
+            self._events.add(self._now_us(), "source_lost", str(error))
+        self._log.warning("source_lost", reason=str(error))
+        self._crew.stopping.wait(0.5)
+
+    def _finish(self) -> None:
+        """The source ended: let frames under way reach the screens, then end the stream."""
+        deadline = time.monotonic() + _DRAIN_S
+        while time.monotonic() < deadline and not self._crew.stopping.is_set():
+            with self._lock:
+                if not self._outbox and not self._broadcast.frames_in_flight:
+                    break
+            self._crew.stopping.wait(0.02)
+        self._ended.set()
+
+    # -- encode thread -------------------------------------------------------------------------
+
+    def _encode(self) -> None:
+        while not self._crew.stopping.is_set():
+            captured = self._mailbox.take(0.2)
+            if captured is not None:
+                self._encode_one(captured)
+
+    def _encode_one(self, captured: Captured) -> None:
+        frame = captured.frame
+        with self._lock:
+            plans = self._broadcast.plan(
+                width=frame.width,
+                height=frame.height,
+                encode_us=self._encode_us,
+                now_us=self._now_us(),
+            )
+            if not plans.plans:
+                self._skip(plans.skipped)
+        if not plans.plans:
+            return
+        self._sequence = (self._sequence + 1) % 2**32
+        for plan in plans.plans:
+            self._encode_plan(captured, plan)
+
+    def _encode_plan(self, captured: Captured, plan: Plan) -> None:
+        frame = captured.frame
+        start_us = self._now_us()
+        reference = self._references.get(plan.reference) if plan.reference else None
+        encoded = self._code(frame, reference, plan)
+        if encoded.packet is None or encoded.reference is None:
+            with self._lock:
+                self._skip("bandwidth")
+            return
+        if encoded.reference.digest not in self._references:
+            self._references[encoded.reference.digest] = encoded.reference
+        end_us = self._now_us()
+        with self._lock:
+            peers = self._broadcast.committed(
+                plan,
+                sequence=self._sequence,
+                digest=encoded.reference.digest,
+                size_bytes=len(encoded.packet),
+                now_us=end_us,
+            )
+            keep = self._broadcast.references()
+            self._count_encoded(encoded, plan, len(encoded.packet), start_us, end_us)
+            self._outbox.append(
+                _Outgoing(
+                    peers, encoded.packet, self._sequence, captured.captured_us, start_us, end_us
+                )
+            )
+        self._port.wake()
+        self._references = {
+            digest: held for digest, held in self._references.items() if digest in keep
+        }
+        self._observe(captured, encoded.packet, encoded.reference, encoded)
+
+    def _code(self, frame: Frame, reference: Reference | None, plan: Plan) -> Encoded:
+        """Encode within the plan. A keyframe that fits no budget is coded as coarse as can be."""
+        budget, quality = plan.budget_bytes, plan.quality
+        encoded: Encoded | None = None
+        if quality is not None:
+            encoded = self._codec.encode(frame, reference, quality=quality)
+            fits = budget is None or encoded.packet is None or len(encoded.packet) <= budget
+            if fits:
+                return encoded
+        if budget is None:
+            return self._codec.encode(frame, reference, quality=_FINEST)
+        encoded = self._codec.encode(frame, reference, budget_bytes=budget)
+        if encoded.packet is None and reference is None:
+            encoded = self._codec.encode(frame, None, quality=0)
+        return encoded
+
+    def _count_encoded(
+        self, encoded: Encoded, plan: Plan, size_bytes: int, start_us: int, end_us: int
+    ) -> None:
+        self._encoded += 1
+        self._keyframes += encoded.keyframe
+        self._quality = encoded.quality
+        self._target_bytes = plan.budget_bytes or size_bytes
+        self._encode_times.add(end_us - start_us)
+        self._encode_us += (end_us - start_us - self._encode_us) // 8
+        self._frame_rate.add(1, end_us)
+        reason = "none" if plan.reason in ("none", "startup") else "bandwidth"
+        self._limited(reason, end_us)
+
+    def _observe(
+        self, captured: Captured, packet: bytes, reference: Reference, encoded: Encoded
+    ) -> None:
+        now = self._now_us()
+        if now - self._sampled_us >= _PSNR_INTERVAL_US:
+            self._sampled_us = now
+            self._psnr = psnr611(captured.frame, reference.frame)
+        for observer in self._observers:
+            observer(
+                SentFrame(
+                    self._sequence,
+                    captured.captured_us,
+                    captured.frame,
+                    reference.frame,
+                    packet,
+                    encoded.keyframe,
+                    encoded.quality,
+                )
+            )
+
+    def _skip(self, reason: str) -> None:
+        """Count a frame that is not encoded; the lock is held."""
+        if reason == "idle":
+            self._idle += 1
+            return
+        self._skipped[reason] = self._skipped.get(reason, 0) + 1
+        self._limited("bandwidth" if reason == "keyframe" else reason, self._now_us())
+
+    def _limited(self, reason: str, at_us: int) -> None:
+        if self._limits.set(reason, at_us):
+            self._events.add(at_us, "quality_limited", reason)
+
+    # -- transport thread ----------------------------------------------------------------------
+
+    def _transport(self) -> None:
+        ticked_us = 0
+        while not self._crew.stopping.is_set():
+            received = self._port.poll(_POLL_MS)
+            now = self._now_us()
+            with self._lock:
+                answers = self._take(received.messages, now)
+                self._malformed += received.malformed
+                if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
+                    self._broadcast.disconnected(now)
+                if now - ticked_us >= _TICK_US:
+                    ticked_us = now
+                    ticked = self._broadcast.tick(now)
+                    answers.messages += ticked.messages
+                    answers.reconnect |= ticked.reconnect
+            self._say(answers)
+            if answers.reconnect:
+                self._port.rebuild()
+            self._send_frames()
+        with self._lock:
+            code = m.ByeCode.END_OF_STREAM if self._ended.is_set() else m.ByeCode.LEAVING
+            farewell = self._broadcast.farewell(code, "the sender stops")
+        self._say(farewell)
+
+    def _take(self, messages: list[tuple[bytes, bytes]], now: int) -> Answers:
+        answers = Answers()
+        for peer, data in messages:
+            answer = self._broadcast.on_message(peer, data, now)
+            answers.messages += answer.messages
+        return answers
+
+    def _say(self, answers: Answers) -> None:
+        for peer, data in answers.messages:
+            self._send(peer, data)
+
+    def _send_frames(self) -> None:
+        while self._outbox:
+            out = self._outbox.popleft()
+            for peer in out.peers:
+                head, rest = split(
+                    out.packet,
+                    epoch=self._epoch,
+                    sequence=out.sequence,
+                    captured_us=out.captured_us,
+                    encode_start_us=out.encode_start_us,
+                    encode_end_us=out.encode_end_us,
+                    sent_us=self._now_us(),
+                )
+                sent = self._send(peer, m.pack(head))
+                if sent is SendResult.SENT and rest is not None:
+                    sent = self._send(peer, m.pack(rest))
+                with self._lock:
+                    self._handed_over(peer, head, sent)
+
+    def _handed_over(self, peer: bytes, head: m.FrameHead, sent: SendResult) -> None:
+        if sent is SendResult.SENT:
+            self._broadcast.handed_over(peer, head)
+            self._bytes += head.size_bytes
+            self._byte_rate.add(head.size_bytes, self._now_us())
+        elif sent is SendResult.FULL:
+            self._failures += 1
+            self._broadcast.refused(peer, head.sequence)
+        else:
+            self._failures += 1
+            self._broadcast.lost(peer, self._now_us())
+
+    def _send(self, peer: bytes, data: bytes) -> SendResult:
+        sent = self._port.send(peer, data)
+        if sent is SendResult.SENT:
+            now = self._now_us()
+            wire = wire_bytes(len(data), encrypted=self._port.encrypted)
+            with self._lock:
+                self._message_bytes += len(data)
+                self._wire += wire
+                self._wire_rate.add(wire, now)
+        return sent
+
+    def _make_congestion(self) -> Congestion:
+        # One frame may weigh as much as a good keyframe of its size, and never less than 60 kB.
+        most = max(60_000, self._source.width * self._source.height // 4)
+        return CongestionController(frame_interval_us=self._interval_us, max_bytes=most)

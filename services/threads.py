@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What threads of one process hand to each other: the newest item, or everything in a bound."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Mailbox(Generic[T]):
+    """One slot: putting replaces what was not taken yet, so the reader always gets the newest."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._item: T | None = None
+        self._closed = False
+
+    def put(self, item: T) -> T | None:
+        """Leave an item; returns the one it replaced."""
+        with self._condition:
+            replaced, self._item = self._item, item
+            self._condition.notify()
+        return replaced
+
+    def take(self, timeout_s: float) -> T | None:
+        """The item, waiting for one up to the timeout; None without one or when closed."""
+        with self._condition:
+            if self._item is None and not self._closed:
+                self._condition.wait(timeout_s)
+            item, self._item = self._item, None
+        return item
+
+    def close(self) -> None:
+        """Wake readers for good."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+
+class Queue(Generic[T]):
+    """First in, first out, bounded: `put` says no when full, and never waits."""
+
+    def __init__(self, capacity: int) -> None:
+        self._condition = threading.Condition()
+        self._items: deque[T] = deque()
+        self._capacity = capacity
+        self._closed = False
+
+    def put(self, item: T) -> bool:
+        """Append; False when there is no room."""
+        with self._condition:
+            if len(self._items) >= self._capacity:
+                return False
+            self._items.append(item)
+            self._condition.notify()
+        return True
+
+    def take(self, timeout_s: float) -> T | None:
+        """The oldest item, waiting for one up to the timeout; None without one."""
+        with self._condition:
+            if not self._items and not self._closed:
+                self._condition.wait(timeout_s)
+            return self._items.popleft() if self._items else None
+
+    def clear(self) -> list[T]:
+        """Remove and return everything."""
+        with self._condition:
+            items = list(self._items)
+            self._items.clear()
+        return items
+
+    def close(self) -> None:
+        """Wake readers for good; what is queued can still be taken."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+
+class Crew:
+    """Threads that live and end together. The first error of any of them is kept for the owner."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self.stopping = threading.Event()
+        self.error: BaseException | None = None
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        """Run `work` in a thread until it returns; it must look at `stopping` often."""
+        thread = threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def join(self, timeout_s: float = 10.0) -> None:
+        """Ask all to stop and wait for them."""
+        self.stopping.set()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout_s)
+        self._threads.clear()
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # handed to the owner, who raises it
+            if self.error is None:
+                self.error = error
+            self.stopping.set()
+
+
+def boot_id() -> bytes:
+    """16 bytes that name this boot of this machine; empty where the system does not tell."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        return bytes.fromhex(text.strip().replace("-", ""))[:16]
+    except (OSError, ValueError):
+        return b""

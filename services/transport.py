@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ZeroMQ sockets, keys and monitor: the one file that imports zmq.
+
+The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"". Options are
+set before bind or connect; set after, they are ignored. High-water marks do not bound latency, the
+credit of the session does: they only bound memory. RCVHWM stays high, because a full receive queue
+and heartbeats together abort the process in libzmq 4.3.5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import secrets
+import threading
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+from zmq.utils.monitor import recv_monitor_message
+
+from services.errors import AuthenticationError, ConfigError
+
+ANY_PEER = b""  # the one peer of a connecting end
+MAX_IPC_PATH_CHARS = 107  # sun_path
+MAX_PACKET_MESSAGE_BYTES = 32 * 1024 * 1024 + 64  # what a receiver must let in
+MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
+ZAP_DOMAIN = "streamcodec"
+_SEND_QUEUE_MESSAGES = 256
+_RECEIVE_QUEUE_MESSAGES = 1000
+_HEARTBEAT_MS = 1000
+_HEARTBEAT_TIMEOUT_MS = 5000
+_HANDSHAKE_MS = 5000
+_CONNECT_TIMEOUT_MS = 1500
+_RECONNECT_MS = 100
+_RECONNECT_MAX_MS = 500
+_UNACKNOWLEDGED_MS = 10_000
+
+
+class SendResult(Enum):
+    """What became of a message handed to the socket."""
+
+    SENT = auto()
+    FULL = auto()  # queues are full: the credit should have prevented it
+    GONE = auto()  # no such peer, or nobody connected
+
+
+class LinkEvent(Enum):
+    """What the monitor saw."""
+
+    CONNECTED = auto()
+    DISCONNECTED = auto()
+    REFUSED = auto()  # keys were not accepted, or the peer speaks something else
+
+
+@dataclass(frozen=True, slots=True)
+class CurveServer:
+    """Keys of an end that binds (40-byte Z85). Clients outside `allowed` get nothing."""
+
+    public_key: bytes
+    secret_key: bytes = field(repr=False)
+    allowed: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveClient:
+    """Keys of an end that connects (40-byte Z85), and the server it insists on."""
+
+    public_key: bytes
+    secret_key: bytes = field(repr=False)
+    server_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address and how to use it. Plain TCP beyond loopback needs `insecure`."""
+
+    url: str
+    bind: bool
+    keys: CurveServer | CurveClient | None = None
+    insecure: bool = False
+    max_message_bytes: int = 4096
+    send_buffer_bytes: int = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What one poll brought."""
+
+    messages: list[tuple[bytes, bytes]]  # (peer, data) in order of arrival
+    events: list[LinkEvent]
+    malformed: int  # messages of more than one part
+
+
+def check(endpoint: Endpoint) -> None:
+    """Raise ConfigError (address, exposure) or AuthenticationError (keys do not fit the role)."""
+    parts = _split(endpoint.url)
+    if parts.scheme == "ipc":
+        path = endpoint.url.removeprefix("ipc://")
+        if not 1 <= len(path) <= MAX_IPC_PATH_CHARS:
+            raise ConfigError(
+                f"{endpoint.url}: an ipc path has 1 to {MAX_IPC_PATH_CHARS} characters"
+            )
+    if endpoint.bind and isinstance(endpoint.keys, CurveClient):
+        raise AuthenticationError(f"{endpoint.url}: an end that binds needs the keys of a server")
+    if not endpoint.bind and isinstance(endpoint.keys, CurveServer):
+        raise AuthenticationError(f"{endpoint.url}: an end that connects needs keys of a client")
+    exposed = parts.scheme == "tcp" and not _is_loopback(parts.hostname or "")
+    if endpoint.bind and exposed and endpoint.keys is None and not endpoint.insecure:
+        raise ConfigError(
+            f"{endpoint.url} is open to the network without keys: make keys with "
+            "`streamcodec keygen`, listen on 127.0.0.1, or allow it with --insecure"
+        )
+
+
+class Port:
+    """One socket with its monitor, wake-up and, with keys, its gatekeeper.
+
+    Everything but `wake` belongs to one thread. `open` and `close` come in pairs; `rebuild` is a
+    close and open that keeps the address. Usable as a context manager.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        check(endpoint)
+        self._endpoint = endpoint
+        self._url = endpoint.url
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._gatekeeper: ThreadAuthenticator | None = None
+        self._socket: zmq.Socket[bytes] | None = None
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._poller = zmq.Poller()
+        self._wake_lock = threading.Lock()
+        self._waker: zmq.Socket[bytes] | None = None
+        self._sleeper: zmq.Socket[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address in use; after binding to port 0, with the real port."""
+        return self._url
+
+    @property
+    def encrypted(self) -> bool:
+        """True when CURVE is on."""
+        return self._endpoint.keys is not None
+
+    def open(self) -> None:
+        """Bind or connect. Raises ConfigError when the address cannot be used."""
+        try:
+            if self._sleeper is None:
+                self._open_wake_up()
+            if isinstance(self._endpoint.keys, CurveServer) and self._gatekeeper is None:
+                self._gatekeeper = _admit_only(self._context, self._endpoint.keys.allowed)
+            self._open_socket()
+        except BaseException:
+            self.close()
+            raise
+
+    def rebuild(self) -> None:
+        """A fresh socket at the same address: kernel buffers and stale connections are gone."""
+        self._close_socket()
+        self._open_socket()
+
+    def poll(self, timeout_ms: int) -> Received:
+        """Wait for messages, link events or `wake`, then take all there are, up to MAX_BATCH."""
+        assert self._socket is not None
+        assert self._monitor is not None
+        assert self._sleeper is not None
+        received = Received([], [], 0)
+        ready = dict(self._poller.poll(timeout_ms))
+        if self._sleeper in ready:
+            _drain(self._sleeper)
+        if self._monitor in ready:
+            received.events.extend(self._link_events())
+        malformed = self._take(received.messages) if self._socket in ready else 0
+        return Received(received.messages, received.events, malformed)
+
+    def send(self, peer: bytes, data: bytes) -> SendResult:
+        """Hand one message over without waiting."""
+        assert self._socket is not None
+        parts = [peer, data] if self._endpoint.bind else [data]
+        try:
+            self._socket.send_multipart(parts, zmq.DONTWAIT)
+        except zmq.Again:
+            return SendResult.FULL
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EHOSTUNREACH:
+                return SendResult.GONE
+            raise
+        return SendResult.SENT
+
+    def wake(self) -> None:
+        """End the current or next `poll` at once; any thread may call this."""
+        with self._wake_lock:
+            if self._waker is not None:
+                with contextlib.suppress(zmq.Again):  # a wake-up is pending already
+                    self._waker.send(b"", zmq.DONTWAIT)
+
+    def close(self) -> None:
+        """Close everything; may be called twice."""
+        self._close_socket()
+        with self._wake_lock:
+            for socket in (self._waker, self._sleeper):
+                if socket is not None:
+                    socket.close(linger=0)
+            self._waker = self._sleeper = None
+        if self._gatekeeper is not None:
+            self._gatekeeper.stop()
+            self._gatekeeper = None
+        self._context.term()
+
+    def __enter__(self) -> Port:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _open_wake_up(self) -> None:
+        address = f"inproc://wake-{secrets.token_hex(8)}"
+        self._sleeper = self._context.socket(zmq.PAIR)
+        self._sleeper.rcvhwm = 4
+        self._sleeper.bind(address)
+        with self._wake_lock:
+            self._waker = self._context.socket(zmq.PAIR)
+            self._waker.sndhwm = 4
+            self._waker.connect(address)
+        self._poller.register(self._sleeper, zmq.POLLIN)
+
+    def _open_socket(self) -> None:
+        endpoint = self._endpoint
+        socket = self._context.socket(zmq.ROUTER if endpoint.bind else zmq.DEALER)
+        self._socket = socket
+        _set_options(socket, endpoint)
+        self._monitor = socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED
+            | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+            | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            | zmq.EVENT_DISCONNECTED
+        )
+        try:
+            if endpoint.bind:
+                socket.bind(self._url)
+                self._url = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            else:
+                socket.connect(self._url)
+        except zmq.ZMQError as error:
+            verb = "listen on" if endpoint.bind else "connect to"
+            raise ConfigError(f"cannot {verb} {self._url}: {error.strerror.lower()}") from None
+        self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+
+    def _close_socket(self) -> None:
+        for socket in (self._socket, self._monitor):
+            if socket is not None and socket in self._poller:
+                self._poller.unregister(socket)
+        if self._socket is not None:
+            self._socket.disable_monitor()
+            self._socket.close()
+        if self._monitor is not None:
+            self._monitor.close(linger=0)
+        self._socket = self._monitor = None
+
+    def _take(self, messages: list[tuple[bytes, bytes]]) -> int:
+        assert self._socket is not None
+        malformed = 0
+        expected = 2 if self._endpoint.bind else 1
+        for _ in range(MAX_BATCH):
+            try:
+                parts = self._socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                break
+            if len(parts) != expected:
+                malformed += 1
+            elif expected == 2:
+                messages.append((parts[0], parts[1]))
+            else:
+                messages.append((ANY_PEER, parts[0]))
+        return malformed
+
+    def _link_events(self) -> list[LinkEvent]:
+        assert self._monitor is not None
+        events = []
+        while self._monitor.poll(0):
+            kind = recv_monitor_message(self._monitor)["event"]
+            if kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                events.append(LinkEvent.CONNECTED)
+            elif kind == zmq.EVENT_DISCONNECTED:
+                events.append(LinkEvent.DISCONNECTED)
+            else:
+                events.append(LinkEvent.REFUSED)
+        return events
+
+
+def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
+    """All options, before bind or connect."""
+    socket.linger = 200  # lets a BYE out, and never holds up the end of the process
+    socket.sndhwm = _SEND_QUEUE_MESSAGES
+    socket.rcvhwm = _RECEIVE_QUEUE_MESSAGES
+    socket.maxmsgsize = endpoint.max_message_bytes
+    socket.sndbuf = endpoint.send_buffer_bytes
+    socket.ipv6 = True
+    socket.sndtimeo = socket.rcvtimeo = 1000
+    socket.heartbeat_ivl = _HEARTBEAT_MS
+    socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
+    socket.heartbeat_ttl = _HEARTBEAT_TIMEOUT_MS
+    socket.handshake_ivl = _HANDSHAKE_MS
+    socket.tcp_keepalive = 1
+    socket.tcp_keepalive_idle = 10
+    socket.tcp_keepalive_intvl = 5
+    socket.tcp_keepalive_cnt = 3
+    socket.tcp_maxrt = _UNACKNOWLEDGED_MS
+    if endpoint.bind:
+        socket.router_mandatory = 1
+    else:
+        socket.immediate = 1  # nothing may queue for a peer that is away
+        socket.connect_timeout = _CONNECT_TIMEOUT_MS
+        socket.reconnect_ivl = _RECONNECT_MS
+        socket.reconnect_ivl_max = _RECONNECT_MAX_MS
+    match endpoint.keys:
+        case CurveServer() as keys:
+            socket.curve_server = 1
+            socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
+            socket.zap_domain = ZAP_DOMAIN.encode()
+            socket.zap_enforce_domain = 1  # without a gatekeeper: nobody, instead of everybody
+        case CurveClient() as keys:
+            socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
+            socket.curve_serverkey = keys.server_key
+
+
+class _AllowList:
+    """The gatekeeper asks it about every key (40 bytes of Z85)."""
+
+    def __init__(self, allowed: frozenset[bytes]) -> None:
+        self._allowed = allowed
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        return domain == ZAP_DOMAIN and key in self._allowed
+
+
+def _admit_only(
+    context: zmq.Context[zmq.Socket[bytes]], allowed: frozenset[bytes]
+) -> ThreadAuthenticator:
+    """Start the gatekeeper; it must run before the socket binds."""
+    gatekeeper = ThreadAuthenticator(context)
+    gatekeeper.start()
+    gatekeeper.configure_curve_callback(domain=ZAP_DOMAIN, credentials_provider=_AllowList(allowed))
+    return gatekeeper
+
+
+def _drain(socket: zmq.Socket[bytes]) -> None:
+    while True:
+        try:
+            socket.recv(zmq.DONTWAIT)
+        except zmq.Again:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    scheme: str
+    hostname: str | None
+
+
+def _split(url: str) -> _Parts:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigError(f"{url!r} is not an address; write tcp://HOST:PORT") from None
+    if parts.scheme not in ("tcp", "ipc") or (parts.scheme == "tcp" and (not host or port is None)):
+        if parts.scheme == "tcp" and parts.netloc.endswith(":*"):
+            return _Parts(parts.scheme, host)
+        raise ConfigError(f"{url!r} is not an address; write tcp://HOST:PORT or ipc://PATH")
+    return _Parts(parts.scheme, host)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name or interface: who knows where it leads
