@@ -235,12 +235,19 @@ class ReceiverDaemon:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            self._check_hope()
-            self._ended.wait(min(left, 0.1)) if not self._ended.is_set() else time.sleep(0.05)
+            self.check()
+            self._crew.stopping.wait(min(left, 0.05))
+        self.check()
+
+    @property
+    def ended(self) -> bool:
+        """True when the sender said that its source has ended, and no new stream began."""
+        return self._ended.is_set()
+
+    def check(self) -> None:
+        """Raise what `run` would raise now: a refusal, a lost sender, a broken thread."""
         if self._crew.error is not None:
             raise self._crew.error
-
-    def _check_hope(self) -> None:
         with self._lock:
             refusal = self._intake.refusal
             alone_s = (self._now_us() - self._heard_us) / 1e6

@@ -443,6 +443,7 @@ class Sender:
 
     def _transport(self) -> None:
         ticked_us = 0
+        said_end = False
         while not self._crew.stopping.is_set():
             received = self._port.poll(_POLL_MS)
             now = self._now_us()
@@ -460,10 +461,16 @@ class Sender:
             if answers.reconnect:
                 self._port.rebuild()
             self._send_frames()
+            if self._ended.is_set() and not said_end:
+                said_end = True
+                self._farewell(m.ByeCode.END_OF_STREAM, "the source has ended")
+        if not said_end:
+            self._farewell(m.ByeCode.LEAVING, "the sender stops")
+
+    def _farewell(self, code: m.ByeCode, reason: str) -> None:
         with self._lock:
-            code = m.ByeCode.END_OF_STREAM if self._ended.is_set() else m.ByeCode.LEAVING
-            farewell = self._broadcast.farewell(code, "the sender stops")
-        self._say(farewell)
+            answers = self._broadcast.farewell(code, reason)
+        self._say(answers)
 
     def _take(self, messages: list[tuple[bytes, bytes]], now: int) -> Answers:
         answers = Answers()

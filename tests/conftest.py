@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A test that leaves threads, sockets, ZeroMQ contexts or child processes behind fails."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_SETTLE_S = 2.0
+_KEPT_BY_PYTHON = "resource_tracker"  # multiprocessing starts it once and keeps it
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Compare what the process holds before and after; give closing threads a moment."""
+    before = _held()
+    yield
+    deadline = time.monotonic() + _SETTLE_S
+    left = _held() - before
+    while left and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
+        left = _held() - before
+    assert not left, f"the test left behind: {', '.join(sorted(left))}"
+
+
+def _held() -> set[str]:
+    return _threads() | _sockets() | _children()
+
+
+def _threads() -> set[str]:
+    return {f"thread {t.name} {t.ident}" for t in threading.enumerate() if t.is_alive()}
+
+
+def _sockets() -> set[str]:
+    """Open sockets, and the event descriptors that every ZeroMQ context holds."""
+    folder = Path("/proc/self/fd")
+    held = set()
+    for entry in os.listdir(folder) if folder.is_dir() else ():
+        try:
+            target = os.readlink(folder / entry)
+        except OSError:
+            continue  # the descriptor of this very listing
+        if target.startswith("socket:"):
+            held.add(target)
+        elif target in ("anon_inode:[eventfd]", "anon_inode:[eventpoll]"):
+            held.add(f"{target} {entry}")
+    return held
+
+
+def _children() -> set[str]:
+    held = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        try:
+            pids = task.read_text(encoding="ascii").split()
+        except OSError:
+            continue  # the thread ended meanwhile
+        for pid in pids:
+            command = _command(pid)
+            if command and _KEPT_BY_PYTHON not in command:
+                held.add(f"child {pid} ({command[:60]})")
+    return held
+
+
+def _command(pid: str) -> str:
+    """Command line of a process; "" for one that is gone or a zombie."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return raw.replace(b"\0", b" ").decode(errors="replace").strip()
