@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped weights: found, checked, loaded."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import safetensors
+import safetensors.numpy
+import torch
+
+from streamcodec.errors import ModelError
+from streamcodec.model import Model
+
+SIZES = ("S", "M", "L")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@lru_cache(maxsize=4)
+def load(size: str = "S", path: Path | None = None) -> Model:
+    """The model of a size, or of the safetensors file at `path`. Raises ModelError."""
+    if size not in SIZES:
+        raise ModelError(f"size is {size!r}, expected one of {', '.join(SIZES)}")
+    if path is None:
+        shipped = resources.files("streamcodec.weights") / f"{size.lower()}.safetensors"
+        if not shipped.is_file():
+            raise ModelError(f"no weights of size {size} are installed: reinstall streamcodec")
+        data = shipped.read_bytes()
+    else:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"weights {path} cannot be read: {error.strerror}") from None
+    try:
+        arrays = safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(f"weights {path or size} are damaged: {error}") from None
+    return Model.from_arrays(arrays)
+
+
+def pick_device(device: str) -> str:
+    """Turn "auto" into what this machine has. Raises ModelError when "cuda" is not there."""
+    if device not in DEVICES:
+        raise ModelError(f"device is {device!r}, expected one of {', '.join(DEVICES)}")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device is 'cuda', but torch finds no CUDA device: use --device cpu")
+    return device
