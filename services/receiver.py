@@ -189,11 +189,6 @@ class ReceiverDaemon:
         """The address in use; after binding to port 0, with the real port."""
         return self._port.url
 
-    @property
-    def ended(self) -> bool:
-        """True while the stream has ended: the sender said that its source did."""
-        return self._ended.is_set()
-
     # -- life ----------------------------------------------------------------------------------
 
     def start(self) -> None:
