@@ -77,9 +77,12 @@ class Receiver:
             ),
             codec=codec,
         )
-        self._daemon.on_frame(self._newest.put)
+        self._daemon.on_frame(self._keep)
         self._open = True
         self._daemon.start()
+
+    def _keep(self, shown: ShownFrame) -> None:
+        self._newest.put(shown)
 
     @property
     def daemon(self) -> ReceiverDaemon:
