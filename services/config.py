@@ -70,6 +70,10 @@ class ReceiverSettings:
     stream: str = setting("main", "name of the stream to ask for")
     view: str = setting("window", "window, web, none, or a file: .mp4, .y4m, .scv, folder/")
     record: str | None = setting(None, "also record to this .scv or .mp4 file")
+    patience_s: float | None = setting(
+        None, "give up without a sender for this many seconds", low=0.1, high=1e6
+    )
+    stay: bool = setting(False, "wait for the next stream when one ends")
     playout_ms: int = setting(
         0, "hold frames this long against jitter; 0 shows the newest at once", low=0, high=10_000
     )

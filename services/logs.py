@@ -68,6 +68,16 @@ class ConsoleFormatter(logging.Formatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
+class StderrHandler(logging.Handler):
+    """Writes to whatever standard error is at the moment: a live screen replaces it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
 def get(name: str) -> Log:
     """The log of a part of the program."""
     return Log(name)
@@ -75,7 +85,7 @@ def get(name: str) -> Log:
 
 def configure(settings: LogSettings) -> None:
     """Send events to standard error in the wanted form; may be called again."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if settings.format == "json" else ConsoleFormatter())
     root = logging.getLogger(_ROOT)
     root.handlers[:] = [handler]

@@ -45,6 +45,12 @@ Device = Annotated[str | None, option("codec.device", "--device", "auto|cpu|cuda
 Weights = Annotated[str | None, option("codec.weights", "--weights", "FILE")]
 View = Annotated[str | None, option("receiver.view", "--view", "VIEW")]
 PlayoutMs = Annotated[int | None, option("receiver.playout_ms", "--playout-ms", "MS")]
+Record = Annotated[str | None, option("receiver.record", "--record", "FILE")]
+Stream = Annotated[str | None, option("sender.stream", "--stream", "NAME")]
+Stats = Annotated[
+    Path | None,
+    typer.Option("--stats", metavar="FILE", help="write statistics each second, as JSON lines"),
+]
 Keys = Annotated[str | None, option("security.keys", "--keys", "FOLDER")]
 Insecure = Annotated[bool | None, option("security.insecure", "--insecure/--no-insecure")]
 LogLevel = Annotated[str | None, option("log.level", "--log-level", "LEVEL")]

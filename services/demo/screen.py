@@ -21,9 +21,14 @@ _EVENTS = 5
 _COLOURS = ("cyan", "blue", "yellow", "red", "green", "magenta", "white")
 
 
-def render(moment: Moment, samples: Sequence[Sample], *, title: str) -> RenderableType:
-    """The whole screen for one moment."""
-    parts: list[RenderableType] = [_figures(moment)]
+BOTH = ("sender", "receiver")
+
+
+def render(
+    moment: Moment, samples: Sequence[Sample], *, title: str, roles: Sequence[str] = BOTH
+) -> RenderableType:
+    """The whole screen for one moment, with the ends that this process knows of."""
+    parts: list[RenderableType] = [_figures(moment, roles)]
     if samples:
         parts.append(_curves(samples, with_link=moment.link is not None))
     if moment.receiver is not None and moment.receiver.latency.total.count:
@@ -45,11 +50,16 @@ def sparkline(values: Sequence[float], *, width: int = _CURVE_WIDTH) -> str:
     )
 
 
-def _figures(moment: Moment) -> RenderableType:
+def _figures(moment: Moment, roles: Sequence[str]) -> RenderableType:
     table = Table.grid(padding=(0, 3))
-    sender, receiver = moment.sender, moment.receiver
-    table.add_row(*_sender_figures(sender)) if sender else table.add_row("sender: starting")
-    table.add_row(*_receiver_figures(receiver)) if receiver else table.add_row("receiver: starting")
+    if moment.sender is not None:
+        table.add_row(*_sender_figures(moment.sender))
+    elif "sender" in roles:
+        table.add_row("sender: starting")
+    if moment.receiver is not None:
+        table.add_row(*_receiver_figures(moment.receiver))
+    elif "receiver" in roles:
+        table.add_row("receiver: starting")
     return table
 
 

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the parts of a process from its settings: wiring shared by the commands and the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from services.config import DEFAULT_ENDPOINT, SecuritySettings, Settings
+from services.errors import ConfigError
+from services.media.sources import open_source
+from services.media.window import WindowSink, has_display
+from services.protocol.broadcast import Rules
+from services.receiver import ReceiverConfig, ReceiverDaemon, Sink
+from services.sender import Sender, SenderConfig
+from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec
+    from streamcodec.frame import Frame
+
+_FILE_FPS = 30.0  # of a recording whose frames bring no times
+
+
+def endpoint(
+    *,
+    where: str,
+    bind: str | None,
+    connect: str | None,
+    binds: bool,
+    security: SecuritySettings,
+    max_message_bytes: int = 4096,
+) -> Endpoint:
+    """The address of an end. `binds` says what it does where neither is given."""
+    if bind and connect:
+        raise ConfigError(f"{where}.bind and {where}.connect are both given; keep one of them")
+    if not bind and not connect:
+        bind, connect = (DEFAULT_ENDPOINT, None) if binds else (None, DEFAULT_ENDPOINT)
+    return Endpoint(
+        bind or connect or "",
+        bind=bool(bind),
+        insecure=security.insecure,
+        max_message_bytes=max_message_bytes,
+    )
+
+
+def make_sender(settings: Settings, codec: Codec) -> Sender:
+    """A sender with its source open. Raises SourceError or ConfigError."""
+    wanted = settings.sender
+    config = SenderConfig(
+        endpoint=endpoint(
+            where="sender",
+            bind=wanted.bind,
+            connect=wanted.connect,
+            binds=True,
+            security=settings.security,
+        ),
+        stream=wanted.stream,
+        rules=Rules(kbps=wanted.kbps, quality=wanted.quality),
+    )
+    source = open_source(
+        wanted.source, loop=wanted.loop, seed=wanted.seed, load_codec=lambda size: codec
+    )
+    try:
+        return Sender(config, codec=codec, source=source)
+    except BaseException:
+        source.close()
+        raise
+
+
+def make_receiver(settings: Settings, codec: Codec, *, sinks: list[Sink]) -> ReceiverDaemon:
+    """A receiver that writes to the sinks, and closes them when it stops."""
+    wanted = settings.receiver
+    config = ReceiverConfig(
+        endpoint=endpoint(
+            where="receiver",
+            bind=wanted.bind,
+            connect=wanted.connect,
+            binds=False,
+            security=settings.security,
+            max_message_bytes=MAX_PACKET_MESSAGE_BYTES,
+        ),
+        stream=wanted.stream,
+        buffer_us=wanted.playout_ms * 1000,
+        patience_s=wanted.patience_s,
+        ends_with_stream=not wanted.stay,
+    )
+    return ReceiverDaemon(config, codec=codec, sinks=sinks)
+
+
+@dataclass(slots=True)
+class Outputs:
+    """Where a receiver's frames go. `note` is a sentence where that is not what was asked."""
+
+    sinks: list[Sink] = field(default_factory=list)
+    window: WindowSink | None = None
+    note: str = ""
+
+
+def make_sinks(settings: Settings) -> Outputs:
+    """The sinks of `receiver.view` and `receiver.record`. Without a display there is no window."""
+    outputs = Outputs()
+    view, record = settings.receiver.view, settings.receiver.record
+    if view == "window" and not has_display():
+        outputs.note = "there is no display here, so no window opens; the stream goes on"
+    elif view == "window":
+        outputs.window = WindowSink()
+        outputs.sinks.append(outputs.window)
+    elif view not in ("none", "web"):
+        outputs.sinks.append(LateSink(view))
+    if record:
+        outputs.sinks.append(LateSink(record))
+    return outputs
+
+
+class LateSink:
+    """A file that is opened with the first frame, when its size is known."""
+
+    every_frame = True
+
+    def __init__(self, spec: str) -> None:
+        self._spec = spec
+        self._sink: Sink | None = None
+
+    def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
+        """Write a frame. Raises SinkError."""
+        if self._sink is None:
+            from services.media.sinks import open_sink  # noqa: PLC0415  (FFmpeg, if needed at all)
+
+            self._sink = open_sink(
+                self._spec, width=frame.width, height=frame.height, fps=_FILE_FPS
+            )
+        self._sink.write(frame, shown_us=shown_us, packet=packet)
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._sink is not None:
+            self._sink.close()

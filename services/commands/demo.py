@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`streamcodec demo`: the whole thing on one machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.commands import options
+from services.commands.codecs import load_codec
+from services.commands.signals import stop_on_signals
+
+Link = Annotated[
+    str | None,
+    typer.Option(
+        "--link", metavar="PROFILE", help="put this link between: lte, dsl, ... or a file"
+    ),
+]
+Picture = Annotated[
+    Path, typer.Option("--picture", metavar="FILE", help="where the report picture goes")
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="also draw the curves alone into this PNG"),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option("--seconds", min=0.5, metavar="S", help="how long; 0.5 or more (default 10)"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    source: options.Source = None,
+    seconds: Seconds = 10.0,
+    link: Link = None,
+    view: options.View = None,
+    kbps: options.Kbps = None,
+    quality: options.Quality = None,
+    size: options.Size = None,
+    device: options.Device = None,
+    loop: options.Loop = None,
+    playout_ms: options.PlayoutMs = None,
+    record: options.Record = None,
+    picture: Picture = Path("demo.png"),
+    plot: Plot = None,
+    log_level: options.LogLevel = None,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Stream from a sender process to a receiver process on this machine, and measure it."""
+    settings = options.load(
+        {
+            "sender.source": source,
+            "sender.kbps": kbps,
+            "sender.quality": quality,
+            "sender.loop": loop,
+            "codec.size": size,
+            "codec.device": device,
+            "receiver.view": view,
+            "receiver.playout_ms": playout_ms,
+            "receiver.record": record,
+            "link.profile": link,
+            # The children's remarks would tear the live screen; what matters is an event there.
+            "log.level": log_level or "error",
+        },
+        config,
+    ).settings
+    from rich.console import Console
+
+    from services.demo.liveview import live_screen
+    from services.demo.outcome import figures, lines, save_report
+    from services.demo.supervisor import Supervisor
+
+    console = Console(stderr=True)
+    console.print(f"streaming {settings.sender.source}; Ctrl-C stops", highlight=False)
+    with stop_on_signals() as stopped, live_screen(console, settings.sender.source) as show:
+        run = Supervisor(
+            settings,
+            seconds=seconds,
+            load=load_codec,
+            with_link=link is not None,
+            say=lambda text: console.print(text, highlight=False),
+            show=show,
+            stopped=stopped,
+        ).run()
+    found = figures(run, settings, link=link)
+    if found is None:
+        console.print("stopped before the first picture")
+        return
+    save_report(run, found, picture)
+    if plot is not None:
+        save_report(run, found, plot, curves_only=True)
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        for line in lines(found):
+            typer.echo(line)
+        typer.echo(f"picture   {picture}")
+        typer.echo("next      streamcodec demo --source camera:0, or --source FILE, or --link lte")

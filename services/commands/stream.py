@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`streamcodec send` and `streamcodec recv`: the two ends, for as long as they shall run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.commands import options
+from services.commands.codecs import load_codec
+from services.commands.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from services.stats import ReceiverSnapshot, SenderSnapshot
+
+SenderBind = Annotated[str | None, options.option("sender.bind", "--bind", "URL")]
+SenderConnect = Annotated[str | None, options.option("sender.connect", "--connect", "URL")]
+ReceiverBind = Annotated[str | None, options.option("receiver.bind", "--bind", "URL")]
+ReceiverConnect = Annotated[str | None, options.option("receiver.connect", "--connect", "URL")]
+ReceiverStream = Annotated[str | None, options.option("receiver.stream", "--stream", "NAME")]
+Patience = Annotated[float | None, options.option("receiver.patience_s", "--patience", "S")]
+Stay = Annotated[bool | None, options.option("receiver.stay", "--stay/--no-stay")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(send)
+    app.command()(recv)
+
+
+def send(
+    source: options.Source = None,
+    bind: SenderBind = None,
+    connect: SenderConnect = None,
+    stream: options.Stream = None,
+    kbps: options.Kbps = None,
+    quality: options.Quality = None,
+    size: options.Size = None,
+    device: options.Device = None,
+    weights: options.Weights = None,
+    loop: options.Loop = None,
+    seconds: options.Seconds = None,
+    stats: options.Stats = None,
+    insecure: options.Insecure = None,
+    log_level: options.LogLevel = None,
+    log_format: options.LogFormat = None,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Send a source to all receivers that ask for it."""
+    settings = options.load(
+        {
+            "sender.source": source,
+            "sender.bind": bind,
+            "sender.connect": connect,
+            "sender.stream": stream,
+            "sender.kbps": kbps,
+            "sender.quality": quality,
+            "sender.loop": loop,
+            "codec.size": size,
+            "codec.device": device,
+            "codec.weights": weights,
+            "security.insecure": insecure,
+            "log.level": log_level,
+            "log.format": log_format,
+        },
+        config,
+    ).settings
+    from rich.console import Console
+
+    from services import logs
+    from services.assemble import make_sender
+    from services.commands.follow import follow
+    from services.demo.history import Moment
+    from services.demo.liveview import live_screen
+
+    log = logs.get("send")
+    with stop_on_signals() as stopped:
+        log.info("loading", size=settings.codec.size, device=settings.codec.device)
+        sender = make_sender(settings, load_codec(settings.codec))
+        with live_screen(Console(stderr=True), settings.sender.source, roles=("sender",)) as show:
+
+            def look() -> SenderSnapshot:
+                snapshot = sender.snapshot()
+                show(Moment(snapshot.at_us, snapshot, None), ())
+                return snapshot
+
+            log.info("sending", source=settings.sender.source, url=sender.url)
+            last = follow(sender, look, seconds=seconds, stays=False, stopped=stopped, stats=stats)
+    if as_json:
+        typer.echo(json.dumps(last.as_json()))
+
+
+def recv(
+    connect: ReceiverConnect = None,
+    bind: ReceiverBind = None,
+    stream: ReceiverStream = None,
+    view: options.View = None,
+    record: options.Record = None,
+    playout_ms: options.PlayoutMs = None,
+    patience: Patience = None,
+    stay: Stay = None,
+    size: options.Size = None,
+    device: options.Device = None,
+    weights: options.Weights = None,
+    seconds: options.Seconds = None,
+    stats: options.Stats = None,
+    insecure: options.Insecure = None,
+    log_level: options.LogLevel = None,
+    log_format: options.LogFormat = None,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Receive a stream, and show or record it."""
+    settings = options.load(
+        {
+            "receiver.connect": connect,
+            "receiver.bind": bind,
+            "receiver.stream": stream,
+            "receiver.view": view,
+            "receiver.record": record,
+            "receiver.playout_ms": playout_ms,
+            "receiver.patience_s": patience,
+            "receiver.stay": stay,
+            "codec.size": size,
+            "codec.device": device,
+            "codec.weights": weights,
+            "security.insecure": insecure,
+            "log.level": log_level,
+            "log.format": log_format,
+        },
+        config,
+    ).settings
+    from rich.console import Console
+
+    from services import logs
+    from services.assemble import make_receiver, make_sinks
+    from services.commands.follow import follow
+    from services.demo.history import History, Moment
+    from services.demo.liveview import live_screen
+
+    log = logs.get("recv")
+    with stop_on_signals() as stopped:
+        log.info("loading", size=settings.codec.size, device=settings.codec.device)
+        codec = load_codec(settings.codec)
+        shown = make_sinks(settings)
+        if shown.note:
+            log.warning("no_window", why=shown.note)
+        receiver = make_receiver(settings, codec, sinks=shown.sinks)
+        history = History()
+        title = settings.receiver.connect or settings.receiver.bind or "receiving"
+        with live_screen(Console(stderr=True), title, roles=("receiver",)) as show:
+
+            def look() -> ReceiverSnapshot:
+                snapshot = receiver.snapshot()
+                moment = Moment(snapshot.at_us, None, snapshot)
+                history.add(moment)
+                show(moment, history.samples)
+                if shown.window is not None and shown.window.closed:
+                    stopped.set()
+                return snapshot
+
+            log.info("receiving", url=receiver.url)
+            last = follow(
+                receiver,
+                look,
+                seconds=seconds,
+                stays=settings.receiver.stay,
+                stopped=stopped,
+                stats=stats,
+            )
+    if as_json:
+        typer.echo(json.dumps(last.as_json()))

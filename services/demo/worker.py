@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs inside the processes of a demo: a sender, a receiver, or a link."""
+
+from __future__ import annotations
+
+import signal
+from collections import OrderedDict
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from services import logs
+from services.config import CodecSettings, Settings
+from services.demo.history import LinkState
+from services.demo.messages import (
+    STOP,
+    Counted,
+    Ended,
+    Failed,
+    Kept,
+    KeptFrame,
+    Message,
+    Note,
+    Started,
+)
+from services.errors import EXIT_FAILURE, ServiceError
+from streamcodec.errors import StreamCodecError
+
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec
+
+CodecLoader = Callable[[CodecSettings], "Codec"]
+_REPORT_INTERVAL_S = 0.2
+_KEEP_EVERY = 10  # frames: both ends set aside the same ones
+_KEEP = 8
+
+
+class Keeper:
+    """Sets every tenth frame aside and forgets all but the last few."""
+
+    def __init__(self) -> None:
+        self._frames: OrderedDict[int, KeptFrame] = OrderedDict()
+
+    def offer(self, frame: KeptFrame) -> None:
+        """Keep it if its turn has come."""
+        if frame.sequence % _KEEP_EVERY:
+            return
+        self._frames[frame.sequence] = frame
+        while len(self._frames) > _KEEP:
+            self._frames.popitem(last=False)
+
+    def kept(self) -> Kept:
+        """All that are held, as the closing message."""
+        return Kept(tuple(self._frames.values()))
+
+
+class _Boss:
+    """The other end of the pipe: takes messages, and says when to stop."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def tell(self, message: Message) -> None:
+        self._pipe.send(message)
+
+    def wants_stop(self, timeout_s: float) -> bool:
+        """True when told to stop, or when the process that started us is gone."""
+        try:
+            return self._pipe.poll(timeout_s) and self._pipe.recv() == STOP
+        except (EOFError, OSError):
+            return True
+
+
+def _run(pipe: Connection, settings: Settings, work: Callable[[_Boss], None]) -> None:
+    """Run `work`; whatever goes wrong in a foreseen way becomes a message."""
+    # Ctrl-C reaches the whole group; the process that started us decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logs.configure(settings.log)
+    boss = _Boss(pipe)
+    try:
+        work(boss)
+    except ServiceError as error:
+        boss.tell(Failed(str(error), error.exit_code))
+    except (StreamCodecError, OSError) as error:
+        boss.tell(Failed(str(error), EXIT_FAILURE))
+    except (BrokenPipeError, EOFError):
+        pass
+    finally:
+        pipe.close()
+
+
+def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
+    """A process that sends."""
+
+    def work(boss: _Boss) -> None:
+        from services.assemble import make_sender
+        from services.sender import SentFrame
+
+        codec = load(settings.codec)
+        sender = make_sender(settings, codec)
+        keeper = Keeper()
+
+        def keep(sent: SentFrame) -> None:
+            keeper.offer(KeptFrame(sent.sequence, sent.source, len(sent.packet), sent.keyframe))
+
+        sender.on_frame(keep)
+        try:
+            sender.start()
+            boss.tell(Started(codec.size, codec.device))
+            while not boss.wants_stop(_REPORT_INTERVAL_S):
+                boss.tell(Counted(sender.snapshot()))
+                sender.wait(0.0)
+                if sender.ended:
+                    boss.tell(Ended("the source has ended"))
+                    boss.wants_stop(10.0)
+                    break
+            boss.tell(Counted(sender.snapshot()))
+        finally:
+            sender.stop()
+        boss.tell(keeper.kept())
+
+    _run(pipe, settings, work)
+
+
+def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
+    """A process that receives and shows."""
+
+    def work(boss: _Boss) -> None:
+        from services.assemble import make_receiver, make_sinks
+        from services.receiver import ShownFrame
+
+        codec = load(settings.codec)
+        outputs = make_sinks(settings)
+        if outputs.note:
+            boss.tell(Note(outputs.note))
+        receiver = make_receiver(settings, codec, sinks=outputs.sinks)
+        keeper = Keeper()
+
+        def keep(shown: ShownFrame) -> None:
+            meta = shown.meta
+            keeper.offer(KeptFrame(meta.sequence, shown.frame, meta.size_bytes, meta.keyframe))
+
+        receiver.on_frame(keep)
+        try:
+            codec.warm_up(640, 360)
+            receiver.start()
+            boss.tell(Started(codec.size, codec.device))
+            while not boss.wants_stop(_REPORT_INTERVAL_S):
+                boss.tell(Counted(receiver.snapshot()))
+                receiver.wait(0.0)
+                if outputs.window is not None and outputs.window.closed:
+                    boss.tell(Ended("the window was closed"))
+                    boss.wants_stop(10.0)
+                    break
+            boss.tell(Counted(receiver.snapshot()))
+        finally:
+            receiver.stop()
+        boss.tell(keeper.kept())
+
+    _run(pipe, settings, work)
+
+
+def link(pipe: Connection, settings: Settings, _: CodecLoader) -> None:
+    """A process that stands between the two as a thin link."""
+
+    def work(boss: _Boss) -> None:
+        from services.link.profile_file import load_profile
+        from services.link.proxy import LinkProxy
+
+        wanted = settings.link
+        profile = load_profile(wanted.profile)
+        proxy = LinkProxy(wanted.listen, wanted.connect, profile, seed=wanted.seed)
+        try:
+            proxy.start()
+            boss.tell(Started())
+            while not boss.wants_stop(_REPORT_INTERVAL_S):
+                seen = proxy.snapshot()
+                boss.tell(
+                    Counted(
+                        LinkState(seen.capacity_bps, seen.used_bps, seen.queue_bytes, seen.delay_us)
+                    )
+                )
+        finally:
+            proxy.stop()
+        boss.tell(Kept(()))
+
+    _run(pipe, settings, work)
