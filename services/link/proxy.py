@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The link emulator as a TCP proxy: put it between a sender and its receivers, no rights needed.
+
+    sender <== connect == LinkProxy == listen ==> receivers      (up: towards the receivers)
+
+All connections share one bottleneck. The proxy keeps the kernel's buffers small on both hops, or
+they would hide an endless queue behind the link. Mind that a TCP proxy cannot lose bytes: loss
+shows as delay, a full queue as back-pressure (see lane.py). TCP's own control loop ends at the
+proxy; the reference with real TCP across the link is services/link/namespaces.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from services.errors import ConfigError
+from services.link.lane import CHUNK_BYTES, Lane
+from services.link.profile import Profile
+
+log = logging.getLogger(__name__)
+
+PROXY_NOTICE = "a TCP proxy cannot lose bytes: loss shows as delay, a full queue as back-pressure"
+
+_RECEIVE_BUFFER_BYTES = 16_384
+_SEND_BUFFER_BYTES = 16_384
+_UNWRITTEN_BYTES = 65_536  # a receiver that does not read stops its connection here
+_PUBLISH_US = 100_000
+_LATE_SAMPLES = 2_000
+_Clock: TypeAlias = Callable[[], int]
+
+
+class SenderSide(Enum):
+    """At which side of the proxy the sender of frames sits: it decides which way is up."""
+
+    CONNECT = "connect"  # the sender binds, and the proxy connects to it
+    LISTEN = "listen"  # the sender connects to the proxy
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSnapshot:
+    """The link over the last tenth of a second; rates of the way up, headers included."""
+
+    elapsed_us: int
+    capacity_bps: int
+    used_bps: int
+    queue_bytes: int
+    delay_us: int  # what a byte entering now would take
+    connections: int
+    carried_bytes: int
+    repaired_chunks: int  # "lost" and therefore late
+    late_p95_us: int  # how late the proxy itself released chunks
+
+
+class LinkProxy:
+    """A link in real time. Addresses are `host:port` or `tcp://host:port`; port 0 picks a free one.
+
+    `start` and `stop` run it in a thread of its own, `run` in the calling one. Raises ConfigError
+    when an address is wrong or taken.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        connect: str,
+        profile: Profile,
+        *,
+        seed: int | None = None,
+        sender_side: SenderSide = SenderSide.CONNECT,
+        clock_us: _Clock | None = None,
+    ) -> None:
+        self.profile = profile
+        self._target = parse_address(connect, option="--connect")
+        self._sender_side = sender_side
+        self._clock_us = clock_us or _monotonic_us
+        used_seed = profile.seed if seed is None else seed
+        rtt_us = profile.base_rtt_us
+        self._up = Lane(profile.up, seed=used_seed, label="up", base_rtt_us=rtt_us)
+        self._down = Lane(profile.down, seed=used_seed, label="down", base_rtt_us=rtt_us)
+        self._listener = _listen(parse_address(listen, option="--listen"))
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._pairs: set[_Pair] = set()
+        self._late_us: deque[int] = deque(maxlen=_LATE_SAMPLES)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._started_us = 0
+        self._published = (0, 0)  # time, bytes carried up by then
+        self._snapshot = LinkSnapshot(0, 0, 0, 0, profile.up.delay_us, 0, 0, 0, 0)
+
+    @property
+    def endpoint(self) -> str:
+        """Where to connect, as `tcp://host:port`."""
+        host, port = self._listener.getsockname()[:2]
+        return f"tcp://{host}:{port}"
+
+    def start(self) -> None:
+        """Run in a thread until `stop`."""
+        self._thread = threading.Thread(target=self.run, name="link", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close everything; may be called more than once."""
+        self._stopping.set()
+        with suppress(OSError):
+            self._wake_out.send(b"x")
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        else:
+            self._close()
+
+    def snapshot(self) -> LinkSnapshot:
+        """The newest state, at most a tenth of a second old; any thread may ask."""
+        return self._snapshot
+
+    def run(self, until_s: float | None = None) -> None:
+        """Carry bytes until `stop`, or for so many seconds."""
+        self._started_us = self._clock_us()
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._wake_in, selectors.EVENT_READ, lambda _now, _mask: None)
+        try:
+            while not self._stopping.is_set():
+                now_us = self._now_us()
+                if until_s is not None and now_us >= until_s * 1e6:
+                    break
+                self._turn(now_us, until_s)
+        finally:
+            self._close()
+
+    def _turn(self, now_us: int, until_s: float | None) -> None:
+        moments = [self._published[0] + _PUBLISH_US, self._up.next_us(), self._down.next_us()]
+        if until_s is not None:
+            moments.append(int(until_s * 1e6))
+        wait_us = min(moment for moment in moments if moment is not None) - now_us
+        for key, mask in self._selector.select(max(0, wait_us) / 1e6):
+            key.data(self._now_us(), mask)
+        now_us = self._now_us()
+        for lane in (self._up, self._down):
+            for chunk in lane.pop(now_us):
+                self._late_us.append(now_us - chunk.at_us)
+                if isinstance(chunk.stream, _Pipe):
+                    chunk.stream.release(chunk.data)
+        for pair in list(self._pairs):
+            pair.follow(now_us)
+        if now_us - self._published[0] >= _PUBLISH_US:
+            self._publish(now_us)
+
+    def _now_us(self) -> int:
+        return self._clock_us() - self._started_us
+
+    def _publish(self, now_us: int) -> None:
+        since_us, carried = self._published
+        span_us = now_us - since_us
+        ranked = sorted(self._late_us)
+        self._snapshot = LinkSnapshot(
+            elapsed_us=now_us,
+            capacity_bps=self._up.capacity_bytes(since_us, now_us) * 8_000_000 // span_us,
+            used_bps=(self._up.carried_bytes - carried) * 8_000_000 // span_us,
+            queue_bytes=self._up.queue_bytes(now_us),
+            delay_us=self._up.delay_us(now_us),
+            connections=len(self._pairs),
+            carried_bytes=self._up.carried_bytes,
+            repaired_chunks=self._up.repaired_chunks + self._down.repaired_chunks,
+            late_p95_us=ranked[int(0.95 * (len(ranked) - 1))] if ranked else 0,
+        )
+        self._published = (now_us, self._up.carried_bytes)
+
+    def _accept(self, _now_us: int, _mask: int) -> None:
+        with suppress(BlockingIOError):
+            client, _ = self._listener.accept()
+            client.setblocking(False)
+            _keep_small(client)
+            server = socket.socket(self._target[0], socket.SOCK_STREAM)
+            server.setblocking(False)
+            _keep_small(server)
+            server.connect_ex(self._target[1])
+            lanes = (self._down, self._up)
+            if self._sender_side is SenderSide.LISTEN:
+                lanes = (self._up, self._down)
+            self._pairs.add(_Pair(client, server, lanes, self._selector, self._pairs.discard))
+
+    def _close(self) -> None:
+        for pair in list(self._pairs):
+            pair.close()
+        for one in (self._listener, self._wake_in, self._wake_out):
+            one.close()
+        self._selector.close()
+
+
+class _Pair:
+    """The two halves of one proxied connection."""
+
+    def __init__(
+        self,
+        client: socket.socket,
+        server: socket.socket,
+        lanes: tuple[Lane, Lane],  # from the client, from the server
+        selector: selectors.BaseSelector,
+        forget: Callable[[_Pair], None],
+    ) -> None:
+        self._sockets = (client, server)
+        self._selector = selector
+        self._forget = forget
+        self._connected = False
+        self._pipes = (_Pipe(client, server, lanes[0]), _Pipe(server, client, lanes[1]))
+        self._interest = [0, selectors.EVENT_WRITE]
+        selector.register(server, selectors.EVENT_WRITE, self._on_server)
+
+    def follow(self, now_us: int) -> None:
+        """Ask the selector for what is worth doing now."""
+        if not self._connected:
+            return
+        from_client, from_server = self._pipes
+        try:
+            for pipe in self._pipes:
+                pipe.finish()
+        except OSError:
+            self.close()
+            return
+        if from_client.finished and from_server.finished:
+            self.close()
+            return
+        self._watch(0, from_client.wants_reading(now_us), from_server.wants_writing)
+        self._watch(1, from_server.wants_reading(now_us), from_client.wants_writing)
+
+    def close(self) -> None:
+        """Close both halves; bytes on the way are gone."""
+        for index, one in enumerate(self._sockets):
+            if self._interest[index]:
+                self._selector.unregister(one)
+                self._interest[index] = 0
+            one.close()
+        self._forget(self)
+
+    def _watch(self, index: int, read: bool, write: bool) -> None:
+        mask = selectors.EVENT_READ * read | selectors.EVENT_WRITE * write
+        one = self._sockets[index]
+        action = self._on_server if index else self._on_client
+        if mask == self._interest[index]:
+            return
+        if not mask:
+            self._selector.unregister(one)
+        elif self._interest[index]:
+            self._selector.modify(one, mask, action)
+        else:
+            self._selector.register(one, mask, action)
+        self._interest[index] = mask
+
+    def _on_client(self, now_us: int, mask: int) -> None:
+        self._serve(now_us, mask, reading=self._pipes[0], writing=self._pipes[1])
+
+    def _on_server(self, now_us: int, mask: int) -> None:
+        if not self._connected:
+            error = self._sockets[1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                self.close()  # nobody there yet: the client will try again
+                return
+            self._connected = True
+        self._serve(now_us, mask, reading=self._pipes[1], writing=self._pipes[0])
+
+    def _serve(self, now_us: int, mask: int, *, reading: _Pipe, writing: _Pipe) -> None:
+        try:
+            if mask & selectors.EVENT_READ:
+                reading.read(now_us)
+            if mask & selectors.EVENT_WRITE:
+                writing.write()
+        except OSError:
+            self.close()
+
+
+class _Pipe:
+    """One direction of one connection."""
+
+    def __init__(self, source: socket.socket, sink: socket.socket, lane: Lane) -> None:
+        self._source = source
+        self._sink = sink
+        self._lane = lane
+        self._unwritten = bytearray()
+        self._under_way = 0  # chunks in the lane
+        self._ended = False
+        self.finished = False
+
+    @property
+    def wants_writing(self) -> bool:
+        return bool(self._unwritten)
+
+    def wants_reading(self, now_us: int) -> bool:
+        """False at the end, while the link's queue is full, and while the sink does not read."""
+        open_ = not self._ended and len(self._unwritten) < _UNWRITTEN_BYTES
+        return open_ and self._lane.has_room(now_us)
+
+    def read(self, now_us: int) -> None:
+        """Move what is there into the lane, while it has room."""
+        while self._lane.has_room(now_us):
+            try:
+                data = self._source.recv(CHUNK_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                self._ended = True
+                return
+            self._lane.push(now_us, self, data)
+            self._under_way += 1
+
+    def release(self, data: bytes) -> None:
+        """The lane gives a chunk back: pass it on."""
+        self._under_way -= 1
+        self._unwritten += data
+        with suppress(OSError):  # a closed sink: its own event tells
+            self.write()
+
+    def write(self) -> None:
+        """Write what the sink takes."""
+        with suppress(BlockingIOError):
+            while self._unwritten:
+                sent = self._sink.send(self._unwritten)
+                del self._unwritten[:sent]
+
+    def finish(self) -> None:
+        """Pass the end of the stream on once all its bytes are through."""
+        if self._ended and not self._under_way and not self._unwritten and not self.finished:
+            self.finished = True
+            with suppress(OSError):
+                self._sink.shutdown(socket.SHUT_WR)
+
+
+_Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int]]
+
+
+def parse_address(text: str, *, option: str) -> _Address:
+    """Family and address of `host:port` or `tcp://host:port`. Raises ConfigError."""
+    host, colon, port = text.removeprefix("tcp://").rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if host == "*":
+        host = "0.0.0.0"
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ConfigError(f"{option} is {text!r}, expected host:port or tcp://host:port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return family, (host, int(port))
+
+
+def _listen(address: _Address) -> socket.socket:
+    family, where = address
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _keep_small(listener)  # before listen: accepted sockets inherit the sizes
+        listener.setblocking(False)
+        listener.bind(where)
+        listener.listen(16)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ConfigError(f"--listen {where[0]}:{where[1]}: {error}") from None
+    return listener
+
+
+def _keep_small(one: socket.socket) -> None:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with suppress(OSError, AttributeError):
+        # Loopback segments of 64 kB do not fit these buffers and would stall on window updates.
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, CHUNK_BYTES)
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
