@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A live source that disappears comes back: it is opened again, ever less often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.errors import SourceError
+from services.media.sources.source import CapturedFrame, Clock, Source
+
+FIRST_PAUSE_US = 500_000
+LONGEST_PAUSE_US = 8_000_000
+
+
+class RetryingSource:
+    """Wraps a live source; while it is gone `read` returns None.
+
+    `tell` gets one sentence when the source goes and one when it is back. The first opening is not
+    retried: an error there is a wrong name more often than a loose plug.
+    """
+
+    live = True
+
+    def __init__(
+        self, opener: Callable[[], Source], *, clock: Clock, tell: Callable[[str], None]
+    ) -> None:
+        """Open the source. Raises SourceError when that fails."""
+        self._opener = opener
+        self._clock = clock
+        self._tell = tell
+        self._source: Source | None = opener()
+        self.name, self.fps = self._source.name, self._source.fps
+        self.width, self.height = self._source.width, self._source.height
+        self._pause_us = FIRST_PAUSE_US
+        self._retry_us = 0
+        self._closed = False
+
+    def read(self, timeout_s: float) -> CapturedFrame | None:
+        """See `Source.read`; a source that is gone raises nothing."""
+        if self._source is None and not self._reopened(timeout_s):
+            return None
+        assert self._source is not None
+        try:
+            captured = self._source.read(timeout_s)
+        except SourceError as error:
+            self._lose(error)
+            return None
+        if captured is not None:
+            self._pause_us = FIRST_PAUSE_US
+        return captured
+
+    def close(self) -> None:
+        """Close the source and stop trying."""
+        self._closed = True
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def _reopened(self, timeout_s: float) -> bool:
+        wait_us = self._retry_us - self._clock.now_us()
+        if self._closed or wait_us > timeout_s * 1e6:
+            self._clock.sleep_us(int(timeout_s * 1e6))
+            return False
+        if wait_us > 0:
+            self._clock.sleep_us(wait_us)
+        try:
+            self._source = self._opener()
+        except SourceError:
+            self._schedule()
+            return False
+        self._tell(f"{self.name}: back again")
+        return True
+
+    def _lose(self, error: SourceError) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+        self._schedule()
+        self._tell(f"{error}; trying again until it is back")
+
+    def _schedule(self) -> None:
+        self._retry_us = self._clock.now_us() + self._pause_us
+        self._pause_us = min(2 * self._pause_us, LONGEST_PAUSE_US)
