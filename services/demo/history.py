@@ -69,7 +69,7 @@ class History:
                 latency_ms=total.percentile_us(0.5) / 1000 if total.count else _NONE,
                 latency_p95_ms=total.percentile_us(0.95) / 1000 if total.count else _NONE,
                 psnr_db=psnr_db if psnr_db is not None else _NONE,
-                legs_ms={name: leg.mean_us / 1000 for name, leg in legs.items()},
+                legs_ms={n: leg.mean_us / 1000 for n, leg in legs.items()} if total.count else {},
                 capacity_kbps=link.capacity_bps / 1000 if link is not None else _NONE,
                 queue_ms=_queue_ms(link) if link is not None else _NONE,
             )

@@ -143,7 +143,7 @@ def _legs_chart(canvas: Canvas, box: Box, samples: Sequence[Sample]) -> None:
     total = np.zeros(len(samples))
     bands = []
     for leg, colour in zip(LEGS, PALETTE, strict=True):
-        total = total + np.nan_to_num([s.legs_ms.get(leg, 0.0) for s in samples])
+        total = total + np.array([s.legs_ms.get(leg, np.nan) for s in samples])
         bands.append(Line(leg, seconds, total.tolist(), colour, fill=1.0))
     # The highest band is painted first, so that each covers all but its own part of it.
     canvas.chart(box, "Latency by leg", "ms, stacked", bands[::-1])

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Codes files to .scv, decodes .scv to files, and tells what is inside."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import cv2
+
+from services.errors import ConfigError, SinkError, SourceError
+from services.files.budget import FileBudget
+from services.files.reader import PICTURE_SUFFIXES, Material, open_material
+from services.files.summary import Coded
+from streamcodec.bitstream import VERSION, read_header
+from streamcodec.container import VERSION as CONTAINER_VERSION
+from streamcodec.container import FileHeader, Place, Record, ScvReader, ScvWriter
+from streamcodec.errors import BitstreamError, ReferenceMissing
+from streamcodec.metrics import psnr611
+
+if TYPE_CHECKING:
+    from services.receiver import Sink
+    from streamcodec.codec import Codec, Encoded
+    from streamcodec.frame import Frame, Reference
+
+Progress = Callable[[int, int | None, str], None]  # frames done, of how many, a remark
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How large or how good the frames shall be; exactly one is given."""
+
+    quality: int | None = None
+    kbps: float | None = None
+    frame_bytes: int | None = None
+
+
+def encode_file(
+    codec: Codec,
+    source: Path,
+    target: Path,
+    wish: Wish,
+    *,
+    limit: int | None,
+    progress: Progress,
+    stopped: Event,
+) -> Coded:
+    """Code a picture, folder or video. A stop or a full disk leaves a file that can be decoded.
+
+    Raises SourceError, SinkError, or ConfigError where the wish cannot be met.
+    """
+    if target.suffix.lower() != ".scv":
+        raise ConfigError(f"{target}: the output of encode is a file whose name ends with .scv")
+    if source.suffix.lower() == ".scv":
+        raise ConfigError(f"{source} is a .scv file already: decode it first")
+    material = open_material(source)
+    if material.still and wish.kbps is not None:
+        raise ConfigError("a picture has no bit rate: give --quality or --frame-bytes")
+    count = material.count if limit is None else min(limit, material.count or limit)
+    return _Encoding(codec, material, target, wish, count=count, limit=limit).run(progress, stopped)
+
+
+class _Encoding:
+    """One run of `encode_file`: the chain of references and what has been counted."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        material: Material,
+        target: Path,
+        wish: Wish,
+        *,
+        count: int | None,
+        limit: int | None,
+    ) -> None:
+        self._codec = codec
+        self._material = material
+        self._target = target
+        self._wish = wish
+        self._count = count
+        self._limit = limit
+        self._fps = Fraction(material.fps).limit_denominator(100_000)
+        self._budget: FileBudget | None = None
+        if wish.kbps is not None:
+            self._budget = FileBudget(wish.kbps, fps=material.fps, frames=count)
+        self._reference: Reference | None = None
+        self._sizes: list[int] = []
+        self._psnr: list[float] = []
+        self._keyframes = self._pixels = self._skipped = self._last_us = 0
+
+    def run(self, progress: Progress, stopped: Event) -> Coded:
+        started_s = time.monotonic()
+        writer: ScvWriter | None = None
+        try:
+            for number, timed in enumerate(self._material.frames):
+                if number == self._limit or stopped.is_set():
+                    break
+                encoded = self._encode(timed.frame, number)
+                self._last_us = timed.time_us
+                if encoded.packet is None:
+                    self._skipped += 1
+                else:
+                    with _writing(self._target):
+                        writer = writer or self._create()
+                        writer.write(encoded.packet, timestamp_us=timed.time_us)
+                    self._note(timed.frame, encoded)
+                progress(number + 1, self._count, self._remark())
+        finally:
+            if writer is not None:
+                writer.close()
+        if not self._sizes and not stopped.is_set():
+            raise SourceError("there was no frame to code")
+        return Coded(
+            frame_bytes=self._sizes,
+            keyframes=self._keyframes,
+            pixels=self._pixels,
+            fps=self._fps,
+            seconds=self._last_us / 1e6 + 1 / float(self._fps),
+            psnr_db=self._psnr,
+            coding_s=time.monotonic() - started_s,
+            skipped=self._skipped,
+        )
+
+    def _create(self) -> ScvWriter:
+        header = FileHeader(self._codec.size, self._codec.model_hash, self._fps)
+        return ScvWriter.create(self._target, header)
+
+    def _encode(self, frame: Frame, number: int) -> Encoded:
+        reference = self._reference
+        if reference is not None and (
+            (reference.frame.width, reference.frame.height) != (frame.width, frame.height)
+        ):
+            reference = None  # the size changed in mid-stream: start a new chain
+        if self._wish.quality is not None:
+            return self._codec.encode(frame, reference, quality=self._wish.quality)
+        limit_bytes = self._budget.next_bytes() if self._budget else self._wish.frame_bytes
+        assert limit_bytes is not None
+        encoded = self._codec.encode(frame, reference, budget_bytes=limit_bytes)
+        if encoded.packet is None and reference is None:
+            if self._budget is None:
+                raise ConfigError(
+                    f"frame {number} does not fit into {limit_bytes} bytes even at the coarsest "
+                    "quality: give more with --frame-bytes"
+                )
+            encoded = self._codec.encode(frame, None, quality=0)
+        return encoded
+
+    def _note(self, frame: Frame, encoded: Encoded) -> None:
+        assert encoded.packet is not None
+        assert encoded.reference is not None
+        self._reference = encoded.reference
+        self._sizes.append(len(encoded.packet))
+        self._keyframes += encoded.keyframe
+        self._pixels += frame.width * frame.height
+        self._psnr.append(psnr611(frame, encoded.reference.frame))
+        if self._budget is not None:
+            self._budget.spent(len(encoded.packet))
+
+    def _remark(self) -> str:
+        if not self._sizes:
+            return ""
+        return f"{self._sizes[-1]} bytes, {self._psnr[-1]:.1f} dB"
+
+
+def decode_file(
+    codec: Codec,
+    source: Path,
+    target: Path,
+    *,
+    limit: int | None,
+    progress: Progress,
+    stopped: Event,
+) -> Coded:
+    """Decode a file into what the target's name asks for. What was written before an error stays.
+
+    Raises SourceError, SinkError, or ModelError where the file was made with other weights.
+    """
+    started_s = time.monotonic()
+    sizes: list[int] = []
+    keyframes = pixels = last_us = 0
+    with open_scv(source) as reader:
+        fps = reader.header.fps
+        count = reader.frames if limit is None else min(limit, reader.frames)
+        if not count:
+            raise SourceError(f"{source}: there is no whole frame in this file")
+        with _Output(target, count, float(fps)) as output:
+            reference: Reference | None = None
+            for record in _records(reader, source):
+                if record.number == count or stopped.is_set():
+                    break
+                try:
+                    frame, reference = codec.decode(record.packet, reference)
+                except (BitstreamError, ReferenceMissing) as error:
+                    raise SourceError(
+                        f"{source}: frame {record.number} is damaged ({error}); "
+                        "the frames before it were written"
+                    ) from None
+                output.write(frame, record.timestamp_us)
+                sizes.append(len(record.packet))
+                keyframes += read_header(record.packet).keyframe
+                pixels += frame.width * frame.height
+                last_us = record.timestamp_us
+                progress(record.number + 1, count, "")
+    return Coded(
+        frame_bytes=sizes,
+        keyframes=keyframes,
+        pixels=pixels,
+        fps=fps,
+        seconds=last_us / 1e6 + 1 / float(fps),
+        psnr_db=(),
+        coding_s=time.monotonic() - started_s,
+    )
+
+
+class _Output:
+    """A picture file or a sink, opened with the first frame."""
+
+    def __init__(self, target: Path, count: int, fps: float) -> None:
+        self._target = target
+        self._picture = target.suffix.lower() in PICTURE_SUFFIXES
+        if self._picture and count > 1:
+            raise ConfigError(
+                f"{target} is one picture, but there are {count} frames: "
+                "write to a folder/ or a video, or take one with --frames 1"
+            )
+        self._fps = fps
+        self._sink: Sink | None = None
+
+    def write(self, frame: Frame, timestamp_us: int) -> None:
+        if self._picture:
+            write_picture(self._target, frame)
+            return
+        if self._sink is None:
+            from services.media.sinks import open_sink  # noqa: PLC0415  (imports FFmpeg)
+
+            name = str(self._target) + ("/" if self._target.is_dir() else "")
+            self._sink = open_sink(name, width=frame.width, height=frame.height, fps=self._fps)
+        self._sink.write(frame, shown_us=timestamp_us)
+
+    def __enter__(self) -> _Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._sink is not None:
+            self._sink.close()
+
+
+def write_picture(path: Path, frame: Frame) -> None:
+    """One frame as a picture file; the suffix chooses the format. Raises SinkError."""
+    done, data = cv2.imencode(path.suffix.lower(), frame.to_bgr())
+    if not done:
+        raise SinkError(f"{path}: this kind of picture cannot be written; use .png")
+    with _writing(path):
+        path.write_bytes(data.tobytes())
+
+
+def describe_file(source: Path) -> dict[str, object]:
+    """What `info` prints: the same figures as `encode`, with versions and hashes."""
+    sizes, keyframes, last_us = [], 0, 0
+    with open_scv(source) as reader:
+        width, height = _first_size(reader)
+        for place in _places(reader, source):
+            sizes.append(place.packet_bytes)
+            keyframes += place.keyframe
+            last_us = place.timestamp_us
+        header = reader.header
+        coded = Coded(
+            frame_bytes=sizes,
+            keyframes=keyframes,
+            pixels=width * height * len(sizes),
+            fps=header.fps,
+            seconds=last_us / 1e6 + 1 / float(header.fps) if sizes else 0.0,
+            psnr_db=(),
+            coding_s=0.0,
+        )
+        found = coded.as_json()
+        for name in ("skipped", "coding_seconds", "coding_fps"):
+            del found[name]
+        return found | {
+            "width": width,
+            "height": height,
+            "size": header.size,
+            "model_hash": header.model_hash.hex(),
+            "container_version": CONTAINER_VERSION,
+            "bitstream_version": VERSION,
+            "file_bytes": source.stat().st_size,
+            "complete": reader.indexed,
+        }
+
+
+def stored_size(source: Path) -> str:
+    """The size letter of the model that a file was made with."""
+    with open_scv(source) as reader:
+        return reader.header.size
+
+
+@contextmanager
+def open_scv(path: Path) -> Iterator[ScvReader]:
+    """A reader, with its errors as SourceError."""
+    try:
+        reader = ScvReader(path)
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such file") from None
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from None
+    except BitstreamError as error:
+        raise SourceError(f"{path}: {error}") from None
+    with reader:
+        yield reader
+
+
+def _records(reader: ScvReader, source: Path) -> Iterator[Record]:
+    try:
+        yield from reader.records()
+    except BitstreamError as error:
+        raise SourceError(f"{source}: {error}; the frames before it were written") from None
+
+
+def _places(reader: ScvReader, source: Path) -> Iterator[Place]:
+    try:
+        yield from reader.places()
+    except BitstreamError as error:
+        raise SourceError(f"{source}: {error}") from None
+
+
+def _first_size(reader: ScvReader) -> tuple[int, int]:
+    """Width and height of the first keyframe; zeros without one."""
+    for record in reader.records():
+        header = read_header(record.packet)
+        return header.width, header.height
+    return 0, 0
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Errors of the disk as SinkError."""
+    try:
+        yield
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or error
+        raise SinkError(f"{target}: {reason}; what was written before is kept") from None
