@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from services.congestion import Tuning
 from services.link.loss import IndependentLoss
 from services.link.profile import (
     Direction,
@@ -37,7 +38,10 @@ class Targets:
     frames_per_second: float | None = None
     fresh_ms: float | None = None  # capture to display of the first frame after a gap
     jain: float | None = None
-    note: str = ""
+    worst_2s_kbps: float | None = None
+    recovered: float | None = None  # share of the link from 5 s after a bulk flow ended
+    settle_ms: float | None = None  # until all frames are below 100 ms after a step down
+    refill_s: float | None = None  # until 90% of the rate is used after a step up
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Scenario:
 def scenarios(traces: Path | None) -> list[Scenario]:
     """The matrix; rows on recorded traces only where the folder with them is known."""
     base = SimulationOptions()
+    beside_bulk = replace(base, seconds=70, warm_up_s=10, cool_down_s=10, bulk=(0.5, 60))
     two = replace(base, seconds=60, streams=2, second_stream_at_s=5.0, warm_up_s=5.0)
     rows = [
         Scenario(
@@ -68,7 +73,7 @@ def scenarios(traces: Path | None) -> list[Scenario]:
             "step414",
             "4-1-4 Mbit/s, 10 s each",
             _profile(_steps(4, 1, 4)),
-            Targets(0.85, 75, 150),
+            Targets(0.85, 75, 150, settle_ms=500, refill_s=1.0),
             real_time=True,
         ),
     ]
@@ -139,22 +144,29 @@ def scenarios(traces: Path | None) -> list[Scenario]:
             "two",
             "4 Mbit/s, two of our streams",
             _profile(_rate(4)),
-            Targets(0.90, 160, 250, jain=0.95, note="together, from 5 s after the second"),
+            Targets(0.90, 160, 250, jain=0.95),
             two,
         ),
         Scenario(
             "bulk",
             "4 Mbit/s, a CUBIC flow beside",
             _profile(_rate(4)),
-            Targets(0.10, 350, 500, note="worst 2 s at least 200 kbit/s"),
-            replace(base, seconds=60, warm_up_s=10, bulk=(0.5, 60)),
+            Targets(0.10, 350, 500, worst_2s_kbps=200, recovered=0.85),
+            beside_bulk,
         ),
         Scenario(
             "bulk-codel",
             "the same with CoDel in the link",
             _profile(_rate(4), discipline=Discipline.CODEL),
             None,
-            replace(base, seconds=60, warm_up_s=10, bulk=(0.5, 60)),
+            beside_bulk,
+        ),
+        Scenario(
+            "bulk-assert",
+            "beside the CUBIC flow, Tuning.assertive()",
+            _profile(_rate(4)),
+            None,
+            replace(beside_bulk, tuning=Tuning.assertive()),
         ),
     ]
     return rows
@@ -237,6 +249,10 @@ def checks(scenario: Scenario, result: SimulationResult) -> list[Check]:
         ("fps", min(s.frames_per_second for s in worst), ">=", targets.frames_per_second),
         ("fresh ms", fresh_frame_ms(result, scenario.profile), "<=", targets.fresh_ms),
         ("Jain", result.jain, ">=", targets.jain),
+        ("worst 2 s kbps", worst_rate_kbps(result, 2.0), ">=", targets.worst_2s_kbps),
+        ("after bulk", _recovered_share(result), ">=", targets.recovered),
+        ("settles in ms", _settled_ms(result), "<=", targets.settle_ms),
+        ("refills in s", _refilled_s(result), "<=", targets.refill_s),
     ]
     relation: dict[str, Callable[[float, float], bool]] = {
         ">=": lambda a, b: a >= b,
@@ -259,6 +275,57 @@ def fresh_frame_ms(result: SimulationResult, profile: Profile) -> float:
     back_us = outages[0].end_us if outages else _gap_end_us(result)
     fresh = [f.shown_us for f in frames if f.captured_us >= back_us and f.shown_us is not None]
     return (min(fresh) - back_us) / 1000 if fresh else float("inf")
+
+
+def worst_rate_kbps(result: SimulationResult, span_s: float) -> float:
+    """The least that any span within the summary's window carried of the first stream."""
+    options = result.options
+    end_s = options.seconds - options.cool_down_s
+    starts = range(int(options.warm_up_s * 10), int((end_s - span_s) * 10))
+    return min((_carried_kbps(result, s / 10, s / 10 + span_s) for s in starts), default=0.0)
+
+
+def _carried_kbps(result: SimulationResult, start_s: float, end_s: float) -> float:
+    frames = result.streams[0].frames
+    return sum(
+        (f.size_bytes or 0) * 8 / 1000
+        for f in frames
+        if f.arrived_us is not None and start_s <= f.arrived_us / 1e6 < end_s
+    ) / (end_s - start_s)
+
+
+def _capacity_kbps(result: SimulationResult, start_s: float, end_s: float) -> float:
+    rates = [s.capacity_bps / 1000 for s in result.samples if start_s < s.at_us / 1e6 <= end_s]
+    return sum(rates) / max(1, len(rates))
+
+
+def _recovered_share(result: SimulationResult) -> float:
+    if result.options.bulk is None:
+        return 1.0
+    start_s, end_s = result.options.bulk[1] + 5, result.options.seconds - 0.5
+    return _carried_kbps(result, start_s, end_s) / max(1, _capacity_kbps(result, start_s, end_s))
+
+
+def _settled_ms(result: SimulationResult) -> float:
+    """After the step down at 10 s: capture of the last frame above 100 ms, from the step."""
+    slow = [
+        f.captured_us / 1000 - 10_000
+        for f in result.streams[0].frames
+        if f.arrived_us is not None
+        and 9.9e6 <= f.captured_us < 20e6
+        and f.arrived_us - f.captured_us > 100_000
+    ]
+    return max([0.0, *slow])
+
+
+def _refilled_s(result: SimulationResult) -> float:
+    """After the step up at 20 s: when budgets first allow nine tenths of the capacity's share."""
+    interval_s = 1 / result.options.frames_per_second
+    for frame in result.streams[0].frames:
+        seconds = frame.captured_us / 1e6 - 20
+        if seconds >= 0 and (frame.budget_bytes or 0) * 8 / interval_s >= 0.9 * 0.95 * 4e6:
+            return seconds
+    return float("inf")
 
 
 def _gap_end_us(result: SimulationResult) -> int:

@@ -72,13 +72,13 @@ class ClipCoder:
         *,
         psnr: Callable[[Frame, Frame], float],
         ssim_db: Callable[[Frame, Frame], float] | None = None,
-        every: int = 1,
+        ssim_every: int = 1,  # SSIM costs more than a frame's coding: of every so many only
     ) -> None:
         self._codec = codec
         self._frames = frames
         self._psnr = psnr
         self._ssim_db = ssim_db
-        self._every = every
+        self._ssim_every = ssim_every
         first = frames[0]
         self.keyframe_floor_bytes = max(600, first.width * first.height // 48)
 
@@ -95,11 +95,11 @@ class ClipCoder:
         if encoded.packet is None or encoded.reference is None:
             return None
         shown = encoded.reference.frame
-        measured = index % self._every == 0
+        measured = index % self._ssim_every == 0
         return CodedFrame(
             size_bytes=len(encoded.packet),
             quality=encoded.quality,
             reference=encoded.reference,
-            psnr_db=self._psnr(frame, shown) if measured else None,
+            psnr_db=self._psnr(frame, shown),
             ssim_db=self._ssim_db(frame, shown) if measured and self._ssim_db else None,
         )

@@ -33,7 +33,8 @@ class SimulationOptions:
     frames_per_second: float = 30.0
     encode_us: int = 10_000
     decode_us: int = 0
-    warm_up_s: float = 2.0
+    warm_up_s: float = 2.0  # left out of the summary, as is the end after `cool_down_s`
+    cool_down_s: float = 0.5
     seed: int = 1
     streams: int = 1
     second_stream_at_s: float = 0.0  # when all streams but the first join
@@ -349,8 +350,7 @@ def _result(
     bulk: _Bulk | None,
 ) -> SimulationResult:
     start_us = max(stream.start_us for stream in streams) + round(options.warm_up_s * 1e6)
-    # The last frames cannot have arrived yet: leave them out on both sides.
-    end_us = round(options.seconds * 1e6) - 500_000
+    end_us = round((options.seconds - options.cool_down_s) * 1e6)
     capacity = path.up.link.capacity_bytes(start_us, end_us)
     gap_us = path.up.link.longest_gap_us(start_us, end_us)
     results = tuple(

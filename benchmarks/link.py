@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A live stream over thin links: delay, freezes, quality and use of the capacity, with targets.
+
+    python -m benchmarks.link --traces DIR --clip CLIP --json docs/benchmarks/link.json
+    python -m benchmarks.link --codec model                       # seconds instead of minutes
+    python -m benchmarks.link --trace Verizon-LTE-short.up --seconds 60
+    python -m benchmarks.link --live proxy --rows const2,step414  # real time, real sockets
+    python -m benchmarks.link --live namespaces                   # real TCP of the kernel
+
+Virtual time runs the rate control, a model of TCP and the real codec on the clip (played forth
+and back); encoding counts as 10 ms whatever it takes here. Every row states what was used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.link_scenarios import (
+    ENCODE_MS,
+    Check,
+    Scenario,
+    checks,
+    scenarios,
+    trace_scenario,
+)
+from services.errors import ServiceError
+from services.link.plot import plot_run
+from services.link.rate_model import ClipCoder, FrameCoder, ModelCoder
+from services.link.simulate import SimulationResult, simulate
+
+HEADINGS = (
+    "row        capacity   gap  util  frame delay ms      signal delay  freezes  skip  PSNR   SSIM"
+    "  budget\n"
+    "           Mbit/s      ms    %   p50   p95   p99      p50    p95            %    dB     dB"
+    "     used %"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A scenario, what came out, and how it compares with its targets."""
+
+    scenario: Scenario
+    result: SimulationResult
+    checks: list[Check]
+    backend: str  # "virtual time", "proxy" or "namespaces"
+    codec: str
+    took_s: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the rows asked for; 1 when a target was missed, 3 when an input was wrong."""
+    options = _options(arguments)
+    try:
+        rows = _run(options)
+    except ServiceError as error:
+        print(f"benchmarks.link: {error}", file=sys.stderr)
+        return error.exit_code
+    if options.json:
+        text = json.dumps(_report(rows), indent=1, allow_nan=False)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    missed = [f"{row.scenario.name} {one[0]}" for row in rows for one in row.checks if not one[4]]
+    print(f"\n{len(missed)} targets missed" + (": " + ", ".join(missed) if missed else ""))
+    over = sum(stream.summary.over_budget for row in rows for stream in row.result.streams)
+    print(f"{over} packets above their budget")
+    return 1 if missed or over else 0
+
+
+def _run(options: argparse.Namespace) -> list[Row]:
+    chosen = _chosen(options)
+    if options.live:
+        from benchmarks.link_live import run_live  # noqa: PLC0415  # sockets only where asked for
+
+    rows: list[Row] = []
+    print(HEADINGS)
+    for scenario in chosen:
+        start = time.monotonic()
+        if options.live:
+            result = run_live(scenario, options.live, clip=options.clip, codec=options.codec)
+            backend = options.live
+        else:
+            coders = [_coder(options, n) for n in range(scenario.options.streams)]
+            result = simulate(scenario.profile, scenario.options, coders=coders)
+            backend = "virtual time"
+        codec = options.codec if options.clip or options.codec == "model" else "model"
+        row = Row(
+            scenario,
+            result,
+            checks(scenario, result),
+            backend,
+            codec,
+            round(time.monotonic() - start, 1),
+        )
+        rows.append(row)
+        _print(row)
+        if options.plots:
+            options.plots.mkdir(parents=True, exist_ok=True)
+            plot_run(
+                options.plots / f"link-{scenario.name}.png",
+                title=f"{scenario.name}: {scenario.link} ({backend}, codec {codec})",
+                samples=result.samples,
+                frames=result.streams[0].frames,
+            )
+    return rows
+
+
+def _chosen(options: argparse.Namespace) -> list[Scenario]:
+    if options.trace:
+        chosen = [trace_scenario(options.trace, options.seconds or 60.0)]
+    else:
+        chosen = scenarios(options.traces)
+        if options.live:
+            chosen = [scenario for scenario in chosen if scenario.real_time]
+        if options.rows:
+            wanted = options.rows.split(",")
+            unknown = set(wanted) - {scenario.name for scenario in chosen}
+            if unknown:
+                raise SystemExit(f"unknown rows: {', '.join(sorted(unknown))}")
+            chosen = [scenario for scenario in chosen if scenario.name in wanted]
+        if options.seconds:
+            chosen = [
+                replace(one, options=replace(one.options, seconds=options.seconds))
+                for one in chosen
+            ]
+    return chosen
+
+
+_loaded: dict[str, ClipCoder] = {}
+
+
+def _coder(options: argparse.Namespace, number: int) -> FrameCoder:
+    """The codec is pure, so streams may share it; the model's content is a stream's own."""
+    if options.codec == "model" or options.clip is None:
+        return ModelCoder(seed=1 + number)
+    if "coder" not in _loaded:
+        _loaded["coder"] = load_clip_coder(options.clip, options.codec)
+    return _loaded["coder"]
+
+
+def load_clip_coder(clip: Path, codec: str) -> ClipCoder:
+    """The real codec (or the tests' fake one) on the frames of a clip."""
+    from benchmarks.material import load_clips  # noqa: PLC0415  # decoders only where needed
+    from streamcodec.codec import Codec  # noqa: PLC0415  # torch only where needed
+    from streamcodec.metrics import psnr611, ssim  # noqa: PLC0415  # with the codec
+
+    if codec == "fake":
+        from tests.fakes import FakeCodec  # noqa: PLC0415  # a checkout has it
+
+        loaded: Codec = FakeCodec()
+    else:
+        loaded = Codec.load(codec, device="cpu")
+    frames = next(iter(load_clips(clip.parent, only=clip.stem))).frames
+    loaded.warm_up(frames[0].width, frames[0].height)
+    return ClipCoder(
+        loaded,
+        frames,
+        psnr=psnr611,
+        ssim_db=lambda a, b: -10 * math.log10(max(1e-9, 1 - ssim(a.y, b.y))),
+        ssim_every=5,
+    )
+
+
+def _print(row: Row) -> None:
+    s = row.result.summary
+    d, g = s.frame_delay_ms, s.signal_delay_ms
+    print(
+        f"{row.scenario.name:10} {s.capacity_mbps:8.2f} {s.longest_gap_ms:5.0f}"
+        f" {row.result.utilisation * 100:5.1f} {d.p50:5.0f} {d.p95:5.0f} {d.p99:5.0f}"
+        f" n={d.count:<5}{g.p50:5.0f} {g.p95:6.0f} {s.freezes:8d} {s.skip_share * 100:6.1f}"
+        f" {s.psnr_db:6.2f} {s.ssim_db:6.2f}"
+        f" {s.budget_used_p50 * 100:4.0f} {s.budget_used_p5 * 100:4.0f}"
+    )
+    for what, value, sign, bound, met in row.checks:
+        mark = "ok    " if met else "MISSED"
+        print(f"    {mark} {what:12} {value:9.3g} {sign} {bound:g}")
+    if row.scenario.options.bulk:
+        print(f"    bulk flow {row.result.bulk_mbps:.2f} Mbit/s")
+    sys.stdout.flush()
+
+
+def _report(rows: Sequence[Row]) -> dict[str, object]:
+    return {
+        "machine": machine.describe(),
+        "encode_ms_assumed": ENCODE_MS,
+        "rows": [_row_json(row) for row in rows],
+    }
+
+
+def _row_json(row: Row) -> dict[str, object]:
+    s = row.result.summary
+    fields = {key: _plain(value) for key, value in asdict(s).items()}
+    return {
+        "name": row.scenario.name,
+        "link": row.scenario.link,
+        "backend": row.backend,
+        "codec": row.codec,
+        "seconds": row.scenario.options.seconds,
+        "took_s": row.took_s,
+        **fields,
+        "utilisation": _plain(row.result.utilisation),
+        "skipped": s.captured - s.sent,
+        "jain": _plain(row.result.jain),
+        "bulk_mbps": _plain(row.result.bulk_mbps),
+        "reconnects": row.result.streams[0].reconnects,
+        "streams_mbps": [_plain(one.summary.throughput_mbps) for one in row.result.streams],
+        "targets": [
+            {"what": what, "measured": _plain(value), "must": f"{sign} {bound:g}", "met": met}
+            for what, value, sign, bound, met in row.checks
+        ],
+    }
+
+
+def _plain(value: object) -> object:
+    """Rounded for reading; JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.link", description=__doc__.split("\n")[0])
+    parser.add_argument("--traces", type=Path, help="folder with recorded Mahimahi traces")
+    parser.add_argument("--trace", type=Path, help="run this one trace instead of the matrix")
+    parser.add_argument("--seconds", type=float, help="length of each run")
+    parser.add_argument("--clip", type=Path, help="clip to stream; without one: a model codec")
+    parser.add_argument("--codec", default="S", help="S, M, L, fake or model")
+    parser.add_argument("--rows", help="names of rows, separated by commas")
+    parser.add_argument("--live", choices=("proxy", "namespaces"), help="real time over sockets")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--plots", type=Path, help="folder for a picture of each row")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
