@@ -17,7 +17,6 @@ from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec
-    from streamcodec.frame import Frame
 
 _FILE_FPS = 30.0  # of a recording whose frames bring no times
 
@@ -98,7 +97,10 @@ class Outputs:
 
 
 def make_sinks(settings: Settings) -> Outputs:
-    """The sinks of `receiver.view` and `receiver.record`. Without a display there is no window."""
+    """The sinks of `receiver.view` and `receiver.record`. Without a display there is no window.
+
+    Raises SinkError where a file cannot be opened.
+    """
     outputs = Outputs()
     view, record = settings.receiver.view, settings.receiver.record
     if view == "window" and not has_display():
@@ -107,32 +109,13 @@ def make_sinks(settings: Settings) -> Outputs:
         outputs.window = WindowSink()
         outputs.sinks.append(outputs.window)
     elif view not in ("none", "web"):
-        outputs.sinks.append(LateSink(view))
+        outputs.sinks.append(_file(view, settings))
     if record:
-        outputs.sinks.append(LateSink(record))
+        outputs.sinks.append(_file(record, settings))
     return outputs
 
 
-class LateSink:
-    """A file that is opened with the first frame, when its size is known."""
+def _file(spec: str, settings: Settings) -> Sink:
+    from services.media.sinks import open_sink  # noqa: PLC0415  (FFmpeg, if needed at all)
 
-    every_frame = True
-
-    def __init__(self, spec: str) -> None:
-        self._spec = spec
-        self._sink: Sink | None = None
-
-    def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
-        """Write a frame. Raises SinkError."""
-        if self._sink is None:
-            from services.media.sinks import open_sink  # noqa: PLC0415  (FFmpeg, if needed at all)
-
-            self._sink = open_sink(
-                self._spec, width=frame.width, height=frame.height, fps=_FILE_FPS
-            )
-        self._sink.write(frame, shown_us=shown_us, packet=packet)
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._sink is not None:
-            self._sink.close()
+    return open_sink(spec, fps=_FILE_FPS, model_size=settings.codec.size)

@@ -24,7 +24,7 @@ Input = Annotated[Path, typer.Argument(metavar="IN", help="a picture, a video or
 ScvInput = Annotated[Path, typer.Argument(metavar="FILE.scv", help="a .scv file")]
 ScvOutput = Annotated[Path, typer.Argument(metavar="OUT.scv", help="the .scv file to write")]
 Output = Annotated[
-    Path,
+    str,
     typer.Argument(
         metavar="OUT", help=".mp4, .y4m (lossless; - for standard output), a picture, or folder/"
     ),
@@ -91,7 +91,7 @@ def encode(
     if as_json:
         typer.echo(json.dumps(report.as_json()))
     else:
-        typer.echo(report.sentence(target))
+        typer.echo(report.sentence(str(target)))
 
 
 def decode(
@@ -114,7 +114,7 @@ def decode(
         )
     if as_json:
         typer.echo(json.dumps(report.as_json()))
-    elif str(target) != "-":
+    elif target != "-":
         typer.echo(report.sentence(target))
 
 

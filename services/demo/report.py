@@ -85,8 +85,11 @@ def draw(
     below_right = Box(_MARGIN + half + _GAP, y + 252, half, 236)
     _rate_chart(canvas, left, samples)
     _latency_chart(canvas, right, samples)
-    _quality_chart(canvas, below_left, samples)
-    _legs_chart(canvas, below_right, samples)
+    if any(sample.legs_ms for sample in samples):
+        _quality_chart(canvas, below_left, samples)
+        _legs_chart(canvas, below_right, samples)
+    else:
+        _quality_chart(canvas, Box(_MARGIN, y + 252, WIDTH - 2 * _MARGIN, 236), samples)
     return canvas.pixels
 
 

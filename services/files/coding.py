@@ -172,15 +172,16 @@ class _Encoding:
 def decode_file(
     codec: Codec,
     source: Path,
-    target: Path,
+    target: str,
     *,
     limit: int | None,
     progress: Progress,
     stopped: Event,
 ) -> Coded:
-    """Decode a file into what the target's name asks for. What was written before an error stays.
+    """Decode a file into what the target's name asks for.
 
-    Raises SourceError, SinkError, or ModelError where the file was made with other weights.
+    What was written before an error stays. Raises SourceError, SinkError, or ModelError where
+    the file was made with other weights.
     """
     started_s = time.monotonic()
     sizes: list[int] = []
@@ -222,9 +223,11 @@ def decode_file(
 class _Output:
     """A picture file or a sink, opened with the first frame."""
 
-    def __init__(self, target: Path, count: int, fps: float) -> None:
-        self._target = target
-        self._picture = target.suffix.lower() in PICTURE_SUFFIXES
+    def __init__(self, target: str, count: int, fps: float) -> None:
+        suffix = Path(target).suffix.lower()
+        # A name without a suffix is a folder, with or without its slash.
+        self._target = target if suffix or target == "-" else target.rstrip("/") + "/"
+        self._picture = suffix in PICTURE_SUFFIXES
         if self._picture and count > 1:
             raise ConfigError(
                 f"{target} is one picture, but there are {count} frames: "
@@ -235,13 +238,14 @@ class _Output:
 
     def write(self, frame: Frame, timestamp_us: int) -> None:
         if self._picture:
-            write_picture(self._target, frame)
+            write_picture(Path(self._target), frame)
             return
         if self._sink is None:
             from services.media.sinks import open_sink  # noqa: PLC0415  (imports FFmpeg)
 
-            name = str(self._target) + ("/" if self._target.is_dir() else "")
-            self._sink = open_sink(name, width=frame.width, height=frame.height, fps=self._fps)
+            self._sink = open_sink(
+                self._target, width=frame.width, height=frame.height, fps=self._fps
+            )
         self._sink.write(frame, shown_us=timestamp_us)
 
     def __enter__(self) -> _Output:

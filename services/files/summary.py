@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from statistics import fmean
 
 
@@ -41,7 +40,7 @@ class Coded:
             "coding_fps": round(len(self.frame_bytes) / self.coding_s, 2) if self.coding_s else 0.0,
         }
 
-    def sentence(self, target: Path) -> str:
+    def sentence(self, target: str) -> str:
         """For people."""
         total = sum(self.frame_bytes)
         count = len(self.frame_bytes)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`streamcodec link` and `streamcodec simulate`: thin links, in real time and in virtual time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.commands import options
+from services.commands.codecs import load_codec
+from services.commands.signals import stop_on_signals
+
+Listen = Annotated[str | None, options.option("link.listen", "--listen", "URL")]
+Connect = Annotated[str | None, options.option("link.connect", "--connect", "URL")]
+Profile = Annotated[str | None, options.option("link.profile", "--profile", "PROFILE")]
+Seed = Annotated[int | None, options.option("link.seed", "--seed", "N")]
+SimulatedSeconds = Annotated[
+    float, typer.Option("--seconds", min=1, max=36_000, metavar="S", help="length of the stream")
+]
+Clip = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        metavar="SOURCE",
+        help="code this with the real codec (scene:WxH@FPS, a video, a folder); "
+        "without it a model of the codec stands in",
+    ),
+]
+ClipFrames = Annotated[
+    int,
+    typer.Option(
+        "--frames", min=2, max=3000, metavar="N", help="frames of the source, played to and fro"
+    ),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="draw capacity, rate, delay and PSNR into a PNG"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(link)
+    app.command()(simulate)
+
+
+def link(
+    listen: Listen = None,
+    connect: Connect = None,
+    profile: Profile = None,
+    seed: Seed = None,
+    seconds: options.Seconds = None,
+    log_level: options.LogLevel = None,
+    log_format: options.LogFormat = None,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Stand between a sender and its receivers as a thin link: a TCP proxy, no rights needed."""
+    settings = options.load(
+        {
+            "link.listen": listen,
+            "link.connect": connect,
+            "link.profile": profile,
+            "link.seed": seed,
+            "log.level": log_level,
+            "log.format": log_format,
+        },
+        config,
+    ).settings
+    from services import logs
+    from services.link.profile_file import load_profile
+    from services.link.proxy import PROXY_NOTICE, LinkProxy
+
+    wanted = settings.link
+    proxy = LinkProxy(wanted.listen, wanted.connect, load_profile(wanted.profile), seed=wanted.seed)
+    log = logs.get("link")
+    with stop_on_signals() as stopped:
+        proxy.start()
+        try:
+            log.info("listening", url=proxy.endpoint, to=wanted.connect, profile=wanted.profile)
+            log.info("note", text=PROXY_NOTICE)
+            stopped.wait(seconds)
+            last = proxy.snapshot()
+        finally:
+            proxy.stop()
+    if as_json:
+        typer.echo(json.dumps(asdict(last)))
+
+
+def simulate(
+    profile: Profile = None,
+    seconds: SimulatedSeconds = 30.0,
+    source: Clip = None,
+    frames: ClipFrames = 120,
+    seed: Seed = None,
+    size: options.Size = None,
+    plot: Plot = None,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Stream over an emulated link in virtual time: no sockets, minutes in seconds."""
+    settings = options.load(
+        {"link.profile": profile, "link.seed": seed, "codec.size": size}, config
+    ).settings
+    from services.demo.simulation import clip_coder, figures, sentences, write_plot
+    from services.link.profile_file import load_profile
+    from services.link.simulate import SimulationOptions
+    from services.link.simulate import simulate as run
+
+    chosen = load_profile(settings.link.profile)
+    coders = []
+    fps = 30.0
+    if source is not None:
+        coder, fps = clip_coder(load_codec(settings.codec), source, frames)
+        coders.append(coder)
+    wanted = SimulationOptions(seconds=seconds, seed=1 + settings.link.seed, frames_per_second=fps)
+    result = run(chosen, wanted, coders=coders)
+    if plot is not None:
+        write_plot(result, plot, codec="real codec" if source else "model of the codec")
+    if as_json:
+        typer.echo(json.dumps(figures(result)))
+        return
+    for sentence in sentences(result):
+        typer.echo(sentence)
+    if plot is not None:
+        typer.echo(f"plot      {plot}")
