@@ -62,7 +62,7 @@ class Tuning:
     saved_periods: float = 2.0  # a link too thin for every frame saves time up to this many periods
     stall_us: int = 400_000  # a longer gap is an outage, not a rate
     resume_share: float = 0.25  # capacity assumed after an outage or a reconnect
-    yield_floor: float = 0.7  # a standing queue makes us give way, but never below this
+    yield_floor: float = 0.8  # a standing queue makes us give way, but never below this
     yield_after_us: int = 8_000
     yield_span_us: int = 100_000
     rival_us: int = 20_000  # a queue this high that nobody drained for 1 s belongs to another flow
