@@ -24,6 +24,8 @@ class WindowSink:
     by the viewer.
     """
 
+    every_frame = False
+
     def __init__(self, *, title: str = "streamcodec") -> None:
         self._title = title
         self._pygame: ModuleType | None = None

@@ -66,6 +66,8 @@ class CameraSource:
         self._frames.close()
 
     def _open(self, device: str) -> bool:
+        # OpenCV's own lines on standard error would stand beside our sentence.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         if not device.isdecimal():
             return bool(self._capture.open(device))
         backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY

@@ -55,6 +55,7 @@ class LatestFrames:
         """End the thread; a device that blocks is left to free itself when it returns."""
         with self._condition:
             self._closing = True
+            self._newest = None
             self._end = self._end or EndOfSource(self._name)
             self._condition.notify_all()
         if threading.current_thread() is not self._thread:
@@ -66,7 +67,7 @@ class LatestFrames:
                 frame = self._grab()
                 captured = CapturedFrame(frame, self._clock.now_us())
                 with self._condition:
-                    self._newest = captured
+                    self._newest = None if self._closing else captured
                     self._condition.notify()
         except (SourceError, EndOfSource) as error:
             self._fail(error)

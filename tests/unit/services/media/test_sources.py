@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources: names, pace, ends, loops, and devices that go and come back."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from services.errors import EndOfSource, SourceError
+from services.files.reader import TimedFrame
+from services.media.scene import Scene
+from services.media.sinks import open_sink
+from services.media.sources import CapturedFrame, open_source
+from services.media.sources import camera as camera_module
+from services.media.sources.latest import LatestFrames
+from services.media.sources.opening import _device
+from services.media.sources.paced import PacedSource, SceneSource
+from services.media.sources.retry import LONGEST_PAUSE_US, RetryingSource
+from services.media.sources.stream import is_address, without_credentials
+from streamcodec.codec import Codec
+from streamcodec.container import FileHeader, ScvWriter
+from streamcodec.frame import Frame
+from tests.fakes import FakeCodec
+
+
+class ManualClock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.time_us = 10_000_000
+
+    def now_us(self) -> int:
+        return self.time_us
+
+    def sleep_us(self, span_us: int) -> None:
+        assert span_us >= 0
+        self.time_us += span_us
+
+
+def grey(level: int, width: int = 32, height: int = 32) -> Frame:
+    return Frame.grey(np.full((height, width), level, np.uint8))
+
+
+def deck(*times_us: int) -> Iterator[TimedFrame]:
+    return iter([TimedFrame(grey(n), t) for n, t in enumerate(times_us)])
+
+
+def paced(clock: ManualClock, *times_us: int, loop: bool = False) -> PacedSource:
+    return PacedSource("clip", lambda: deck(*times_us), fps=25.0, loop=loop, clock=clock)
+
+
+def read(source: PacedSource | SceneSource | RetryingSource, timeout_s: float = 9) -> CapturedFrame:
+    captured = source.read(timeout_s)
+    assert captured is not None
+    return captured
+
+
+def test_frames_come_when_their_timestamps_say() -> None:
+    clock = ManualClock()
+    source = paced(clock, 0, 40_000, 90_000)
+    start_us = clock.now_us()
+    assert [read(source).captured_us - start_us for _ in range(3)] == [0, 40_000, 90_000]
+    with pytest.raises(EndOfSource):
+        source.read(1)
+
+
+def test_nothing_within_the_timeout_is_none_and_loses_nothing() -> None:
+    clock = ManualClock()
+    source = paced(clock, 0, 100_000)
+    read(source)
+    assert source.read(0.06) is None
+    assert clock.now_us() == 10_060_000
+    assert read(source, 0.06).captured_us == 10_100_000
+
+
+def test_a_loop_goes_round_at_the_pace_of_the_clip() -> None:
+    clock = ManualClock()
+    source = paced(clock, 0, 40_000, loop=True)
+    times = [read(source).captured_us for _ in range(5)]
+    assert np.diff(times).tolist() == [40_000] * 4
+
+
+def test_a_reader_that_slept_gets_no_burst() -> None:
+    clock = ManualClock()
+    source = paced(clock, 0, 40_000, 80_000, 120_000)
+    read(source)
+    clock.sleep_us(2_000_000)
+    assert np.diff([read(source).captured_us for _ in range(3)]).tolist() == [40_000] * 2
+
+
+def test_an_empty_deck_is_an_error_and_a_closed_one_is_at_its_end() -> None:
+    with pytest.raises(SourceError, match="no frame"):
+        paced(ManualClock())
+    source = paced(ManualClock(), 0, 40_000, loop=True)
+    read(source)
+    source.close()
+    with pytest.raises(EndOfSource):
+        source.read(1)
+
+
+def test_the_scene_leaves_out_what_was_not_read_in_time() -> None:
+    clock = ManualClock()
+    scene = Scene(32, 32, fps=10)
+    source = SceneSource(scene, clock=clock)
+    assert read(source).frame.same_pixels(Scene(32, 32, fps=10).frame(0))
+    clock.sleep_us(450_000)
+    assert read(source).frame.same_pixels(Scene(32, 32, fps=10).frame(4))
+    captured = read(source)
+    assert captured.frame.same_pixels(Scene(32, 32, fps=10).frame(5))
+    assert captured.captured_us == 10_500_000
+    assert source.read(0.05) is None
+
+
+def test_scene_names_carry_size_rate_and_seed() -> None:
+    source = open_source("scene:48x32@12.5", clock=ManualClock(), seed=3)
+    assert (source.width, source.height, source.fps, source.live) == (48, 32, 12.5, True)
+    captured = source.read(1)
+    assert captured is not None
+    assert captured.frame.same_pixels(Scene(48, 32, fps=12.5, seed=3).frame(0))
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ("nothing.mp4", "no such file; a source is camera:0, screen:, scene:640x360@30"),
+        ("scene:8x8", "frame is 8x8"),
+        ("scene:640", "expected a size and rate like 640x360@30, not '640'"),
+        ("scene:64x64@0", "rate must be above 0"),
+        ("screen:two", "number of a monitor"),
+        ("rtsp://127.0.0.1:1/x", "cannot be opened"),
+    ],
+)
+def test_a_wrong_name_is_one_sentence(spec: str, reason: str) -> None:
+    with pytest.raises(SourceError, match=reason) as caught:
+        open_source(spec, clock=ManualClock())
+    assert str(caught.value).startswith(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_video_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(bytes(range(256)) * 10)
+    with pytest.raises(SourceError, match=r"a\.mp4: not a video"):
+        open_source(str(path), clock=ManualClock())
+
+
+def test_y4m_plays_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.y4m"
+    frames = [grey(n * 40) for n in range(3)]
+    sink = open_sink(str(path), fps=20)
+    for frame in frames:
+        sink.write(frame, shown_us=0)
+    sink.close()
+    source = open_source(str(path), clock=ManualClock())
+    assert (source.fps, source.live, source.name) == (20.0, False, "a.y4m")
+    captured = [source.read(1) for _ in frames]
+    assert all(a and a.frame.same_pixels(b) for a, b in zip(captured, frames, strict=True))
+    assert np.diff([a.captured_us for a in captured if a]).tolist() == [50_000] * 2
+    with pytest.raises(EndOfSource):
+        source.read(1)
+    source.close()
+
+
+def test_y4m_comes_through_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.y4m"
+    sink = open_sink(str(path), fps=20)
+    sink.write(grey(77), shown_us=0)
+    sink.close()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(path.read_bytes())))
+    source = open_source("-", clock=ManualClock())
+    captured = source.read(1)
+    assert captured is not None
+    assert captured.frame.same_pixels(grey(77))
+
+
+def test_a_folder_of_pictures_plays_in_order_of_name(tmp_path: Path) -> None:
+    for level in (10, 200):
+        cv2.imwrite(str(tmp_path / f"{level:03d}.png"), np.full((32, 48, 3), level, np.uint8))
+    source = open_source(str(tmp_path), clock=ManualClock())
+    means = [captured.frame.y.mean() for _ in range(2) if (captured := source.read(1))]
+    assert means == sorted(means)
+    assert (source.width, source.height) == (48, 32)
+
+
+def record(path: Path, codec: FakeCodec) -> list[Frame]:
+    header = FileHeader("S", codec.model_hash, Fraction(25))
+    shown, reference = [], None
+    with ScvWriter.create(path, header) as writer:
+        for number in range(3):
+            encoded = codec.encode(grey(number * 50), reference, quality=63)
+            assert encoded.packet is not None
+            assert encoded.reference is not None
+            reference = encoded.reference
+            shown.append(reference.frame)
+            writer.write(encoded.packet, timestamp_us=number * 40_000)
+    return shown
+
+
+def test_a_recording_plays_back_what_was_decoded(tmp_path: Path) -> None:
+    codec = FakeCodec()
+    shown = record(tmp_path / "a.scv", codec)
+    sizes: list[str] = []
+
+    def load(size: str) -> Codec:
+        sizes.append(size)
+        return codec
+
+    source = open_source(str(tmp_path / "a.scv"), clock=ManualClock(), load_codec=load)
+    frames = [captured.frame for _ in shown if (captured := source.read(1))]
+    assert all(a.same_pixels(b) for a, b in zip(frames, shown, strict=True))
+    assert sizes == ["S"]
+
+
+def test_a_recording_of_another_model_is_refused(tmp_path: Path) -> None:
+    record(tmp_path / "a.scv", FakeCodec())
+    with pytest.raises(SourceError, match="was made with model"):
+        open_source(
+            str(tmp_path / "a.scv"),
+            clock=ManualClock(),
+            load_codec=lambda _size: FakeCodec(model=b"other"),
+        )
+
+
+class Flaky:
+    """A live source that gives frames until it fails."""
+
+    name, width, height, fps, live = "camera:7", 32, 32, 30.0, True
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+        self.closed = False
+
+    def read(self, timeout_s: float) -> CapturedFrame | None:
+        if not self.frames:
+            raise SourceError("camera:7: unplugged")
+        self.frames -= 1
+        return CapturedFrame(grey(self.frames), 0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_source_that_goes_is_opened_again_and_both_are_told() -> None:
+    clock, told = ManualClock(), list[str]()
+    opened: list[Flaky | None] = [Flaky(1), None, Flaky(2)]
+    first = opened[0]
+
+    def opener() -> Flaky:
+        source = opened.pop(0)
+        if source is None:
+            raise SourceError("still gone")
+        return source
+
+    source = RetryingSource(opener, clock=clock, tell=told.append)
+    read(source)
+    while source.read(0.1) is None:
+        assert clock.now_us() < 20_000_000
+    assert told == [
+        "camera:7: unplugged; trying again until it is back",
+        "camera:7: back again",
+    ]
+    assert first is not None
+    assert first.closed
+
+
+def test_retries_become_rarer_and_never_stop() -> None:
+    clock, tries = ManualClock(), list[int]()
+
+    def opener() -> Flaky:
+        tries.append(clock.now_us())
+        if len(tries) > 1:
+            raise SourceError("gone")
+        return Flaky(0)
+
+    source = RetryingSource(opener, clock=clock, tell=lambda _text: None)
+    while clock.now_us() < 100_000_000:
+        assert source.read(0.05) is None
+        clock.sleep_us(1)
+    pauses = np.diff(tries[1:])
+    assert pauses.max() <= LONGEST_PAUSE_US + 100_000
+    assert (np.diff(pauses) >= -100_000).all()
+    assert len(tries) > 10
+
+
+def test_the_first_opening_is_not_retried() -> None:
+    def opener() -> Flaky:
+        raise SourceError("no such device")
+
+    with pytest.raises(SourceError, match="no such device"):
+        RetryingSource(opener, clock=ManualClock(), tell=lambda _text: None)
+
+
+def test_the_newest_frame_of_a_blocking_device_wins() -> None:
+    go, grabbed, released = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
+    levels = iter(range(100))
+
+    def grab() -> Frame:
+        go.acquire()
+        grabbed.release()
+        return grey(next(levels))
+
+    frames = LatestFrames("device", grab, release=released.set, clock=ManualClock())
+    assert frames.read(0.0) is None
+    go.release(3)
+    for _ in range(3):
+        grabbed.acquire()
+    newest = -1
+    while newest < 2:
+        captured = frames.read(1.0)
+        assert captured is not None
+        newest = int(captured.frame.y[0, 0])
+    go.release()
+    frames.close()
+    assert released.wait(5)
+    with pytest.raises(EndOfSource):
+        frames.read(0)
+
+
+def test_an_error_of_a_blocking_device_reaches_the_reader_after_its_last_frame() -> None:
+    frames_left = iter([grey(9)])
+
+    def grab() -> Frame:
+        frame = next(frames_left, None)
+        if frame is None:
+            raise SourceError("device: unplugged")
+        return frame
+
+    released = threading.Event()
+    frames = LatestFrames("device", grab, release=released.set, clock=ManualClock())
+    assert released.wait(5)
+    captured = frames.read(1)
+    assert captured is not None
+    assert captured.frame.y[0, 0] == 9
+    with pytest.raises(SourceError, match="unplugged"):
+        frames.read(1)
+    frames.close()
+
+
+def test_cameras_that_do_not_open_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.platform != "linux":
+        pytest.skip("reasons come from Linux devices")
+    monkeypatch.setattr(camera_module, "list_cameras", lambda: ["/dev/video4"])
+    with pytest.raises(SourceError, match=r"no such device /dev/video987 \(cameras here: /dev/v"):
+        open_source("camera:987", clock=ManualClock())
+
+    def busy(*_: object) -> int:
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(os, "open", busy)
+    with pytest.raises(SourceError, match="busy: close the program that uses it"):
+        open_source("camera:987", clock=ManualClock())
+
+
+def test_camera_names_split_into_device_size_and_rate() -> None:
+    assert _device("", "0") == ("0", None, None)
+    assert _device("", "0:1280x720@60") == ("0", (1280, 720), 60.0)
+    assert _device("", "/dev/video2@15") == ("/dev/video2", None, 15.0)
+    assert _device("", "/dev/v4l/by-path/usb-0:1.2") == ("/dev/v4l/by-path/usb-0:1.2", None, None)
+
+
+def test_addresses_are_known_and_shown_without_passwords() -> None:
+    assert is_address("rtsp://user:secret@camera.local:554/one?two")
+    assert not is_address("folder/clip.mp4")
+    shown = without_credentials("rtsp://user:secret@camera.local:554/one")
+    assert shown == "rtsp://camera.local:554/one"
