@@ -309,7 +309,7 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     socket.rcvhwm = _RECEIVE_QUEUE_MESSAGES
     socket.maxmsgsize = endpoint.max_message_bytes
     socket.sndbuf = endpoint.send_buffer_bytes
-    socket.ipv6 = True
+    socket.ipv6 = _wants_ipv6(_split(endpoint.url).hostname or "")
     socket.sndtimeo = socket.rcvtimeo = 1000
     socket.heartbeat_ivl = _HEARTBEAT_MS
     socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
@@ -389,6 +389,16 @@ def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False  # a name or interface: who knows where it leads
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _wants_ipv6(host: str) -> bool:
+    """Names and IPv6 addresses need the option; with it an IPv4 address is shown mapped."""
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return True

@@ -4,8 +4,8 @@
 One encode serves every receiver that holds its reference. Both ends keep the last few references,
 so a receiver that skips frames still shares one with the others, and the newest common one is used.
 A receiver that shares none is served from one that it alone holds when there is time for a second
-encode, else by a keyframe, which goes to everybody at most once per second: keyframes for one alone
-would part the chains for good.
+encode, else by a keyframe. Keyframes go to everybody, at most one per second: a keyframe for one
+alone would part the chains for good.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ MAX_KEYFRAME_FLOOR_BYTES = 40_000
 STALL_US = 1_000_000  # no ACK for this long, or four round trips, with bytes under way: lost
 MAX_VIEWERS = 64
 SECOND_ENCODE_SHARE = 0.8  # of a frame period that two encodes may take
-_MAX_REFERENCES = 16
+MERGE_US = 5_000_000  # parted chains cost an encode each: a keyframe joins them after this
+MAX_PINNED = 10  # old references kept for receivers that stand still
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Broadcast:
         self._key_asked = False
         self._key_wanted_us: int | None = None
         self._key_planned_us: int | None = None
+        self._parted_us: int | None = None
         self._ping_number = 0
         self._fixed = (
             FixedRate(
@@ -217,8 +219,6 @@ class Broadcast:
         if self._fixed is not None:
             self._fixed.spend(size_bytes)
         self._references[digest] = None
-        while len(self._references) > _MAX_REFERENCES:
-            self._references.popitem(last=False)
         if plan.reference is None:
             self._key_asked = False
             self._key_wanted_us = None
@@ -235,6 +235,9 @@ class Broadcast:
                 continue  # asked for a keyframe while this frame was coded
             viewer.sent(sequence, digest, size_bytes, now_us=now_us)
             peers.append(peer)
+        keep = self.references()
+        for old in [digest for digest in self._references if digest not in keep]:
+            del self._references[old]
         return tuple(peers)
 
     def handed_over(self, peer: bytes, head: m.FrameHead) -> None:
@@ -252,9 +255,10 @@ class Broadcast:
 
     def references(self) -> set[bytes]:
         """Digests of the references worth keeping; the caller may drop all others."""
-        newest = list(self._references)[-REFERENCES_HELD:]
-        pinned = {viewer.held[-1] for viewer in self._viewers.values() if viewer.held}
-        return {digest for digest in self._references if digest in pinned} | set(newest)
+        known = list(self._references)
+        last = {viewer.held[-1] for viewer in self._viewers.values() if viewer.held}
+        pinned = [digest for digest in known if digest in last]
+        return {*known[-REFERENCES_HELD:], *pinned[-MAX_PINNED:]}
 
     # -- what is known -------------------------------------------------------------------------
 
@@ -449,11 +453,22 @@ class Broadcast:
             left -= holders
             if len(plans) == 2:
                 break
+        if len(plans) > 1 or len(plans[0].viewers if plans else ()) == self.watching:
+            self._note_parting(len(plans) > 1, now_us)
         for peer in left:
             viewer = self._viewers[peer]
             viewer.frames_skipped += 1
             viewer.needs_keyframe = True
         return Plans(tuple(plans), "" if plans else "keyframe")
+
+    def _note_parting(self, parted: bool, now_us: int) -> None:
+        if not parted:
+            self._parted_us = None
+        elif self._parted_us is None:
+            self._parted_us = now_us
+        elif now_us - self._parted_us > MERGE_US:
+            self._parted_us = None
+            self._key_asked = True
 
     def _best_reference(self, peers: set[bytes]) -> tuple[bytes | None, set[bytes]]:
         """The newest reference that most of the peers hold, and who they are."""

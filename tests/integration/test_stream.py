@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,12 @@ from contextlib import contextmanager
 import pytest
 
 from services.protocol.broadcast import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon
+from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig
+from services.stats import summary
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from streamcodec.bitstream import read_header
+from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 
 ANY_PORT = "tcp://127.0.0.1:0"
@@ -24,6 +28,11 @@ def wait_for(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.005)
+
+
+def wait_for_frames(sink: FakeSink, count: int, *, seconds: float = 5.0) -> None:
+    """Wait until a sink was shown that many frames."""
+    wait_for(lambda: len(sink.frames) >= count, seconds=seconds)
 
 
 def make_sender(
@@ -79,15 +88,157 @@ def test_frames_reach_the_screen_whichever_end_listens(sender_binds: bool) -> No
         with running(sender):
             receiver = make_receiver(sender.url, sink)
             with running(receiver):
-                wait_for(lambda: len(sink.frames) >= 20)
+                wait_for_frames(sink, 20)
     else:
         receiver = make_receiver(ANY_PORT, sink, bind=True)
         with running(receiver):
             sender = make_sender(receiver.url, bind=False)
             with running(sender):
-                wait_for(lambda: len(sink.frames) >= 20)
+                wait_for_frames(sink, 20)
     sent, got = sender.snapshot(), receiver.snapshot()
     assert sent.key_frames_encoded == 1
     assert got.hostile_messages == sent.hostile_messages == 0
     assert got.frames_displayed >= 20
     assert sink.closed
+
+
+def test_the_legs_of_latency_add_up() -> None:
+    shown: list[ShownFrame] = []
+    with running(sender := make_sender()):
+        receiver = make_receiver(sender.url, FakeSink())
+        receiver.on_frame(shown.append)
+        with running(receiver):
+            wait_for(lambda: len(shown) >= 20)
+            wait_for(lambda: sender.snapshot().viewers[0].frames_displayed >= 20)
+            told = sender.snapshot().viewers[0].latency
+        summary = receiver.snapshot().latency
+    for frame in shown:
+        latency, meta = frame.meta.latency, frame.meta
+        assert latency is not None
+        assert meta.captured_us is not None
+        assert sum(latency.legs_us) == meta.shown_us - meta.captured_us
+        assert min(latency.legs_us) >= 0
+        assert latency.error_us == 0
+    assert sum(leg.sum_us for leg in summary.legs.values()) == summary.total.sum_us
+    # The sender knows the receiver's truth.
+    assert sum(leg.sum_us for leg in told.legs.values()) == told.total.sum_us
+
+
+def test_several_receivers_share_one_encode() -> None:
+    sinks = [FakeSink() for _ in range(3)]
+    with running(sender := make_sender()):
+        receivers = [make_receiver(sender.url, sink, name=f"r{i}") for i, sink in enumerate(sinks)]
+        with running(*receivers):
+            wait_for(lambda: all(len(sink.frames) >= 3 for sink in sinks))
+            joined = sender.snapshot()
+            wait_for(lambda: all(len(sink.frames) >= 40 for sink in sinks))
+            sent = sender.snapshot()
+    encoded = sent.frames_encoded - joined.frames_encoded
+    before = sum(viewer.frames_sent for viewer in joined.viewers)
+    assert sum(viewer.frames_sent for viewer in sent.viewers) - before > 2 * encoded
+
+
+def test_a_slow_screen_does_not_slow_the_others_and_its_latency_stays_flat() -> None:
+    fast_sink, slow_sink = FakeSink(), FakeSink(delay_s=0.05)
+    with running(sender := make_sender(source=FakeSource(fps=50.0))):
+        fast = make_receiver(sender.url, fast_sink, name="fast")
+        slow = make_receiver(sender.url, slow_sink, name="slow")
+        with running(fast, slow):
+            wait_for_frames(slow_sink, 25)
+            captured = sender.snapshot()
+    quick, late = fast.snapshot(), slow.snapshot()
+    assert quick.frames_displayed > 1.5 * late.frames_displayed
+    assert late.latency.total.percentile_us(0.95) < 400_000
+    skipped = {viewer.name: viewer.frames_skipped for viewer in captured.viewers}
+    assert skipped["slow"] > skipped["fast"]
+
+
+def test_a_new_picture_size_needs_no_new_connection() -> None:
+    sink = FakeSink()
+    source = FakeSource(resize=(20, 96, 80))
+    with (
+        running(sender := make_sender(source=source)),
+        running(receiver := make_receiver(sender.url, sink)),
+    ):
+        wait_for(lambda: any(frame.width == 96 for frame in sink.frames))
+    assert receiver.snapshot().reconnects == 0
+    assert {frame.width for frame in sink.frames} == {64, 96}
+
+
+def test_a_camera_that_comes_late_is_waited_for() -> None:
+    sink = FakeSink()
+    with (
+        running(sender := make_sender(source=FakeSource(failures=1))),
+        running(make_receiver(sender.url, sink)),
+    ):
+        wait_for_frames(sink, 3)
+    assert sender.snapshot().source_restarts == 1
+
+
+def test_recordings_get_every_frame_from_a_keyframe_on() -> None:
+    sink, tape = FakeSink(delay_s=0.03), FakeSink(every_frame=True)
+    with (
+        running(sender := make_sender()),
+        running(receiver := make_receiver(sender.url, sink, tape)),
+    ):
+        wait_for_frames(sink, 10)
+    assert len(tape.packets) == receiver.snapshot().frames_decoded
+    assert tape.closed
+    codec, held = FakeCodec(), dict[bytes, Reference]()
+    for packet in tape.packets:
+        assert packet is not None
+        header = read_header(packet)
+        after = codec.decode(packet, None if header.keyframe else held[header.reference]).reference
+        held[after.digest] = after
+
+
+def test_the_end_of_the_source_ends_both_ends() -> None:
+    sink = FakeSink()
+    with running(sender := make_sender(source=FakeSource(count=60))):
+        receiver = make_receiver(sender.url, sink)
+        with running(receiver):
+            sender.wait(5.0)
+            receiver.wait(5.0)
+            assert sender.ended
+            assert receiver.ended
+    shown = receiver.snapshot()
+    assert shown.frames_displayed + shown.frames_dropped == sender.snapshot().frames_encoded
+
+
+def test_the_fixed_rate_is_kept() -> None:
+    sink = FakeSink()
+    rules = Rules(kbps=400, adaptive=False)
+    with (
+        running(sender := make_sender(rules=rules, source=FakeSource(fps=60.0))),
+        running(make_receiver(sender.url, sink)),
+    ):
+        wait_for_frames(sink, 90)
+        sent = sender.snapshot()
+    packets = [len(packet) for packet in sink.packets if packet]
+    assert max(packets[1:]) <= 2 * 400_000 / 8 / 60
+    assert sent.psnr_db is not None
+    assert sent.psnr_db > 15
+
+
+def test_encoding_and_decoding_keep_to_their_threads() -> None:
+    sending, receiving, sink = FakeCodec(), FakeCodec(), FakeSink()
+    with (
+        running(sender := make_sender(codec=sending)),
+        running(make_receiver(sender.url, sink, codec=receiving)),
+    ):
+        wait_for_frames(sink, 5)
+    assert len(sending.encoding_threads) == len(receiving.decoding_threads) == 1
+    assert sending.encoding_threads != receiving.decoding_threads
+
+
+def test_snapshots_name_what_the_demo_prints() -> None:
+    sink = FakeSink()
+    with running(sender := make_sender()), running(receiver := make_receiver(sender.url, sink)):
+        wait_for_frames(sink, 20)
+        printed = summary(sender.snapshot().as_json(), receiver.snapshot().as_json(), seconds=0.3)
+    names = """
+        framesCaptured framesEncoded keyFramesEncoded framesDropped framesReceived framesDecoded
+        framesDisplayed bytesSent kbps fps psnr_db freezeCount latency_ms legs_ms width height
+    """
+    assert set(names.split()) <= printed.keys()
+    assert json.loads(json.dumps(printed)) == printed

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sender serves several receivers from one encode, whatever some of them do."""
+
+from __future__ import annotations
+
+from services.protocol import messages as m
+from services.protocol.broadcast import Rules
+from services.protocol.session import State
+from services.rate import Policy
+from tests.unit.services.protocol.conversation import Conversation
+
+
+def test_a_receiver_that_joins_gets_one_keyframe_and_then_every_frame() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(2.0)
+    assert talk.keyframes(b"a") == 1
+    assert len(talk.arrivals[b"a"]) >= 50
+    assert talk.broadcast.hostile == talk.intakes[b"a"].hostile == 0
+
+
+def test_nothing_is_planned_while_nobody_watches() -> None:
+    talk = Conversation()
+    plans = talk.broadcast.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
+    assert (plans.plans, plans.skipped) == ((), "idle")
+
+
+def test_a_second_receiver_shares_the_encode() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.5)
+    talk.join(b"b")
+    talk.run(2.0)
+    plans = talk.capture()
+    assert len(plans) == 1
+    assert set(plans[0].viewers) == {b"a", b"b"}
+
+
+def test_a_slow_receiver_skips_frames_and_the_other_gets_them_all() -> None:
+    talk = Conversation()
+    talk.join(b"fast")
+    talk.join(b"slow")
+    talk.run(2.0)
+    before = len(talk.arrivals[b"fast"])
+    for _ in range(4):
+        for half in range(10):  # the slow screen stands still every other 50 ms
+            talk.blocked = {b"slow"} if half % 2 else set()
+            talk.run(0.1)
+    assert len(talk.arrivals[b"fast"]) - before >= 118
+    assert talk.keyframes(b"fast") <= 2
+    assert talk.intakes[b"slow"].keyframe_requests == 0
+
+
+def test_a_receiver_that_stood_still_comes_back_without_disturbing_the_other() -> None:
+    talk = Conversation()
+    talk.join(b"fast")
+    talk.join(b"slow")
+    talk.run(2.0)
+    keyframes = talk.keyframes(b"fast")
+    talk.blocked = {b"slow"}
+    talk.run(0.9)
+    talk.blocked = set()
+    held = len(talk.arrivals[b"slow"])
+    talk.run(1.0)
+    assert len(talk.arrivals[b"slow"]) > held + 20
+    assert talk.keyframes(b"fast") == keyframes  # served from a reference that it still held
+    talk.run(6.0)
+    assert talk.keyframes(b"fast") == keyframes + 1  # joined again, to save the second encode
+    assert len(talk.capture()) == 1
+
+
+def test_keyframe_requests_of_many_are_answered_by_one_keyframe_a_second() -> None:
+    talk = Conversation()
+    for number in range(5):
+        talk.join(b"v%d" % number)
+    talk.run(2.0)
+    before = talk.keyframes(b"v0")
+    for _ in range(30):
+        for number in range(5):
+            request = m.KeyframeRequest(77, 1, m.KeyframeReason.USER)
+            talk.say(b"v%d" % number, request)
+        talk.run(0.1)
+    assert 2 <= talk.keyframes(b"v0") - before <= 4
+
+
+def test_another_model_is_refused_with_the_reason() -> None:
+    talk = Conversation()
+    intake = talk.join(b"a", model=b"otherxxx")
+    talk.run(0.5)
+    assert intake.state is State.REFUSED
+    assert "same size and weights" in intake.refusal
+    assert talk.arrivals[b"a"] == []
+
+
+def test_a_receiver_whose_cable_is_pulled_is_forgotten_and_found_again() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.cut = {b"a"}
+    talk.run(3.0)
+    assert talk.broadcast.watching == 0
+    assert talk.intakes[b"a"].state is State.SEEKING
+    talk.cut = set()
+    count = len(talk.arrivals[b"a"])
+    talk.run(1.0)
+    assert len(talk.arrivals[b"a"]) > count + 10
+
+
+def test_a_sender_that_comes_back_is_taken_for_a_new_one() -> None:
+    talk = Conversation()
+    intake = talk.join(b"a")
+    talk.run(1.0)
+    talk.broadcast = talk.make_broadcast(77)  # it died: no farewell, no memory
+    talk.run(1.0)
+    assert intake.state is State.STREAMING
+    assert talk.keyframes(b"a") == 2
+
+
+def test_a_receiver_that_restarts_replaces_its_former_self() -> None:
+    talk = Conversation()
+    talk.join(b"old", instance=9)
+    talk.run(1.0)
+    del talk.intakes[b"old"]
+    talk.join(b"new", instance=9)
+    talk.run(0.5)
+    assert [viewer.name for viewer in talk.broadcast.snapshot()] == ["viewer-9"]
+    assert talk.keyframes(b"new") == 1
+
+
+def test_a_new_size_starts_with_a_keyframe() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.run(0.5, size=(128, 96))
+    assert talk.keyframes(b"a") == 2
+    assert talk.intakes[b"a"].reconnects == 0
+
+
+def test_no_more_than_64_receivers_are_served() -> None:
+    talk = Conversation()
+    for number in range(70):
+        talk.join(b"v%d" % number, instance=number)
+    talk.run(1.0)
+    assert talk.broadcast.watching == 64
+
+
+def test_the_budget_follows_the_policy() -> None:
+    for policy, expected in ((Policy.SLOWEST, 900), (Policy.MEDIAN, 5_000), (Policy.FLOOR, 5_000)):
+        talk = Conversation(Rules(policy=policy, floor_bytes=1_000))
+        for number in range(3):
+            talk.join(b"v%d" % number)
+        talk.run(1.5)
+        for budget, size in zip(talk.budgets, (900, 5_000, 9_000), strict=True):
+            budget.size_bytes = size
+        (plan,) = talk.capture()
+        assert plan.budget_bytes == expected
+        assert len(plan.viewers) == (2 if policy is Policy.FLOOR else 3)
+
+
+def test_a_receiver_whose_link_is_full_skips_the_frame() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.budgets[0].size_bytes = None
+    plans = talk.broadcast.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
+    assert (plans.plans, plans.skipped) == ((), "bandwidth")
+
+
+def test_messages_that_belong_elsewhere_are_counted_and_change_nothing() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    welcome = m.Welcome(1, "x", b"", b"", "S", 0, 0, 33_000, b"")
+    for data in (b"garbage", m.pack(welcome), m.pack(m.FrameRest(77, 1, b"x"))):
+        assert talk.broadcast.on_message(b"a", data, talk.now_us).messages == []
+    assert talk.broadcast.hostile == 3
+    assert talk.broadcast.watching == 1
+
+
+def test_a_wrong_size_in_an_ack_is_a_lie() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.capture()
+    sequence = talk._sequence
+    ack = m.pack(m.FrameAck(77, sequence, 999_999, 5, 6))
+    talk.broadcast.on_message(b"a", ack, talk.now_us)
+    assert talk.broadcast.hostile == 1
+
+
+def test_acknowledgements_reach_rate_control() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    assert len(talk.budgets[0].acks) >= 25
+    assert all(ack.size_bytes == 8 for ack in talk.budgets[0].acks)
+
+
+def test_latency_legs_add_up_to_what_the_receiver_measured() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    (viewer,) = talk.broadcast.snapshot()
+    total = viewer.latency.total
+    assert total.count > 20
+    assert sum(leg.sum_us for leg in viewer.latency.legs.values()) == total.sum_us
+    assert total.mean_us == 20_000

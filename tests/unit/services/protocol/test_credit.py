@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credit bounds what is under way, and follows the receiver."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.protocol.credit import MAX_FRAMES, MIN_FRAMES, CreditWindow
+
+FRAME_US = 33_333
+
+
+def window() -> CreditWindow:
+    return CreditWindow(frame_interval_us=FRAME_US)
+
+
+def run(credit: CreditWindow, *, round_trip_us: int, service_us: int, frames: int = 20) -> None:
+    for sequence in range(frames):
+        sent_us = sequence * 1_000_000
+        credit.spend(sequence, 1000, now_us=sent_us)
+        credit.arrived(sequence, now_us=sent_us + round_trip_us)
+        credit.shown(sequence, service_us=service_us, now_us=sent_us + round_trip_us + service_us)
+
+
+def test_credit_closes_when_the_window_is_full_and_opens_on_display() -> None:
+    credit = window()
+    sequence = 0
+    while credit.open():
+        credit.spend(sequence, 1000, now_us=0)
+        sequence += 1
+    assert credit.frames_in_flight == credit.window_frames
+    credit.arrived(0, now_us=10_000)
+    assert not credit.open()  # arrived is not shown
+    credit.shown(0, service_us=10_000, now_us=20_000)
+    assert credit.open()
+
+
+def test_a_receiver_slower_than_the_stream_gets_only_what_it_works_on() -> None:
+    slow, fast = window(), window()
+    run(slow, round_trip_us=2_000, service_us=66_000)
+    run(fast, round_trip_us=2_000, service_us=15_000)
+    assert slow.window_frames == 2
+    assert fast.window_frames > slow.window_frames
+
+
+def test_a_long_path_gets_a_window_that_fills_it() -> None:
+    credit = window()
+    run(credit, round_trip_us=400_000, service_us=15_000)
+    assert credit.window_frames * FRAME_US >= 415_000
+
+
+def test_showing_a_frame_gives_back_all_before_it() -> None:
+    credit = window()
+    for sequence in range(4):
+        credit.spend(sequence, 1000, now_us=0)
+    credit.shown(2, service_us=0, now_us=1)
+    assert credit.frames_in_flight == 1
+    assert credit.bytes_in_flight == 1000
+
+
+def test_bytes_are_bounded_too() -> None:
+    credit = CreditWindow(frame_interval_us=FRAME_US, max_bytes=5000)
+    credit.spend(1, 6000, now_us=0)
+    assert not credit.open()
+    credit.arrived(1, now_us=1)
+    assert credit.open()
+
+
+def test_silence_counts_from_the_last_sign_of_life() -> None:
+    credit = window()
+    assert credit.silent_us(9_000_000) == 0
+    credit.spend(1, 1000, now_us=0)
+    credit.spend(2, 1000, now_us=100_000)
+    credit.arrived(1, now_us=500_000)
+    assert credit.silent_us(1_600_000) == 1_100_000
+    credit.arrived(2, now_us=1_700_000)
+    assert credit.silent_us(9_000_000) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["spend", "arrived", "shown"]), st.integers(0, 20)), max_size=200
+    )
+)
+def test_accounts_stay_true_whatever_a_peer_reports(steps: list[tuple[str, int]]) -> None:
+    credit, under_way, arrived = window(), {}, set()
+    for now_us, (step, sequence) in enumerate(steps):
+        if step == "spend" and sequence not in under_way:
+            credit.spend(sequence, sequence + 1, now_us=now_us)
+            under_way[sequence] = sequence + 1
+        elif step == "arrived":
+            credit.arrived(sequence, now_us=now_us)
+            arrived |= {sequence} & under_way.keys()
+        elif step == "shown":
+            known = credit.shown(sequence, service_us=5, now_us=now_us)
+            assert known == (sequence in under_way)
+            for number in [n for n in under_way if known and n <= sequence]:
+                del under_way[number]
+                arrived.discard(number)
+        assert credit.frames_in_flight == len(under_way)
+        left = sum(size for number, size in under_way.items() if number not in arrived)
+        assert credit.bytes_in_flight == left
+        assert MIN_FRAMES <= credit.window_frames <= MAX_FRAMES

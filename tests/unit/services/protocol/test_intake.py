@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A receiver takes frames of its own session only, and keeps looking for its sender."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.protocol import messages as m
+from services.protocol.intake import Intake, Results
+from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US, State
+from services.protocol.train import split
+from tests.unit.services.protocol.conversation import MODEL, TEST, profile
+
+NOW_US = 10_000_000
+WELCOME = m.Welcome(77, "main", MODEL, TEST, "S", 64, 48, 33_000, b"")
+
+
+def intake(*, connects: bool = True) -> Intake:
+    return Intake(profile(), connects=connects, now_us=NOW_US)
+
+
+def welcomed() -> Intake:
+    receiver = intake()
+    receiver.on_message(b"", m.pack(WELCOME), NOW_US)
+    return receiver
+
+
+def said(results: Results) -> list[m.Message]:
+    return [m.unpack(data) for _, data in results.messages]
+
+
+def frame(sequence: int = 1, *, epoch: int = 77, size: int = 40) -> m.FrameHead:
+    head, _ = split(
+        bytes(size),
+        epoch=epoch,
+        sequence=sequence,
+        captured_us=1,
+        encode_start_us=2,
+        encode_end_us=3,
+        sent_us=4,
+    )
+    return head
+
+
+def test_a_frame_is_acknowledged_at_once_with_its_stamps() -> None:
+    results = welcomed().on_message(b"", m.pack(frame(5)), NOW_US + 123)
+    assert said(results) == [m.FrameAck(77, 5, 40, NOW_US + 123, NOW_US + 123)]
+    assert len(results.arrivals) == 1
+
+
+def test_hello_is_repeated_until_a_sender_answers() -> None:
+    receiver = intake()
+    assert isinstance(said(receiver.tick(NOW_US))[0], m.Hello)
+    assert said(receiver.tick(NOW_US + HELLO_INTERVAL_US - 1)) == []
+    assert isinstance(said(receiver.tick(NOW_US + HELLO_INTERVAL_US))[0], m.Hello)
+    results = receiver.on_message(b"", m.pack(WELCOME), NOW_US)
+    assert said(results) == [m.Ready(77)]
+    assert results.started == WELCOME
+    assert receiver.state is State.STREAMING
+
+
+def test_a_silent_sender_means_a_new_socket_and_a_new_hello() -> None:
+    receiver = welcomed()
+    assert not receiver.tick(NOW_US + SILENCE_US).rebuild
+    assert receiver.tick(NOW_US + SILENCE_US + 1).rebuild
+    assert receiver.state is State.SEEKING
+
+
+def test_frames_of_another_epoch_are_dropped() -> None:
+    receiver = welcomed()
+    results = receiver.on_message(b"", m.pack(frame(epoch=78)), NOW_US)
+    assert not results.arrivals
+    assert not results.messages
+    assert receiver.stale == 1
+
+
+def test_frames_before_the_welcome_are_dropped() -> None:
+    receiver = intake()
+    assert receiver.on_message(b"", m.pack(frame()), NOW_US).arrivals == []
+    assert receiver.hostile == 0
+
+
+def test_a_sender_that_forgot_us_gets_a_hello() -> None:
+    receiver = welcomed()
+    receiver.on_message(b"", m.pack(m.Bye(m.ByeCode.UNKNOWN, "who?")), NOW_US)
+    assert isinstance(said(receiver.tick(NOW_US))[0], m.Hello)
+
+
+def test_the_end_of_the_stream_is_told_from_a_lost_sender() -> None:
+    receiver = welcomed()
+    bye = m.Bye(m.ByeCode.END_OF_STREAM, "over")
+    assert receiver.on_message(b"", m.pack(bye), NOW_US).ended == "over"
+
+
+def test_keyframe_requests_are_coalesced() -> None:
+    receiver = welcomed()
+    at_us = NOW_US + 2_000_000
+    asked = [receiver.ask_keyframe(m.KeyframeReason.DAMAGED, at_us + 1_000 * i) for i in range(500)]
+    assert sum(len(results.messages) for results in asked) == 1
+    receiver.keyframe_came()
+    again = receiver.ask_keyframe(m.KeyframeReason.DAMAGED, at_us + 500_000)
+    assert len(again.messages) == 1
+
+
+def test_a_listening_receiver_answers_whoever_knocks_and_keeps_to_one() -> None:
+    receiver = intake(connects=False)
+    assert receiver.tick(NOW_US).messages == []
+    receiver.on_message(b"one", m.pack(m.Ping(1, 5)), NOW_US)
+    receiver.on_message(b"two", m.pack(m.Ping(1, 5)), NOW_US)
+    hellos = receiver.tick(NOW_US + HELLO_INTERVAL_US)
+    assert [peer for peer, _ in hellos.messages] == [b"one", b"two"]
+    receiver.on_message(b"two", m.pack(WELCOME), NOW_US)
+    late = receiver.on_message(b"one", m.pack(WELCOME), NOW_US)
+    assert said(late) == [m.Bye(m.ByeCode.BUSY, "this receiver has a sender already")]
+    assert receiver.on_message(b"one", m.pack(frame()), NOW_US).arrivals == []
+
+
+def test_the_offset_of_the_clocks_comes_from_pings() -> None:
+    receiver = welcomed()
+    assert receiver.offset(NOW_US) is None
+    (ping,) = said(receiver.tick(NOW_US))
+    assert isinstance(ping, m.Ping)
+    pong = m.Pong(ping.number, ping.sent_us, NOW_US + 9_001_000, NOW_US + 9_001_500)
+    receiver.on_message(b"", m.pack(pong), NOW_US + 2_500)
+    offset = receiver.offset(NOW_US + 2_500)
+    assert offset is not None
+    assert offset.offset_us == 9_000_000
+    assert offset.error_us == 1_000
+
+
+KINDS = st.sampled_from(
+    [
+        m.pack(WELCOME),
+        m.pack(m.Ready(77)),
+        m.pack(frame()),
+        m.pack(frame(2, size=5000)),
+        m.pack(m.FrameRest(77, 2, bytes(3700))),
+        m.pack(m.Ping(1, 1)),
+        m.pack(m.Pong(1, 1, 1, 1)),
+        m.pack(m.Bye(m.ByeCode.UNKNOWN, "")),
+        m.pack(m.Bye(m.ByeCode.REFUSED, "no")),
+        m.pack(m.Bye(m.ByeCode.END_OF_STREAM, "")),
+        b"\xc1",
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"", b"x"]), KINDS, st.integers(0, 10**6)), max_size=60))
+def test_no_order_of_messages_breaks_a_receiver(steps: list[tuple[bytes, bytes, int]]) -> None:
+    for connects in (True, False):
+        receiver, now_us = intake(connects=connects), NOW_US
+        for peer, data, span_us in steps:
+            now_us += span_us
+            receiver.on_message(peer, data, now_us)
+            receiver.tick(now_us)
+            receiver.ask_keyframe(m.KeyframeReason.USER, now_us)
