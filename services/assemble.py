@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,11 @@ def endpoint(
     )
 
 
-def make_sender(settings: Settings, codec: Codec) -> Sender:
-    """A sender with its source open. Raises SourceError or ConfigError."""
+def make_sender(settings: Settings, load: Callable[[], Codec]) -> Sender:
+    """A sender with its source open. Raises SourceError or ConfigError.
+
+    `load` is called once the source is open: it takes seconds, a wrong name should not.
+    """
     wanted = settings.sender
     config = SenderConfig(
         endpoint=endpoint(
@@ -58,10 +62,10 @@ def make_sender(settings: Settings, codec: Codec) -> Sender:
         rules=Rules(kbps=wanted.kbps, quality=wanted.quality),
     )
     source = open_source(
-        wanted.source, loop=wanted.loop, seed=wanted.seed, load_codec=lambda size: codec
+        wanted.source, loop=wanted.loop, seed=wanted.seed, load_codec=lambda size: load()
     )
     try:
-        return Sender(config, codec=codec, source=source)
+        return Sender(config, codec=load(), source=source)
     except BaseException:
         source.close()
         raise

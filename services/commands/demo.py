@@ -78,7 +78,10 @@ def demo(
     from services.demo.liveview import live_screen
     from services.demo.outcome import figures, lines, save_report
     from services.demo.supervisor import Supervisor
+    from services.link.profile_file import load_profile
 
+    if link is not None:
+        load_profile(link)  # a wrong one is told before anything starts
     console = Console(stderr=True)
     console.print(f"streaming {settings.sender.source}; Ctrl-C stops", highlight=False)
     with stop_on_signals() as stopped, live_screen(console, settings.sender.source) as show:

@@ -79,7 +79,7 @@ def send(
     log = logs.get("send")
     with stop_on_signals() as stopped:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
-        sender = make_sender(settings, load_codec(settings.codec))
+        sender = make_sender(settings, lambda: load_codec(settings.codec))
         with live_screen(Console(stderr=True), settings.sender.source, roles=("sender",)) as show:
 
             def look() -> SenderSnapshot:

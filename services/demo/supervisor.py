@@ -108,6 +108,11 @@ class Supervisor:
         self._end: str | None = None
         self._last_psnr: float | None = None
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process numbers by role."""
+        return {child.role: child.process.pid or 0 for child in self._children}
+
     def run(self) -> Run:
         """Start, follow and stop everything. Raises ServiceError with a child's own sentence."""
         self._begun_s = time.monotonic()

@@ -96,8 +96,14 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
         from services.assemble import make_sender
         from services.sender import SentFrame
 
-        codec = load(settings.codec)
-        sender = make_sender(settings, codec)
+        codec: Codec | None = None
+
+        def load_once() -> Codec:
+            nonlocal codec
+            codec = codec or load(settings.codec)
+            return codec
+
+        sender = make_sender(settings, load_once)
         keeper = Keeper()
 
         def keep(sent: SentFrame) -> None:
@@ -106,7 +112,7 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
         sender.on_frame(keep)
         try:
             sender.start()
-            boss.tell(Started(codec.size, codec.device))
+            boss.tell(Started(load_once().size, load_once().device))
             while not boss.wants_stop(_REPORT_INTERVAL_S):
                 boss.tell(Counted(sender.snapshot()))
                 sender.wait(0.0)

@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services import logs
 from services.errors import SourceError
 from services.files.reader import TimedFrame, open_material
 from services.media.sources.source import Clock, Source, WallClock
-from streamcodec.codec import Codec
 from streamcodec.errors import FrameError
+
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec
 
 KINDS = "camera:0, screen:, scene:640x360@30, a video file, a folder of pictures or an address"
 
