@@ -113,3 +113,7 @@ class Lane:
     def capacity_bytes(self, start_us: int, end_us: int) -> int:
         """See `Link.capacity_bytes`."""
         return self._link.capacity_bytes(start_us, end_us)
+
+    def longest_gap_us(self, start_us: int, end_us: int) -> int:
+        """See `Link.longest_gap_us`."""
+        return self._link.longest_gap_us(start_us, end_us)

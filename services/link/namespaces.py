@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 
 from services.errors import ConfigError
@@ -61,7 +62,7 @@ def missing() -> str | None:
 
 
 class NamespaceLink:
-    """Two namespaces joined by a profile. `start`, then run commands made by `command` in them.
+    """Two namespaces joined by a profile: `start`, and run what `command` makes in them.
 
     Raises ConfigError, naming the missing feature and the way out, when it cannot be set up.
     """
@@ -75,11 +76,11 @@ class NamespaceLink:
         self._devices: list[int] = []
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self.late_us: list[int] = []  # how late each packet was released
+        self.late_us: deque[int] = deque(maxlen=10_000)  # how late packets were released
         self.started_us = 0
 
-    def start(self) -> None:
-        """Make the namespaces and carry packets until `stop`."""
+    def prepare(self) -> None:
+        """Make the namespaces, so that commands can run in them; no packet passes yet."""
         reason = missing()
         if reason is not None:
             raise ConfigError(f"namespaces are not possible here ({reason}); use the proxy instead")
@@ -97,6 +98,11 @@ class NamespaceLink:
         except ConfigError:
             self._remove()
             raise
+
+    def start(self) -> None:
+        """Carry packets until `stop`, from time 0 of the profile on; prepares where needed."""
+        if not self._devices:
+            self.prepare()
         self.started_us = time.monotonic_ns() // 1000
         self._thread = threading.Thread(target=self._carry, name="namespaces", daemon=True)
         self._thread.start()
@@ -121,6 +127,10 @@ class NamespaceLink:
     def capacity_bytes(self, start_us: int, end_us: int) -> int:
         """Of the way up; times from `started_us`."""
         return self._up.capacity_bytes(start_us, end_us)
+
+    def longest_gap_us(self, start_us: int, end_us: int) -> int:
+        """See `Link.longest_gap_us`."""
+        return self._up.longest_gap_us(start_us, end_us)
 
     def _carry(self) -> None:
         a, b = self._devices

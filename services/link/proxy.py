@@ -104,6 +104,19 @@ class LinkProxy:
         host, port = self._listener.getsockname()[:2]
         return f"tcp://{host}:{port}"
 
+    @property
+    def started_us(self) -> int:
+        """When the link's own time began, on the proxy's clock; 0 before."""
+        return self._started_us
+
+    def capacity_bytes(self, start_us: int, end_us: int) -> int:
+        """What the way up could carry in a span of the link's own time."""
+        return self._up.capacity_bytes(start_us, end_us)
+
+    def longest_gap_us(self, start_us: int, end_us: int) -> int:
+        """See `Lane.longest_gap_us`."""
+        return self._up.longest_gap_us(start_us, end_us)
+
     def start(self) -> None:
         """Run in a thread until `stop`."""
         self._thread = threading.Thread(target=self.run, name="link", daemon=True)

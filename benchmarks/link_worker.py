@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One end of a live run, in a process of its own: `python -m benchmarks.link_worker sender ...`.
+
+Loads everything, says "ready", waits for "go" on its input, runs, and writes what it saw as JSON.
+Times are of the monotonic clock that all processes of one boot share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from benchmarks.material import load_clips
+from services.congestion import Ack, Budget, CongestionController
+from services.errors import EndOfSource
+from services.media.sources import CapturedFrame
+from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.sender import Sender, SenderConfig, SentFrame
+from services.transport import Endpoint
+from streamcodec.codec import Codec
+from streamcodec.frame import Frame
+from streamcodec.metrics import psnr611, ssim
+
+_MEASURED = 5  # quality is measured on every so many-th frame, outside the coding thread
+
+
+def main() -> None:
+    """Run one role."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=("sender", "receiver"))
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--clip", type=Path, required=True)
+    parser.add_argument("--codec", default="S")
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    codec = load_codec(options.codec)
+    clip = next(iter(load_clips(options.clip.parent, only=options.clip.stem)))
+    codec.warm_up(clip.frames[0].width, clip.frames[0].height)
+    run = _send if options.role == "sender" else _receive
+    print("ready", flush=True)
+    sys.stdin.readline()
+    options.out.write_text(json.dumps(run(options, codec, list(clip.frames))), encoding="utf-8")
+
+
+def load_codec(name: str) -> Codec:
+    """A size of the real codec, or the tests' fake one."""
+    if name == "fake":
+        from tests.fakes import FakeCodec  # noqa: PLC0415  # a checkout has it
+
+        return FakeCodec()
+    return Codec.load(name, device="cpu")
+
+
+class ClipSource:
+    """A clip forth and back at a fixed pace; notes each capture."""
+
+    name = "clip"
+    live = True
+
+    def __init__(self, frames: list[Frame], *, fps: float, seconds: float) -> None:
+        self._frames = frames
+        self.width, self.height = frames[0].width, frames[0].height
+        self.fps = fps
+        self._number = 0
+        self._last = int(seconds * fps)
+        self._start_us = 0
+        self.captured_us: list[int] = []
+
+    def read(self, timeout_s: float) -> CapturedFrame | None:
+        """The next frame at its time."""
+        if self._number == self._last:
+            raise EndOfSource("the run is over")
+        self._start_us = self._start_us or now_us()
+        due_us = self._start_us + round(self._number * 1e6 / self.fps)
+        time.sleep(min(timeout_s, max(0, due_us - now_us()) / 1e6))
+        captured_us = now_us()
+        if captured_us < due_us:
+            return None
+        period = max(1, 2 * len(self._frames) - 2)
+        position = self._number % period
+        self._number += 1
+        self.captured_us.append(captured_us)
+        frame = self._frames[min(position, period - position)]
+        return CapturedFrame(frame, captured_us)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class NotedController:
+    """The product's controller, with a log of its budgets and estimates."""
+
+    def __init__(self, interval_us: int, log: list[tuple[int, int | None, str, int, int]]) -> None:
+        self._inner = CongestionController(frame_interval_us=interval_us)
+        self._log = log
+
+    @property
+    def capacity_bps(self) -> int:
+        return self._inner.capacity_bps
+
+    @property
+    def queue_us(self) -> int:
+        return self._inner.queue_us
+
+    @property
+    def min_rtt_us(self) -> int | None:
+        return self._inner.min_rtt_us
+
+    def on_sent(self, frame_id: int, size_bytes: int, now_us: int) -> None:
+        self._inner.on_sent(frame_id, size_bytes, now_us)
+
+    def on_ack(self, ack: Ack, now_us: int) -> None:
+        self._inner.on_ack(ack, now_us)
+
+    def on_reset(self, now_us: int) -> None:
+        self._inner.on_reset(now_us)
+
+    def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
+        budget = self._inner.budget(now_us, encode_us=encode_us, floor_bytes=floor_bytes)
+        self._log.append(
+            (now_us, budget.size_bytes, budget.reason, self.capacity_bps, self._inner.rate_bps)
+        )
+        return budget
+
+
+def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dict[str, Any]:
+    source = ClipSource(frames, fps=options.fps, seconds=options.seconds)
+    budgets: list[tuple[int, int | None, str, int, int]] = []
+    sent: list[dict[str, Any]] = []
+    to_measure: list[tuple[int, Frame, Frame]] = []
+    sender = Sender(
+        SenderConfig(Endpoint(options.url, bind=True, insecure=True)),
+        codec=codec,
+        source=source,
+        congestion=lambda: NotedController(round(1e6 / options.fps), budgets),
+    )
+
+    def note(frame: SentFrame) -> None:
+        if len(sent) % _MEASURED == 0:
+            to_measure.append((len(sent), frame.source, frame.reconstruction))
+        sent.append(
+            {
+                "sequence": frame.sequence,
+                "captured_us": frame.captured_us,
+                "size": len(frame.packet),
+                "keyframe": frame.keyframe,
+                "quality": frame.quality,
+            }
+        )
+
+    sender.on_frame(note)
+    sender.run(options.seconds + 5)
+    for index, source_frame, shown in to_measure:
+        sent[index]["psnr_db"] = psnr611(source_frame, shown)
+        similarity = ssim(source_frame.y, shown.y)
+        sent[index]["ssim_db"] = -10 * math.log10(max(1e-9, 1 - similarity))
+    encode = sender.snapshot().encode
+    return {
+        "captured_us": source.captured_us,
+        "budgets": budgets,
+        "sent": sent,
+        "encode_ms": encode.percentiles_ms(),
+    }
+
+
+def _receive(options: argparse.Namespace, codec: Codec, _frames: list[Frame]) -> dict[str, Any]:
+    shown: list[dict[str, Any]] = []
+    receiver = ReceiverDaemon(
+        ReceiverConfig(Endpoint(options.url, bind=False), ends_with_stream=False), codec=codec
+    )
+
+    def note(frame: ShownFrame) -> None:
+        meta = frame.meta
+        latency = meta.latency
+        arrived_us = meta.shown_us
+        if latency is not None:
+            arrived_us -= latency.buffer_us + latency.decode_us + latency.display_us
+        shown.append(
+            {"sequence": meta.sequence, "arrived_us": arrived_us, "shown_us": meta.shown_us}
+        )
+
+    receiver.on_frame(note)
+    stopping = threading.Event()
+
+    def wait_for_word() -> None:
+        sys.stdin.readline()
+        stopping.set()
+
+    threading.Thread(target=wait_for_word, daemon=True).start()
+    receiver.start()
+    try:
+        stopping.wait(options.seconds + 30)
+    finally:
+        receiver.stop()
+    return {"shown": shown}
+
+
+def now_us() -> int:
+    """The shared monotonic clock."""
+    return time.monotonic_ns() // 1000
+
+
+if __name__ == "__main__":
+    main()
