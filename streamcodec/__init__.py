@@ -1,7 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """streamcodec: live video through thin links with a learned codec."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from streamcodec.frame import Frame, Reference
 
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec
+
 __version__ = "0.1.0"
-__all__ = ["Frame", "Reference", "__version__"]
+__all__ = ["Codec", "Frame", "Reference", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: the codec loads torch, which those who only handle frames need not."""
+    if name == "Codec":
+        from streamcodec.codec import Codec  # noqa: PLC0415  # lazy on purpose
+
+        return Codec
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
