@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time inside a codec call by stage, measured from outside: the product carries no stopwatch."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+# Stage -> functions that belong to it, as the caller looks them up. Nested ones count once, for
+# the outermost. A name that is gone is left out, and its time shows as "other".
+ENCODE_STAGES: Mapping[str, Sequence[str]] = {
+    "motion and modes": (
+        "streamcodec.analysis.analyse_inter",
+        "streamcodec.analysis.analyse_key",
+    ),
+    "prior": ("streamcodec.encoder.walk",),
+    "quantise and rebuild": (
+        "streamcodec.encoder._quantise_plainly",
+        "streamcodec.rebuild.code",
+    ),
+    "entropy coding": ("streamcodec.encoder.FrameEncoder._payload",),
+    "filter": ("streamcodec.blocks.deblock.picture", "streamcodec.encoder.loopfilter"),
+    "next reference": ("streamcodec.encoder.reference_after",),
+}
+DECODE_STAGES: Mapping[str, Sequence[str]] = {
+    "modes and vectors": ("streamcodec.syntax.read",),
+    "prior and entropy decoding": ("streamcodec.decoder.walk",),
+    "prediction": ("streamcodec.rebuild.predict_inter",),
+    "rebuild": ("streamcodec.rebuild.rebuild",),
+    "filter": ("streamcodec.blocks.deblock.picture", "streamcodec.decoder.loopfilter"),
+    "next reference": ("streamcodec.decoder.reference_after",),
+}
+
+
+class StageTimes:
+    """Milliseconds of each stage, one value a codec call."""
+
+    def __init__(self) -> None:
+        self.calls_ms: dict[str, list[float]] = defaultdict(list)
+        self._current_ms: dict[str, float] = defaultdict(float)
+        self._counting = False
+
+    def begin_call(self) -> None:
+        """Count from here: functions that encoder and decoder share belong to one of them."""
+        self._counting = True
+
+    def finish_call(self, total_ms: float) -> None:
+        """Note one codec call; what no stage took is "other"."""
+        self._counting = False
+        self._current_ms["other"] = total_ms - sum(self._current_ms.values())
+        for stage, spent_ms in self._current_ms.items():
+            self.calls_ms[stage].append(spent_ms)
+        self._current_ms = defaultdict(float)
+
+    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function with its time added to the stage."""
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if not self._counting:
+                return function(*args, **kwargs)
+            self._counting = False
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._current_ms[stage] += 1000 * (time.perf_counter() - start)
+                self._counting = True
+
+        return wrapper
+
+
+@contextmanager
+def watching(stages: Mapping[str, Sequence[str]]) -> Iterator[StageTimes]:
+    """Within the block, the named functions report their time."""
+    times = StageTimes()
+    with ExitStack() as patches:
+        for stage, names in stages.items():
+            for name in names:
+                owner, attribute = _owner_of(name)
+                function = getattr(owner, attribute, None)
+                if function is not None:
+                    timed = times.timed(stage, function)
+                    patches.enter_context(patch.object(owner, attribute, timed))
+        yield times
+
+
+def _owner_of(name: str) -> tuple[Any, str]:
+    """The module or class that holds a dotted name."""
+    path, attribute = name.rsplit(".", 1)
+    try:
+        return importlib.import_module(path), attribute
+    except ImportError:
+        module, holder = path.rsplit(".", 1)
+        try:
+            return getattr(importlib.import_module(module), holder, None), attribute
+        except ImportError:
+            return None, attribute
