@@ -86,7 +86,7 @@ class Frame:
         if bgr.ndim != 3 or bgr.shape[2] != 3 or bgr.dtype != np.uint8:
             raise FrameError(f"expected (H, W, 3) uint8 BGR, got {bgr.shape} {bgr.dtype}")
         check_size(bgr.shape[1], bgr.shape[0])
-        yuv = cv2.transform(bgr, _BGR_TO_YUV)
+        yuv = np.asarray(cv2.transform(bgr, _BGR_TO_YUV), np.uint8)
         half = cv2.resize(_even(yuv[..., 1:]), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         return cls(
             np.ascontiguousarray(yuv[..., 0]),
