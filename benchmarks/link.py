@@ -196,7 +196,7 @@ def _report(rows: Sequence[Row]) -> dict[str, object]:
 
 def _row_json(row: Row) -> dict[str, object]:
     s = row.result.summary
-    fields = {key: _plain(value) for key, value in asdict(s).items()}
+    fields = {key: plain(value) for key, value in asdict(s).items()}
     return {
         "name": row.scenario.name,
         "link": row.scenario.link,
@@ -205,23 +205,23 @@ def _row_json(row: Row) -> dict[str, object]:
         "seconds": row.scenario.options.seconds,
         "took_s": row.took_s,
         **fields,
-        "utilisation": _plain(row.result.utilisation),
+        "utilisation": plain(row.result.utilisation),
         "skipped": s.captured - s.sent,
-        "jain": _plain(row.result.jain),
-        "bulk_mbps": _plain(row.result.bulk_mbps),
+        "jain": plain(row.result.jain),
+        "bulk_mbps": plain(row.result.bulk_mbps),
         "reconnects": row.result.streams[0].reconnects,
-        "streams_mbps": [_plain(one.summary.throughput_mbps) for one in row.result.streams],
+        "streams_mbps": [plain(one.summary.throughput_mbps) for one in row.result.streams],
         "targets": [
-            {"what": what, "measured": _plain(value), "must": f"{sign} {bound:g}", "met": met}
+            {"what": what, "measured": plain(value), "must": f"{sign} {bound:g}", "met": met}
             for what, value, sign, bound, met in row.checks
         ],
     }
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Rounded for reading; JSON knows no NaN."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: plain(one) for key, one in value.items()}
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     return value

@@ -20,7 +20,7 @@ from benchmarks.link_scenarios import Scenario
 from services.errors import ConfigError
 from services.link.namespaces import ADDRESS_A, NamespaceLink
 from services.link.profile import Profile
-from services.link.proxy import LinkProxy
+from services.link.proxy import LinkProxy, SenderSide
 from services.link.report import FrameRecord, summarise
 from services.link.simulate import Sample, SimulationResult, StreamResult
 
@@ -42,13 +42,15 @@ class _Path(Protocol):
     def command(self, end: str, words: list[str]) -> list[str]: ...
 
 
-class _ProxyPath:
-    def __init__(self, profile: Profile) -> None:
+class ProxyPath:
+    """The stream proxy; `side` tells which end connects to it."""
+
+    def __init__(self, profile: Profile, side: SenderSide = SenderSide.CONNECT) -> None:
         with socket.create_server(("127.0.0.1", 0)) as one:
             port = one.getsockname()[1]
-        self._proxy = LinkProxy("127.0.0.1:0", f"127.0.0.1:{port}", profile)
-        self.sender_url = f"tcp://127.0.0.1:{port}"
-        self.receiver_url = self._proxy.endpoint
+        self._proxy = LinkProxy("127.0.0.1:0", f"127.0.0.1:{port}", profile, sender_side=side)
+        urls = (f"tcp://127.0.0.1:{port}", self._proxy.endpoint)
+        self.sender_url, self.receiver_url = urls if side is SenderSide.CONNECT else urls[::-1]
 
     def start(self) -> None:
         self._proxy.start()
@@ -108,7 +110,7 @@ def run_live(
     if clip is None:
         raise ConfigError("--live needs --clip: there is no model of a codec in real time")
     path: _Path = (
-        _ProxyPath(scenario.profile) if backend == "proxy" else _NamespacePath(scenario.profile)
+        ProxyPath(scenario.profile) if backend == "proxy" else _NamespacePath(scenario.profile)
     )
     samples: list[tuple[int, int]] = []
     seconds = scenario.options.seconds
@@ -125,16 +127,16 @@ def run_live(
         }
         try:
             with (
-                _worker(path.command("a", words["sender"])) as sender,
-                _worker(path.command("b", words["receiver"])) as receiver,
+                worker(path.command("a", words["sender"])) as sender,
+                worker(path.command("b", words["receiver"])) as receiver,
             ):
                 path.start()
-                _say(sender)
-                _say(receiver)
+                say(sender)
+                say(receiver)
                 while sender.poll() is None:
                     samples.append((time.monotonic_ns() // 1000, path.carried_bytes()))
                     time.sleep(_SAMPLE_US / 1e6)
-                _say(receiver)
+                say(receiver)
                 receiver.wait(30)
         finally:
             path.stop()
@@ -143,9 +145,15 @@ def run_live(
 
 
 @contextmanager
-def _worker(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+def worker(command: list[str], *, quiet: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """A process that said "ready"; killed at the end if it still runs. `quiet` drops its log."""
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if quiet else None,
+        text=True,
+        bufsize=1,
     )
     try:
         assert process.stdout is not None
@@ -158,7 +166,8 @@ def _worker(command: list[str]) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def _say(process: subprocess.Popen[str]) -> None:
+def say(process: subprocess.Popen[str]) -> None:
+    """Give a worker its word."""
     assert process.stdin is not None
     try:
         process.stdin.write("go\n")
@@ -206,13 +215,10 @@ def _records(sender: dict[str, Any], receiver: dict[str, Any], origin_us: int) -
     budget_times = [one[0] for one in sender["budgets"]]
     records = []
     for index, captured_us in enumerate(sender["captured_us"]):
-        # The budget asked for after this capture and before the next.
         at = bisect_left(budget_times, captured_us)
-        budget, reason = None, "cpu"
-        until = sender["captured_us"][index + 1 : index + 2] or [captured_us + 10**6]
-        if at < len(budget_times) and budget_times[at] < until[0] + 100_000:
-            _, budget, reason, *_ = sender["budgets"][at]
+        reason = sender["budgets"][at][2] if at < len(budget_times) else "cpu"
         one = sent.get(captured_us)
+        budget = one["budget"] if one else None
         seen = shown.get(one["sequence"]) if one else None
         records.append(
             FrameRecord(

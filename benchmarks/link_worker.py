@@ -89,12 +89,16 @@ class ClipSource:
         captured_us = now_us()
         if captured_us < due_us:
             return None
-        period = max(1, 2 * len(self._frames) - 2)
-        position = self._number % period
+        frame = self.frame(self._number)
         self._number += 1
         self.captured_us.append(captured_us)
-        frame = self._frames[min(position, period - position)]
         return CapturedFrame(frame, captured_us)
+
+    def frame(self, number: int) -> Frame:
+        """The picture with this number, the clip going forth and back."""
+        period = max(1, 2 * len(self._frames) - 2)
+        position = number % period
+        return self._frames[min(position, period - position)]
 
     def close(self) -> None:
         """Nothing to free."""
@@ -156,6 +160,8 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
                 "sequence": frame.sequence,
                 "captured_us": frame.captured_us,
                 "size": len(frame.packet),
+                # Observers run in the thread that asked for the budget just before.
+                "budget": budgets[-1][1] if budgets else None,
                 "keyframe": frame.keyframe,
                 "quality": frame.quality,
             }
