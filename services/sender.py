@@ -25,7 +25,7 @@ from services.protocol import messages as m
 from services.protocol.broadcast import Answers, Broadcast, Offer, Plan, Rules
 from services.protocol.train import split
 from services.rate import Congestion
-from services.stats import Durations, EventLog, Rate, SenderSnapshot, StreamEvent, wire_bytes
+from services.stats import EventLog, Limitation, Rate, SenderSnapshot, StreamEvent, wire_bytes
 from services.threads import Crew, Mailbox, boot_id
 from services.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611
@@ -169,7 +169,7 @@ class Sender:
         self._psnr: float | None = None
         self._quality = -1
         self._target_bytes = 0
-        self._limits = Durations("none", started_us)
+        self._limits = Limitation(started_us)
 
     @property
     def url(self) -> str:
@@ -239,7 +239,7 @@ class Sender:
         """All statistics as of now, immutable."""
         now = self._now_us()
         with self._lock:
-            spent = self._limits.seconds_us(now)
+            spent = self._limits.durations.seconds_us(now)
             events = sorted(
                 (*self._events.snapshot(), *self._broadcast.events.snapshot()),
                 key=lambda event: event.at_us,
@@ -436,8 +436,8 @@ class Sender:
         self._limited("bandwidth" if reason == "keyframe" else reason, self._now_us())
 
     def _limited(self, reason: str, at_us: int) -> None:
-        if self._limits.set(reason, at_us):
-            self._events.add(at_us, "quality_limited", reason)
+        if self._limits.vote(reason, at_us):
+            self._events.add(at_us, "quality_limited", self._limits.reason)
 
     # -- transport thread ----------------------------------------------------------------------
 

@@ -207,6 +207,34 @@ class Durations:
         return spent
 
 
+class Limitation:
+    """W3C `qualityLimitationReason`: what held most of the frames back during the last second.
+
+    Frames vote one by one; a second in which fewer than a tenth were limited counts as "none".
+    """
+
+    def __init__(self, now_us: int) -> None:
+        self.durations = Durations("none", now_us)
+        self._votes: dict[str, int] = {}
+        self._since_us = now_us
+
+    @property
+    def reason(self) -> str:
+        """What limits the stream now."""
+        return self.durations.reason
+
+    def vote(self, reason: str, now_us: int) -> bool:
+        """One frame was limited by `reason` ("none": it was not); True when the verdict changes."""
+        self._votes[reason] = self._votes.get(reason, 0) + 1
+        if now_us - self._since_us < _SECOND_US:
+            return False
+        votes, self._votes, self._since_us = self._votes, {}, now_us
+        frames, free = sum(votes.values()), votes.pop("none", 0)
+        limited = frames - free > frames // 10
+        verdict = max(votes, key=lambda name: votes[name]) if limited else "none"
+        return self.durations.set(verdict, now_us)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
     """Something worth a line in a log or a mark in a plot."""

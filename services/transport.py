@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import secrets
+import socket as unix
 import threading
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -250,6 +251,7 @@ class Port:
         )
         try:
             if endpoint.bind:
+                _refuse_taken_path(self._url)
                 socket.bind(self._url)
                 self._url = socket.getsockopt_string(zmq.LAST_ENDPOINT)
             else:
@@ -394,6 +396,19 @@ def _is_loopback(host: str) -> bool:
         return False  # a name or interface: who knows where it leads
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def _refuse_taken_path(url: str) -> None:
+    """Binding a second time to an ipc path succeeds and takes all traffic: ask who lives there."""
+    path = url.removeprefix("ipc://")
+    if path == url or path.startswith("@"):
+        return
+    with unix.socket(unix.AF_UNIX, unix.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return  # nobody: the file is absent, or left over from a crash
+    raise ConfigError(f"cannot listen on {url}: address already in use")
 
 
 def _wants_ipv6(host: str) -> bool:

@@ -110,6 +110,7 @@ class Broadcast:
         self._knock = knock
         self._knocked_us = now_us - m.MAX_SPAN_US
         self._viewers: dict[bytes, Viewer] = {}
+        self._former: OrderedDict[int, Congestion] = OrderedDict()  # by instance
         self._references: OrderedDict[bytes, None] = OrderedDict()
         self._size = (0, 0)
         self._key_asked = False
@@ -320,7 +321,8 @@ class Broadcast:
             return
         for former in [v for v in self._viewers.values() if v.instance == hello.instance]:
             self._forget(former)
-        self._viewers.pop(peer, None)
+        if peer in self._viewers:
+            self._forget(self._viewers[peer])
         if len(self._viewers) >= MAX_VIEWERS:
             busy = f"the sender serves {MAX_VIEWERS} receivers already: try a relay"
             answers.say(peer, m.Bye(m.ByeCode.BUSY, busy))
@@ -328,7 +330,7 @@ class Broadcast:
         self._viewers[peer] = Viewer(
             peer,
             hello,
-            congestion=self._make_congestion(),
+            congestion=self._congestion_of(hello.instance, now_us),
             frame_interval_us=self._offer.frame_interval_us,
             now_us=now_us,
         )
@@ -509,3 +511,14 @@ class Broadcast:
 
     def _forget(self, viewer: Viewer) -> None:
         self._viewers.pop(viewer.peer, None)
+        self._former[viewer.instance] = viewer.congestion
+        while len(self._former) > MAX_VIEWERS:
+            self._former.popitem(last=False)
+
+    def _congestion_of(self, instance: int, now_us: int) -> Congestion:
+        """Rate control for a receiver: one that returns starts from what its link could do."""
+        known = self._former.pop(instance, None)
+        if known is None:
+            return self._make_congestion()
+        known.on_reset(now_us)
+        return known

@@ -89,6 +89,14 @@ def test_an_ipc_path_that_the_system_would_cut_is_refused(tmp_path: Path) -> Non
         assert collect(server)[0][1] == b"hello"
 
 
+def test_an_ipc_path_in_use_is_not_taken_over(tmp_path: Path) -> None:
+    url = f"ipc://{tmp_path}/s"
+    with Port(Endpoint(url, bind=True)), pytest.raises(ConfigError, match="in use"):
+        Port(Endpoint(url, bind=True)).open()
+    with Port(Endpoint(url, bind=True)):  # what a closed one left behind is
+        pass
+
+
 def test_messages_go_both_ways_and_the_peer_is_named() -> None:
     with (
         Port(Endpoint(ANY_PORT, bind=True)) as server,

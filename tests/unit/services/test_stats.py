@@ -13,6 +13,7 @@ from services.stats import (
     FreezeDetector,
     Latency,
     LatencyStats,
+    Limitation,
     Rate,
     wire_bytes,
 )
@@ -82,6 +83,17 @@ def test_durations_add_up_to_the_time_passed() -> None:
     assert durations.set("none", 3_000)
     assert durations.seconds_us(10_000) == {"none": 8_000, "cpu": 2_000}
     assert durations.changes == 2
+
+
+def test_what_limits_the_stream_is_what_held_most_frames_back() -> None:
+    limits = Limitation(0)
+    for index in range(60):
+        limits.vote("cpu" if index % 3 else "none", index * FRAME_US)
+    assert limits.reason == "cpu"
+    for index in range(60, 120):
+        limits.vote("none" if index % 30 else "bandwidth", index * FRAME_US)
+    assert limits.reason == "none"
+    assert limits.durations.changes == 2
 
 
 def test_wire_bytes_count_framing_and_packets() -> None:

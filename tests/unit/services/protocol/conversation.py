@@ -27,6 +27,7 @@ class SteadyBudget:
     def __init__(self, size_bytes: int | None = 10_000) -> None:
         self.size_bytes = size_bytes
         self.acks: list[Ack] = []
+        self.resets = 0
 
     def on_sent(self, frame_id: int, size_bytes: int, now_us: int) -> None:
         """Nothing to learn."""
@@ -35,7 +36,7 @@ class SteadyBudget:
         self.acks.append(ack)
 
     def on_reset(self, now_us: int) -> None:
-        """Nothing to forget."""
+        self.resets += 1
 
     def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
         return Budget(self.size_bytes, "none")

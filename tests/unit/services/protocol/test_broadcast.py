@@ -116,6 +116,18 @@ def test_a_sender_that_comes_back_is_taken_for_a_new_one() -> None:
     assert talk.keyframes(b"a") == 2
 
 
+def test_a_receiver_that_returns_keeps_its_rate_control() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.cut = {b"a"}
+    talk.run(3.0)
+    talk.cut = set()
+    talk.run(1.0)
+    assert len(talk.budgets) == 1
+    assert talk.budgets[0].resets == 1
+
+
 def test_a_receiver_that_restarts_replaces_its_former_self() -> None:
     talk = Conversation()
     talk.join(b"old", instance=9)

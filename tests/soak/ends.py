@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One end of a stream as a process: `python -m tests.soak.ends sender URL --log FILE`.
+
+Writes a JSON line each second to standard output, and one line per picture (epoch, sequence,
+checksum of the pixels, time) to the log, unbuffered, so that both survive a kill -9.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import zlib
+from pathlib import Path
+
+from services.media.sources import open_source
+from services.protocol.broadcast import Rules
+from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.sender import Sender, SenderConfig, SentFrame, Source
+from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from streamcodec.codec import Codec
+from streamcodec.frame import Frame
+from tests.fakes import FakeCodec, FakeSink, FakeSource
+
+
+class _Forgetful(FakeSink):
+    """A screen that keeps nothing, for runs of minutes."""
+
+    def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
+        time.sleep(self.delay_s)
+
+
+def main() -> None:
+    arguments = _arguments()
+    codec: Codec = FakeCodec() if arguments.codec == "fake" else Codec.load(arguments.codec)
+    log = os.open(arguments.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def note(epoch: int, sequence: int, frame: Frame) -> None:
+        line = f"{epoch} {sequence} {checksum(frame)} {time.monotonic_ns() // 1000}\n"
+        os.write(log, line.encode())
+
+    end: Sender | ReceiverDaemon
+    if arguments.role == "sender":
+        source: Source = (
+            FakeSource(width=arguments.width, height=arguments.height, fps=arguments.fps)
+            if arguments.source == "fake"
+            else open_source(arguments.source, loop=True)
+        )
+        rules = Rules(kbps=arguments.kbps, quality=arguments.quality)
+        end = Sender(
+            SenderConfig(Endpoint(arguments.url, bind=True), rules=rules),
+            codec=codec,
+            source=source,
+        )
+        epoch = end.snapshot().epoch
+
+        def sent(frame: SentFrame) -> None:
+            note(epoch, frame.sequence, frame.reconstruction)
+
+        end.on_frame(sent)
+    else:
+        codec.warm_up(arguments.width, arguments.height)
+        end = ReceiverDaemon(
+            ReceiverConfig(
+                Endpoint(arguments.url, bind=False, max_message_bytes=MAX_PACKET_MESSAGE_BYTES),
+                name=arguments.name,
+            ),
+            codec=codec,
+            sinks=[_Forgetful(delay_s=arguments.delay_s)],
+        )
+
+        def shown(frame: ShownFrame) -> None:
+            note(frame.meta.epoch, frame.meta.sequence, frame.frame)
+
+        end.on_frame(shown)
+    _run(end, arguments.seconds)
+
+
+def checksum(frame: Frame) -> int:
+    """CRC-32 of all planes."""
+    value = 0
+    for plane in frame.planes:
+        value = zlib.crc32(plane.tobytes(), value)
+    return value
+
+
+def _run(end: Sender | ReceiverDaemon, seconds: float) -> None:
+    end.start()
+    try:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            end.wait(1.0)
+            line = end.snapshot().as_json() | {"rss_kib": _resident_kib()}
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
+    finally:
+        end.stop()
+
+
+def _resident_kib() -> int:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=("sender", "receiver"))
+    parser.add_argument("url")
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--codec", default="fake", help="fake, or the size of the real one")
+    parser.add_argument("--source", default="fake")
+    parser.add_argument("--width", type=int, default=160)
+    parser.add_argument("--height", type=int, default=96)
+    parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--kbps", type=float)
+    parser.add_argument("--quality", type=int)
+    parser.add_argument("--delay-s", type=float, default=0.0)
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--name", default="receiver")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
