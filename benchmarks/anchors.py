@@ -8,6 +8,7 @@ SEI that players ignore, is not) and a real decoder gives the planes that are sc
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -285,3 +286,4 @@ ANCHORS: dict[str, Anchor] = {
 _ALIASES = {"vp9": "vp9-rt", "svt-av1": "svtav1", "av1": "svtav1", "motion-jpeg": "mjpeg"}
 
 av.logging.set_level(av.logging.PANIC)
+os.environ.setdefault("SVT_LOG", "0")  # its encoder greets on standard error otherwise

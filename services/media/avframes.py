@@ -31,10 +31,14 @@ def to_frame(picture: av.VideoFrame) -> Frame:
     """Our frame (8-bit 4:2:0, BT.709 limited range) from a decoded picture, planes copied.
 
     Native planes are taken untouched; full range, BT.601, other layouts and depths are
-    converted. Colours that the stream does not declare are taken as they are.
-    Raises FrameError when the size is out of range.
+    converted. Colours that the stream does not declare are taken as they are. Pictures that a
+    camera held on its side come out upright. Raises FrameError when the size is out of range.
     """
-    return native_planes(picture if is_native(picture) else _converted(picture))
+    frame = native_planes(picture if is_native(picture) else _converted(picture))
+    quarters = round(picture.rotation / 90) % 4  # counterclockwise, as np.rot90 counts
+    if not quarters:
+        return frame
+    return Frame(*(np.ascontiguousarray(np.rot90(plane, quarters)) for plane in frame.planes))
 
 
 def is_native(picture: av.VideoFrame) -> bool:

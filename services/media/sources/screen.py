@@ -49,7 +49,7 @@ class ScreenSource:
     def read(self, timeout_s: float) -> CapturedFrame | None:
         """See `Source.read`."""
         now_us = self._clock.now_us()
-        self._next_us = max(self._next_us, now_us - 1)
+        self._next_us = max(self._next_us, now_us)
         wait_us = self._next_us - now_us
         if wait_us > timeout_s * 1e6:
             self._clock.sleep_us(int(timeout_s * 1e6))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import av
 import numpy as np
 import numpy.typing as npt
@@ -89,3 +91,19 @@ def test_rgb_gives_what_our_own_conversion_gives(frame: Frame) -> None:
 def test_other_layouts_and_depths_are_converted(frame: Frame, layout: str) -> None:
     picture = from_frame(frame).reformat(format=layout)
     assert psnr(frame, to_frame(picture)).weighted_db > 40
+
+
+def test_a_video_that_was_held_on_its_side_comes_out_upright(tmp_path: Path) -> None:
+    levels = np.zeros((32, 64), np.uint8)
+    levels[:16, :32] = 200  # the bright corner: top left as stored
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        stream.set_display_rotation(-90)  # to be turned clockwise for display, as phones write it
+        container.mux(stream.encode(from_frame(Frame.grey(levels))))
+        container.mux(stream.encode(None))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        frame = to_frame(next(container.decode(video=0)))
+    assert (frame.width, frame.height) == (32, 64)
+    assert frame.y[:32, 16:].min() > 150  # top right now
+    assert frame.y[32:].max() < 50

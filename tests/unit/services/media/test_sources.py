@@ -373,3 +373,109 @@ def test_addresses_are_known_and_shown_without_passwords() -> None:
     assert not is_address("folder/clip.mp4")
     shown = without_credentials("rtsp://user:secret@camera.local:554/one")
     assert shown == "rtsp://camera.local:554/one"
+
+
+class FakeCapture:
+    """Stands for cv2.VideoCapture: a camera that can be unplugged."""
+
+    frames = 3
+    opened_with: tuple[object, ...] = ()
+
+    def __init__(self) -> None:
+        self.left = type(self).frames
+        self.wishes: dict[int, float] = {}
+
+    def setExceptionMode(self, enable: bool) -> None:  # noqa: N802  # OpenCV's name
+        assert not enable
+
+    def open(self, *arguments: object) -> bool:
+        type(self).opened_with = arguments
+        return True
+
+    def set(self, key: int, value: float) -> bool:
+        self.wishes[key] = value
+        return True
+
+    def get(self, key: int) -> float:
+        return self.wishes.get(key, 0.0)
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if not self.left:
+            return False, None
+        self.left -= 1
+        return True, np.full((48, 64, 3), 100, np.uint8)
+
+    def release(self) -> None:
+        self.left = 0
+
+
+def test_a_camera_gives_pictures_until_it_is_unplugged_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(camera_module.cv2, "VideoCapture", FakeCapture)
+    told: list[str] = []
+    clock = ManualClock()
+    source = open_source("camera:1:64x48@25", clock=clock, tell=told.append)
+    assert (source.name, source.width, source.height, source.fps) == ("camera:1", 64, 48, 25.0)
+    assert FakeCapture.opened_with[0] == 1
+    pictures = 0
+    while len(told) < 3:
+        captured = source.read(0.2)
+        pictures += captured is not None
+    source.close()
+    assert pictures >= 2
+    assert "unplugged" in told[0]
+    assert told[1] == "camera:1: back again"
+
+
+def test_a_camera_without_pictures_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dark(FakeCapture):
+        frames = 0
+
+    monkeypatch.setattr(camera_module.cv2, "VideoCapture", Dark)
+    with pytest.raises(SourceError, match="sends no pictures"):
+        open_source("camera:0", clock=ManualClock())
+
+
+class FakeScreen:
+    """Stands for mss.mss(): one monitor of 160x90."""
+
+    monitors = ({}, {"left": 0, "top": 0, "width": 160, "height": 90})
+
+    def grab(self, area: dict[str, int]) -> SimpleNamespace:
+        pixels = np.zeros((area["height"], area["width"], 4), np.uint8)
+        pixels[..., 2] = 255  # BGRA: red
+        return SimpleNamespace(width=160, height=90, raw=pixels.tobytes())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = SimpleNamespace(mss=FakeScreen, MSS=FakeScreen, ScreenShotError=RuntimeError)
+    monkeypatch.setitem(sys.modules, "mss", module)
+    monkeypatch.setenv("DISPLAY", ":0")
+
+
+@pytest.mark.usefixtures("screen")
+def test_the_screen_is_grabbed_at_its_pace_and_size() -> None:
+    clock = ManualClock()
+    source = open_source("screen:1:80x46@10", clock=clock)
+    captured = [captured for _ in range(3) if (captured := source.read(1))]
+    assert np.diff([c.captured_us for c in captured]).tolist() == [100_000] * 2
+    assert (captured[0].frame.width, captured[0].frame.height) == (80, 46)
+    assert captured[0].frame.v.mean() > 200
+    source.close()
+
+
+@pytest.mark.usefixtures("screen")
+def test_a_monitor_that_is_not_there_is_told() -> None:
+    with pytest.raises(SourceError, match="this machine has 1 monitor"):
+        open_source("screen:3", clock=ManualClock())
+
+
+def test_a_screen_without_a_display_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(SourceError, match="no display"):
+        open_source("screen:", clock=ManualClock())
