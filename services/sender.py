@@ -39,6 +39,7 @@ _TICK_US = 50_000
 _PSNR_INTERVAL_US = 500_000
 _DRAIN_S = 1.0  # at the end of a source: for frames under way to reach the screen
 _FINEST = 63
+_MAX_UNFIT = 3  # frames in a row that may be skipped because not even quality 0 fits
 
 
 class Captured(Protocol):
@@ -157,6 +158,7 @@ class Sender:
         self._ended = threading.Event()
         self._sequence = 0
         self._encode_us = 10_000
+        self._unfit = 0  # frames in a row that fitted no budget
         self._sampled_us = started_us - _PSNR_INTERVAL_US
         # Statistics; written under the lock.
         self._events = EventLog()
@@ -351,9 +353,11 @@ class Sender:
         reference = self._references.get(plan.reference) if plan.reference else None
         encoded = self._code(frame, reference, plan)
         if encoded.packet is None or encoded.reference is None:
+            self._unfit += 1
             with self._lock:
                 self._skip("bandwidth")
             return
+        self._unfit = 0
         if encoded.reference.digest not in self._references:
             self._references[encoded.reference.digest] = encoded.reference
         end_us = self._now_us()
@@ -379,8 +383,14 @@ class Sender:
         self._observe(captured, encoded.packet, encoded.reference, encoded)
 
     def _code(self, frame: Frame, reference: Reference | None, plan: Plan) -> Encoded:
-        """Encode within the plan. A keyframe that fits no budget is coded as coarse as can be."""
+        """Encode within the plan, or as coarse as can be where nothing fits for too long.
+
+        Frames that did not fit left the link idle, so the next may use what they did not. Without
+        that the picture would drift ever further from the reference, and nothing would ever fit.
+        """
         budget, quality = plan.budget_bytes, plan.quality
+        if budget is not None:
+            budget *= 1 + self._unfit
         encoded: Encoded | None = None
         if quality is not None:
             encoded = self._codec.encode(frame, reference, quality=quality)
@@ -390,8 +400,8 @@ class Sender:
         if budget is None:
             return self._codec.encode(frame, reference, quality=_FINEST)
         encoded = self._codec.encode(frame, reference, budget_bytes=budget)
-        if encoded.packet is None and reference is None:
-            encoded = self._codec.encode(frame, None, quality=0)
+        if encoded.packet is None and (reference is None or self._unfit >= _MAX_UNFIT):
+            encoded = self._codec.encode(frame, reference, quality=0)
         return encoded
 
     def _count_encoded(
@@ -404,8 +414,10 @@ class Sender:
         self._encode_times.add(end_us - start_us)
         self._encode_us += (end_us - start_us - self._encode_us) // 8
         self._frame_rate.add(1, end_us)
-        reason = "none" if plan.reason in ("none", "startup") else "bandwidth"
-        self._limited(reason, end_us)
+        free = plan.reason in ("none", "startup") or encoded.quality >= (
+            _FINEST if plan.quality is None else plan.quality
+        )
+        self._limited("none" if free else "bandwidth", end_us)
 
     def _observe(
         self, captured: Captured, packet: bytes, reference: Reference, encoded: Encoded

@@ -220,6 +220,14 @@ def test_the_fixed_rate_is_kept() -> None:
     assert sent.psnr_db > 15
 
 
+def test_a_rate_too_thin_for_any_frame_still_shows_some() -> None:
+    sink = FakeSink()
+    rules = Rules(kbps=4, adaptive=False)
+    with running(sender := make_sender(rules=rules)), running(make_receiver(sender.url, sink)):
+        wait_for_frames(sink, 8)
+    assert sender.snapshot().frames_skipped["bandwidth"] >= 8
+
+
 def test_encoding_and_decoding_keep_to_their_threads() -> None:
     sending, receiving, sink = FakeCodec(), FakeCodec(), FakeSink()
     with (

@@ -2,7 +2,7 @@
 """One end of a stream as a process: `python -m tests.soak.ends sender URL --log FILE`.
 
 Writes a JSON line each second to standard output, and one line per picture (epoch, sequence,
-checksum of the pixels, time) to the log, unbuffered, so that both survive a kill -9.
+checksum of the pixels, time, latency) to the log, unbuffered, so that both survive a kill -9.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def main() -> None:
     codec: Codec = FakeCodec() if arguments.codec == "fake" else Codec.load(arguments.codec)
     log = os.open(arguments.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def note(epoch: int, sequence: int, frame: Frame) -> None:
-        line = f"{epoch} {sequence} {checksum(frame)} {time.monotonic_ns() // 1000}\n"
+    def note(epoch: int, sequence: int, frame: Frame, *, latency_us: int = 0) -> None:
+        at_us = time.monotonic_ns() // 1000
+        line = f"{epoch} {sequence} {checksum(frame)} {at_us} {latency_us}\n"
         os.write(log, line.encode())
 
     end: Sender | ReceiverDaemon
@@ -72,7 +73,8 @@ def main() -> None:
         )
 
         def shown(frame: ShownFrame) -> None:
-            note(frame.meta.epoch, frame.meta.sequence, frame.frame)
+            meta = frame.meta
+            note(meta.epoch, meta.sequence, frame.frame, latency_us=meta.latency_us or 0)
 
         end.on_frame(shown)
     _run(end, arguments.seconds)

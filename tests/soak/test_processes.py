@@ -72,13 +72,19 @@ class End:
 
     def pictures(self) -> list[tuple[tuple[str, str], str, int]]:
         """(epoch and sequence, checksum, time in us) of each picture noted so far."""
+        return [((epoch, sequence), crc, int(at)) for epoch, sequence, crc, at, _ in self._notes()]
+
+    def p95_ms(self, from_s: float, to_s: float) -> float:
+        """95th percentile of latency of pictures shown that long after the first."""
+        notes = [(int(at_us), int(latency_us)) for *_, at_us, latency_us in self._notes()]
+        begin_us = notes[0][0]
+        chosen = sorted(latency for at, latency in notes if from_s <= (at - begin_us) / 1e6 < to_s)
+        return chosen[int(0.95 * len(chosen))] / 1000
+
+    def _notes(self) -> list[list[str]]:
         if not self.log.exists():
             return []
-        found = []
-        for line in self.log.read_text(encoding="ascii").splitlines():
-            epoch, sequence, checksum, at_us = line.split()
-            found.append(((epoch, sequence), checksum, int(at_us)))
-        return found
+        return [line.split() for line in self.log.read_text(encoding="ascii").splitlines()]
 
 
 @contextmanager
@@ -172,6 +178,11 @@ def test_a_long_run_neither_grows_nor_slows(tmp_path: Path) -> None:
         early, late = max(sizes[50:70] or sizes[:5]), max(sizes[-10:])  # type: ignore[type-var]
         print(f"{end.name}: {early} KiB after a minute, {late} KiB at the end")
         assert late <= 1.03 * early + 4096  # type: ignore[operator]
+    part_s = FLAT_SECONDS / 10
+    early_ms = receiver.p95_ms(part_s, 2 * part_s)
+    late_ms = receiver.p95_ms(FLAT_SECONDS - part_s - 5, FLAT_SECONDS - 5)
+    print(f"latency p95: {early_ms:.1f} ms in the second tenth, {late_ms:.1f} ms in the last")
+    assert late_ms <= 1.1 * early_ms + 5  # a few ms are the machine's
     assert wrong_pictures(sender, receiver) == 0
 
 
