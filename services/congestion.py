@@ -57,8 +57,8 @@ class Tuning:
     window_frames: int = 12  # capacity rises over this many frames ...
     fast_frames: int = 3  # ... and falls within this many
     growth: float = 1.12  # per frame: doubles in 0.2 s, bounds an optimistic estimate
-    single_packet_growth: float = 1.15  # a frame of one packet teaches nothing: drift up
-    carried_share: float = 0.1  # of a budget: what the frame before left of its own is added
+    blind_growth: float = 1.04  # per frame of one packet, which teaches nothing: drift up
+    carried_share: float = 0.2  # of a budget: what the frame before left of its own is added
     saved_periods: float = 2.0  # a link too thin for every frame saves time up to this many periods
     stall_us: int = 400_000  # a longer gap is an outage, not a rate
     resume_share: float = 0.25  # capacity assumed after an outage or a reconnect
@@ -191,14 +191,18 @@ class CongestionController:
         self._short_minimum.add(transit_us, now_us)
         self._waits_us.append(transit_us - self._long_minimum.value())
         self._returns_us.append(now_us - ack.tail_us)
-        size, span_us = self._busy_span(ack, sent)
+        busy = self._busy_span(ack, sent)
         self._last_tail_us = ack.tail_us
         self._last_ack_us = now_us
-        if span_us > self._tuning.stall_us:
+        if busy is None:
+            # Older spans would hold the drift back for a window's length: start from here.
+            self._spans.clear()
+            busy = 1000, 1000 * 1e6 / (self._tuning.blind_growth * self._capacity)
+        if busy[1] > self._tuning.stall_us:
             self._spans.clear()
             self._restart_rate()
             return
-        self._spans.append((size, span_us))
+        self._spans.append(busy)
         self._capacity = min(self._pace(len(self._spans)), self._pace(self._tuning.fast_frames))
         self._rate = max(self._tuning.floor_bytes_per_s, min(self._rate, self._capacity))
 
@@ -266,8 +270,9 @@ class CongestionController:
             return 0
         return self._short_minimum.value() if self._rival() else self._long_minimum.value()
 
-    def _busy_span(self, ack: Ack, sent: _Sent) -> tuple[int, float]:
-        """Bytes and the time, in microseconds, that the link spent on them."""
+    def _busy_span(self, ack: Ack, sent: _Sent) -> tuple[int, float] | None:
+        """Bytes and the time, in microseconds, that the link spent on them; None where one packet
+        on an idle link tells neither."""
         before = self._last_tail_us
         if before is not None and before > sent.at_us + self._base_us():
             # The link was still serving our previous frame when this one reached it.
@@ -278,8 +283,7 @@ class CongestionController:
             return sent.size_bytes + HEADER_BYTES, ack.tail_us - start
         if sent.size_bytes >= 2 * SEGMENT_BYTES:
             return sent.size_bytes - SEGMENT_BYTES, float(ack.tail_us - ack.head_us)
-        size = sent.size_bytes + HEADER_BYTES
-        return size, size * 1e6 / (self._tuning.single_packet_growth * self._capacity)
+        return None
 
     def _pace(self, frames: int) -> float:
         """Bytes per second over the newest spans. Several frames may arrive at one instant behind a

@@ -275,7 +275,8 @@ class _Stream:
         if self._connection is not None:
             return  # an earlier attempt came through
         self._connection = connection
-        self.controller.on_reset(self._clock.now_us)
+        if self.reconnects:
+            self.controller.on_reset(self._clock.now_us)
         # The receiver names the newest reference that it holds: no keyframe is needed.
         self._reference = self._acknowledged
         self._sent.clear()
@@ -351,6 +352,8 @@ def _result(
 ) -> SimulationResult:
     start_us = max(stream.start_us for stream in streams) + round(options.warm_up_s * 1e6)
     end_us = round((options.seconds - options.cool_down_s) * 1e6)
+    if end_us <= start_us:  # too short to leave anything out
+        start_us, end_us = 0, round(options.seconds * 1e6)
     capacity = path.up.link.capacity_bytes(start_us, end_us)
     gap_us = path.up.link.longest_gap_us(start_us, end_us)
     results = tuple(
