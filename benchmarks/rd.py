@@ -40,7 +40,8 @@ Results = dict[str, dict[str, list[Point]]]
 
 QUICK_FRAMES = 20
 QUICK_ANCHORS = "mjpeg,x264-ultrafast,x264-veryfast,x264-medium"
-_AIM_DB = (29.0, 43.0)  # PSNR of the keyframe at the ends of an automatic set of qualities
+_AIM_DB = (29.5, 42.5)  # PSNR at the ends of an automatic set of qualities
+_PROBE_FRAMES = 6
 
 
 class Mismatch(Exception):
@@ -126,15 +127,24 @@ def measure_ours(codec: Codec, clip: Clip, quality: int, *, with_msssim: bool = 
     )
 
 
-def spread_qualities(codec: Codec, frame: Frame, count: int) -> list[int]:
-    """`count` qualities, evenly apart, whose keyframes span the range that BD-rate needs."""
+def spread_qualities(codec: Codec, frames: Sequence[Frame], count: int) -> list[int]:
+    """`count` qualities, evenly apart, that span the range that BD-rate needs.
+
+    Judged by the last of the first few frames: inter frames settle above or below the keyframe.
+    """
+    start = frames[:_PROBE_FRAMES]
+
+    def quality_db(quality: int) -> float:
+        reference: Reference | None = None
+        for frame in start:
+            reference = codec.encode(frame, reference, quality=quality).reference
+        return psnr611(start[-1], reference.frame) if reference else 0.0
 
     def lowest_reaching(target_db: float) -> int:
         low, high = 0, QUALITIES - 1
         while low < high:
             middle = (low + high) // 2
-            encoded = codec.encode(frame, quality=middle)
-            if encoded.reference is None or psnr611(frame, encoded.reference.frame) >= target_db:
+            if quality_db(middle) >= target_db:
                 high = middle
             else:
                 low = middle + 1
@@ -264,7 +274,7 @@ def _measure_size(
 ) -> list[Point]:
     codec = _loaded(load, size, device)
     codec.warm_up(clip.frames[0].width, clip.frames[0].height)
-    chosen = qualities or spread_qualities(codec, clip.frames[0], count)
+    chosen = qualities or spread_qualities(codec, clip.frames, count)
     return [measure_ours(codec, clip, quality, with_msssim=with_msssim) for quality in chosen]
 
 

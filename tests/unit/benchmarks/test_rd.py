@@ -132,7 +132,7 @@ def test_a_decoder_that_differs_from_its_encoder_is_caught() -> None:
 
 
 def test_spread_qualities_rise_within_the_range_of_the_codec() -> None:
-    chosen = spread_qualities(FakeCodec(), moving(1)[0], 5)
+    chosen = spread_qualities(FakeCodec(), moving(3), 5)
     assert chosen == sorted(set(chosen))
     assert 2 <= len(chosen) <= 5
     assert all(0 <= quality < 64 for quality in chosen)
