@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from services import logs
 from services.congestion import CongestionController
+from services.cpu import CpuGovernor
 from services.errors import EndOfSource, SourceError
 from services.histogram import Histogram
 from services.protocol import messages as m
@@ -39,6 +40,7 @@ _TICK_US = 50_000
 _PSNR_INTERVAL_US = 500_000
 _DRAIN_S = 1.0  # at the end of a source: for frames under way to reach the screen
 _FINEST = 63
+_FINEST_UNASKED = 48  # about 40 dB: without a rate or quality asked for, finer is waste
 _MAX_UNFIT = 3  # frames in a row that may be skipped because not even quality 0 fits
 
 
@@ -159,6 +161,16 @@ class Sender:
         self._sequence = 0
         self._encode_us = 10_000
         self._unfit = 0  # frames in a row that fitted no budget
+        self._at_finest = True  # the last frame was limited by quality, not by bytes
+        free = config.rules.kbps is None and config.rules.adaptive
+        self._finest = _FINEST_UNASKED if free else _FINEST
+        pixels = source.width * source.height
+        self._most_bytes = max(60_000, pixels // 4)  # a good keyframe of that size
+        self._governor = CpuGovernor(
+            frame_interval_us=self._interval_us,
+            least_bytes=max(600, pixels // 100),
+            most_bytes=self._most_bytes,
+        )
         self._sampled_us = started_us - _PSNR_INTERVAL_US
         # Statistics; written under the lock.
         self._events = EventLog()
@@ -388,21 +400,30 @@ class Sender:
         Frames that did not fit left the link idle, so the next may use what they did not. Without
         that the picture would drift ever further from the reference, and nothing would ever fit.
         """
-        budget, quality = plan.budget_bytes, plan.quality
-        if budget is not None:
-            budget *= 1 + self._unfit
-        encoded: Encoded | None = None
-        if quality is not None:
-            encoded = self._codec.encode(frame, reference, quality=quality)
-            fits = budget is None or encoded.packet is None or len(encoded.packet) <= budget
-            if fits:
+        budget = self._budget(plan, keyframe=reference is None)
+        finest = plan.quality if plan.quality is not None else self._finest
+        if budget is None or self._at_finest:
+            encoded = self._codec.encode(frame, reference, quality=finest)
+            if budget is None or encoded.packet is None or len(encoded.packet) <= budget:
                 return encoded
-        if budget is None:
-            return self._codec.encode(frame, reference, quality=_FINEST)
         encoded = self._codec.encode(frame, reference, budget_bytes=budget)
+        # One encode is enough as long as the same limit holds: remember which one it was.
+        self._at_finest = encoded.quality >= finest
+        if encoded.quality > finest:
+            return self._codec.encode(frame, reference, quality=finest)
         if encoded.packet is None and (reference is None or self._unfit >= _MAX_UNFIT):
-            encoded = self._codec.encode(frame, reference, quality=0)
+            return self._codec.encode(frame, reference, quality=0)
         return encoded
+
+    def _budget(self, plan: Plan, *, keyframe: bool) -> int | None:
+        """Bytes of the plan, with what unfit frames left over, and what the machine has time for.
+
+        None: only the quality counts.
+        """
+        if plan.budget_bytes is None:
+            return None
+        budget = plan.budget_bytes * (1 + self._unfit)
+        return budget if keyframe else min(budget, self._governor.cap_bytes)
 
     def _count_encoded(
         self, encoded: Encoded, plan: Plan, size_bytes: int, start_us: int, end_us: int
@@ -414,10 +435,18 @@ class Sender:
         self._encode_times.add(end_us - start_us)
         self._encode_us += (end_us - start_us - self._encode_us) // 8
         self._frame_rate.add(1, end_us)
-        free = plan.reason in ("none", "startup") or encoded.quality >= (
-            _FINEST if plan.quality is None else plan.quality
-        )
-        self._limited("none" if free else "bandwidth", end_us)
+        if not encoded.keyframe:
+            self._governor.encoded(encode_us=end_us - start_us, size_bytes=size_bytes)
+        self._limited(self._limit(encoded, plan), end_us)
+
+    def _limit(self, encoded: Encoded, plan: Plan) -> str:
+        """What kept this frame from being finer."""
+        finest = plan.quality if plan.quality is not None else self._finest
+        if encoded.quality >= finest or plan.budget_bytes is None:
+            return "none"
+        if self._governor.cap_bytes < plan.budget_bytes:
+            return "cpu"
+        return "none" if plan.reason in ("none", "startup") else "bandwidth"
 
     def _observe(
         self, captured: Captured, packet: bytes, reference: Reference, encoded: Encoded
@@ -538,6 +567,4 @@ class Sender:
         return sent
 
     def _make_congestion(self) -> Congestion:
-        # One frame may weigh as much as a good keyframe of its size, and never less than 60 kB.
-        most = max(60_000, self._source.width * self._source.height // 4)
-        return CongestionController(frame_interval_us=self._interval_us, max_bytes=most)
+        return CongestionController(frame_interval_us=self._interval_us, max_bytes=self._most_bytes)
