@@ -6,7 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services import logs
 from services.errors import ConfigError
+from services.firststart import NOTICE, is_first_start
 
 if TYPE_CHECKING:
     from services.config import CodecSettings
@@ -20,6 +22,8 @@ def load_codec(
 
     Raises ModelError when weights are absent or damaged, ConfigError when the device is.
     """
+    if is_first_start():
+        logs.get("codec").warning("first_start", text=NOTICE)
     import cv2
     import torch
 

@@ -29,11 +29,11 @@ from services.demo.messages import (
 )
 from services.demo.worker import CodecLoader
 from services.errors import PeerLost, ServiceError
+from services.firststart import NOTICE, is_first_start
 from services.stats import ReceiverSnapshot, SenderSnapshot
 
 _TICK_S = 0.1
 _SAMPLE_US = 200_000
-_SLOW_START_S = 6.0  # after this long it is worth a word
 _NO_PICTURE_S = 300.0
 _DRAIN_S = 0.4  # frames under way reach the screen
 _FAREWELL_S = 8.0
@@ -107,6 +107,7 @@ class Supervisor:
         self._picture_s: float | None = None
         self._end: str | None = None
         self._last_psnr: float | None = None
+        self._waiting: Settings | None = None  # of a receiver that starts after the sender
 
     @property
     def pids(self) -> dict[str, int]:
@@ -131,7 +132,12 @@ class Supervisor:
         sender = replace(base, sender=replace(base.sender, bind=sender_url, connect=None))
         receiver = replace(base, receiver=replace(base.receiver, bind=None, connect=link_url))
         self._spawn("sender", worker.send, sender)
-        self._spawn("receiver", worker.receive, receiver)
+        if is_first_start():
+            # One of them compiles for both; two at once would only do it twice.
+            self._say(NOTICE)
+            self._waiting = receiver
+        else:
+            self._spawn("receiver", worker.receive, receiver)
         if self._with_link:
             link = replace(base, link=replace(base.link, listen=link_url, connect=sender_url))
             self._spawn("link", worker.link, link)
@@ -151,7 +157,6 @@ class Supervisor:
 
     def _follow(self) -> None:
         sampled_us = 0
-        warned = False
         while not self._stopped.is_set() and self._end is None:
             self._listen(_TICK_S)
             moment = self._run.moment()
@@ -161,11 +166,6 @@ class Supervisor:
                 self._show(moment, self._run.history.samples)
             now_s = time.monotonic()
             if self._picture_s is None:
-                if now_s - self._begun_s > _SLOW_START_S and not warned:
-                    warned = True
-                    self._say(
-                        "compiling for this processor; only the first start takes this long ..."
-                    )
                 if now_s - self._begun_s > _NO_PICTURE_S:
                     raise PeerLost(f"no picture came within {_NO_PICTURE_S:.0f} s")
             elif self._seconds is not None and now_s - self._picture_s >= self._seconds:
@@ -198,6 +198,9 @@ class Supervisor:
             case Started():
                 child.started = message
                 run.size, run.device = message.size or run.size, message.device or run.device
+                if self._waiting is not None and child.role == "sender":
+                    self._spawn("receiver", worker.receive, self._waiting)
+                    self._waiting = None
             case Counted(SenderSnapshot() as snapshot):
                 run.sender = snapshot
                 if snapshot.psnr_db is not None and snapshot.psnr_db != self._last_psnr:
