@@ -25,7 +25,7 @@ from services.errors import EndOfSource
 from services.media.sources import CapturedFrame
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig, SentFrame
-from services.transport import Endpoint
+from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.metrics import psnr611, ssim
@@ -184,9 +184,8 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
 
 def _receive(options: argparse.Namespace, codec: Codec, _frames: list[Frame]) -> dict[str, Any]:
     shown: list[dict[str, Any]] = []
-    receiver = ReceiverDaemon(
-        ReceiverConfig(Endpoint(options.url, bind=False), ends_with_stream=False), codec=codec
-    )
+    endpoint = Endpoint(options.url, bind=False, max_message_bytes=MAX_PACKET_MESSAGE_BYTES)
+    receiver = ReceiverDaemon(ReceiverConfig(endpoint, ends_with_stream=False), codec=codec)
 
     def note(frame: ShownFrame) -> None:
         meta = frame.meta

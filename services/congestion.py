@@ -56,6 +56,7 @@ class Tuning:
     drain: float = 0.75  # part of the backlog removed per frame; more costs skips, less costs delay
     window_frames: int = 12  # capacity rises over this many frames ...
     fast_frames: int = 3  # ... and falls within this many
+    filled_share: float = 0.5  # of its budget: a frame below tests nothing, so nothing grows
     growth: float = 1.12  # per frame: doubles in 0.2 s, bounds an optimistic estimate
     blind_growth: float = 1.04  # per frame of one packet, which teaches nothing: drift up
     carried_share: float = 0.2  # of a budget: what the frame before left of its own is added
@@ -84,6 +85,7 @@ class _Sent:
     frame_id: int
     size_bytes: int
     at_us: int
+    filled: bool  # the budget was the limit, not the picture
 
 
 class CongestionController:
@@ -127,6 +129,7 @@ class CongestionController:
         self._last_ack_us: int | None = None
         self._backlog_us = 0
         self._granted_bytes = 0
+        self._filled = True
         self._unspent_bytes = 0
 
     @property
@@ -171,7 +174,8 @@ class CongestionController:
 
     def on_sent(self, frame_id: int, size_bytes: int, now_us: int) -> None:
         """Note that a frame's bytes were handed to the transport."""
-        self._in_flight.append(_Sent(frame_id, size_bytes, now_us))
+        self._filled = size_bytes >= self._tuning.filled_share * self._granted_bytes
+        self._in_flight.append(_Sent(frame_id, size_bytes, now_us, self._filled))
         self._last_sent_us = now_us
         self._unspent_bytes = max(0, self._granted_bytes - size_bytes)
 
@@ -196,8 +200,9 @@ class CongestionController:
         self._last_ack_us = now_us
         if busy is None:
             # Older spans would hold the drift back for a window's length: start from here.
+            growth = self._tuning.blind_growth if sent.filled else 1.0
             self._spans.clear()
-            busy = 1000, 1000 * 1e6 / (self._tuning.blind_growth * self._capacity)
+            busy = 1000, 1000 * 1e6 / (growth * self._capacity)
         if busy[1] > self._tuning.stall_us:
             self._spans.clear()
             self._restart_rate()
@@ -219,7 +224,8 @@ class CongestionController:
         rival_us = tuning.rival_slack_us if self._rival() else 0
         backlog_us, capacity = self._predict(now_us + encode_us, now_us, rival_us)
         self._backlog_us = int(backlog_us)
-        self._rate = max(tuning.floor_bytes_per_s, min(tuning.growth * self._rate, self._capacity))
+        growth = tuning.growth if self._filled else 1.0
+        self._rate = max(tuning.floor_bytes_per_s, min(growth * self._rate, self._capacity))
 
         rate = min(capacity, self._rate)
         idle_us = now_us - self._last_sent_us if self._last_sent_us is not None else 0

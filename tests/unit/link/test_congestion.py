@@ -152,6 +152,20 @@ def test_wide_link_is_capped_by_the_largest_frame() -> None:
     assert run.budgets[-1][1] == Budget(60_000, UNLIMITED)
 
 
+def test_frames_far_below_their_budget_do_not_raise_it() -> None:
+    controller = settled()
+    before = controller.budget(3_300_000, encode_us=0).size_bytes
+    for number in range(60):
+        now_us = 3_300_000 + number * FRAME_US
+        controller.on_sent(900 + number, 400, now_us)
+        ack = Ack(900 + number, 400, now_us + 20_000, now_us + 20_000)
+        controller.on_ack(ack, now_us + 30_000)
+        after = controller.budget(now_us + FRAME_US, encode_us=0).size_bytes
+    assert before is not None
+    assert after is not None
+    assert after <= 1.5 * before
+
+
 def test_only_two_frames_leave_before_the_first_acknowledgement() -> None:
     controller = CongestionController(frame_interval_us=FRAME_US)
     for frame_id in range(2):
