@@ -20,22 +20,16 @@ from typing import TYPE_CHECKING, Protocol
 from services import logs
 from services.clock import Offset
 from services.errors import ConfigError, PeerLost, SinkError
+from services.events import EventLog, StreamEvent
+from services.latency import Latency, LatencyStats
+from services.measures import FreezeDetector, Rate, wire_bytes
 from services.protocol import messages as m
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.playout import Playout
 from services.protocol.train import Arrival
 from services.protocol.viewer import REFERENCES_HELD
 from services.recorder import Recorder
-from services.stats import (
-    EventLog,
-    FreezeDetector,
-    Latency,
-    LatencyStats,
-    Rate,
-    ReceiverSnapshot,
-    StreamEvent,
-    wire_bytes,
-)
+from services.stats import ReceiverSnapshot
 from services.threads import Crew, Queue, boot_id
 from services.transport import Endpoint, LinkEvent, Port
 from streamcodec.bitstream import read_header

@@ -21,12 +21,14 @@ from services import logs
 from services.congestion import CongestionController
 from services.cpu import CpuGovernor
 from services.errors import EndOfSource, SourceError
+from services.events import EventLog, StreamEvent
 from services.histogram import Histogram
+from services.measures import Limitation, Rate, wire_bytes
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers, Broadcast, Offer, Plan, Rules
 from services.protocol.train import split
 from services.rate import Congestion
-from services.stats import EventLog, Limitation, Rate, SenderSnapshot, StreamEvent, wire_bytes
+from services.stats import SenderSnapshot
 from services.threads import Crew, Mailbox, boot_id
 from services.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611

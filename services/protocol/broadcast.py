@@ -15,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.errors import RemoteProtocolError
+from services.events import EventLog
+from services.latency import Latency
 from services.protocol import messages as m
 from services.protocol.session import Event, State
 from services.protocol.viewer import REFERENCES_HELD, Viewer
 from services.rate import Congestion, FixedRate, Policy, share
-from services.stats import EventLog, Latency, ViewerSnapshot
+from services.stats import ViewerSnapshot
 
 KEYFRAME_INTERVAL_US = 1_000_000  # requests within this time share one keyframe
 KEYFRAME_PATIENCE_US = 150_000  # how long a keyframe waits for receivers without credit

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from services.clock import ClockFilter, Offset, shares_clock
 from services.errors import RemoteProtocolError
+from services.events import EventLog
 from services.protocol import messages as m
 from services.protocol.session import HELLO_INTERVAL_US, Event, Liveness, Session, State
 from services.protocol.train import Arrival, Assembler
-from services.stats import EventLog
 
 KEYFRAME_REPEAT_US = 1_000_000  # ask again when none came, or after a round trip if longer
 REBUILD_US = 5_000_000  # without a session for this long: a fresh socket may find the sender

@@ -4,14 +4,8 @@
 from __future__ import annotations
 
 from services.histogram import Histogram
-from services.stats import (
-    Latency,
-    LatencyStats,
-    LatencySummary,
-    ReceiverSnapshot,
-    SenderSnapshot,
-    StreamEvent,
-)
+from services.latency import Latency, LatencyStats, LatencySummary
+from services.stats import ReceiverSnapshot, SenderSnapshot, StreamEvent
 
 
 def latencies(*totals_ms: float) -> LatencySummary:

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of a stream: what is worth a line in a log or a mark in a plot; pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """Something worth a line in a log or a mark in a plot."""
+
+    at_us: int
+    name: str  # keyframe, freeze, connected, lost, refused, limited, source_lost, ...
+    text: str = ""
+
+
+class EventLog:
+    """The last events, oldest first; the count tells readers how many they missed."""
+
+    def __init__(self, capacity: int = 256) -> None:
+        self._events: deque[StreamEvent] = deque(maxlen=capacity)
+        self.count = 0
+
+    def add(self, at_us: int, name: str, text: str = "") -> None:
+        """Append an event."""
+        self._events.append(StreamEvent(at_us, name, text))
+        self.count += 1
+
+    def snapshot(self) -> tuple[StreamEvent, ...]:
+        """All that are kept."""
+        return tuple(self._events)
