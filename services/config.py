@@ -56,7 +56,7 @@ class SenderSettings:
     connect: str | None = setting(None, "address of a listening receiver, instead of bind")
     stream: str = setting("main", "name of the stream")
     kbps: float | None = setting(None, "never send more than this many kbit/s", low=1, high=1e6)
-    quality: int | None = setting(None, "never code finer than this quality", low=0, high=63)
+    quality: int = setting(40, "never code finer than this quality", low=0, high=63)
 
 
 @dataclass(frozen=True, slots=True)

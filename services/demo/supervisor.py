@@ -196,11 +196,7 @@ class Supervisor:
             case Note(text):
                 self._say(text)
             case Started():
-                child.started = message
-                run.size, run.device = message.size or run.size, message.device or run.device
-                if self._waiting is not None and child.role == "sender":
-                    self._spawn("receiver", worker.receive, self._waiting)
-                    self._waiting = None
+                self._note_start(child, message)
             case Counted(SenderSnapshot() as snapshot):
                 run.sender = snapshot
                 if snapshot.psnr_db is not None and snapshot.psnr_db != self._last_psnr:
@@ -225,6 +221,14 @@ class Supervisor:
                     run.sent = frames
                 else:
                     run.shown = frames
+
+    def _note_start(self, child: Child, started: Started) -> None:
+        child.started = started
+        self._run.size = started.size or self._run.size
+        self._run.device = started.device or self._run.device
+        if self._waiting is not None and child.role == "sender":
+            self._spawn("receiver", worker.receive, self._waiting)
+            self._waiting = None
 
     def _finish(self) -> None:
         """Stop the sender, let frames under way arrive, then stop the others."""
