@@ -112,7 +112,9 @@ def make_sinks(settings: Settings) -> Outputs:
     elif view == "window":
         outputs.window = WindowSink()
         outputs.sinks.append(outputs.window)
-    elif view not in ("none", "web"):
+    elif view == "web":
+        raise ConfigError("receiver.view is 'web', which this version does not have: use window")
+    elif view != "none":
         outputs.sinks.append(_file(view, settings))
     if record:
         outputs.sinks.append(_file(record, settings))

@@ -78,6 +78,7 @@ def encode(
     if kbps is None and frame_bytes is None and quality is None:
         quality = DEFAULT_QUALITY
     codec = load_codec(settings.codec)
+    codec.warm_up(64, 48)  # so that the speed told at the end is the coding's own
     with stop_on_signals() as stopped, _progress("encoding", quiet=as_json) as progress:
         report = encode_file(
             codec,
@@ -108,6 +109,7 @@ def decode(
     from services.files.coding import decode_file, stored_size
 
     codec = load_codec(settings.codec, size=stored_size(source))
+    codec.warm_up(64, 48)
     with stop_on_signals() as stopped, _progress("decoding", quiet=as_json) as progress:
         report = decode_file(
             codec, source, target, limit=frames, progress=progress, stopped=stopped
