@@ -23,6 +23,9 @@ INDEX_SHIFT = 8
 
 def product(activations: U8, weights: torch.Tensor) -> I32:
     """(n, k) activations 0..127 times (k, m) int8 weights, as (n, m) int32."""
+    # torch hands its thread count to a thread only when asked in it; without this a product in any
+    # thread but the first takes all cores, and 6 to 50 times as long when they are busy.
+    torch.get_num_threads()
     a = torch.from_numpy(activations.view(np.int8))
     return np.asarray(torch._int_mm(a, weights).numpy())
 
