@@ -18,32 +18,28 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from services import logs
+from services.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
 from services.congestion import CongestionController
-from services.cpu import CpuGovernor
 from services.errors import EndOfSource, SourceError
-from services.events import EventLog, StreamEvent
-from services.histogram import Histogram
-from services.measures import Limitation, Rate, wire_bytes
+from services.events import StreamEvent
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers, Broadcast, Offer, Plan, Rules
 from services.protocol.train import split
 from services.rate import Congestion
+from services.sender_counters import SenderCounters, SenderIdentity
 from services.stats import SenderSnapshot
 from services.threads import Crew, Mailbox, boot_id
 from services.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611
 
 if TYPE_CHECKING:
-    from streamcodec.codec import Codec, Encoded
-    from streamcodec.frame import Frame, Reference
+    from streamcodec.codec import Codec
+    from streamcodec.frame import Frame
 
 _POLL_MS = 50
 _TICK_US = 50_000
 _PSNR_INTERVAL_US = 500_000
 _DRAIN_S = 1.0  # at the end of a source: for frames under way to reach the screen
-_FINEST = 63
-_FINEST_UNASKED = 48  # about 40 dB: without a rate or quality asked for, finer is waste
-_MAX_UNFIT = 3  # frames in a row that may be skipped because not even quality 0 fits
 
 
 class Captured(Protocol):
@@ -136,7 +132,6 @@ class Sender:
         self._interval_us = config.frame_interval_us or round(1e6 / fps)
         self._epoch = secrets.randbits(32)
         started_us = clock_us()
-        self._started_us = started_us
         self._lock = threading.Lock()
         self._broadcast = Broadcast(
             Offer(
@@ -157,35 +152,22 @@ class Sender:
         self._crew = Crew()
         self._mailbox: Mailbox[Captured] = Mailbox()
         self._outbox: deque[_Outgoing] = deque()
-        self._references: dict[bytes, Reference] = {}
         self._observers: tuple[Callable[[SentFrame], None], ...] = ()
         self._ended = threading.Event()
         self._sequence = 0
-        self._encode_us = 10_000
-        self._unfit = 0  # frames in a row that fitted no budget
-        self._at_finest = True  # the last frame was limited by quality, not by bytes
-        free = config.rules.kbps is None and config.rules.adaptive
-        self._finest = _FINEST_UNASKED if free else _FINEST
         pixels = source.width * source.height
-        self._most_bytes = max(60_000, pixels // 4)  # a good keyframe of that size
-        self._governor = CpuGovernor(
+        self._most_bytes = most_bytes(pixels)
+        free = config.rules.kbps is None and config.rules.adaptive
+        self._coder = FrameCoder(
+            codec,
+            pixels=pixels,
             frame_interval_us=self._interval_us,
-            least_bytes=max(600, pixels // 100),
-            most_bytes=self._most_bytes,
+            finest=FINEST_UNASKED if free else FINEST,
         )
         self._sampled_us = started_us - _PSNR_INTERVAL_US
-        # Statistics; written under the lock.
-        self._events = EventLog()
-        self._captured = self._idle = self._encoded = self._keyframes = 0
-        self._skipped: dict[str, int] = {}
-        self._bytes = self._message_bytes = self._wire = self._failures = 0
-        self._malformed = self._restarts = 0
-        self._byte_rate, self._wire_rate, self._frame_rate = Rate(), Rate(), Rate()
-        self._encode_times = Histogram()
-        self._psnr: float | None = None
-        self._quality = -1
-        self._target_bytes = 0
-        self._limits = Limitation(started_us)
+        self._counters = SenderCounters(
+            SenderIdentity(config.stream, self._epoch, started_us, self._interval_us)
+        )
 
     @property
     def url(self) -> str:
@@ -253,46 +235,13 @@ class Sender:
 
     def snapshot(self) -> SenderSnapshot:
         """All statistics as of now, immutable."""
-        now = self._now_us()
         with self._lock:
-            spent = self._limits.durations.seconds_us(now)
-            events = sorted(
-                (*self._events.snapshot(), *self._broadcast.events.snapshot()),
-                key=lambda event: event.at_us,
-            )
-            return SenderSnapshot(
-                at_us=now,
-                uptime_us=now - self._started_us,
-                stream=self._config.stream,
+            return self._counters.snapshot(
+                self._broadcast,
                 endpoint=self._port.url,
-                epoch=self._epoch,
                 width=self._source.width,
                 height=self._source.height,
-                frames_captured=self._captured,
-                frames_idle=self._idle,
-                frames_encoded=self._encoded,
-                key_frames_encoded=self._keyframes,
-                frames_skipped=dict(self._skipped),
-                bytes_sent=self._bytes,
-                header_bytes_sent=self._message_bytes - self._bytes,
-                wire_bytes_sent=self._wire,
-                kbps=self._byte_rate.per_second(now) * 8 / 1000,
-                wire_kbps=self._wire_rate.per_second(now) * 8 / 1000,
-                fps=self._frame_rate.per_second(now),
-                target_kbps=self._target_bytes * 8000 / self._interval_us,
-                psnr_db=self._psnr,
-                quality=self._quality,
-                encode=self._encode_times.snapshot(),
-                quality_limitation_reason=self._limits.reason,
-                quality_limitation_s={why: us / 1e6 for why, us in spent.items()},
-                keyframe_requests=self._broadcast.keyframe_requests,
-                send_failures=self._failures,
-                hostile_messages=self._broadcast.hostile + self._malformed,
-                stale_messages=self._broadcast.stale,
-                peers_lost=self._broadcast.peers_lost,
-                source_restarts=self._restarts,
-                viewers=self._broadcast.snapshot(),
-                events=tuple(events),
+                now_us=self._now_us(),
             )
 
     def events(self) -> tuple[StreamEvent, ...]:
@@ -315,14 +264,14 @@ class Sender:
                 continue
             replaced = self._mailbox.put(captured)
             with self._lock:
-                self._captured += 1
+                self._counters.captured += 1
                 if replaced is not None:
-                    self._skip("cpu" if self._broadcast.watching else "idle")
+                    reason = "cpu" if self._broadcast.watching else "idle"
+                    self._counters.skipped(reason, self._now_us())
 
     def _source_failed(self, error: SourceError) -> None:
         with self._lock:
-            self._restarts += 1
-            self._events.add(self._now_us(), "source_lost", str(error))
+            self._counters.source_failed(str(error), self._now_us())
         self._log.warning("source_lost", reason=str(error))
         self._crew.stopping.wait(0.5)
 
@@ -347,14 +296,15 @@ class Sender:
     def _encode_one(self, captured: Captured) -> None:
         frame = captured.frame
         with self._lock:
+            now = self._now_us()
             plans = self._broadcast.plan(
                 width=frame.width,
                 height=frame.height,
-                encode_us=self._encode_us,
-                now_us=self._now_us(),
+                encode_us=self._coder.encode_us,
+                now_us=now,
             )
             if not plans.plans:
-                self._skip(plans.skipped)
+                self._counters.skipped(plans.skipped, now)
         if not plans.plans:
             return
         self._sequence = (self._sequence + 1) % 2**32
@@ -362,125 +312,54 @@ class Sender:
             self._encode_plan(captured, plan)
 
     def _encode_plan(self, captured: Captured, plan: Plan) -> None:
-        frame = captured.frame
         start_us = self._now_us()
-        reference = self._references.get(plan.reference) if plan.reference else None
-        encoded = self._code(frame, reference, plan)
-        if encoded.packet is None or encoded.reference is None:
-            self._unfit += 1
-            with self._lock:
-                self._skip("bandwidth")
-            return
-        self._unfit = 0
-        if encoded.reference.digest not in self._references:
-            self._references[encoded.reference.digest] = encoded.reference
+        coded = self._coder.code(captured.frame, plan)
         end_us = self._now_us()
+        if coded is None:
+            with self._lock:
+                self._counters.skipped("bandwidth", end_us)
+            return
+        self._coder.took(coded, end_us - start_us)
+        packet = coded.packet
         with self._lock:
             peers = self._broadcast.committed(
                 plan,
                 sequence=self._sequence,
-                digest=encoded.reference.digest,
-                size_bytes=len(encoded.packet),
+                digest=coded.reference.digest,
+                size_bytes=len(packet),
                 now_us=end_us,
             )
             keep = self._broadcast.references()
-            self._count_encoded(encoded, plan, len(encoded.packet), start_us, end_us)
+            self._counters.encoded(
+                coded,
+                target_bytes=plan.budget_bytes,
+                encode_us=end_us - start_us,
+                now_us=end_us,
+            )
             self._outbox.append(
-                _Outgoing(
-                    peers, encoded.packet, self._sequence, captured.captured_us, start_us, end_us
-                )
+                _Outgoing(peers, packet, self._sequence, captured.captured_us, start_us, end_us)
             )
         self._port.wake()
-        self._references = {
-            digest: held for digest, held in self._references.items() if digest in keep
-        }
-        self._observe(captured, encoded.packet, encoded.reference, encoded)
+        self._coder.keep(keep)
+        self._observe(captured, coded)
 
-    def _code(self, frame: Frame, reference: Reference | None, plan: Plan) -> Encoded:
-        """Encode within the plan, or as coarse as can be where nothing fits for too long.
-
-        Frames that did not fit left the link idle, so the next may use what they did not. Without
-        that the picture would drift ever further from the reference, and nothing would ever fit.
-        """
-        budget = self._budget(plan, keyframe=reference is None)
-        finest = plan.quality if plan.quality is not None else self._finest
-        if budget is None or self._at_finest:
-            encoded = self._codec.encode(frame, reference, quality=finest)
-            if budget is None or encoded.packet is None or len(encoded.packet) <= budget:
-                return encoded
-        encoded = self._codec.encode(frame, reference, budget_bytes=budget)
-        # One encode is enough as long as the same limit holds: remember which one it was.
-        self._at_finest = encoded.quality >= finest
-        if encoded.quality > finest:
-            return self._codec.encode(frame, reference, quality=finest)
-        if encoded.packet is None and (reference is None or self._unfit >= _MAX_UNFIT):
-            return self._codec.encode(frame, reference, quality=0)
-        return encoded
-
-    def _budget(self, plan: Plan, *, keyframe: bool) -> int | None:
-        """Bytes of the plan, with what unfit frames left over, and what the machine has time for.
-
-        None: only the quality counts.
-        """
-        if plan.budget_bytes is None:
-            return None
-        budget = plan.budget_bytes * (1 + self._unfit)
-        return budget if keyframe else min(budget, self._governor.cap_bytes)
-
-    def _count_encoded(
-        self, encoded: Encoded, plan: Plan, size_bytes: int, start_us: int, end_us: int
-    ) -> None:
-        self._encoded += 1
-        self._keyframes += encoded.keyframe
-        self._quality = encoded.quality
-        self._target_bytes = plan.budget_bytes or size_bytes
-        self._encode_times.add(end_us - start_us)
-        self._encode_us += (end_us - start_us - self._encode_us) // 8
-        self._frame_rate.add(1, end_us)
-        if not encoded.keyframe:
-            self._governor.encoded(encode_us=end_us - start_us, size_bytes=size_bytes)
-        self._limited(self._limit(encoded, plan), end_us)
-
-    def _limit(self, encoded: Encoded, plan: Plan) -> str:
-        """What kept this frame from being finer."""
-        finest = plan.quality if plan.quality is not None else self._finest
-        if encoded.quality >= finest or plan.budget_bytes is None:
-            return "none"
-        if self._governor.cap_bytes < plan.budget_bytes:
-            return "cpu"
-        return "none" if plan.reason in ("none", "startup") else "bandwidth"
-
-    def _observe(
-        self, captured: Captured, packet: bytes, reference: Reference, encoded: Encoded
-    ) -> None:
+    def _observe(self, captured: Captured, coded: Coded) -> None:
         now = self._now_us()
         if now - self._sampled_us >= _PSNR_INTERVAL_US:
             self._sampled_us = now
-            self._psnr = psnr611(captured.frame, reference.frame)
+            self._counters.psnr_db = psnr611(captured.frame, coded.reference.frame)
         for observer in self._observers:
             observer(
                 SentFrame(
                     self._sequence,
                     captured.captured_us,
                     captured.frame,
-                    reference.frame,
-                    packet,
-                    encoded.keyframe,
-                    encoded.quality,
+                    coded.reference.frame,
+                    coded.packet,
+                    coded.keyframe,
+                    coded.quality,
                 )
             )
-
-    def _skip(self, reason: str) -> None:
-        """Count a frame that is not encoded; the lock is held."""
-        if reason == "idle":
-            self._idle += 1
-            return
-        self._skipped[reason] = self._skipped.get(reason, 0) + 1
-        self._limited("bandwidth" if reason == "keyframe" else reason, self._now_us())
-
-    def _limited(self, reason: str, at_us: int) -> None:
-        if self._limits.vote(reason, at_us):
-            self._events.add(at_us, "quality_limited", self._limits.reason)
 
     # -- transport thread ----------------------------------------------------------------------
 
@@ -492,7 +371,7 @@ class Sender:
             now = self._now_us()
             with self._lock:
                 answers = self._take(received.messages, now)
-                self._malformed += received.malformed
+                self._counters.malformed += received.malformed
                 if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
                     self._broadcast.disconnected(now)
                 if now - ticked_us >= _TICK_US:
@@ -546,26 +425,24 @@ class Sender:
                     self._handed_over(peer, head, sent)
 
     def _handed_over(self, peer: bytes, head: m.FrameHead, sent: SendResult) -> None:
+        now = self._now_us()
         if sent is SendResult.SENT:
             self._broadcast.handed_over(peer, head)
-            self._bytes += head.size_bytes
-            self._byte_rate.add(head.size_bytes, self._now_us())
-        elif sent is SendResult.FULL:
-            self._failures += 1
+            self._counters.packet_sent(head.size_bytes, now)
+            return
+        self._counters.send_failures += 1
+        if sent is SendResult.FULL:
             self._broadcast.refused(peer, head.sequence)
         else:
-            self._failures += 1
-            self._broadcast.lost(peer, self._now_us())
+            self._broadcast.lost(peer, now)
 
     def _send(self, peer: bytes, data: bytes) -> SendResult:
         sent = self._port.send(peer, data)
         if sent is SendResult.SENT:
-            now = self._now_us()
-            wire = wire_bytes(len(data), encrypted=self._port.encrypted)
             with self._lock:
-                self._message_bytes += len(data)
-                self._wire += wire
-                self._wire_rate.add(wire, now)
+                self._counters.sent(
+                    len(data), encrypted=self._port.encrypted, now_us=self._now_us()
+                )
         return sent
 
     def _make_congestion(self) -> Congestion:

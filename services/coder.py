@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns a plan and a frame into a packet: byte budgets, the machine's time, references kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.cpu import CpuGovernor
+from services.protocol.broadcast import Plan
+
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec, Encoded
+    from streamcodec.frame import Frame, Reference
+
+FINEST = 63
+FINEST_UNASKED = 48  # about 40 dB: without a rate or quality asked for, finer is waste
+MAX_UNFIT = 3  # frames in a row that may be skipped because not even quality 0 fits
+_LEAST_BYTES = 600
+_FIRST_GUESS_US = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A coded frame; `limit` says what kept it from being finer: none, bandwidth or cpu."""
+
+    packet: bytes
+    reference: Reference
+    keyframe: bool
+    quality: int
+    limit: str
+
+
+class FrameCoder:
+    """Encodes frames one after the other for the encode thread; knows no clock and no receiver.
+
+    The caller times each encode and reports it with `took`. References are kept by digest until
+    `keep` drops those that nobody can need any more.
+    """
+
+    def __init__(
+        self, codec: Codec, *, pixels: int, frame_interval_us: int, finest: int = FINEST
+    ) -> None:
+        self._codec = codec
+        self._finest = finest
+        self._references: dict[bytes, Reference] = {}
+        self._unfit = 0  # frames in a row that fitted no budget
+        self._at_finest = True  # the last frame was limited by quality, not by bytes
+        self.encode_us = _FIRST_GUESS_US  # what one encode takes, on average
+        self._governor = CpuGovernor(
+            frame_interval_us=frame_interval_us,
+            least_bytes=max(_LEAST_BYTES, pixels // 100),
+            most_bytes=most_bytes(pixels),
+        )
+
+    def code(self, frame: Frame, plan: Plan) -> Coded | None:
+        """The frame as planned; None when it fits no budget and is to be skipped."""
+        reference = self._references.get(plan.reference) if plan.reference else None
+        encoded = self._encode(frame, reference, plan)
+        if encoded.packet is None or encoded.reference is None:
+            self._unfit += 1
+            return None
+        self._unfit = 0
+        after = encoded.reference
+        self._references.setdefault(after.digest, after)
+        limit = self._limit(encoded, plan)
+        return Coded(encoded.packet, after, encoded.keyframe, encoded.quality, limit)
+
+    def took(self, coded: Coded, encode_us: int) -> None:
+        """How long this frame took to code."""
+        self.encode_us += (encode_us - self.encode_us) // 8
+        if not coded.keyframe:
+            self._governor.encoded(encode_us=encode_us, size_bytes=len(coded.packet))
+
+    def keep(self, digests: set[bytes]) -> None:
+        """Drop all references but these."""
+        self._references = {
+            digest: held for digest, held in self._references.items() if digest in digests
+        }
+
+    def _encode(self, frame: Frame, reference: Reference | None, plan: Plan) -> Encoded:
+        """Encode within the plan, or as coarse as can be where nothing fits for too long."""
+        budget = self._budget(plan, keyframe=reference is None)
+        finest = plan.quality if plan.quality is not None else self._finest
+        if budget is None or self._at_finest:
+            encoded = self._codec.encode(frame, reference, quality=finest)
+            if budget is None or encoded.packet is None or len(encoded.packet) <= budget:
+                return encoded
+        encoded = self._codec.encode(frame, reference, budget_bytes=budget)
+        # One encode is enough as long as the same limit holds: remember which one it was.
+        self._at_finest = encoded.quality >= finest
+        if encoded.quality > finest:
+            return self._codec.encode(frame, reference, quality=finest)
+        if encoded.packet is None and (reference is None or self._unfit >= MAX_UNFIT):
+            return self._codec.encode(frame, reference, quality=0)
+        return encoded
+
+    def _budget(self, plan: Plan, *, keyframe: bool) -> int | None:
+        """Bytes of the plan, within what the machine has time for. None: only quality counts.
+
+        Frames that did not fit left the link idle, so the next may use what they did not. Without
+        that the picture would drift ever further from its reference, and nothing would ever fit.
+        """
+        if plan.budget_bytes is None:
+            return None
+        budget = plan.budget_bytes * (1 + self._unfit)
+        return budget if keyframe else min(budget, self._governor.cap_bytes)
+
+    def _limit(self, encoded: Encoded, plan: Plan) -> str:
+        finest = plan.quality if plan.quality is not None else self._finest
+        if encoded.quality >= finest or plan.budget_bytes is None:
+            return "none"
+        if self._governor.cap_bytes < plan.budget_bytes:
+            return "cpu"
+        return "none" if plan.reason in ("none", "startup") else "bandwidth"
+
+
+def most_bytes(pixels: int) -> int:
+    """What a good keyframe of that size weighs: no frame needs more."""
+    return max(60_000, pixels // 4)

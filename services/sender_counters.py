@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything a sender counts; its owner holds a lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.coder import Coded
+from services.events import EventLog
+from services.histogram import Histogram
+from services.measures import Limitation, Rate, wire_bytes
+from services.protocol.broadcast import Broadcast
+from services.stats import SenderSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SenderIdentity:
+    """What does not change while a sender lives."""
+
+    stream: str
+    epoch: int
+    started_us: int
+    frame_interval_us: int
+
+
+class SenderCounters:
+    """Counters of one sender, from its start on."""
+
+    def __init__(self, identity: SenderIdentity) -> None:
+        self._identity = identity
+        self.events = EventLog()
+        self.captured = 0
+        self.malformed = 0
+        self.send_failures = 0
+        self.psnr_db: float | None = None
+        self._idle = self._encoded = self._keyframes = self._restarts = 0
+        self._skipped: dict[str, int] = {}
+        self._packet_bytes = self._message_bytes = self._wire_bytes = 0
+        self._byte_rate, self._wire_rate, self._frame_rate = Rate(), Rate(), Rate()
+        self._encode_times = Histogram()
+        self._quality = -1
+        self._target_bytes = 0
+        self._limits = Limitation(identity.started_us)
+
+    def skipped(self, reason: str, now_us: int) -> None:
+        """A captured frame was not encoded; "idle" when nobody watched."""
+        if reason == "idle":
+            self._idle += 1
+            return
+        self._skipped[reason] = self._skipped.get(reason, 0) + 1
+        self._limited("bandwidth" if reason == "keyframe" else reason, now_us)
+
+    def encoded(
+        self, coded: Coded, *, target_bytes: int | None, encode_us: int, now_us: int
+    ) -> None:
+        """A frame was encoded."""
+        self._encoded += 1
+        self._keyframes += coded.keyframe
+        self._quality = coded.quality
+        self._target_bytes = target_bytes or len(coded.packet)
+        self._encode_times.add(encode_us)
+        self._frame_rate.add(1, now_us)
+        self._limited(coded.limit, now_us)
+
+    def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
+        """A message of any kind went out."""
+        wire = wire_bytes(message_bytes, encrypted=encrypted)
+        self._message_bytes += message_bytes
+        self._wire_bytes += wire
+        self._wire_rate.add(wire, now_us)
+
+    def packet_sent(self, packet_bytes: int, now_us: int) -> None:
+        """All messages of a packet went out to one receiver."""
+        self._packet_bytes += packet_bytes
+        self._byte_rate.add(packet_bytes, now_us)
+
+    def source_failed(self, reason: str, now_us: int) -> None:
+        """The source is gone for the moment."""
+        self._restarts += 1
+        self.events.add(now_us, "source_lost", reason)
+
+    def snapshot(
+        self, broadcast: Broadcast, *, endpoint: str, width: int, height: int, now_us: int
+    ) -> SenderSnapshot:
+        """An immutable copy of everything."""
+        identity = self._identity
+        spent = self._limits.durations.seconds_us(now_us)
+        events = (*self.events.snapshot(), *broadcast.events.snapshot())
+        return SenderSnapshot(
+            at_us=now_us,
+            uptime_us=now_us - identity.started_us,
+            stream=identity.stream,
+            endpoint=endpoint,
+            epoch=identity.epoch,
+            width=width,
+            height=height,
+            frames_captured=self.captured,
+            frames_idle=self._idle,
+            frames_encoded=self._encoded,
+            key_frames_encoded=self._keyframes,
+            frames_skipped=dict(self._skipped),
+            bytes_sent=self._packet_bytes,
+            header_bytes_sent=self._message_bytes - self._packet_bytes,
+            wire_bytes_sent=self._wire_bytes,
+            kbps=self._byte_rate.per_second(now_us) * 8 / 1000,
+            wire_kbps=self._wire_rate.per_second(now_us) * 8 / 1000,
+            fps=self._frame_rate.per_second(now_us),
+            target_kbps=self._target_bytes * 8000 / identity.frame_interval_us,
+            psnr_db=self.psnr_db,
+            quality=self._quality,
+            encode=self._encode_times.snapshot(),
+            quality_limitation_reason=self._limits.reason,
+            quality_limitation_s={why: us / 1e6 for why, us in spent.items()},
+            keyframe_requests=broadcast.keyframe_requests,
+            send_failures=self.send_failures,
+            hostile_messages=broadcast.hostile + self.malformed,
+            stale_messages=broadcast.stale,
+            peers_lost=broadcast.peers_lost,
+            source_restarts=self._restarts,
+            viewers=broadcast.snapshot(),
+            events=tuple(sorted(events, key=lambda event: event.at_us)),
+        )
+
+    def _limited(self, reason: str, now_us: int) -> None:
+        if self._limits.vote(reason, now_us):
+            self.events.add(now_us, "quality_limited", self._limits.reason)
