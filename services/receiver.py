@@ -12,37 +12,34 @@ import math
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from services import logs
 from services.clock import Offset
+from services.decoding import Decoding, Undecodable
 from services.errors import ConfigError, PeerLost, SinkError
-from services.events import EventLog, StreamEvent
-from services.latency import Latency, LatencyStats
-from services.measures import FreezeDetector, Rate, wire_bytes
+from services.events import StreamEvent
+from services.latency import Latency
 from services.protocol import messages as m
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.playout import Playout
 from services.protocol.train import Arrival
-from services.protocol.viewer import REFERENCES_HELD
+from services.receiver_counters import ReceiverCounters
 from services.recorder import Recorder
 from services.stats import ReceiverSnapshot
 from services.threads import Crew, Queue, boot_id
 from services.transport import Endpoint, LinkEvent, Port
-from streamcodec.bitstream import read_header
-from streamcodec.errors import BitstreamError, ModelError, ReferenceMissing
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec
-    from streamcodec.frame import Frame, Reference
+    from streamcodec.frame import Frame
 
 _POLL_MS = 50
 _TICK_US = 50_000
 _DECODE_QUEUE = 64  # far above any credit: only a sender that ignores credit fills it
-_MAX_FAILURES = 50  # decoder failures in a row before the receiver gives up
 
 
 class Sink(Protocol):
@@ -133,11 +130,9 @@ class ReceiverDaemon:
         clock_us: Callable[[], int] = now_us,
     ) -> None:
         self._config = config
-        self._codec = codec
         self._now_us = clock_us
         self._log = logs.get("receiver")
         started_us = clock_us()
-        self._started_us = started_us
         self._lock = threading.Lock()
         self._intake = Intake(
             Profile(
@@ -157,24 +152,14 @@ class ReceiverDaemon:
         self._playout: Playout[_Ready] = Playout(buffer_us=config.buffer_us)
         self._display = threading.Condition()
         self._reports: deque[m.FrameShown | m.KeyframeReason] = deque()
-        self._references: OrderedDict[bytes, Reference] = OrderedDict()
+        self._decoding = Decoding(codec)
         self._observers: tuple[Callable[[ShownFrame], None], ...] = ()
         self._sinks: tuple[Sink, ...] = ()
         self._recorders: dict[int, Recorder] = {}
         self._sink_us = 0
         self._ended = threading.Event()
         self._heard_us = started_us  # when a session last existed
-        # Statistics; written under the lock.
-        self._events = EventLog()
-        self._received = self._decoded = self._keyframes = self._displayed = self._dropped = 0
-        self._bytes = self._wire = self._damaged = self._failures = self._malformed = 0
-        self._failures_in_row = 0
-        self._byte_rate, self._frame_rate = Rate(), Rate()
-        self._latency = LatencyStats()
-        self._freezes = FreezeDetector()
-        self._shown_us: int | None = None
-        self._size = (0, 0)
-        self._recorder_drops = 0
+        self._counters = ReceiverCounters(stream=config.stream, started_us=started_us)
         for sink in sinks:
             self.add_sink(sink)
 
@@ -268,7 +253,7 @@ class ReceiverDaemon:
         if recorder is not None:
             recorder.stop()
             with self._lock:
-                self._recorder_drops += recorder.dropped
+                self._counters.recorder_drops += recorder.dropped
         self._sinks = tuple(other for other in self._sinks if other is not sink)
         sink.close()
 
@@ -283,53 +268,13 @@ class ReceiverDaemon:
 
     def snapshot(self) -> ReceiverSnapshot:
         """All statistics as of now, immutable."""
-        now = self._now_us()
         drops = sum(recorder.dropped for recorder in list(self._recorders.values()))
         with self._lock:
-            intake = self._intake
-            offset = intake.offset(now)
-            welcome = intake.welcome
-            events = sorted(
-                (*self._events.snapshot(), *intake.events.snapshot()),
-                key=lambda event: event.at_us,
-            )
-            return ReceiverSnapshot(
-                at_us=now,
-                uptime_us=now - self._started_us,
-                stream=welcome.stream if welcome else self._config.stream,
+            return self._counters.snapshot(
+                self._intake,
                 endpoint=self._port.url,
-                state=intake.state.name.lower(),
-                epoch=welcome.epoch if welcome else 0,
-                width=self._size[0],
-                height=self._size[1],
-                frames_received=self._received,
-                frames_decoded=self._decoded,
-                key_frames_decoded=self._keyframes,
-                frames_displayed=self._displayed,
-                frames_dropped=self._dropped,
-                frames_lost=intake.frames_incomplete,
-                bytes_received=self._bytes,
-                wire_bytes_received=self._wire,
-                kbps=self._byte_rate.per_second(now) * 8 / 1000,
-                fps=self._frame_rate.per_second(now),
-                latency=self._latency.snapshot(),
-                clock_offset_us=offset.offset_us if offset else 0,
-                clock_error_us=offset.error_us if offset else None,
-                round_trip_us=intake.round_trip_us,
-                freezes=self._freezes.freezes,
-                frozen_us=self._freezes.frozen_us,
-                pauses=self._freezes.pauses,
-                paused_us=self._freezes.paused_us,
-                since_frame_us=None if self._shown_us is None else now - self._shown_us,
-                keyframe_requests=intake.keyframe_requests,
-                reconnects=intake.reconnects,
-                hostile_messages=intake.hostile + self._malformed,
-                stale_messages=intake.stale,
-                damaged_packets=self._damaged,
-                decoder_failures=self._failures,
-                recorder_drops=self._recorder_drops + drops,
-                refusal=intake.refusal,
-                events=tuple(events),
+                recorder_drops=drops,
+                now_us=self._now_us(),
             )
 
     def events(self) -> tuple[StreamEvent, ...]:
@@ -350,13 +295,13 @@ class ReceiverDaemon:
                 now = self._now_us()
                 with self._lock:
                     results = self._intake.on_message(peer, data, now)
-                    self._wire += wire_bytes(len(data), encrypted=self._port.encrypted)
+                    self._counters.message(len(data), encrypted=self._port.encrypted)
                 self._act(results)
             self._report(now)
             if now - ticked_us >= _TICK_US:
                 ticked_us = now
                 with self._lock:
-                    self._malformed += received.malformed
+                    self._counters.malformed += received.malformed
                     results = self._intake.tick(now)
                     if self._intake.welcome is not None:
                         self._heard_us = now
@@ -374,7 +319,7 @@ class ReceiverDaemon:
             elif event is LinkEvent.CONNECTED:
                 self._intake.rebuilt(now)
             else:
-                self._events.add(now, "handshake_refused", "keys or protocol do not fit")
+                self._counters.events.add(now, "handshake_refused", "keys or protocol do not fit")
 
     def _act(self, results: Results) -> None:
         if results.started is not None:
@@ -397,15 +342,13 @@ class ReceiverDaemon:
         with self._display:
             dropped += len(self._playout.clear())
         with self._lock:
-            self._dropped += dropped
+            self._counters.dropped += dropped
 
     def _arrived(self, arrival: Arrival) -> None:
         with self._lock:
-            self._received += 1
-            self._bytes += len(arrival.packet)
-            self._byte_rate.add(len(arrival.packet), arrival.tail_us)
+            self._counters.received(len(arrival.packet), arrival.tail_us)
         if not self._arrivals.put(arrival):
-            self._undecodable(arrival, m.Outcome.DAMAGED, m.KeyframeReason.OVERFLOW)
+            self._drop(arrival, m.Outcome.DAMAGED, m.KeyframeReason.OVERFLOW)
 
     def _report(self, now: int) -> None:
         while self._reports:
@@ -428,71 +371,50 @@ class ReceiverDaemon:
     def _decode_one(self, arrival: Arrival) -> None:
         start_us = self._now_us()
         packet = arrival.packet
-        try:
-            header = read_header(packet)
-            reference = None if header.keyframe else self._references.get(header.reference)
-            if reference is None and not header.keyframe:
-                self._undecodable(
-                    arrival, m.Outcome.REFERENCE_MISSING, m.KeyframeReason.REFERENCE_MISSING
-                )
-                return
-            frame, following = self._codec.decode(packet, reference)
-        except ReferenceMissing:
-            self._undecodable(
-                arrival, m.Outcome.REFERENCE_MISSING, m.KeyframeReason.REFERENCE_MISSING
-            )
+        result = self._decoding.decode(packet)
+        if isinstance(result, Undecodable):
+            self._undecodable(arrival, result, start_us)
             return
-        except (BitstreamError, ModelError) as error:
-            with self._lock:
-                self._damaged += 1
-                self._events.add(start_us, "damaged_packet", str(error))
-            self._undecodable(arrival, m.Outcome.DAMAGED, m.KeyframeReason.DAMAGED)
-            return
-        except Exception as error:
-            self._decoder_failed(error)
-            self._undecodable(arrival, m.Outcome.DAMAGED, m.KeyframeReason.DAMAGED)
-            return
-        self._failures_in_row = 0
-        self._references[following.digest] = following
-        self._references.move_to_end(following.digest)
-        while len(self._references) > REFERENCES_HELD:
-            self._references.popitem(last=False)
         end_us = self._now_us()
+        frame, keyframe = result.frame, result.keyframe
         with self._lock:
-            self._decoded += 1
-            self._keyframes += header.keyframe
-            self._size = (frame.width, frame.height)
+            self._counters.decoded(
+                keyframe=keyframe,
+                size=(frame.width, frame.height),
+                packet_bytes=len(packet),
+                now_us=end_us,
+            )
             self._intake.last_sequence = arrival.head.sequence
-            if header.keyframe:
+            if keyframe:
                 self._intake.keyframe_came()
-                self._events.add(end_us, "keyframe", f"{len(packet)} bytes")
         for recorder in list(self._recorders.values()):
-            recorder.put(frame, shown_us=end_us, packet=packet, keyframe=header.keyframe)
-        ready = _Ready(frame, arrival, header.keyframe, header.quality, start_us, end_us)
+            recorder.put(frame, shown_us=end_us, packet=packet, keyframe=keyframe)
+        ready = _Ready(frame, arrival, keyframe, result.quality, start_us, end_us)
         with self._display:
             self._playout.insert(ready, captured_us=arrival.head.captured_us, ready_us=end_us)
             self._display.notify()
 
-    def _undecodable(self, arrival: Arrival, outcome: m.Outcome, reason: m.KeyframeReason) -> None:
+    def _undecodable(self, arrival: Arrival, verdict: Undecodable, now: int) -> None:
+        with self._lock:
+            if verdict.broken:
+                self._counters.decoder_failed(verdict.text, now)
+            elif verdict.outcome is m.Outcome.DAMAGED:
+                self._counters.damaged += 1
+                self._counters.events.add(now, "damaged_packet", verdict.text)
+        if verdict.broken:
+            self._log.error("decoder_failed", reason=verdict.text)
+        self._drop(arrival, verdict.outcome, verdict.reason)
+
+    def _drop(self, arrival: Arrival, outcome: m.Outcome, reason: m.KeyframeReason) -> None:
         """Drop a packet, give its credit back and ask for a keyframe."""
         with self._lock:
-            self._dropped += 1
+            self._counters.dropped += 1
         head = arrival.head
         self._reports.append(
             m.FrameShown(head.epoch, head.sequence, outcome, 0, m.MAX_SPAN_US, 0, 0, 0, 0)
         )
         self._reports.append(reason)
         self._port.wake()
-
-    def _decoder_failed(self, error: Exception) -> None:
-        """The decoder itself broke (a lost GPU, a bug): go on, but not for ever."""
-        self._failures_in_row += 1
-        with self._lock:
-            self._failures += 1
-            self._events.add(self._now_us(), "decoder_failed", str(error))
-        self._log.error("decoder_failed", reason=repr(error))
-        if self._failures_in_row >= _MAX_FAILURES:
-            raise error
 
     # -- display thread ------------------------------------------------------------------------
 
@@ -517,7 +439,7 @@ class ReceiverDaemon:
                 sink.write(ready.frame, shown_us=begin_us, packet=packet)
             except SinkError as error:
                 with self._lock:
-                    self._events.add(begin_us, "sink_failed", str(error))
+                    self._counters.events.add(begin_us, "sink_failed", str(error))
                 self._log.error("sink_failed", reason=str(error))
                 self.remove_sink(sink)
         shown_us = self._now_us()
@@ -525,13 +447,7 @@ class ReceiverDaemon:
         offset = self._offset(shown_us)
         latency = _latency(ready, shown_us, offset)
         with self._lock:
-            self._displayed += 1
-            self._shown_us = shown_us
-            self._frame_rate.add(1, shown_us)
-            if self._freezes.rendered(shown_us):
-                self._events.add(shown_us, "freeze", f"{self._freezes.frozen_us // 1000} ms in all")
-            if latency is not None:
-                self._latency.add(latency)
+            self._counters.displayed(latency, shown_us)
         self._tell(ready, m.Outcome.SHOWN, shown_us, latency)
         head = ready.arrival.head
         meta = FrameMeta(
@@ -549,7 +465,7 @@ class ReceiverDaemon:
 
     def _superseded(self, ready: _Ready) -> None:
         with self._lock:
-            self._dropped += 1
+            self._counters.dropped += 1
         self._tell(ready, m.Outcome.SUPERSEDED, self._now_us(), None)
 
     def _tell(self, ready: _Ready, outcome: m.Outcome, at_us: int, latency: Latency | None) -> None:
@@ -576,7 +492,7 @@ class ReceiverDaemon:
 
     def _recorder_failed(self, sink: Sink, error: SinkError) -> None:
         with self._lock:
-            self._events.add(self._now_us(), "recording_failed", str(error))
+            self._counters.events.add(self._now_us(), "recording_failed", str(error))
         self._log.error("recording_failed", reason=str(error))
 
 

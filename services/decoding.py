@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets in, pictures or verdicts out: holds the references and never shows a wrong picture."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.protocol.messages import KeyframeReason, Outcome
+from services.protocol.viewer import REFERENCES_HELD
+from streamcodec.bitstream import read_header
+from streamcodec.errors import BitstreamError, ModelError, ReferenceMissing
+
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec
+    from streamcodec.frame import Frame, Reference
+
+MAX_FAILURES = 50  # of the decoder itself, in a row, before giving up
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded packet."""
+
+    frame: Frame
+    keyframe: bool
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """Why a packet gave no picture. `broken` when the decoder failed, not the packet."""
+
+    outcome: Outcome
+    reason: KeyframeReason
+    text: str
+    broken: bool = False
+
+
+class Decoding:
+    """Decodes packets in order of arrival, each against the reference that it names."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._references: OrderedDict[bytes, Reference] = OrderedDict()
+        self._failures = 0
+
+    def decode(self, packet: bytes) -> Picture | Undecodable:
+        """Decode one packet.
+
+        A decoder that breaks (a lost GPU, a bug) costs the picture; after MAX_FAILURES in a row its
+        error is raised.
+        """
+        try:
+            header = read_header(packet)
+            reference = None if header.keyframe else self._references.get(header.reference)
+            if reference is None and not header.keyframe:
+                return _missing(f"reference {header.reference.hex()} is not held")
+            frame, after = self._codec.decode(packet, reference)
+        except ReferenceMissing as error:
+            return _missing(str(error))
+        except (BitstreamError, ModelError) as error:
+            return Undecodable(Outcome.DAMAGED, KeyframeReason.DAMAGED, str(error))
+        except Exception as error:
+            self._failures += 1
+            if self._failures >= MAX_FAILURES:
+                raise
+            return Undecodable(Outcome.DAMAGED, KeyframeReason.DAMAGED, repr(error), broken=True)
+        self._failures = 0
+        self._references[after.digest] = after
+        self._references.move_to_end(after.digest)
+        while len(self._references) > REFERENCES_HELD:
+            self._references.popitem(last=False)
+        return Picture(frame, header.keyframe, header.quality)
+
+
+def _missing(text: str) -> Undecodable:
+    return Undecodable(Outcome.REFERENCE_MISSING, KeyframeReason.REFERENCE_MISSING, text)
