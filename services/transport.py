@@ -10,24 +10,40 @@ and heartbeats together abort the process in libzmq 4.3.5.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import secrets
 import socket as unix
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
-from urllib.parse import urlsplit
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
-from services.errors import AuthenticationError, ConfigError
+from services.endpoint import (
+    MAX_PACKET_MESSAGE_BYTES,
+    CurveClient,
+    CurveServer,
+    Endpoint,
+    check,
+    wants_ipv6,
+)
+from services.errors import ConfigError
+
+__all__ = [
+    "MAX_PACKET_MESSAGE_BYTES",
+    "CurveClient",
+    "CurveServer",
+    "Endpoint",
+    "LinkEvent",
+    "Port",
+    "Received",
+    "SendResult",
+    "check",
+]
 
 ANY_PEER = b""  # the one peer of a connecting end
-MAX_IPC_PATH_CHARS = 107  # sun_path
-MAX_PACKET_MESSAGE_BYTES = 32 * 1024 * 1024 + 64  # what a receiver must let in
 MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
 ZAP_DOMAIN = "streamcodec"
 _SEND_QUEUE_MESSAGES = 256
@@ -58,63 +74,12 @@ class LinkEvent(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class CurveServer:
-    """Keys of an end that binds (40-byte Z85). Clients outside `allowed` get nothing."""
-
-    public_key: bytes
-    secret_key: bytes = field(repr=False)
-    allowed: frozenset[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class CurveClient:
-    """Keys of an end that connects (40-byte Z85), and the server it insists on."""
-
-    public_key: bytes
-    secret_key: bytes = field(repr=False)
-    server_key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An address and how to use it. Plain TCP beyond loopback needs `insecure`."""
-
-    url: str
-    bind: bool
-    keys: CurveServer | CurveClient | None = None
-    insecure: bool = False
-    max_message_bytes: int = 4096
-    send_buffer_bytes: int = 65536
-
-
-@dataclass(frozen=True, slots=True)
 class Received:
     """What one poll brought."""
 
     messages: list[tuple[bytes, bytes]]  # (peer, data) in order of arrival
     events: list[LinkEvent]
     malformed: int  # messages of more than one part
-
-
-def check(endpoint: Endpoint) -> None:
-    """Raise ConfigError (address, exposure) or AuthenticationError (keys do not fit the role)."""
-    parts = _split(endpoint.url)
-    if parts.scheme == "ipc":
-        path = endpoint.url.removeprefix("ipc://")
-        if not 1 <= len(path) <= MAX_IPC_PATH_CHARS:
-            raise ConfigError(
-                f"{endpoint.url}: an ipc path has 1 to {MAX_IPC_PATH_CHARS} characters"
-            )
-    if endpoint.bind and isinstance(endpoint.keys, CurveClient):
-        raise AuthenticationError(f"{endpoint.url}: an end that binds needs the keys of a server")
-    if not endpoint.bind and isinstance(endpoint.keys, CurveServer):
-        raise AuthenticationError(f"{endpoint.url}: an end that connects needs keys of a client")
-    exposed = parts.scheme == "tcp" and not _is_loopback(parts.hostname or "")
-    if endpoint.bind and exposed and endpoint.keys is None and not endpoint.insecure:
-        raise ConfigError(
-            f"{endpoint.url} is open to the network without keys: make keys with "
-            "`streamcodec keygen`, listen on 127.0.0.1, or allow it with --insecure"
-        )
 
 
 class Port:
@@ -311,7 +276,7 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     socket.rcvhwm = _RECEIVE_QUEUE_MESSAGES
     socket.maxmsgsize = endpoint.max_message_bytes
     socket.sndbuf = endpoint.send_buffer_bytes
-    socket.ipv6 = _wants_ipv6(_split(endpoint.url).hostname or "")
+    socket.ipv6 = wants_ipv6(endpoint)
     socket.sndtimeo = socket.rcvtimeo = 1000
     socket.heartbeat_ivl = _HEARTBEAT_MS
     socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
@@ -368,36 +333,6 @@ def _drain(socket: zmq.Socket[bytes]) -> None:
             return
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    scheme: str
-    hostname: str | None
-
-
-def _split(url: str) -> _Parts:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ConfigError(f"{url!r} is not an address; write tcp://HOST:PORT") from None
-    if parts.scheme not in ("tcp", "ipc") or (parts.scheme == "tcp" and (not host or port is None)):
-        if parts.scheme == "tcp" and parts.netloc.endswith(":*"):
-            return _Parts(parts.scheme, host)
-        raise ConfigError(f"{url!r} is not an address; write tcp://HOST:PORT or ipc://PATH")
-    return _Parts(parts.scheme, host)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False  # a name or interface: who knows where it leads
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
-
-
 def _refuse_taken_path(url: str) -> None:
     """Binding a second time to an ipc path succeeds and takes all traffic: ask who lives there."""
     path = url.removeprefix("ipc://")
@@ -409,11 +344,3 @@ def _refuse_taken_path(url: str) -> None:
         except OSError:
             return  # nobody: the file is absent, or left over from a crash
     raise ConfigError(f"cannot listen on {url}: address already in use")
-
-
-def _wants_ipv6(host: str) -> bool:
-    """Names and IPv6 addresses need the option; with it an IPv4 address is shown mapped."""
-    try:
-        return ipaddress.ip_address(host).version == 6
-    except ValueError:
-        return True
