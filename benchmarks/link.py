@@ -64,9 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ServiceError as error:
         print(f"benchmarks.link: {error}", file=sys.stderr)
         return error.exit_code
-    if options.json:
-        text = json.dumps(_report(rows), indent=1, allow_nan=False)
-        options.json.write_text(text + "\n", encoding="utf-8")
     missed = [f"{row.scenario.name} {one[0]}" for row in rows for one in row.checks if not one[4]]
     print(f"\n{len(missed)} targets missed" + (": " + ", ".join(missed) if missed else ""))
     over = sum(stream.summary.over_budget for row in rows for stream in row.result.streams)
@@ -101,6 +98,9 @@ def _run(options: argparse.Namespace) -> list[Row]:
         )
         rows.append(row)
         _print(row)
+        if options.json:  # after each row: a long run that is cut short keeps what it has
+            text = json.dumps(_report(rows), indent=1, allow_nan=False)
+            options.json.write_text(text + "\n", encoding="utf-8")
         if options.plots:
             options.plots.mkdir(parents=True, exist_ok=True)
             plot_run(
