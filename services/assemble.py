@@ -11,7 +11,7 @@ from services.config import DEFAULT_ENDPOINT, SecuritySettings, Settings
 from services.errors import ConfigError
 from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
-from services.protocol.broadcast import Rules
+from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, Sink
 from services.sender import Sender, SenderConfig
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.cpu import CpuGovernor
-from services.protocol.broadcast import Plan
+from services.protocol.planner import Plan
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec, Encoded

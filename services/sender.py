@@ -23,7 +23,9 @@ from services.congestion import CongestionController
 from services.errors import EndOfSource, SourceError
 from services.events import StreamEvent
 from services.protocol import messages as m
-from services.protocol.broadcast import Answers, Broadcast, Offer, Plan, Rules
+from services.protocol.broadcast import Answers, Broadcast
+from services.protocol.offer import Offer
+from services.protocol.planner import Plan, Rules
 from services.protocol.train import split
 from services.rate import Congestion
 from services.sender_counters import SenderCounters, SenderIdentity

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from services.protocol.broadcast import Rules
+from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig
 from services.stats import summary

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from services.demo.supervisor import free_port
-from services.protocol.broadcast import Rules
+from services.protocol.planner import Rules
 from services.sender import Sender, SenderConfig
 from services.transport import Endpoint
 from tests.fakes import FakeCodec, FakeSource

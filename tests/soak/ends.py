@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path
 
 from services.media.sources import open_source
-from services.protocol.broadcast import Rules
+from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig, SentFrame, Source
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint

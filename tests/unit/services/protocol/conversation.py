@@ -7,8 +7,10 @@ from collections import deque
 
 from services.congestion import Ack, Budget
 from services.protocol import messages as m
-from services.protocol.broadcast import Broadcast, Offer, Plan, Rules
+from services.protocol.broadcast import Broadcast
 from services.protocol.intake import Intake, Profile, Results
+from services.protocol.offer import Offer
+from services.protocol.planner import Plan, Rules
 from services.protocol.train import Arrival, split
 
 MODEL = b"model123"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from services.protocol import messages as m
-from services.protocol.broadcast import Rules
+from services.protocol.planner import Rules
 from services.protocol.session import State
 from services.rate import Policy
 from tests.unit.services.protocol.conversation import Conversation
