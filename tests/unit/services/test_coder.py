@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from services.coder import FINEST, Coded, FrameCoder
 from services.protocol.planner import Plan
 from streamcodec.codec import Encoded
@@ -105,11 +107,18 @@ def test_slow_encodes_shrink_the_frames() -> None:
     assert key is not None
     for _ in range(200):
         frames.took(replace(key, keyframe=False), 90_000)
-    inter = frames.code(noise_frame(240, 160, shift=1), plan(key.reference.digest, 100_000))
+    inter = frames.code(_with_patch(noise_frame(240, 160)), plan(key.reference.digest, 100_000))
     assert inter is not None
     assert len(inter.packet) <= 600
     assert inter.limit == "cpu"
     assert frames.encode_us > 80_000
+
+
+def _with_patch(frame: Frame) -> Frame:
+    """The frame with a rough patch: cheap when coarse, costly when fine."""
+    y = frame.y.copy()
+    y[:40, :60] += np.random.default_rng(1).integers(0, 30, (40, 60), dtype=np.uint8)
+    return Frame(y, frame.u, frame.v)
 
 
 def test_references_nobody_needs_are_dropped() -> None:
