@@ -140,6 +140,8 @@ def run_live(
                 receiver.wait(30)
         finally:
             path.stop()
+        if not all(file.exists() for file in out.values()):
+            raise ConfigError("an end of the live run broke off; its error is above")
         seen = {role: json.loads(file.read_text(encoding="utf-8")) for role, file in out.items()}
     return _result(scenario, path, seen["sender"], seen["receiver"], samples)
 

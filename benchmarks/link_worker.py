@@ -20,14 +20,15 @@ import cv2
 import torch
 
 from benchmarks.material import load_clips
+from benchmarks.sized_codec import SizedCodec
 from services.congestion import Ack, Budget, CongestionController
 from services.errors import EndOfSource
 from services.media.sources import CapturedFrame
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig, SentFrame
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
-from streamcodec.codec import Codec
-from streamcodec.frame import Frame
+from streamcodec.codec import Codec, Decoded, Encoded
+from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611, ssim
 
 _MEASURED = 5  # quality is measured on every so many-th frame, outside the coding thread
@@ -56,11 +57,9 @@ def main() -> None:
 
 
 def load_codec(name: str) -> Codec:
-    """A size of the real codec, or the tests' fake one."""
-    if name == "fake":
-        from tests.fakes import FakeCodec  # noqa: PLC0415  # a checkout has it
-
-        return FakeCodec()
+    """A size of the real codec, or "model" for one of plausible sizes that costs no time."""
+    if name == "model":
+        return SizedCodec()
     return Codec.load(name, device="cpu")
 
 
@@ -104,6 +103,35 @@ class ClipSource:
         """Nothing to free."""
 
 
+class NotedCodec(Codec):
+    """The codec, remembering the budget of its last frame; None where only quality counted."""
+
+    def __init__(self, inner: Codec) -> None:
+        self._inner = inner
+        self.model_hash, self.size, self.device = inner.model_hash, inner.size, inner.device
+        self.last_budget: int | None = None
+
+    def encode(
+        self,
+        frame: Frame,
+        reference: Reference | None = None,
+        *,
+        quality: int | None = None,
+        budget_bytes: int | None = None,
+    ) -> Encoded:
+        self.last_budget = budget_bytes
+        return self._inner.encode(frame, reference, quality=quality, budget_bytes=budget_bytes)
+
+    def decode(self, packet: bytes, reference: Reference | None = None) -> Decoded:
+        return self._inner.decode(packet, reference)
+
+    def self_test(self) -> bytes:
+        return self._inner.self_test()
+
+    def warm_up(self, width: int, height: int) -> None:
+        self._inner.warm_up(width, height)
+
+
 class NotedController:
     """The product's controller, with a log of its budgets and estimates."""
 
@@ -145,23 +173,23 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
     budgets: list[tuple[int, int | None, str, int, int]] = []
     sent: list[dict[str, Any]] = []
     to_measure: list[tuple[int, Frame, Frame]] = []
+    noted = NotedCodec(codec)
     sender = Sender(
         SenderConfig(Endpoint(options.url, bind=True, insecure=True)),
-        codec=codec,
+        codec=noted,
         source=source,
         congestion=lambda: NotedController(round(1e6 / options.fps), budgets),
     )
 
     def note(frame: SentFrame) -> None:
-        if len(sent) % _MEASURED == 0:
+        if options.codec != "model" and len(sent) % _MEASURED == 0:
             to_measure.append((len(sent), frame.source, frame.reconstruction))
         sent.append(
             {
                 "sequence": frame.sequence,
                 "captured_us": frame.captured_us,
                 "size": len(frame.packet),
-                # Observers run in the thread that asked for the budget just before.
-                "budget": budgets[-1][1] if budgets else None,
+                "budget": noted.last_budget,  # observers run in the thread that encoded
                 "keyframe": frame.keyframe,
                 "quality": frame.quality,
             }
