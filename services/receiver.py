@@ -142,6 +142,7 @@ class ReceiverDaemon:
                 name=config.name,
                 instance=secrets.randbits(64),
                 boot_id=boot_id(),
+                hold_us=config.buffer_us,
             ),
             connects=not config.endpoint.bind,
             now_us=started_us,

@@ -62,6 +62,8 @@ class Source(Protocol):
     def height(self) -> int: ...
     @property
     def fps(self) -> float: ...
+    @property
+    def live(self) -> bool: ...
     def read(self, timeout_s: float) -> Captured | None: ...
     def close(self) -> None: ...
 
@@ -149,6 +151,7 @@ class Sender:
             congestion=congestion or self._make_congestion,
             now_us=started_us,
             knock=not config.endpoint.bind,
+            size=(source.width, source.height),
         )
         self._port = Port(config.endpoint)
         self._crew = Crew()
@@ -253,6 +256,8 @@ class Sender:
     # -- capture thread ------------------------------------------------------------------------
 
     def _capture(self) -> None:
+        while not self._source.live and not self._watched() and not self._crew.stopping.is_set():
+            self._crew.stopping.wait(0.01)  # a file begins with its first viewer
         while not self._crew.stopping.is_set():
             try:
                 captured = self._source.read(0.2)
@@ -270,6 +275,10 @@ class Sender:
                 if replaced is not None:
                     reason = "cpu" if self._broadcast.watching else "idle"
                     self._counters.skipped(reason, self._now_us())
+
+    def _watched(self) -> bool:
+        with self._lock:
+            return self._broadcast.watching > 0
 
     def _source_failed(self, error: SourceError) -> None:
         with self._lock:

@@ -222,11 +222,10 @@ class FakeSource:
     """A moving texture at a steady rate; `count` frames, or for ever.
 
     `resize` switches the size after that many frames. `failures` makes that many reads raise
-    SourceError first, as a camera that comes late.
+    SourceError first, as a camera that comes late. Not `live`, it is a file.
     """
 
     name = "fake"
-    live = True
 
     def __init__(  # each knob is one test's subject
         self,
@@ -237,7 +236,9 @@ class FakeSource:
         count: int | None = None,
         resize: tuple[int, int, int] | None = None,
         failures: int = 0,
+        live: bool = True,
     ) -> None:
+        self.live = live
         self.width, self.height, self.fps = width, height, fps
         self.closed = False
         self.frames_read = 0

@@ -50,6 +50,7 @@ class Broadcast:
         congestion: Callable[[], Congestion],
         now_us: int,
         knock: bool = False,
+        size: tuple[int, int] = (0, 0),
     ) -> None:
         self._offer = offer
         self._make_congestion = congestion
@@ -58,7 +59,11 @@ class Broadcast:
         self._viewers: dict[bytes, Viewer] = {}
         self._former: OrderedDict[int, Congestion] = OrderedDict()  # by instance
         self._ping_number = 0
-        self._planner = Planner(rules, self._viewers, frame_interval_us=offer.frame_interval_us)
+        self._last_refusal = ""
+        self._over = ""  # why the stream has ended
+        self._planner = Planner(
+            rules, self._viewers, frame_interval_us=offer.frame_interval_us, size=size
+        )
         self.events = EventLog()
         self.hostile = 0
         self.stale = 0
@@ -107,8 +112,10 @@ class Broadcast:
             self._lose(viewer, now_us, "disconnected")
 
     def farewell(self, code: m.ByeCode, reason: str) -> Answers:
-        """BYE to all, before closing."""
+        """BYE to all, before closing; after the end of the stream to all who come, too."""
         answers = Answers()
+        if code is m.ByeCode.END_OF_STREAM:
+            self._over = reason
         for peer in self._viewers:
             answers.say(peer, m.Bye(code, reason))
         return answers
@@ -201,8 +208,13 @@ class Broadcast:
         if refusal:
             if peer in self._viewers:
                 self._forget(self._viewers[peer])
-            self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
+            if refusal != self._last_refusal:  # it comes back each second
+                self._last_refusal = refusal
+                self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
             answers.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
+            return
+        if self._over:
+            answers.say(peer, m.Bye(m.ByeCode.END_OF_STREAM, self._over))
             return
         known = self._viewers.get(peer)
         if known and known.instance == hello.instance and known.session.state is State.WELCOMED:

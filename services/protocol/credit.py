@@ -16,7 +16,7 @@ from math import ceil
 from statistics import median_low
 
 MIN_FRAMES = 2
-MAX_FRAMES = 64
+MAX_FRAMES = 320  # ten seconds at 30 frames a second, for a receiver that holds them so long
 MAX_BYTES = 64 * 1024 * 1024
 SLACK_US = 40_000  # a link's own queue, and scheduling of busy machines
 SPARE_FRAMES = 2  # for a receiver that keeps up: one hiccup must not cost a frame
@@ -33,8 +33,11 @@ class _Frame:
 class CreditWindow:
     """Frames and bytes under way to one receiver. Sending spends, SHOWN and ACK give back."""
 
-    def __init__(self, *, frame_interval_us: int, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, *, frame_interval_us: int, hold_us: int = 0, max_bytes: int = MAX_BYTES
+    ) -> None:
         self._interval_us = frame_interval_us
+        self._hold_us = hold_us  # frames held on purpose are under way all that time
         self._max_bytes = max_bytes
         self._frames: OrderedDict[int, _Frame] = OrderedDict()
         self._bytes = 0
@@ -61,7 +64,7 @@ class CreditWindow:
     def window_frames(self) -> int:
         """How many frames may be under way now."""
         service_us = median_low(self._services_us) if self._services_us else _START_SERVICE_US
-        way_us = (self.round_trip_us or 0) + service_us + SLACK_US
+        way_us = (self.round_trip_us or 0) + self._hold_us + service_us + SLACK_US
         frames = ceil(way_us / max(self._interval_us, service_us))
         if service_us < 0.9 * self._interval_us:
             frames += SPARE_FRAMES

@@ -27,6 +27,7 @@ class Profile:
     name: str
     instance: int
     boot_id: bytes
+    hold_us: int = 0
 
 
 @dataclass(slots=True)
@@ -264,6 +265,9 @@ class Intake:
         if bye.code is m.ByeCode.REFUSED and (self._peer is None or peer == self._peer):
             self._refused(bye.reason, now_us)
             return
+        if self._peer is None and bye.code is m.ByeCode.END_OF_STREAM:
+            results.ended = bye.reason  # it ended before we came
+            return
         if peer != self._peer:
             return
         self._session.step(Event.BYE)
@@ -298,4 +302,5 @@ class Intake:
             name=profile.name,
             instance=profile.instance,
             boot_id=profile.boot_id,
+            hold_us=profile.hold_us,
         )

@@ -30,6 +30,7 @@ SLICE_BYTES = 1300  # of a packet that travel in its head message
 MAX_MESSAGE_BYTES = MAX_PACKET_BYTES + 64
 MAX_TIME_US = 2**62  # of any clock
 MAX_SPAN_US = 2**40  # twelve days, of any duration
+MAX_HOLD_US = 10_000_000
 _MAX_U32 = 2**32 - 1
 _MAX_U64 = 2**64 - 1
 
@@ -89,6 +90,7 @@ class Hello:
     name: str
     instance: int  # random per start: a returning receiver replaces its former self
     boot_id: bytes  # 16 bytes, or none where the system does not tell
+    hold_us: int = 0  # how long frames are held on purpose before display, against jitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,7 @@ def _fields_of(message: Message) -> tuple[Kind, dict[str, object]]:  # noqa: PLR
                 "n": message.name,
                 "i": message.instance,
                 "b": message.boot_id,
+                "d": message.hold_us,
             }
         case Welcome():
             return Kind.WELCOME, {
@@ -321,6 +324,7 @@ def _hello(fields: Fields) -> Hello:
         name=fields.text("n", MAX_NAME_CHARS),
         instance=fields.integer("i", 0, _MAX_U64),
         boot_id=_boot_id(fields),
+        hold_us=fields.integer("d", 0, MAX_HOLD_US),
     )
 
 

@@ -64,13 +64,18 @@ class Planner:
     """
 
     def __init__(
-        self, rules: Rules, viewers: dict[bytes, Viewer], *, frame_interval_us: int
+        self,
+        rules: Rules,
+        viewers: dict[bytes, Viewer],
+        *,
+        frame_interval_us: int,
+        size: tuple[int, int] = (0, 0),
     ) -> None:
         self._rules = rules
         self._viewers = viewers
         self._interval_us = frame_interval_us
         self._references: OrderedDict[bytes, None] = OrderedDict()  # oldest first
-        self.size = (0, 0)  # of the last frame
+        self.size = size  # of the last frame, or the next
         self._key_asked = False
         self._key_wanted_us: int | None = None
         self._key_planned_us: int | None = None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 WAYS = 300  # frames in which the fastest way is sought
-CAPACITY = 64  # frames held at most; the oldest goes first
+CAPACITY = 320  # frames held at most, as many as credit allows; the oldest goes first
 
 T = TypeVar("T")
 

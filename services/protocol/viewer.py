@@ -45,7 +45,7 @@ class Viewer:
         self.session = Session.of_sender()
         self.session.step(Event.HELLO)
         self.congestion = congestion
-        self.credit = CreditWindow(frame_interval_us=frame_interval_us)
+        self.credit = CreditWindow(frame_interval_us=frame_interval_us, hold_us=hello.hold_us)
         self.liveness = Liveness(now_us)
         self.clock = ClockFilter()
         self.held: deque[bytes] = deque(maxlen=REFERENCES_HELD)

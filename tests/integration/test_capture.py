@@ -30,7 +30,7 @@ def test_pictures_are_bgr_and_know_when_they_were_captured() -> None:
 
 
 def test_iteration_ends_with_the_stream() -> None:
-    sender = make_sender(source=FakeSource(count=30))
+    sender = make_sender(source=FakeSource(count=30, live=False))
     with running(sender), Receiver(sender.url, codec=FakeCodec()) as stream:
         pictures = list(stream)
     assert pictures

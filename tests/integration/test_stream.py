@@ -56,10 +56,13 @@ def make_receiver(
     bind: bool = False,
     codec: FakeCodec | None = None,
     name: str = "receiver",
+    buffer_us: int = 0,
 ) -> ReceiverDaemon:
     return ReceiverDaemon(
         ReceiverConfig(
-            Endpoint(url, bind=bind, max_message_bytes=MAX_PACKET_MESSAGE_BYTES), name=name
+            Endpoint(url, bind=bind, max_message_bytes=MAX_PACKET_MESSAGE_BYTES),
+            name=name,
+            buffer_us=buffer_us,
         ),
         codec=codec or FakeCodec(),
         sinks=sinks,
@@ -153,6 +156,18 @@ def test_a_slow_screen_does_not_slow_the_others_and_its_latency_stays_flat() -> 
     assert skipped["slow"] > skipped["fast"]
 
 
+def test_a_buffer_delays_the_picture_and_costs_no_frames() -> None:
+    shown: list[ShownFrame] = []
+    with running(sender := make_sender()):
+        receiver = make_receiver(sender.url, FakeSink(), buffer_us=200_000)
+        receiver.on_frame(shown.append)
+        with running(receiver):
+            wait_for(lambda: len(shown) >= 60)
+    sequences = [frame.meta.sequence for frame in shown]
+    assert sequences[-1] - sequences[0] <= 1.3 * len(shown)
+    assert min(frame.meta.latency_us or 0 for frame in shown) >= 190_000
+
+
 def test_a_new_picture_size_needs_no_new_connection() -> None:
     sink = FakeSink()
     source = FakeSource(resize=(20, 96, 80))
@@ -194,7 +209,7 @@ def test_recordings_get_every_frame_from_a_keyframe_on() -> None:
 
 def test_the_end_of_the_source_ends_both_ends() -> None:
     sink = FakeSink()
-    with running(sender := make_sender(source=FakeSource(count=60))):
+    with running(sender := make_sender(source=FakeSource(count=40, live=False))):
         receiver = make_receiver(sender.url, sink)
         with running(receiver):
             sender.wait(5.0)
@@ -202,7 +217,15 @@ def test_the_end_of_the_source_ends_both_ends() -> None:
             assert sender.ended
             assert receiver.ended
     shown = receiver.snapshot()
+    assert sender.snapshot().frames_idle == 0  # a file begins with its first viewer
     assert shown.frames_displayed + shown.frames_dropped == sender.snapshot().frames_encoded
+
+
+def test_who_comes_after_the_end_is_told_so() -> None:
+    with running(sender := make_sender(source=FakeSource(count=3))):
+        sender.wait(5.0)
+        with running(receiver := make_receiver(sender.url, FakeSink())):
+            wait_for(lambda: receiver.ended)
 
 
 def test_the_fixed_rate_is_kept() -> None:

@@ -44,6 +44,12 @@ def test_a_receiver_slower_than_the_stream_gets_only_what_it_works_on() -> None:
     assert fast.window_frames > slow.window_frames
 
 
+def test_frames_held_on_purpose_do_not_use_up_the_window() -> None:
+    credit = CreditWindow(frame_interval_us=FRAME_US, hold_us=500_000)
+    run(credit, round_trip_us=2_000, service_us=15_000)
+    assert credit.window_frames * FRAME_US >= 517_000
+
+
 def test_a_long_path_gets_a_window_that_fills_it() -> None:
     credit = window()
     run(credit, round_trip_us=400_000, service_us=15_000)

@@ -29,6 +29,7 @@ HELLOS = st.builds(
     name=NAMES,
     instance=st.integers(0, 2**64 - 1),
     boot_id=BOOTS,
+    hold_us=st.integers(0, m.MAX_HOLD_US),
 )
 WELCOMES = st.builds(
     m.Welcome,
