@@ -34,6 +34,7 @@ from streamcodec.bitstream import QUALITIES
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611
+from streamcodec.pattern import quality_at
 
 Loader = Callable[[str, str], Codec]
 Results = dict[str, dict[str, list[Point]]]
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
 
 
 def measure_ours(codec: Codec, clip: Clip, quality: int, *, with_msssim: bool = True) -> Point:
-    """Code a clip as one keyframe and inter frames at one quality, decode it, and score it.
+    """Code a clip as one keyframe and inter frames around one quality, decode it, and score it.
 
     Raises Mismatch when a decoded frame differs from the encoder's reference.
     """
@@ -101,7 +102,7 @@ def measure_ours(codec: Codec, clip: Clip, quality: int, *, with_msssim: bool = 
     size_bytes, encode_s, decode_s = 0, 0.0, 0.0
     for number, frame in enumerate(clip.frames):
         start = clock()
-        encoded = codec.encode(frame, ahead, quality=quality)
+        encoded = codec.encode(frame, ahead, quality=quality_at(quality, number))
         between = clock()
         if encoded.packet is None or encoded.reference is None:
             raise Mismatch(f"{clip.name} frame {number}: no packet at quality {quality}")

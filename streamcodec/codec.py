@@ -20,6 +20,7 @@ from streamcodec.model import Model
 
 _TEST_ROWS = 64  # inputs of the self test, for each stack
 
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """Result of `Codec.encode`.
@@ -51,9 +52,7 @@ class Codec:
         self.model_hash = model.digest
 
     @classmethod
-    def load(
-        cls, size: str = "S", *, device: str = "auto", weights: Path | None = None
-    ) -> Codec:
+    def load(cls, size: str = "S", *, device: str = "auto", weights: Path | None = None) -> Codec:
         """Load the shipped weights of a size. Raises ModelError when they are absent or damaged."""
         from streamcodec import weights as files
 
@@ -93,9 +92,7 @@ class Codec:
             best = highest_that_fits(encoder.at, budget_bytes, start)
         if best is None:
             return Encoded(None, None, -1, reference is None)
-        return Encoded(
-            best.packet, encoder.reference_after(best), best.quality, reference is None
-        )
+        return Encoded(best.packet, encoder.reference_after(best), best.quality, reference is None)
 
     def decode(self, packet: bytes, reference: Reference | None = None) -> Decoded:
         """Decode a packet against the reference it names.

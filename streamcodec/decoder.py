@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from streamcodec import rebuild, syntax
 from streamcodec.bitstream import PacketHeader
-from streamcodec.blocks import deblock, layout, transform
+from streamcodec.blocks import deblock, layout, loopfilter, transform
 from streamcodec.entropy import rans, tables
 from streamcodec.errors import PayloadError
 from streamcodec.frame import Reference
-from streamcodec.model import Model
+from streamcodec.model import Model, filter_of
 from streamcodec.motion import compensate
 from streamcodec.networks import features
 from streamcodec.networks.prior import walk
@@ -68,11 +68,12 @@ def decode(
         ),
         "its blocks",
     )
+    flags = loopfilter.no_flags(rows, columns)
+    if header.filter_strength:
+        syntax.read_areas(stream, words, contexts, flags)
     moved, moved_counts = before.moved(field, modes)
     misc = np.empty((rows * columns, features.MISC), np.uint8)
-    features.misc(
-        modes, field, counts, moved_counts, splits, header.quality, before.quality, misc
-    )
+    features.misc(modes, field, counts, moved_counts, splits, header.quality, before.quality, misc)
     symbols = np.zeros((rows * columns, layout.CHANNELS), np.int16)
     stacks = model.prior.stacks[0 if reference is None else 1]
 
@@ -98,6 +99,8 @@ def decode(
     step_q3 = transform.step_q3(header.quality)
     rebuild.rebuild(modes, intra_modes, counts, splits, symbols, step_q3, y, u, v)
     deblock.picture(modes, field, counts, splits, step_q3, y, u, v)
+    weights = filter_of(model, reference is None, header.quality)
+    loopfilter.rebuild((y, u, v), flags, counts, modes, step_q3, weights)
     return reference_after(
         packet,
         b"" if reference is None else reference.digest,

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from streamcodec import analysis, bitstream, rebuild, syntax
 from streamcodec.analysis import Analysis
-from streamcodec.blocks import deblock, layout, quantise, transform
+from streamcodec.blocks import deblock, layout, loopfilter, quantise, transform
 from streamcodec.entropy import rans, tables
 from streamcodec.frame import Frame, Reference
-from streamcodec.model import Model
+from streamcodec.model import Model, filter_of
 from streamcodec.motion import field as fields
 from streamcodec.networks import features
 from streamcodec.networks.prior import walk
@@ -108,7 +108,14 @@ class FrameEncoder:
         def find_tables(symbols: I16, counts: U8) -> U8:
             misc = np.empty((rows * columns, features.MISC), np.uint8)
             features.misc(
-                seen.modes, seen.field, counts, moved_counts, seen.splits, quality, before.quality, misc
+                seen.modes,
+                seen.field,
+                counts,
+                moved_counts,
+                seen.splits,
+                quality,
+                before.quality,
+                misc,
             )
             found = np.zeros(symbols.shape, np.uint8)
             stacks = self._model.prior.stacks[0 if seen.key else 1]
@@ -146,19 +153,22 @@ class FrameEncoder:
             u,
             v,
         )
-        splits = np.where((counts > 0) | (seen.modes == fields.INTRA8), seen.splits, 0).astype(np.uint8)
+        splits = np.where((counts > 0) | (seen.modes == fields.INTRA8), seen.splits, 0).astype(
+            np.uint8
+        )
         found = find_tables(symbols, counts)
         contexts = before.contexts.copy()
-        payload = self._payload(seen, splits, symbols, counts, found, before, contexts)
+        deblock.picture(seen.modes, seen.field, counts, splits, step_q3, y, u, v)
+        flags = self._filter(seen, counts, quality, (y, u, v))
+        payload = self._payload(seen, splits, symbols, counts, found, before, contexts, flags)
         header = bitstream.PacketHeader(
             keyframe=seen.key,
             quality=quality,
-            filter_strength=0,
+            filter_strength=0 if flags is None else 1,
             reference=self._model.digest if self._reference is None else self._reference.digest,
             width=self._frame.width,
             height=self._frame.height,
         )
-        deblock.picture(seen.modes, seen.field, counts, splits, step_q3, y, u, v)
         return Attempt(
             quality,
             bitstream.pack(header, payload),
@@ -174,6 +184,17 @@ class FrameEncoder:
             seen.field,
         )
 
+    def _filter(self, seen: Analysis, counts: U8, quality: int, planes: Planes) -> U8 | None:
+        """Run the loop filter where it helps; which areas, or None when nowhere."""
+        weights = filter_of(self._model, seen.key, quality)
+        if not weights.any() or not (counts.any() or seen.key):
+            return None
+        step_q3 = transform.step_q3(quality)
+        # An area's flag is one bit or less: worth lambda squared errors.
+        worth = int(quantise.MU * (step_q3 / 8) ** 2)
+        flags = loopfilter.search(seen.source, planes, counts, seen.modes, step_q3, weights, worth)
+        return flags if flags.any() else None
+
     def _payload(
         self,
         seen: Analysis,
@@ -183,6 +204,7 @@ class FrameEncoder:
         found: U8,
         before: State,
         contexts: U16,
+        flags: U8 | None,
     ) -> bytes:
         """Entropy-code everything; adapts `contexts`."""
         out = np.empty(_room(symbols, counts), np.uint32)
@@ -199,6 +221,8 @@ class FrameEncoder:
             before.counts,
             splits,
         )
+        if flags is not None:
+            at = syntax.write_areas(out, at, contexts, flags)
         at = _put_groups(out, at, counts, symbols, found, self._model.cumulative)
         return rans.encode(out, at)
 
@@ -241,9 +265,7 @@ def _quantise_plainly(
 
 
 @nb.njit(nogil=True, cache=True)
-def _put_groups(
-    out: U32, at: int, counts: U8, symbols: I16, found: U8, cumulative: U16
-) -> int:
+def _put_groups(out: U32, at: int, counts: U8, symbols: I16, found: U8, cumulative: U16) -> int:
     """Append all symbols in the order that `prior.walk` visits them."""
     rows, columns = counts.shape
     for group in range(4):
@@ -254,7 +276,11 @@ def _put_groups(
                     if counts[row, column] > group and (row + column) & 1 == phase:
                         index = row * columns + column
                         at = tables.put_symbols(
-                            out, at, symbols[index, first:last], found[index, first:last], cumulative
+                            out,
+                            at,
+                            symbols[index, first:last],
+                            found[index, first:last],
+                            cumulative,
                         )
     return at
 
@@ -265,4 +291,4 @@ def _room(symbols: I16, counts: U8) -> int:
     raw = int(np.count_nonzero(symbols)) + 30 * int((magnitudes >= tables.ESCAPE).sum())
     sizes = np.diff(_STARTS)
     coded = int(sum((counts > g).sum() * n for g, n in enumerate(sizes)))
-    return counts.size * syntax.BITS_PER_BLOCK + coded + raw + 64
+    return counts.size * (syntax.BITS_PER_BLOCK + 1) + coded + raw + 64

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamcodec import syntax
-from streamcodec.blocks import layout
+from streamcodec.blocks import layout, loopfilter
 from streamcodec.entropy import tables
 from streamcodec.errors import ModelError
 from streamcodec.networks import features
@@ -28,6 +28,7 @@ class Model:
     cumulative: npt.NDArray[np.uint16]  # (64, 17)
     costs_q8: npt.NDArray[np.int32]  # (64, 16)
     contexts: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]  # keyframe, first inter frame
+    filter_weights: npt.NDArray[np.int16]  # see blocks/loopfilter.py
     digest: bytes  # 8 bytes
 
     @classmethod
@@ -40,17 +41,21 @@ class Model:
                 for name in ("contexts.key", "contexts.inter")
             )
             prior = Prior.from_arrays(arrays)
+            filter_weights = np.ascontiguousarray(arrays["filter"], np.int16)
         except KeyError as missing:
             raise ModelError(f"weights lack {missing}: they are of another version") from None
         if not tables.are_valid(cumulative):
             raise ModelError("weights hold damaged tables")
         if any(c.shape != (syntax.CONTEXTS, 2) for c in contexts):
             raise ModelError("weights hold contexts of another version")
+        if filter_weights.shape != loopfilter.no_weights().shape:
+            raise ModelError("weights hold a loop filter of another version")
         return cls(
             prior,
             cumulative,
             tables.costs_q8(cumulative),
             (contexts[0], contexts[1]),
+            filter_weights,
             digest(arrays),
         )
 
@@ -69,7 +74,9 @@ def untrained(hidden: int = 96) -> dict[str, npt.NDArray[np.generic]]:
     """Arrays of a model that knows only that high frequencies are rarer: a start for training."""
     scales = np.exp(np.arange(tables.TABLES) / 7 - 5)
     levels = np.arange(tables.MAGNITUDES)
-    rows = 0.5 * np.exp(-(levels[None] - 0.4) / scales[:, None]) * (1 - np.exp(-1 / scales[:, None]))
+    rows = (
+        0.5 * np.exp(-(levels[None] - 0.4) / scales[:, None]) * (1 - np.exp(-1 / scales[:, None]))
+    )
     rows = 2 * rows + 1e-7
     rows[:, 0] = 1 - np.exp(-0.6 / scales) + 1e-7
     rows[:, -1] = np.exp(-(14.6) / scales) + 1e-7
@@ -77,6 +84,7 @@ def untrained(hidden: int = 96) -> dict[str, npt.NDArray[np.generic]]:
         "tables": tables.from_probabilities(rows),
         "contexts.key": syntax.fresh_contexts(),
         "contexts.inter": syntax.fresh_contexts(),
+        "filter": loopfilter.no_weights(),
     }
     quality = np.arange(64)[:, None]
     for kind, width in enumerate((features.KEY_FEATURES, features.INTER_FEATURES)):
@@ -95,3 +103,9 @@ def untrained(hidden: int = 96) -> dict[str, npt.NDArray[np.generic]]:
                     f"{name}.b3": np.clip(guess * 256, 0, 63 * 256).astype(np.int32),
                 }
     return arrays
+
+
+def filter_of(model: Model, key: bool, quality: int) -> npt.NDArray[np.int16]:
+    """Loop filter weights (luma or chroma, classes, pairs) of a frame type and quality."""
+    band = quality * loopfilter.BANDS // 64
+    return np.asarray(model.filter_weights[0 if key else 1, band])

@@ -107,8 +107,17 @@ def _add(plane: U8, y: int, x: int, size: int, residual: I32, at: int, pitch: in
 
 @nb.njit(nogil=True, cache=True)
 def _intra_into(
-    plane: U8, y: int, x: int, size: int, right: int, below: int, mode: int,
-    edge: I32, soft: I32, line: I32, guess: U8,
+    plane: U8,
+    y: int,
+    x: int,
+    size: int,
+    right: int,
+    below: int,
+    mode: int,
+    edge: I32,
+    soft: I32,
+    line: I32,
+    guess: U8,
 ) -> None:
     """Predict a square of the plane from what is decoded around it."""
     intra.gather(plane, y, x, size, right, below, edge)
@@ -159,27 +168,45 @@ def rebuild(
             is_intra = mode >= fields.INTRA16
             if count:
                 transform.inverse(
-                    symbols[row * columns + column], step_q3, quantise.BIAS_Q8,
-                    splits[row, column] != 0, work, tmp, residual,
+                    symbols[row * columns + column],
+                    step_q3,
+                    quantise.BIAS_Q8,
+                    splits[row, column] != 0,
+                    work,
+                    tmp,
+                    residual,
                 )
             top, left = 16 * row, 16 * column
             if is_intra:
                 first = np.int64(intra_modes[2 * row, 2 * column])
                 if mode == fields.INTRA16:
-                    _intra_into(y, top, left, 16, 16 if row else 0, 0, first, edge, soft, line, guess)
+                    _intra_into(
+                        y, top, left, 16, 16 if row else 0, 0, first, edge, soft, line, guess
+                    )
                 else:
                     for k in range(4):
                         a, b = k >> 1, k & 1
                         _intra_into(
-                            y, top + 8 * a, left + 8 * b, 8, _right_of_quarter(k, row),
+                            y,
+                            top + 8 * a,
+                            left + 8 * b,
+                            8,
+                            _right_of_quarter(k, row),
                             8 if k == 0 else 0,
                             np.int64(intra_modes[2 * row + a, 2 * column + b]),
-                            edge, soft, line, guess,
+                            edge,
+                            soft,
+                            line,
+                            guess,
                         )
                         if count:
                             _add(y, top + 8 * a, left + 8 * b, 8, residual, a * 128 + b * 8, 16)
-                _intra_into(u, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess)
-                _intra_into(v, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess)
+                _intra_into(
+                    u, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess
+                )
+                _intra_into(
+                    v, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess
+                )
             if count:
                 if mode != fields.INTRA8:
                     _add(y, top, left, 16, residual, 0, 16)
@@ -244,26 +271,57 @@ def code(
             first = np.int64(intra_modes[2 * row, 2 * column])
             if is_intra:
                 if mode == fields.INTRA16:
-                    _intra_into(y, top, left, 16, 16 if row else 0, 0, first, edge, soft, line, guess)
+                    _intra_into(
+                        y, top, left, 16, 16 if row else 0, 0, first, edge, soft, line, guess
+                    )
                 else:
                     block[:] = 0
                     for k in range(4):
                         a, b = k >> 1, k & 1
                         _intra_into(
-                            y, top + 8 * a, left + 8 * b, 8, _right_of_quarter(k, row),
+                            y,
+                            top + 8 * a,
+                            left + 8 * b,
+                            8,
+                            _right_of_quarter(k, row),
                             8 if k == 0 else 0,
                             np.int64(intra_modes[2 * row + a, 2 * column + b]),
-                            edge, soft, line, guess,
+                            edge,
+                            soft,
+                            line,
+                            guess,
                         )
                         if most == 0:
                             continue
                         _code_quarter(
-                            source[0], y, top, left, a, b, own, row_tables, costs_q8, mu,
-                            inverse_step, most, step_q3, block, samples, ftmp, fout, saved,
-                            work, tmp, residual,
+                            source[0],
+                            y,
+                            top,
+                            left,
+                            a,
+                            b,
+                            own,
+                            row_tables,
+                            costs_q8,
+                            mu,
+                            inverse_step,
+                            most,
+                            step_q3,
+                            block,
+                            samples,
+                            ftmp,
+                            fout,
+                            saved,
+                            work,
+                            tmp,
+                            residual,
                         )
-                _intra_into(u, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess)
-                _intra_into(v, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess)
+                _intra_into(
+                    u, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess
+                )
+                _intra_into(
+                    v, 8 * row, 8 * column, 8, 8 if row else 0, 0, first, edge, soft, line, guess
+                )
             if most == 0:
                 block[:] = 0
                 counts[row, column] = 0
@@ -281,26 +339,43 @@ def code(
                     for c in range(_STARTS[g], _STARTS[g + 1]):
                         if layout_is_chroma(c) and g < most:
                             quantise.weighed(
-                                levels, inverse_step, c, c + 1, row_tables, costs_q8, mu, block, saved
+                                levels,
+                                inverse_step,
+                                c,
+                                c + 1,
+                                row_tables,
+                                costs_q8,
+                                mu,
+                                block,
+                                saved,
                             )
                         if block[c]:
                             needed = g + 1
                 counts[row, column] = needed
             else:
-                kind = 3 if is_intra else (1 if mode == fields.INTER8 else (2 if free[row, column] else 0))
+                kind = (
+                    3
+                    if is_intra
+                    else (1 if mode == fields.INTER8 else (2 if free[row, column] else 0))
+                )
                 best_count = 0
                 gain = np.float32(0)
                 sofar[row, column] = 0
-                none = syntax.count_price_q8(
-                    contexts, sofar, counts_before, row, column, kind, 0
-                )
+                none = syntax.count_price_q8(contexts, sofar, counts_before, row, column, kind, 0)
                 if free[row, column]:
                     none = binary.cost_q8(contexts, syntax.SKIP + 1, 1)
                 best = np.float32(0)
                 for g in range(most):
                     quantise.weighed(
-                        levels, inverse_step, _STARTS[g], _STARTS[g + 1], row_tables, costs_q8, mu,
-                        block, saved,
+                        levels,
+                        inverse_step,
+                        _STARTS[g],
+                        _STARTS[g + 1],
+                        row_tables,
+                        costs_q8,
+                        mu,
+                        block,
+                        saved,
                     )
                     gain += saved[1] - saved[0]
                     price = syntax.count_price_q8(
@@ -340,9 +415,27 @@ def layout_is_chroma(channel: int) -> bool:
 
 @nb.njit(nogil=True, cache=True)
 def _code_quarter(
-    source: U8, y: U8, top: int, left: int, a: int, b: int, own: F32, tables: U8, costs_q8: I32,
-    mu: float, inverse_step: float, most: int, step_q3: int, block: I16, samples: F32, ftmp: F32,
-    fout: F32, saved: F32, work: I32, tmp: I32, residual: I32,
+    source: U8,
+    y: U8,
+    top: int,
+    left: int,
+    a: int,
+    b: int,
+    own: F32,
+    tables: U8,
+    costs_q8: I32,
+    mu: float,
+    inverse_step: float,
+    most: int,
+    step_q3: int,
+    block: I16,
+    samples: F32,
+    ftmp: F32,
+    fout: F32,
+    saved: F32,
+    work: I32,
+    tmp: I32,
+    residual: I32,
 ) -> None:
     """Code one 8x8 luma quarter of an intra block against the prediction that stands in `y`."""
     for i in range(8):

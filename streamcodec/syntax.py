@@ -40,7 +40,8 @@ KEY_SPLIT = 172  # (3)
 LIKELY = 175  # (1)
 LIKELY_WHICH = 176  # (2)
 MODE = 178  # (32) binary tree of five levels
-CONTEXTS = 210
+FILTER = 210  # (2) area filtered, luma and chroma
+CONTEXTS = 212
 
 _PREFIX_CONTEXTS = 10
 _MAX_PREFIX = 11
@@ -262,7 +263,9 @@ def write(
                             at = binary.put(out, at, contexts, CANDIDATE + 1, taken - 1)
                     continue
                 is_intra = 1 if mode >= fields.INTRA16 else 0
-                at = binary.put(out, at, contexts, INTRA + _around(intras, row, column, 0), is_intra)
+                at = binary.put(
+                    out, at, contexts, INTRA + _around(intras, row, column, 0), is_intra
+                )
                 intras[row, column] = is_intra
                 if not is_intra:
                     quarter = 1 if mode == fields.INTER8 else 0
@@ -305,9 +308,7 @@ def write(
                 )
                 quarters[row, column] = small
                 for k in range(4 if small else 1):
-                    at = _put_mode(
-                        out, at, contexts, intra_modes, y + (k >> 1), x + (k & 1), three
-                    )
+                    at = _put_mode(out, at, contexts, intra_modes, y + (k >> 1), x + (k & 1), three)
             for k in range(first, 4):
                 more = 1 if count > k else 0
                 index = _count_context(counts, counts_before, row, column, kind, k)
@@ -385,8 +386,13 @@ def read(
                         if taken and ways > 2:
                             taken += binary.get(state, words, contexts, CANDIDATE + 1)
                     if not fields.within_reach(
-                        16 * row, 16 * column, near[taken, 0], near[taken, 1],
-                        16 * rows, 16 * columns, REACH_PX,
+                        16 * row,
+                        16 * column,
+                        near[taken, 0],
+                        near[taken, 1],
+                        16 * rows,
+                        16 * columns,
+                        REACH_PX,
                     ):
                         return False
                     mode = fields.INTER16
@@ -447,3 +453,21 @@ def read(
                     state, words, contexts, index + _around(splits, row, column, 0)
                 )
     return True
+
+
+@nb.njit(nogil=True, cache=True)
+def write_areas(out: U32, at: int, contexts: U16, flags: U8) -> int:
+    """Append which areas the loop filter touches: luma row by row, then chroma."""
+    for plane in range(2):
+        for value in flags[plane].ravel():
+            at = binary.put(out, at, contexts, FILTER + plane, value)
+    return at
+
+
+@nb.njit(nogil=True, cache=True)
+def read_areas(state: U64, words: U16, contexts: U16, flags: U8) -> None:
+    """Fill the flags (luma or chroma, down, across) that `write_areas` wrote."""
+    for plane in range(2):
+        for i in range(flags.shape[1]):
+            for j in range(flags.shape[2]):
+                flags[plane, i, j] = binary.get(state, words, contexts, FILTER + plane)

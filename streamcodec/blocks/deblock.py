@@ -18,9 +18,7 @@ I16 = npt.NDArray[np.int16]
 
 
 @nb.njit(nogil=True, cache=True)
-def strengths(
-    modes: U8, field: I16, counts: U8, splits: U8, across: U8, down: U8
-) -> None:
+def strengths(modes: U8, field: I16, counts: U8, splits: U8, across: U8, down: U8) -> None:
     """Edge strengths 0 to 2 on the 8x8 grid: `across` at each square's left, `down` at its top."""
     height, width = across.shape
     for y in range(height):
@@ -58,7 +56,9 @@ def strengths(
 
 
 @nb.njit(nogil=True, cache=True)
-def _edge(plane: U8, y: int, x: int, along_y: int, along_x: int, count: int, beta: int, limit: int) -> None:
+def _edge(
+    plane: U8, y: int, x: int, along_y: int, along_x: int, count: int, beta: int, limit: int
+) -> None:
     """Filter `count` samples along an edge that starts at (y, x); q0 is at (y, x)."""
     ny = along_x
     nx = along_y

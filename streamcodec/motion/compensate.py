@@ -198,7 +198,12 @@ def quarter_planes(ref: U8, planes: U8) -> None:
                 )
                 down[x] = np.uint8(min(max((total + 32) >> 6, 0), 255))
             for fx in range(1, 4):
-                s0, s1, s2, s3 = across[fx, y], across[fx, y + 1], across[fx, y + 2], across[fx, y + 3]
+                s0, s1, s2, s3 = (
+                    across[fx, y],
+                    across[fx, y + 1],
+                    across[fx, y + 2],
+                    across[fx, y + 3],
+                )
                 s4, s5, s6, s7 = (
                     across[fx, y + 4],
                     across[fx, y + 5],

@@ -73,7 +73,9 @@ def _hadamard(work: I32) -> int:
 
 
 @nb.njit(nogil=True, cache=True)
-def satd_moved(source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, work: I32) -> int:
+def satd_moved(
+    source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, work: I32
+) -> int:
     """Hadamard cost of a block against the moved reference."""
     plane = planes[4 * (vy & 3) + (vx & 3)]
     top = y + PAD_PX + (vy >> 2)
@@ -158,8 +160,20 @@ def _descend(
 
 @nb.njit(nogil=True, cache=True)
 def best_intra(
-    source: U8, y: int, x: int, size: int, right: int, below: int, lambda_q8: int, quick: bool,
-    edge: I32, soft: I32, line: I32, guess: U8, work: I32, hint: int,
+    source: U8,
+    y: int,
+    x: int,
+    size: int,
+    right: int,
+    below: int,
+    lambda_q8: int,
+    quick: bool,
+    edge: I32,
+    soft: I32,
+    line: I32,
+    guess: U8,
+    work: I32,
+    hint: int,
 ) -> tuple[int, int]:
     """(mode, cost) of the best intra prediction from the source's own neighbours.
 
@@ -180,8 +194,15 @@ def best_intra(
             if stage == 0:
                 if k >= 5:
                     break
-                mode = intra.MEAN if k == 0 else (intra.PLANAR if k == 1 else (
-                    intra.HORIZONTAL if k == 2 else (intra.VERTICAL if k == 3 else hint)))
+                mode = (
+                    intra.MEAN
+                    if k == 0
+                    else (
+                        intra.PLANAR
+                        if k == 1
+                        else (intra.HORIZONTAL if k == 2 else (intra.VERTICAL if k == 3 else hint))
+                    )
+                )
             elif stage == 1:
                 if k >= 9:
                     break
@@ -222,8 +243,20 @@ def analyse_key(source: U8, lambda_q8: int, modes: U8, intra_modes: I8) -> None:
         for column in range(columns):
             hint = intra_modes[2 * row, 2 * column - 1] if column else intra.PLANAR
             mode, cost = best_intra(
-                source, 16 * row, 16 * column, 16, 16, 0, lambda_q8, False,
-                edge, soft, line, guess, work, hint,
+                source,
+                16 * row,
+                16 * column,
+                16,
+                16,
+                0,
+                lambda_q8,
+                False,
+                edge,
+                soft,
+                line,
+                guess,
+                work,
+                hint,
             )
             total = (lambda_q8 * 3) >> 8
             near = hint
@@ -232,8 +265,20 @@ def analyse_key(source: U8, lambda_q8: int, modes: U8, intra_modes: I8) -> None:
                 right = 0 if k == 3 else (8 if k != 1 or row > 0 else 0)
                 below = 8 if k == 0 else 0
                 small[k], part = best_intra(
-                    source, 16 * row + 8 * a, 16 * column + 8 * b, 8, right, below, lambda_q8,
-                    False, edge, soft, line, guess, work, near,
+                    source,
+                    16 * row + 8 * a,
+                    16 * column + 8 * b,
+                    8,
+                    right,
+                    below,
+                    lambda_q8,
+                    False,
+                    edge,
+                    soft,
+                    line,
+                    guess,
+                    work,
+                    near,
                 )
                 near = small[k]
                 total += part
@@ -304,7 +349,10 @@ def analyse_inter(
                 if k == 0:
                     c0, c1 = np.int64(0), np.int64(0)
                 elif k == 1:
-                    c0, c1 = np.int64(before[2 * row, 2 * column, 0]), np.int64(before[2 * row, 2 * column, 1])
+                    c0, c1 = (
+                        np.int64(before[2 * row, 2 * column, 0]),
+                        np.int64(before[2 * row, 2 * column, 1]),
+                    )
                 elif k == 2:
                     c0 = np.int64(before[2 * row + 1, 2 * column + 1, 0])
                     c1 = np.int64(before[2 * row + 1, 2 * column + 1, 1])
@@ -362,9 +410,7 @@ def analyse_inter(
                 part[k, 0], part[k, 1] = start[0], start[1]
                 field[2 * row + a, 2 * column + b, 0] = start[0]
                 field[2 * row + a, 2 * column + b, 1] = start[1]
-                rate = (
-                    lambda_q8 * _vector_bits_q8(prices, start[0] - o0, start[1] - o1)
-                ) >> 16
+                rate = (lambda_q8 * _vector_bits_q8(prices, start[0] - o0, start[1] - o1)) >> 16
                 total += rate + satd_moved(source, planes, yy, xx, start[0], start[1], 8, work)
             if total < whole:
                 modes[row, column] = fields.INTER8
@@ -372,10 +418,40 @@ def analyse_inter(
             else:
                 fields.set_block(field, row, column, v0, v1)
             if whole > 1024:
+                # Few blocks of an inter frame are intra: five modes tell whether to try them all.
                 mode, cost = best_intra(
-                    source, y, x, 16, 16, 0, lambda_q8, False, edge, soft, line, guess, work,
+                    source,
+                    y,
+                    x,
+                    16,
+                    16,
+                    0,
+                    lambda_q8,
+                    True,
+                    edge,
+                    soft,
+                    line,
+                    guess,
+                    work,
                     intra.PLANAR,
                 )
+                if cost < whole + (whole >> 2):
+                    mode, cost = best_intra(
+                        source,
+                        y,
+                        x,
+                        16,
+                        16,
+                        0,
+                        lambda_q8,
+                        False,
+                        edge,
+                        soft,
+                        line,
+                        guess,
+                        work,
+                        intra.PLANAR,
+                    )
                 if cost + ((lambda_q8 * 4) >> 8) < whole:
                     modes[row, column] = fields.INTRA16
                     fields.set_block(field, row, column, 0, 0)

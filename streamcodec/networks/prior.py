@@ -115,7 +115,15 @@ def walk(
                 continue
             inputs = np.empty((blocks.size, width), np.uint8)
             features.rows(
-                blocks, columns, rows, shown, energy, misc_rows, reference, moved is not None, inputs
+                blocks,
+                columns,
+                rows,
+                shown,
+                energy,
+                misc_rows,
+                reference,
+                moved is not None,
+                inputs,
             )
             visit(group, phase, blocks, inputs)
             features.reveal(symbols, blocks, group, shown, energy)

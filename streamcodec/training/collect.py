@@ -45,8 +45,11 @@ def chain(
 ) -> Iterator[tuple[list[Rows], Reference]]:
     """Code frames one after the other; yield the rows of each, and the reference after it."""
     reference: Reference | None = None
+    # The first frame of a chain is finer than the rest, as streamcodec/pattern.py has it.
+    boost = int(rng.integers(2, 14)) if len(frames) > 1 else 0
     for frame in frames:
-        jittered = int(np.clip(quality + rng.integers(-2, 3), 0, 63))
+        offset = boost if reference is None else int(rng.integers(-3, 4))
+        jittered = int(np.clip(quality + offset, 0, 63))
         encoder = FrameEncoder(model, frame, reference)
         attempt = encoder.at(jittered)
         rows_of_blocks, columns = attempt.modes.shape

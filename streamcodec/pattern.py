@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames deserve better: the quality of a frame relative to its stream's.
+
+Every later frame copies from the ones before, so bits spent on a keyframe, and a little less so on
+every eighth frame, come back many times (the same reason for which HEVC's low-delay test conditions
+vary the quantiser). Measured in docs/training.md.
+"""
+
+from __future__ import annotations
+
+KEY_BOOST = 12
+INTER_OFFSETS = (6, -2, -1, -2, 1, -2, -1, -2)
+
+
+def quality_at(quality: int, frames_since_key: int) -> int:
+    """Quality index of a frame in a stream of nominal `quality`; 0 is the keyframe itself."""
+    if frames_since_key == 0:
+        offset = KEY_BOOST
+    else:
+        offset = INTER_OFFSETS[frames_since_key % len(INTER_OFFSETS)]
+    return min(max(quality + offset, 0), 63)
