@@ -83,14 +83,16 @@ def demo(
     if link is not None:
         load_profile(link)  # a wrong one is told before anything starts
     console = Console(stderr=True)
-    console.print(f"streaming {settings.sender.source}; Ctrl-C stops", highlight=False)
+    console.print(
+        f"streaming {settings.sender.source}; Ctrl-C stops", highlight=False, soft_wrap=True
+    )
     with stop_on_signals() as stopped, live_screen(console, settings.sender.source) as show:
         run = Supervisor(
             settings,
             seconds=seconds,
             load=load_codec,
             with_link=link is not None,
-            say=lambda text: console.print(text, highlight=False),
+            say=lambda text: console.print(text, highlight=False, soft_wrap=True),
             show=show,
             stopped=stopped,
         ).run()
