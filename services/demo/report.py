@@ -111,13 +111,9 @@ def _rate_chart(canvas: Canvas, box: Box, samples: Sequence[Sample]) -> None:
     rate = [s.kbps for s in samples]
     lines = [Line("sent", seconds, rate, BLUE, fill=0.2)]
     capacity = [s.capacity_kbps for s in samples]
-    top = None
     if not np.isnan(capacity).all():
         lines.append(Line("link capacity", seconds, capacity, GREEN, steps=True))
-        # A link far wider than the stream would flatten the stream's own curve.
-        sent = max((r for r in rate if np.isfinite(r)), default=1.0)
-        top = min(float(np.nanmax(capacity)), 4 * max(sent, 1.0))
-    canvas.chart(box, "Bit rate", "kbit/s", lines, top=top)
+    canvas.chart(box, "Bit rate", "kbit/s", lines)
 
 
 def _latency_chart(canvas: Canvas, box: Box, samples: Sequence[Sample]) -> None:
