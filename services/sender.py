@@ -73,12 +73,14 @@ class SenderConfig:
     """What a sender needs to know beside its codec and source.
 
     `rules` says how frames are sized. `frame_interval_us` 0 takes the source's rate.
+    With `waits_for_viewer` a source that is not live, as a file, begins with its first viewer.
     """
 
     endpoint: Endpoint
     stream: str = "main"
     rules: Rules = field(default_factory=Rules)
     frame_interval_us: int = 0
+    waits_for_viewer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +258,9 @@ class Sender:
     # -- capture thread ------------------------------------------------------------------------
 
     def _capture(self) -> None:
-        while not self._source.live and not self._watched() and not self._crew.stopping.is_set():
-            self._crew.stopping.wait(0.01)  # a file begins with its first viewer
+        if self._config.waits_for_viewer and not self._source.live:
+            while not self._watched() and not self._crew.stopping.is_set():
+                self._crew.stopping.wait(0.01)
         while not self._crew.stopping.is_set():
             try:
                 captured = self._source.read(0.2)

@@ -44,7 +44,11 @@ def make_sender(
     rules: Rules | None = None,
 ) -> Sender:
     return Sender(
-        SenderConfig(Endpoint(url, bind=bind), rules=rules or Rules(quality=40, adaptive=False)),
+        SenderConfig(
+            Endpoint(url, bind=bind),
+            rules=rules or Rules(quality=40, adaptive=False),
+            waits_for_viewer=True,
+        ),
         codec=codec or FakeCodec(),
         source=source or FakeSource(),
     )
