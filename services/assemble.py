@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.config import DEFAULT_ENDPOINT, SecuritySettings, Settings
+from services.endpoint import CurveClient, CurveServer
 from services.errors import ConfigError
+from services.keys import Right, client_keys, server_keys
 from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
 from services.protocol.planner import Rules
@@ -36,9 +39,18 @@ def endpoint(
         raise ConfigError(f"{where}.bind and {where}.connect are both given; keep one of them")
     if not bind and not connect:
         bind, connect = (DEFAULT_ENDPOINT, None) if binds else (None, DEFAULT_ENDPOINT)
+    keys: CurveServer | CurveClient | None = None
+    if security.keys:
+        right = Right.PUBLISH if where == "receiver" else Right.VIEW
+        folder = Path(security.keys)
+        if bind:
+            keys = server_keys(folder, peers_need=right)
+        else:
+            keys = client_keys(folder, peer_needs=right)
     return Endpoint(
         bind or connect or "",
         bind=bool(bind),
+        keys=keys,
         insecure=security.insecure,
         max_message_bytes=max_message_bytes,
     )

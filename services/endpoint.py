@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from services.errors import AuthenticationError, ConfigError
@@ -13,13 +14,20 @@ MAX_IPC_PATH_CHARS = 107  # sun_path
 MAX_PACKET_MESSAGE_BYTES = 32 * 1024 * 1024 + 64  # what a receiver must let in
 
 
+class Gate(Protocol):
+    """Who may come in, asked about every message; what it says may change (`services.keys`)."""
+
+    def refresh(self) -> None: ...
+    def name_of(self, key: bytes) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CurveServer:
     """Keys of an end that binds (40-byte Z85). Clients outside `allowed` get nothing."""
 
     public_key: bytes
     secret_key: bytes = field(repr=False)
-    allowed: frozenset[bytes]
+    allowed: frozenset[bytes] | Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ def check(endpoint: Endpoint) -> None:
     if endpoint.bind and exposed and endpoint.keys is None and not endpoint.insecure:
         raise ConfigError(
             f"{endpoint.url} is open to the network without keys: make keys with "
-            "`streamcodec keygen`, listen on 127.0.0.1, or allow it with --insecure"
+            "`streamcodec keys new`, listen on 127.0.0.1, or allow it with --insecure"
         )
 
 

@@ -139,6 +139,7 @@ class Sender:
         self._epoch = secrets.randbits(32)
         started_us = clock_us()
         self._lock = threading.Lock()
+        self._port = Port(config.endpoint)
         self._broadcast = Broadcast(
             Offer(
                 epoch=self._epoch,
@@ -154,8 +155,8 @@ class Sender:
             now_us=started_us,
             knock=not config.endpoint.bind,
             size=(source.width, source.height),
+            name_of=self._port.name_of,
         )
-        self._port = Port(config.endpoint)
         self._crew = Crew()
         self._mailbox: Mailbox[Captured] = Mailbox()
         self._outbox: deque[_Outgoing] = deque()
@@ -386,6 +387,7 @@ class Sender:
             with self._lock:
                 answers = self._take(received.messages, now)
                 self._counters.malformed += received.malformed
+                self._counters.refused += received.events.count(LinkEvent.REFUSED)
                 if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
                     self._broadcast.disconnected(now)
                 if now - ticked_us >= _TICK_US:

@@ -32,6 +32,7 @@ class SenderCounters:
         self.captured = 0
         self.malformed = 0
         self.send_failures = 0
+        self.refused = 0  # handshakes: keys not allowed, or another protocol
         self.psnr_db: float | None = None
         self._idle = self._encoded = self._keyframes = self._restarts = 0
         self._skipped: dict[str, int] = {}
@@ -113,6 +114,7 @@ class SenderCounters:
             quality_limitation_s={why: us / 1e6 for why, us in spent.items()},
             keyframe_requests=broadcast.keyframe_requests,
             send_failures=self.send_failures,
+            refused_connections=self.refused,
             hostile_messages=broadcast.hostile + self.malformed,
             stale_messages=broadcast.stale,
             peers_lost=broadcast.peers_lost,

@@ -97,6 +97,7 @@ class SenderSnapshot:
     peers_lost: int
     source_restarts: int
     viewers: tuple[ViewerSnapshot, ...]
+    refused_connections: int = 0  # by the handshake: keys not allowed, or another protocol
     events: tuple[StreamEvent, ...] = field(repr=False, default=())
 
     def as_json(self) -> dict[str, object]:
@@ -130,6 +131,7 @@ class SenderSnapshot:
             },
             "pliCount": self.keyframe_requests,
             "sendFailures": self.send_failures,
+            "refusedConnections": self.refused_connections,
             "hostileMessages": self.hostile_messages,
             "staleMessages": self.stale_messages,
             "peersLost": self.peers_lost,

@@ -13,6 +13,8 @@ import contextlib
 import secrets
 import socket as unix
 import threading
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -26,6 +28,7 @@ from services.endpoint import (
     CurveClient,
     CurveServer,
     Endpoint,
+    Gate,
     check,
     wants_ipv6,
 )
@@ -41,6 +44,7 @@ __all__ = [
     "Received",
     "SendResult",
     "check",
+    "make_pair",
 ]
 
 ANY_PEER = b""  # the one peer of a connecting end
@@ -55,6 +59,9 @@ _CONNECT_TIMEOUT_MS = 1500
 _RECONNECT_MS = 100
 _RECONNECT_MAX_MS = 500
 _UNACKNOWLEDGED_MS = 10_000
+_GATE_REFRESH_S = 0.5
+_REFUSED_RETRY_S = 1.0
+_MAX_KNOWN_PEERS = 4096
 
 
 class SendResult(Enum):
@@ -95,6 +102,13 @@ class Port:
         self._url = endpoint.url
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gatekeeper: ThreadAuthenticator | None = None
+        self._gate: Gate | None = None
+        if isinstance(endpoint.keys, CurveServer):
+            allowed = endpoint.keys.allowed
+            self._gate = _FixedGate(allowed) if isinstance(allowed, frozenset) else allowed
+        self._gate_asked_s = 0.0
+        self._retry_s: float | None = None  # when a refused connection is tried again
+        self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._poller = zmq.Poller()
@@ -117,8 +131,8 @@ class Port:
         try:
             if self._sleeper is None:
                 self._open_wake_up()
-            if isinstance(self._endpoint.keys, CurveServer) and self._gatekeeper is None:
-                self._gatekeeper = _admit_only(self._context, self._endpoint.keys.allowed)
+            if self._gate is not None and self._gatekeeper is None:
+                self._gatekeeper = _admit_only(self._context, self._gate)
             self._open_socket()
         except BaseException:
             self.close()
@@ -126,6 +140,7 @@ class Port:
 
     def rebuild(self) -> None:
         """A fresh socket at the same address: kernel buffers and stale connections are gone."""
+        self._retry_s = None
         self._close_socket()
         self._open_socket()
 
@@ -135,6 +150,9 @@ class Port:
         assert self._monitor is not None
         assert self._sleeper is not None
         received = Received([], [], 0)
+        self._refresh_gate()
+        if self._retry_s is not None and time.monotonic() >= self._retry_s:
+            self.rebuild()  # libzmq gives up for good once it was refused
         ready = dict(self._poller.poll(timeout_ms))
         if self._sleeper in ready:
             _drain(self._sleeper)
@@ -144,8 +162,10 @@ class Port:
         return Received(received.messages, received.events, malformed)
 
     def send(self, peer: bytes, data: bytes) -> SendResult:
-        """Hand one message over without waiting."""
+        """Hand one message over without waiting. A peer whose key was revoked is gone."""
         assert self._socket is not None
+        if self._gate is not None and self.name_of(peer) is None:
+            return SendResult.GONE
         parts = [peer, data] if self._endpoint.bind else [data]
         try:
             self._socket.send_multipart(parts, zmq.DONTWAIT)
@@ -156,6 +176,12 @@ class Port:
                 return SendResult.GONE
             raise
         return SendResult.SENT
+
+    def name_of(self, peer: bytes) -> str | None:
+        """The name of a peer's key; None without keys, and once the key is not allowed any more."""
+        if self._gate is None:
+            return None
+        return self._gate.name_of(self._keys.get(peer, b""))
 
     def wake(self) -> None:
         """End the current or next `poll` at once; any thread may call this."""
@@ -172,10 +198,14 @@ class Port:
                 if socket is not None:
                     socket.close(linger=0)
             self._waker = self._sleeper = None
+        self.stop_gatekeeper()
+        self._context.term()
+
+    def stop_gatekeeper(self) -> None:
+        """Let nobody in any more; who is in stays."""
         if self._gatekeeper is not None:
             self._gatekeeper.stop()
             self._gatekeeper = None
-        self._context.term()
 
     def __enter__(self) -> Port:
         self.open()
@@ -244,9 +274,11 @@ class Port:
         expected = 2 if self._endpoint.bind else 1
         for _ in range(MAX_BATCH):
             try:
-                parts = self._socket.recv_multipart(zmq.DONTWAIT)
+                parts = self._receive()
             except zmq.Again:
                 break
+            if parts is None:
+                continue
             if len(parts) != expected:
                 malformed += 1
             elif expected == 2:
@@ -254,6 +286,29 @@ class Port:
             else:
                 messages.append((ANY_PEER, parts[0]))
         return malformed
+
+    def _receive(self) -> list[bytes] | None:
+        """The parts of one message; None when it comes from a key that is not allowed any more."""
+        assert self._socket is not None
+        if self._gate is None:
+            return self._socket.recv_multipart(zmq.DONTWAIT)
+        frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+        # The key of this very connection: a peer may choose its routing id, but not its key.
+        try:
+            key = str(frames[-1].get("User-Id")).encode()
+        except zmq.ZMQError:
+            key = b""
+        peer = frames[0].bytes
+        self._keys[peer] = key
+        self._keys.move_to_end(peer)
+        while len(self._keys) > _MAX_KNOWN_PEERS:
+            self._keys.popitem(last=False)
+        return None if self._gate.name_of(key) is None else [frame.bytes for frame in frames]
+
+    def _refresh_gate(self) -> None:
+        if self._gate is not None and time.monotonic() - self._gate_asked_s >= _GATE_REFRESH_S:
+            self._gate_asked_s = time.monotonic()
+            self._gate.refresh()
 
     def _link_events(self) -> list[LinkEvent]:
         assert self._monitor is not None
@@ -266,6 +321,8 @@ class Port:
                 events.append(LinkEvent.DISCONNECTED)
             else:
                 events.append(LinkEvent.REFUSED)
+                if not self._endpoint.bind and self._retry_s is None:
+                    self._retry_s = time.monotonic() + _REFUSED_RETRY_S
         return events
 
 
@@ -305,23 +362,43 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
             socket.curve_serverkey = keys.server_key
 
 
-class _AllowList:
-    """The gatekeeper asks it about every key (40 bytes of Z85)."""
+def make_pair() -> tuple[bytes, bytes]:
+    """A fresh public and secret key, 40 bytes of Z85 each."""
+    while True:
+        public, secret = zmq.curve_keypair()
+        if not public.startswith(b"-"):  # on a command line it would pass for an option
+            return public, secret
+
+
+class _FixedGate:
+    """A list of keys that never changes; nobody has a name."""
 
     def __init__(self, allowed: frozenset[bytes]) -> None:
         self._allowed = allowed
 
+    def refresh(self) -> None:
+        """Nothing to do."""
+
+    def name_of(self, key: bytes) -> str | None:
+        return "" if key in self._allowed else None
+
+
+class _Doorkeeper:
+    """The gatekeeper's thread asks it about the key (40 bytes of Z85) of each new connection."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
     def callback(self, domain: str, key: bytes) -> bool:
-        return domain == ZAP_DOMAIN and key in self._allowed
+        self._gate.refresh()
+        return domain == ZAP_DOMAIN and self._gate.name_of(key) is not None
 
 
-def _admit_only(
-    context: zmq.Context[zmq.Socket[bytes]], allowed: frozenset[bytes]
-) -> ThreadAuthenticator:
+def _admit_only(context: zmq.Context[zmq.Socket[bytes]], gate: Gate) -> ThreadAuthenticator:
     """Start the gatekeeper; it must run before the socket binds."""
     gatekeeper = ThreadAuthenticator(context)
     gatekeeper.start()
-    gatekeeper.configure_curve_callback(domain=ZAP_DOMAIN, credentials_provider=_AllowList(allowed))
+    gatekeeper.configure_curve_callback(domain=ZAP_DOMAIN, credentials_provider=_Doorkeeper(gate))
     return gatekeeper
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.errors import RemoteProtocolError
 from services.events import EventLog
@@ -39,7 +39,8 @@ class Broadcast:
     """State of the sender towards its receivers. Not thread-safe: the caller holds a lock.
 
     `knock` is set for a sender that connects: it has one peer, to which it sends a PING until
-    a HELLO comes back.
+    a HELLO comes back. `name_of` tells the name of a peer's key, where there are keys: it counts
+    more than what the peer calls itself.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class Broadcast:
         now_us: int,
         knock: bool = False,
         size: tuple[int, int] = (0, 0),
+        name_of: Callable[[bytes], str | None] = lambda peer: None,
     ) -> None:
         self._offer = offer
         self._make_congestion = congestion
         self._knock = knock
+        self._name_of = name_of
         self._knocked_us = now_us - m.MAX_SPAN_US
         self._viewers: dict[bytes, Viewer] = {}
         self._former: OrderedDict[int, Congestion] = OrderedDict()  # by instance
@@ -204,6 +207,7 @@ class Broadcast:
                 raise RemoteProtocolError(f"{type(message).__name__} came to a sender")
 
     def _hello(self, peer: bytes, hello: m.Hello, now_us: int, answers: Answers) -> None:
+        hello = replace(hello, name=self._name_of(peer) or hello.name)
         refusal = self._offer.refusal(hello)
         if refusal:
             if peer in self._viewers:
