@@ -13,6 +13,7 @@ import cv2
 from services.config import Settings
 from services.demo.messages import KeptFrame
 from services.demo.report import Pair, draw
+from services.demo.screen import plural
 from services.demo.supervisor import Run
 from services.errors import SinkError
 from services.stats import summary
@@ -46,7 +47,7 @@ def lines(found: Figures) -> list[str]:
     return [
         f"shown     {found['framesDisplayed']} of {found['framesCaptured']} frames, "
         f"{found['fps']:.1f} a second, {found['width']}x{found['height']}, "
-        f"{found['freezeCount']} freezes",
+        f"{plural(found['freezeCount'], 'freeze')}",
         f"sent      {found['kbps']:.0f} kbit/s ({found['wireKbps']:.0f} with all headers), "
         f"PSNR {quality}",
         f"latency   p50 {latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms, "

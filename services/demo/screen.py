@@ -50,6 +50,11 @@ def sparkline(values: Sequence[float], *, width: int = _CURVE_WIDTH) -> str:
     )
 
 
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: 1 freeze, 2 freezes."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _figures(moment: Moment, roles: Sequence[str]) -> RenderableType:
     table = Table.grid(padding=(0, 3))
     if moment.sender is not None:
@@ -87,7 +92,7 @@ def _receiver_figures(receiver: ReceiverSnapshot) -> list[Text]:
         Text(f"{receiver.fps:.1f} fps"),
         Text(f"{receiver.kbps:.0f} kbit/s"),
         Text(f"{total['p50']:.0f} ms, p95 {total['p95']:.0f} ms (±{error_ms:.1f})"),
-        Text(f"{receiver.freezes} freezes", style="red" if receiver.freezes else ""),
+        Text(plural(receiver.freezes, "freeze"), style="red" if receiver.freezes else ""),
         Text(f"{receiver.frames_displayed} shown"),
     ]
 
