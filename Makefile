@@ -39,6 +39,7 @@ lint: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m services.commands.reference > docs/commands.md
+	$(BIN)/streamcodec config example > deploy/example.toml
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
