@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -59,6 +61,9 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rows asked for; 1 when a target was missed, 3 when an input was wrong."""
     options = _options(arguments)
+    if options.live and threading.current_thread() is threading.main_thread():
+        # Processes and namespaces must not outlive a run that is told to stop.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         rows = _run(options)
     except ServiceError as error:

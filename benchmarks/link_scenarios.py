@@ -307,15 +307,20 @@ def _recovered_share(result: SimulationResult) -> float:
 
 
 def _settled_ms(result: SimulationResult) -> float:
-    """After the step down at 10 s: capture of the last frame above 100 ms, from the step."""
-    slow = [
-        f.captured_us / 1000 - 10_000
+    """From the step down at 10 s to the capture after which five frames in a row are below
+    100 ms; a single slow frame later is a hiccup of the machine, not of the control."""
+    arrived = [
+        (f.captured_us / 1000 - 10_000, f.arrived_us - f.captured_us <= 100_000)
         for f in result.streams[0].frames
-        if f.arrived_us is not None
-        and 9.9e6 <= f.captured_us < 20e6
-        and f.arrived_us - f.captured_us > 100_000
+        if f.arrived_us is not None and 9.9e6 <= f.captured_us < 20e6
     ]
-    return max([0.0, *slow])
+    late = next((i for i, (_, fast) in enumerate(arrived) if not fast), None)
+    if late is None:
+        return 0.0
+    for first in range(late, len(arrived) - 4):
+        if all(fast for _, fast in arrived[first : first + 5]):
+            return max(0.0, arrived[first][0])
+    return float("inf")
 
 
 def _refilled_s(result: SimulationResult) -> float:

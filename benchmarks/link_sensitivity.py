@@ -40,7 +40,7 @@ VARIATIONS: dict[str, tuple[float, ...]] = {
     "yield_span_us": (50_000, 300_000),
     "rival_us": (10_000, 10_000_000),
     "rival_slack_us": (0, 120_000),
-    "slack_us": (0, 20_000),
+    "slack_us": (1_000, 20_000),
     "floor_bytes_per_s": (4_000, 30_000),
 }
 

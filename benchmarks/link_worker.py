@@ -24,6 +24,7 @@ from benchmarks.sized_codec import SizedCodec
 from services.congestion import Ack, Budget, CongestionController
 from services.errors import EndOfSource
 from services.media.sources import CapturedFrame
+from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig, SentFrame
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
@@ -175,7 +176,8 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
     to_measure: list[tuple[int, Frame, Frame]] = []
     noted = NotedCodec(codec)
     sender = Sender(
-        SenderConfig(Endpoint(options.url, bind=True, insecure=True)),
+        # The link shall be the limit: without a wish the sender stops at some 40 dB.
+        SenderConfig(Endpoint(options.url, bind=True, insecure=True), rules=Rules(quality=63)),
         codec=noted,
         source=source,
         congestion=lambda: NotedController(round(1e6 / options.fps), budgets),

@@ -247,7 +247,7 @@ class CongestionController:
             return Budget(size, limit)
         if idle_us >= tuning.stall_us and backlog_us < tuning.keepalive_backlog_us:
             return Budget(least, KEEPALIVE)
-        if backlog_us < tuning.slack_us and (earned_us >= longest_us or least > self._min_bytes):
+        if backlog_us <= tuning.slack_us and (earned_us >= longest_us or least > self._min_bytes):
             return Budget(least, limit)
         stalled = self.stalled_us(now_us) > tuning.stall_us
         return Budget(None, UNACKNOWLEDGED if stalled else limit)
