@@ -171,4 +171,9 @@ def describe(spec: Field[Any]) -> str:
     low, high = spec.metadata["low"], spec.metadata["high"]
     if low is None or high is None:
         return noun[kind]
-    return f"{noun[kind]} from {low:g} to {high:g}"
+    return f"{noun[kind]} from {_plain(low)} to {_plain(high)}"
+
+
+def _plain(number: float) -> str:
+    """A bound without an exponent."""
+    return str(int(number)) if number == int(number) else f"{number:g}"

@@ -57,7 +57,7 @@ def _print(report: Report) -> None:
     exact = "devices agree" if report.exact else "DEVICES DISAGREE"
     typer.echo(f"exactness    {exact}; model {report.model_hash}")
     typer.echo(f"cameras      {', '.join(report.cameras) or 'none found'}")
-    typer.echo(f"display      {'yes' if report.display else 'none: use --view web or a file'}")
+    typer.echo(f"display      {'yes' if report.display else 'none: use --view none or a file'}")
     for speed in report.speed:
         size = f"{speed.width}x{speed.height}"
         typer.echo(
