@@ -109,10 +109,10 @@ def analyse_inter(source: Planes, before: State) -> Analysis:
     rebuild.predict_inter(modes, field, ref_y, ref_u, ref_v, *prediction)
     splits = np.zeros((rows, columns), np.uint8)
     free = np.zeros((rows, columns), np.uint8)
-    coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
-    _inter_coefficients(
-        source, prediction, modes, field, before.field, 1 / step, splits, free, coefficients
-    )
+    samples = np.empty((rows * columns, layout.CHANNELS), np.float32)
+    _inter_samples(source, prediction, modes, field, before.field, samples, free)
+    coefficients = np.empty_like(samples)
+    transform.cheaper(samples, 1 / step, splits.reshape(-1), coefficients)
     _open_loop(source, modes, intra_modes, coefficients)
     return Analysis(
         source, False, modes, field, intra_modes, splits, coefficients, prediction, free
@@ -120,45 +120,26 @@ def analyse_inter(source: Planes, before: State) -> Analysis:
 
 
 @nb.njit(nogil=True, cache=True)
-def _worth(coefficients: F32, inverse_step: float) -> float:
-    """Rough weighed cost of a luma transform: what coding or dropping each coefficient costs.
-
-    In bits: dropping costs a**2 / 0.13, coding about 2 + 2 sqrt(a).
-    """
-    total = np.float32(0)
-    for c in range(384):
-        a = abs(coefficients[c]) * np.float32(inverse_step)
-        total += min(a * a * np.float32(7.7), np.float32(2.5) + np.float32(2) * np.sqrt(a))
-    return total
-
-
-@nb.njit(nogil=True, cache=True)
-def _inter_coefficients(
+def _inter_samples(
     source: Planes,
     prediction: Planes,
     modes: U8,
     field: I16,
     field_before: I16,
-    inverse_step: float,
-    splits: U8,
+    samples: F32,
     free: U8,
-    coefficients: F32,
 ) -> None:
-    """Transform the residual of every inter block, in whichever luma transform is cheaper."""
+    """Residual samples of every inter block, zeros elsewhere; marks blocks that may be skipped."""
     rows, columns = modes.shape
-    samples = np.empty(384, np.float32)
-    other = np.empty(384, np.float32)
-    tmp = np.empty(256, np.float32)
-    out = np.empty(256, np.float32)
     near = np.zeros((5, 2), np.int32)
     for row in range(rows):
         for column in range(columns):
             mode = modes[row, column]
+            own = samples[row * columns + column]
             if mode >= fields.INTRA16:
+                own[:] = 0
                 continue
-            own = coefficients[row * columns + column]
-            rebuild.differences(source, prediction, row, column, samples)
-            transform.forward(samples, False, own, tmp, out)
+            rebuild.differences(source, prediction, row, column, own)
             if mode == fields.INTER16:
                 ways = fields.candidates(field, field_before, row, column, near)
                 for k in range(ways):
@@ -167,12 +148,6 @@ def _inter_coefficients(
                         and near[k, 1] == field[2 * row, 2 * column, 1]
                     ):
                         free[row, column] = 1
-            whole = _worth(own, inverse_step)
-            if whole > 20:
-                transform.forward(samples, True, other, tmp, out)
-                if _worth(other, inverse_step) < whole:
-                    splits[row, column] = 1
-                    own[:] = other
 
 
 @nb.njit(nogil=True, cache=True)

@@ -287,8 +287,20 @@ def _put_groups(out: U32, at: int, counts: U8, symbols: I16, found: U8, cumulati
 
 def _room(symbols: I16, counts: U8) -> int:
     """Intervals that a frame can take at most."""
-    magnitudes = np.abs(symbols)
-    raw = int(np.count_nonzero(symbols)) + 30 * int((magnitudes >= tables.ESCAPE).sum())
-    sizes = np.diff(_STARTS)
-    coded = int(sum((counts > g).sum() * n for g, n in enumerate(sizes)))
-    return counts.size * (syntax.BITS_PER_BLOCK + 1) + coded + raw + 64
+    return counts.size * (syntax.BITS_PER_BLOCK + 2) + _symbol_room(symbols, counts)
+
+
+@nb.njit(nogil=True, cache=True)
+def _symbol_room(symbols: I16, counts: U8) -> int:
+    """Intervals of all coded symbols: one each, a sign, and the escape's raw bits."""
+    rows, columns = counts.shape
+    room = 64
+    for index in range(rows * columns):
+        last = _STARTS[counts[index // columns, index % columns]]
+        room += last
+        for c in range(last):
+            if symbols[index, c]:
+                room += 1
+                if abs(np.int64(symbols[index, c])) >= 15:
+                    room += 30
+    return room

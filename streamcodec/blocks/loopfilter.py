@@ -33,17 +33,8 @@ def no_weights() -> I16:
     return np.zeros((2, BANDS, 2, CLASSES, PAIRS), np.int16)
 
 
-@nb.njit(nogil=True, cache=True)
-def classify(padded: U8, y: int, x: int, step_q3: int) -> int:
-    """Class of the 4x4 square at (y, x) of a plane padded by 2."""
-    across = np.int64(0)
-    down = np.int64(0)
-    for i in range(4):
-        for j in range(4):
-            yy, xx = y + i + 2, x + j + 2
-            twice = 2 * np.int64(padded[yy, xx])
-            across += abs(twice - np.int64(padded[yy, xx - 1]) - np.int64(padded[yy, xx + 1]))
-            down += abs(twice - np.int64(padded[yy - 1, xx]) - np.int64(padded[yy + 1, xx]))
+@nb.njit(nogil=True, cache=True, inline="always")
+def _class_of(across: int, down: int, step_q3: int) -> int:
     # Mean second difference in eighths of a step, doubling from level to level.
     activity = ((across + down) * 2) // max(step_q3, 1)
     level = 0
@@ -57,10 +48,54 @@ def classify(padded: U8, y: int, x: int, step_q3: int) -> int:
     return 3 * level + direction
 
 
+@nb.njit(nogil=True, cache=True)
+def classify(padded: U8, y: int, x: int, step_q3: int) -> int:
+    """Class of the 4x4 square at (y, x) of a plane padded by 2."""
+    across = np.int64(0)
+    down = np.int64(0)
+    for i in range(4):
+        for j in range(4):
+            yy, xx = y + i + 2, x + j + 2
+            twice = 2 * np.int64(padded[yy, xx])
+            across += abs(twice - np.int64(padded[yy, xx - 1]) - np.int64(padded[yy, xx + 1]))
+            down += abs(twice - np.int64(padded[yy - 1, xx]) - np.int64(padded[yy + 1, xx]))
+    return _class_of(across, down, step_q3)
+
+
 @nb.njit(nogil=True, cache=True, inline="always")
 def clipped(value: int, limit: int) -> int:
     """A difference, kept within what quantisation can have caused."""
     return min(max(value, -limit), limit)
+
+
+@nb.njit(nogil=True, cache=True)
+def _clipped_pairs(padded: U8, y: int, k: int, bound: int, out: I16) -> None:
+    """Clipped differences to pair k of all samples of row y, summed."""
+    width = out.size
+    dy, dx = _DY[k], _DX[k]
+    middle = padded[y + 2, 2 : 2 + width]
+    ahead = padded[y + 2 + dy, 2 + dx : 2 + dx + width]
+    behind = padded[y + 2 - dy, 2 - dx : 2 - dx + width]
+    limit = np.int32(bound)
+    for x in range(width):
+        centre = np.int32(middle[x])
+        out[x] = np.int16(
+            min(max(np.int32(ahead[x]) - centre, -limit), limit)
+            + min(max(np.int32(behind[x]) - centre, -limit), limit)
+        )
+
+
+@nb.njit(nogil=True, cache=True)
+def _second_differences(padded: U8, y: int, across: I16, down: I16) -> None:
+    """Add the absolute second differences of row y to two rows of sums."""
+    width = across.size
+    middle = padded[y + 2, 1 : 3 + width]
+    above = padded[y + 1, 2 : 2 + width]
+    below = padded[y + 3, 2 : 2 + width]
+    for x in range(width):
+        twice = 2 * np.int32(middle[x + 1])
+        across[x] += np.int16(abs(twice - np.int32(middle[x]) - np.int32(middle[x + 2])))
+        down[x] += np.int16(abs(twice - np.int32(above[x]) - np.int32(below[x])))
 
 
 @nb.njit(nogil=True, cache=True)
@@ -70,40 +105,52 @@ def apply(
     """Filter all blocks that coded something or are intra, from `padded` (by 2) into `out`.
 
     `weights` is (CLASSES, PAIRS) of this frame type, band and plane; a block has `block_px` samples a
-    side in it (16 or 8). Other blocks of `out` are left alone.
+    side in it (16 or 8). Other blocks of `out` are left alone. Works in strips of four rows, so that
+    differences are taken along whole rows.
     """
     rows, columns = counts.shape
-    across = block_px // 4
-    limit = max(step_q3 >> 3, 1)
+    height, width = out.shape
+    bound = max(step_q3 >> 3, 1)
     rounding = np.int32(1 << (WEIGHT_BITS - 1))
-    bound = np.int32(limit)
+    pairs = np.empty((4, PAIRS, width), np.int16)
+    across = np.empty(width, np.int16)
+    down = np.empty(width, np.int16)
     total = np.empty(4, np.int32)
-    for row in range(rows):
+    for top in range(0, height, 4):
+        row = top // block_px
+        busy = False
         for column in range(columns):
+            if counts[row, column] or modes[row, column] >= 2:
+                busy = True
+        if not busy:
+            continue
+        across[:] = 0
+        down[:] = 0
+        for i in range(4):
+            _second_differences(padded, top + i, across, down)
+            for k in range(PAIRS):
+                _clipped_pairs(padded, top + i, k, bound, pairs[i, k])
+        for left in range(0, width, 4):
+            column = left // block_px
             if counts[row, column] == 0 and modes[row, column] < 2:
                 continue
-            for square in range(across * across):
-                y = block_px * row + 4 * (square // across)
-                x = block_px * column + 4 * (square % across)
-                w = weights[classify(padded, y, x, step_q3)]
-                for i in range(4):
-                    middle = padded[y + i + 2, x + 2 : x + 6]
+            a = np.int64(0)
+            d = np.int64(0)
+            for j in range(4):
+                a += across[left + j]
+                d += down[left + j]
+            w = weights[_class_of(a, d, step_q3)]
+            for i in range(4):
+                for j in range(4):
+                    total[j] = rounding
+                for k in range(PAIRS):
+                    weight = np.int32(w[k])
+                    pair = pairs[i, k, left : left + 4]
                     for j in range(4):
-                        total[j] = rounding
-                    for k in range(PAIRS):
-                        dy, dx = _DY[k], _DX[k]
-                        ahead = padded[y + i + 2 + dy, x + 2 + dx : x + 6 + dx]
-                        behind = padded[y + i + 2 - dy, x + 2 - dx : x + 6 - dx]
-                        weight = np.int32(w[k])
-                        for j in range(4):
-                            centre = np.int32(middle[j])
-                            total[j] += weight * (
-                                min(max(np.int32(ahead[j]) - centre, -bound), bound)
-                                + min(max(np.int32(behind[j]) - centre, -bound), bound)
-                            )
-                    for j in range(4):
-                        value = np.int32(middle[j]) + (total[j] >> WEIGHT_BITS)
-                        out[y + i, x + j] = np.uint8(min(max(value, 0), 255))
+                        total[j] += weight * np.int32(pair[j])
+                for j in range(4):
+                    value = np.int32(padded[top + i + 2, left + j + 2]) + (total[j] >> WEIGHT_BITS)
+                    out[top + i, left + j] = np.uint8(min(max(value, 0), 255))
 
 
 @nb.njit(nogil=True, cache=True)

@@ -164,7 +164,10 @@ def rows(
     with_reference: bool,
     out: U8,
 ) -> None:
-    """Feature rows of these blocks; out is (len(blocks), KEY_FEATURES or INTER_FEATURES)."""
+    """Feature rows of these blocks; out is (len(blocks), KEY_FEATURES or INTER_FEATURES).
+
+    `moved` holds `MAGNITUDE` of the moved memory.
+    """
     for i in range(blocks.size):
         b = np.int64(blocks[i])
         row = out[i]
@@ -186,5 +189,4 @@ def rows(
                     row[side : side + LOW] = 0
         row[MISC_AT:KEY_FEATURES] = misc_rows[b]
         if with_reference:
-            for c in range(384):
-                row[REFERENCE_AT + c] = MAGNITUDE[moved[b, c]]
+            row[REFERENCE_AT:] = moved[b]

@@ -107,7 +107,9 @@ def walk(
     shown = np.zeros((rows * columns, features.OWN), np.uint8)
     energy = np.zeros((rows * columns, features.BANDS), np.uint8)
     width = features.KEY_FEATURES if moved is None else features.INTER_FEATURES
-    reference = np.zeros((1, layout.CHANNELS), np.uint8) if moved is None else moved
+    reference = (
+        np.zeros((1, layout.CHANNELS), np.uint8) if moved is None else features.MAGNITUDE[moved]
+    )
     for group in range(layout.GROUPS):
         for phase in range(PHASES):
             blocks = np.flatnonzero((flat > group) & (parity == phase)).astype(np.int32)
