@@ -105,6 +105,8 @@ def decode(
     as_json: options.Json = False,
 ) -> None:
     """Decode a .scv file into a video, a picture or a folder of pictures."""
+    if as_json and target == "-":
+        raise typer.BadParameter("--json and - both write to standard output: choose one")
     settings = options.load({"codec.device": device, "codec.weights": weights}, config).settings
     from services.files.coding import decode_file, stored_size
 

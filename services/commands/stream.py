@@ -117,6 +117,8 @@ def recv(
     as_json: options.Json = False,
 ) -> None:
     """Receive a stream, and show or record it."""
+    if as_json and "-" in (view, record):
+        raise typer.BadParameter("--json and - both write to standard output: choose one")
     settings = options.load(
         {
             "receiver.connect": connect,

@@ -162,6 +162,8 @@ def test_bad_input_gets_one_sentence_and_its_code(
         ("encode", "a.png", "b.scv", "--quality", "fine"),
         ("encode", "a.png", "b.scv", "--quality", 3, "--kbps", 100),
         ("encode", "a.png"),
+        ("decode", "a.scv", "-", "--json"),
+        ("recv", "--view", "-", "--json"),
         ("encode", "a.png", "b.scv", "--qality", 3),
         ("no-such-command",),
     ],
