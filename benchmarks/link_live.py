@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -76,8 +76,8 @@ class ProxyPath:
 
 
 class _NamespacePath:
-    def __init__(self, profile: Profile) -> None:
-        self._link = NamespaceLink(profile)
+    def __init__(self, profile: Profile, congestion_control: str | None) -> None:
+        self._link = NamespaceLink(profile, congestion_control=congestion_control)
         self._link.prepare()
         self.sender_url = self.receiver_url = f"tcp://{ADDRESS_A}:5700"
 
@@ -104,14 +104,22 @@ class _NamespacePath:
 
 
 def run_live(
-    scenario: Scenario, backend: str, *, clip: Path | None, codec: str
+    scenario: Scenario,
+    backend: str,
+    *,
+    clip: Path | None,
+    codec: str,
+    sender_options: Sequence[str] = (),
+    congestion_control: str | None = None,
 ) -> SimulationResult:
     """Run a scenario over sockets; the result has the shape of a simulation's."""
     if clip is None:
         raise ConfigError("--live needs --clip: there is no model of a codec in real time")
-    path: _Path = (
-        ProxyPath(scenario.profile) if backend == "proxy" else _NamespacePath(scenario.profile)
-    )
+    path: _Path
+    if backend == "proxy":
+        path = ProxyPath(scenario.profile)
+    else:
+        path = _NamespacePath(scenario.profile, congestion_control)
     samples: list[tuple[int, int]] = []
     seconds = scenario.options.seconds
     with tempfile.TemporaryDirectory() as folder:
@@ -122,6 +130,7 @@ def run_live(
                 *("--url", path.sender_url if role == "sender" else path.receiver_url),
                 *("--clip", str(clip), "--codec", codec, "--seconds", str(seconds)),
                 *("--fps", str(scenario.options.frames_per_second), "--out", str(out[role])),
+                *(sender_options if role == "sender" else ()),
             ]
             for role in out
         }

@@ -24,6 +24,8 @@ LINK_HEADINGS = (
     "skipped %",
     "PSNR dB",
     "SSIM dB",
+    "budget used p50 / p5 %",
+    "over budget",
     "targets",
 )
 COMPARE_HEADINGS = (
@@ -71,6 +73,8 @@ def _link_cells(row: dict[str, Any]) -> list[str]:
         _number(100 * row["skip_share"], 1),
         _number(row["psnr_db"], 1),
         _number(row["ssim_db"], 1),
+        f"{_percent(row['budget_used_p50'])} / {_percent(row['budget_used_p5'])}",
+        str(row["over_budget"]),
         "missed: " + ", ".join(missed) if missed else met,
     ]
 
@@ -91,6 +95,10 @@ def _compare_cells(row: dict[str, Any]) -> list[str]:
 
 def _spread(values: dict[str, float | None], *names: str) -> str:
     return " / ".join(_number(values[name], 0) for name in names)
+
+
+def _percent(value: float | None) -> str:
+    return _number(None if value is None else 100 * value, 0)
 
 
 def _number(value: float | None, digits: int) -> str:

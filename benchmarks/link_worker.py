@@ -13,6 +13,7 @@ import math
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--codec", default="S")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--send-buffer", type=int, default=0, help="bytes; 0: the product's")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -175,9 +177,12 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
     sent: list[dict[str, Any]] = []
     to_measure: list[tuple[int, Frame, Frame]] = []
     noted = NotedCodec(codec)
+    endpoint = Endpoint(options.url, bind=True, insecure=True)
+    if options.send_buffer:
+        endpoint = replace(endpoint, send_buffer_bytes=options.send_buffer)
     sender = Sender(
         # The link shall be the limit: without a wish the sender stops at some 40 dB.
-        SenderConfig(Endpoint(options.url, bind=True, insecure=True), rules=Rules(quality=63)),
+        SenderConfig(endpoint, rules=Rules(quality=63)),
         codec=noted,
         source=source,
         congestion=lambda: NotedController(round(1e6 / options.fps), budgets),

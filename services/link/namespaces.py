@@ -64,10 +64,15 @@ def missing() -> str | None:
 class NamespaceLink:
     """Two namespaces joined by a profile: `start`, and run what `command` makes in them.
 
+    `congestion_control` names the kernel's for TCP inside them; None leaves the machine's default.
+
     Raises ConfigError, naming the missing feature and the way out, when it cannot be set up.
     """
 
-    def __init__(self, profile: Profile, *, seed: int | None = None) -> None:
+    def __init__(
+        self, profile: Profile, *, seed: int | None = None, congestion_control: str | None = None
+    ) -> None:
+        self._congestion_control = congestion_control
         used_seed = profile.seed if seed is None else seed
         self._profile = profile
         self._up: Link[bytes] = Link(profile.up, seed=used_seed, label="up")
@@ -95,6 +100,10 @@ class NamespaceLink:
                 mtu = str(self._profile.up.mtu_bytes)
                 _ip("-n", name, "link", "set", f"{name}t", "mtu", mtu, "txqueuelen", "1000", "up")
                 _ip("-n", name, "link", "set", "lo", "up")
+                if self._congestion_control is not None:
+                    setting = "/proc/sys/net/ipv4/tcp_congestion_control"
+                    shell = f"echo {self._congestion_control} > {setting}"
+                    _ip("netns", "exec", name, "sh", "-c", shell)
         except ConfigError:
             self._remove()
             raise
