@@ -5,55 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.config import DEFAULT_ENDPOINT, SecuritySettings, Settings
-from services.endpoint import CurveClient, CurveServer
+from services.addressing import endpoint
+from services.config import Settings
 from services.errors import ConfigError
-from services.keys import Right, client_keys, server_keys
 from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, Sink
 from services.sender import Sender, SenderConfig
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.transport import MAX_PACKET_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec
 
 _FILE_FPS = 30.0  # of a recording whose frames bring no times
-
-
-def endpoint(
-    *,
-    where: str,
-    bind: str | None,
-    connect: str | None,
-    binds: bool,
-    security: SecuritySettings,
-    max_message_bytes: int = 4096,
-) -> Endpoint:
-    """The address of an end. `binds` says what it does where neither is given."""
-    if bind and connect:
-        raise ConfigError(f"{where}.bind and {where}.connect are both given; keep one of them")
-    if not bind and not connect:
-        bind, connect = (DEFAULT_ENDPOINT, None) if binds else (None, DEFAULT_ENDPOINT)
-    keys: CurveServer | CurveClient | None = None
-    if security.keys:
-        right = Right.PUBLISH if where == "receiver" else Right.VIEW
-        folder = Path(security.keys)
-        if bind:
-            keys = server_keys(folder, peers_need=right)
-        else:
-            keys = client_keys(folder, peer_needs=right)
-    return Endpoint(
-        bind or connect or "",
-        bind=bool(bind),
-        keys=keys,
-        insecure=security.insecure,
-        max_message_bytes=max_message_bytes,
-    )
 
 
 def make_sender(settings: Settings, load: Callable[[], Codec]) -> Sender:

@@ -80,6 +80,15 @@ class ReceiverSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """One stream in, many out."""
+
+    connect: str = setting(DEFAULT_ENDPOINT, "address of the sender, or of another relay")
+    bind: str = setting("tcp://127.0.0.1:5557", "address that serves the receivers")
+    stream: str = setting("", "name of the stream to ask for; empty takes any")
+
+
+@dataclass(frozen=True, slots=True)
 class LinkSettings:
     """The link emulator."""
 
@@ -121,6 +130,7 @@ class Settings:
     codec: CodecSettings = field(default_factory=CodecSettings)
     sender: SenderSettings = field(default_factory=SenderSettings)
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
+    relay: RelaySettings = field(default_factory=RelaySettings)
     link: LinkSettings = field(default_factory=LinkSettings)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     web: WebSettings = field(default_factory=WebSettings)

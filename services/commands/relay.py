@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`streamcodec relay`: one stream in, many out."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from services.commands import options
+from services.commands.signals import stop_on_signals
+
+Connect = Annotated[str | None, options.option("relay.connect", "--connect", "URL")]
+Bind = Annotated[str | None, options.option("relay.bind", "--bind", "URL")]
+Stream = Annotated[str | None, options.option("relay.stream", "--stream", "NAME")]
+Metrics = Annotated[str | None, options.option("web.metrics", "--metrics", "ADDRESS")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(relay)
+
+
+def relay(
+    connect: Connect = None,
+    bind: Bind = None,
+    stream: Stream = None,
+    seconds: options.Seconds = None,
+    stats: options.Stats = None,
+    keys: options.Keys = None,
+    insecure: options.Insecure = None,
+    metrics: Metrics = None,
+    log_level: options.LogLevel = None,
+    log_format: options.LogFormat = None,
+    config: options.ConfigFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Receive a stream once and serve it to many; relays may stand behind relays."""
+    settings = options.load(
+        {
+            "relay.connect": connect,
+            "relay.bind": bind,
+            "relay.stream": stream,
+            "security.keys": keys,
+            "security.insecure": insecure,
+            "web.metrics": metrics,
+            "log.level": log_level,
+            "log.format": log_format,
+        },
+        config,
+    ).settings
+    from services import logs
+    from services.addressing import endpoint
+    from services.commands.follow import follow
+    from services.relay import Relay, RelayConfig
+    from services.transport import MAX_PACKET_MESSAGE_BYTES
+
+    wanted, security = settings.relay, settings.security
+    part = Relay(
+        RelayConfig(
+            upstream=endpoint(
+                where="receiver",
+                bind=None,
+                connect=wanted.connect,
+                binds=False,
+                security=security,
+                max_message_bytes=MAX_PACKET_MESSAGE_BYTES,
+            ),
+            downstream=endpoint(
+                where="relay", bind=wanted.bind, connect=None, binds=True, security=security
+            ),
+            stream=wanted.stream,
+        )
+    )
+    with stop_on_signals() as stopped:
+        logs.get("relay").info("relaying", connect=wanted.connect, bind=wanted.bind)
+        last = follow(
+            part, part.snapshot, seconds=seconds, stays=True, stopped=stopped, stats=stats
+        )
+    if as_json:
+        typer.echo(json.dumps(last.as_json()))

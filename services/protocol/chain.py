@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packets of a stream since its last keyframe, kept for those who come late or fall behind.
+
+Packets are numbered as they come. Who is handed the keyframe and all packets after it has the same
+picture as everybody else. A chain that grows beyond its bounds loses its head: then only a new
+keyframe serves a newcomer, and the relay asks for one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from services.protocol.train import Arrival
+from streamcodec.bitstream import digest_after, read_header
+
+MAX_FRAMES = 120  # four seconds at 30 frames a second: replayed in less than one
+MAX_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One packet with what it needs and what it leads to. Times are on the relay's own clock."""
+
+    packet: bytes
+    sequence: int
+    reference: bytes  # b"" for a keyframe
+    digest: bytes
+    captured_us: int
+    encode_start_us: int
+    encode_end_us: int
+    arrived_us: int
+
+    @property
+    def keyframe(self) -> bool:
+        """True when it needs nothing before it."""
+        return not self.reference
+
+
+def link_of(arrival: Arrival, *, captured_us: int) -> Link:
+    """What came in, with its capture moved to the relay's clock. Raises BitstreamError."""
+    header = read_header(arrival.packet)
+    reference = b"" if header.keyframe else header.reference
+    head = arrival.head
+    return Link(
+        arrival.packet,
+        head.sequence,
+        reference,
+        digest_after(arrival.packet, reference),
+        captured_us,
+        captured_us + head.encode_start_us,
+        captured_us + head.encode_end_us,
+        arrival.tail_us,
+    )
+
+
+class Chain:
+    """Keeps the newest packets by number, bounded in frames and bytes."""
+
+    def __init__(self, *, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_BYTES) -> None:
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._links: deque[Link] = deque()
+        self._bytes = 0
+        self._start = 0  # number of the oldest kept
+        self._keyframe: int | None = None
+
+    @property
+    def end(self) -> int:
+        """The number that the next packet will get."""
+        return self._start + len(self._links)
+
+    @property
+    def start(self) -> int:
+        """The number of the oldest packet that is kept."""
+        return self._start
+
+    @property
+    def keyframe(self) -> int | None:
+        """The number of the last keyframe, while it and all after it are kept."""
+        return self._keyframe
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all packets that are kept."""
+        return self._bytes
+
+    def append(self, link: Link) -> None:
+        """Take the next packet; a keyframe makes all before it worthless."""
+        if link.keyframe:
+            self._drop(len(self._links))
+            self._keyframe = self._start
+        self._links.append(link)
+        self._bytes += len(link.packet)
+        while len(self._links) > self._max_frames or self._bytes > self._max_bytes:
+            self._drop(1)
+            self._keyframe = None
+
+    def get(self, number: int) -> Link | None:
+        """The packet of that number; None when it is not kept (any more)."""
+        index = number - self._start
+        return self._links[index] if 0 <= index < len(self._links) else None
+
+    def clear(self) -> None:
+        """Another stream begins. Numbers go on, so that nobody mistakes its packets."""
+        self._drop(len(self._links))
+        self._keyframe = None
+
+    def _drop(self, count: int) -> None:
+        for _ in range(count):
+            self._bytes -= len(self._links.popleft().packet)
+        self._start += count

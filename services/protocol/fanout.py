@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A relay and all its receivers: one stream in, each receiver at its own pace out; pure.
+
+A relay cannot encode, so a receiver either gets every packet of the chain in order or waits for a
+keyframe. One is asked for upstream when somebody waits who cannot be served from the chain: at most
+once a second, and for those who are merely slow once in five, so that nobody's weakness is paid by
+all. A peer that sends more than any honest one could is not listened to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from services.errors import RemoteProtocolError
+from services.events import EventLog
+from services.protocol import messages as m
+from services.protocol.chain import Chain, Link, link_of
+from services.protocol.follower import Follower
+from services.protocol.offer import Offer
+from services.protocol.session import Event, State
+from services.protocol.train import Arrival, split
+from services.stats import ViewerSnapshot
+from streamcodec.errors import BitstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_FOLLOWERS = 1000
+KEYFRAME_INTERVAL_US = 1_000_000
+SLOW_KEYFRAME_INTERVAL_US = 5_000_000
+STALL_US = 1_000_000
+MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
+_SECOND_US = 1_000_000
+
+
+@dataclass(slots=True)
+class Replies:
+    """Messages to send, and whether a keyframe is to be asked for upstream."""
+
+    messages: list[tuple[bytes, bytes]] = field(default_factory=list)
+    wants_keyframe: bool = False
+
+    def say(self, peer: bytes, message: m.Message) -> None:
+        """Queue a message."""
+        self.messages.append((peer, m.pack(message)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A packet for one receiver."""
+
+    peer: bytes
+    head: m.FrameHead
+    rest: m.FrameRest | None
+
+
+class Fanout:
+    """State of a relay towards its receivers. Not thread-safe: the caller holds a lock."""
+
+    def __init__(
+        self, *, boot_id: bytes, name_of: Callable[[bytes], str | None] = lambda peer: None
+    ) -> None:
+        self._boot_id = boot_id
+        self._name_of = name_of
+        self._offer: Offer | None = None
+        self._size = (0, 0)
+        self._followers: dict[bytes, Follower] = {}
+        self._chain = Chain()
+        self._key_asked_us: int | None = None
+        self._ping_number = 0
+        self._heard: dict[bytes, int] = {}  # messages of each peer in this second
+        self._heard_since_us = 0
+        self.events = EventLog()
+        self.hostile = self.flooded = self.stale = self.peers_lost = self.keyframe_requests = 0
+
+    # -- from upstream -------------------------------------------------------------------------
+
+    def started(self, welcome: m.Welcome) -> Replies:
+        """Upstream (re)starts a stream: every receiver is welcomed to it anew."""
+        self._offer = Offer(
+            epoch=welcome.epoch,
+            stream=welcome.stream,
+            model_hash=welcome.model_hash,
+            self_test=welcome.self_test,
+            size=welcome.size,
+            boot_id=self._boot_id,
+            frame_interval_us=welcome.frame_interval_us,
+        )
+        self._size = (welcome.width, welcome.height)
+        self._chain.clear()
+        self._key_asked_us = None
+        replies = Replies()
+        for follower in self._followers.values():
+            follower.start_over()
+            follower.credit.clear()
+            replies.say(follower.peer, self._welcome(self._offer))
+        return replies
+
+    def arrived(self, arrival: Arrival, *, captured_us: int) -> bool:
+        """A packet came; `captured_us` is on our clock. False when it is no packet at all."""
+        try:
+            link = link_of(arrival, captured_us=captured_us)
+        except BitstreamError:
+            return False
+        if link.keyframe:
+            self._key_asked_us = None
+        self._chain.append(link)
+        return True
+
+    def ended(self, code: m.ByeCode, reason: str) -> Replies:
+        """The stream is over, or the relay stops: BYE to all."""
+        replies = Replies()
+        for peer in self._followers:
+            replies.say(peer, m.Bye(code, reason))
+        self._followers.clear()
+        self._chain.clear()
+        return replies
+
+    # -- from receivers ------------------------------------------------------------------------
+
+    def on_message(self, peer: bytes, data: bytes, now_us: int) -> Replies:
+        """Take one message of a receiver. Never raises: bad messages are counted and dropped."""
+        replies = Replies()
+        if self._is_flooding(peer, now_us):
+            self.flooded += 1
+            return replies
+        try:
+            self._dispatch(peer, m.unpack(data), now_us, replies)
+        except RemoteProtocolError as error:
+            self.hostile += 1
+            if self.hostile <= 10 or self.hostile % 1000 == 0:
+                self.events.add(now_us, "bad_message", str(error))
+        return replies
+
+    def tick(self, now_us: int) -> Replies:
+        """Timers: PINGs, receivers that fell silent, keyframes. Call ten times a second."""
+        replies = Replies()
+        for follower in list(self._followers.values()):
+            if follower.credit.silent_us(now_us) > max(STALL_US, 4 * follower.round_trip_us):
+                self._lose(follower, now_us, "no acknowledgement")
+            elif follower.liveness.silent(now_us, round_trip_us=follower.round_trip_us):
+                self._lose(follower, now_us, "silent")
+            elif follower.liveness.ping_due(now_us):
+                self._ping_number = (self._ping_number + 1) % 2**32
+                replies.say(follower.peer, m.Ping(self._ping_number, now_us))
+        replies.wants_keyframe = self._keyframe_due(now_us)
+        return replies
+
+    def lost(self, peer: bytes, now_us: int) -> None:
+        """The transport says that this peer is gone."""
+        if peer in self._followers:
+            self._lose(self._followers[peer], now_us, "disconnected")
+
+    def refused(self, peer: bytes) -> None:
+        """The transport had no room for a frame: this peer's chain is broken."""
+        if peer in self._followers:
+            self._followers[peer].start_over(fell_behind=True)
+
+    def due(self, now_us: int) -> list[Outgoing]:
+        """The packets that receivers take now, one each: call again until there are none."""
+        if self._offer is None:
+            return []
+        epoch, found = self._offer.epoch, []
+        for follower in self._followers.values():
+            link = follower.next_link(self._chain, now_us)
+            if link is not None:
+                outgoing = _train(link, follower.peer, epoch=epoch, now_us=now_us)
+                follower.sent(outgoing.head, now_us=now_us)
+                found.append(outgoing)
+        return found
+
+    def snapshot(self) -> tuple[ViewerSnapshot, ...]:
+        """Every receiver, in order of arrival."""
+        return tuple(follower.snapshot() for follower in self._followers.values())
+
+    @property
+    def cached_bytes(self) -> int:
+        """Of the chain that is kept."""
+        return self._chain.size_bytes
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _dispatch(self, peer: bytes, message: m.Message, now_us: int, replies: Replies) -> None:
+        follower = self._followers.get(peer)
+        if follower is not None:
+            follower.liveness.heard(now_us)
+        match message:
+            case m.Hello():
+                self._hello(peer, message, now_us, replies)
+            case m.Ping():
+                replies.say(peer, m.Pong(message.number, message.sent_us, now_us, now_us))
+                if follower is None:
+                    replies.say(peer, m.Bye(m.ByeCode.UNKNOWN, "say HELLO first"))
+            case m.Pong() | m.Bye():
+                if follower is not None:
+                    self._aside(follower, message, now_us)
+            case m.Ready() | m.FrameAck() | m.FrameShown() | m.KeyframeRequest():
+                if follower is None or self._offer is None or message.epoch != self._offer.epoch:
+                    self.stale += 1
+                    if follower is None:
+                        replies.say(peer, m.Bye(m.ByeCode.UNKNOWN, "say HELLO first"))
+                else:
+                    self._feedback(follower, message, now_us)
+            case _:
+                raise RemoteProtocolError(f"{type(message).__name__} came to a relay")
+
+    def _aside(self, follower: Follower, message: m.Pong | m.Bye, now_us: int) -> None:
+        if isinstance(message, m.Bye):
+            self._forget(follower)
+            self.events.add(now_us, "left", f"{follower.name}: {message.reason}")
+            return
+        follower.clock.add(
+            sent_us=message.ping_us,
+            received_us=message.received_us,
+            returned_us=message.sent_us,
+            now_us=now_us,
+        )
+
+    def _hello(self, peer: bytes, hello: m.Hello, now_us: int, replies: Replies) -> None:
+        if self._offer is None:
+            return  # it asks again, and by then there may be a stream
+        hello = replace(hello, name=self._name_of(peer) or hello.name)
+        refusal = self._offer.refusal(hello)
+        if refusal:
+            self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
+            replies.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
+            return
+        known = self._followers.get(peer)
+        if known and known.instance == hello.instance and known.session.state is State.WELCOMED:
+            replies.say(peer, self._welcome(self._offer))
+            return
+        for former in [f for f in self._followers.values() if f.instance == hello.instance]:
+            self._forget(former)
+        if len(self._followers) >= MAX_FOLLOWERS:
+            busy = f"this relay serves {MAX_FOLLOWERS} receivers already: use another"
+            replies.say(peer, m.Bye(m.ByeCode.BUSY, busy))
+            return
+        self._followers[peer] = Follower(
+            peer, hello, frame_interval_us=self._offer.frame_interval_us, now_us=now_us
+        )
+        replies.say(peer, self._welcome(self._offer))
+
+    def _feedback(
+        self,
+        follower: Follower,
+        message: m.Ready | m.FrameAck | m.FrameShown | m.KeyframeRequest,
+        now_us: int,
+    ) -> None:
+        was = follower.session.state
+        if isinstance(message, m.Ready):
+            if follower.session.step(Event.READY) is not was:
+                self.events.add(now_us, "connected", follower.name)
+            return
+        follower.session.step(Event.FEEDBACK)
+        match message:
+            case m.FrameAck():
+                self.stale += not follower.acknowledged(message, now_us=now_us)
+            case m.FrameShown():
+                follower.shown(message, now_us=now_us)
+            case m.KeyframeRequest():
+                follower.keyframe_requests += 1
+                self.keyframe_requests += 1
+                # Who asks again and again is slow or lies; either way the others do not pay.
+                follower.start_over(fell_behind=follower.keyframe_requests > 3)
+
+    def _keyframe_due(self, now_us: int) -> bool:
+        waiting = [
+            f
+            for f in self._followers.values()
+            if f.wants_keyframe and f.session.state is State.STREAMING
+        ]
+        if not waiting or self._chain.keyframe is not None or self._offer is None:
+            return False
+        all_slow = all(follower.fell_behind for follower in waiting)
+        interval_us = SLOW_KEYFRAME_INTERVAL_US if all_slow else KEYFRAME_INTERVAL_US
+        if self._key_asked_us is not None and now_us - self._key_asked_us < interval_us:
+            return False
+        self._key_asked_us = now_us
+        return True
+
+    def _is_flooding(self, peer: bytes, now_us: int) -> bool:
+        if now_us - self._heard_since_us >= _SECOND_US:
+            self._heard.clear()
+            self._heard_since_us = now_us
+        self._heard[peer] = self._heard.get(peer, 0) + 1
+        return self._heard[peer] > MAX_MESSAGES_PER_S
+
+    def _welcome(self, offer: Offer) -> m.Welcome:
+        return offer.welcome(width=self._size[0], height=self._size[1])
+
+    def _lose(self, follower: Follower, now_us: int, why: str) -> None:
+        self._forget(follower)
+        self.peers_lost += 1
+        self.events.add(now_us, "lost", f"{follower.name}: {why}")
+
+    def _forget(self, follower: Follower) -> None:
+        self._followers.pop(follower.peer, None)
+
+
+def _train(link: Link, peer: bytes, *, epoch: int, now_us: int) -> Outgoing:
+    """The messages of a packet, as if it had been sent from here: all times are on our clock."""
+    head, rest = split(
+        link.packet,
+        epoch=epoch,
+        sequence=link.sequence,
+        captured_us=link.captured_us,
+        encode_start_us=link.encode_start_us,
+        encode_end_us=link.encode_end_us,
+        sent_us=max(now_us, link.encode_end_us),
+    )
+    return Outgoing(peer, head, rest)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One receiver as a relay knows it: session, credit, and its place in the chain; pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from services.clock import ClockFilter
+from services.latency import Latency, LatencyStats
+from services.protocol import messages as m
+from services.protocol.chain import Chain, Link
+from services.protocol.credit import CreditWindow
+from services.protocol.session import Event, Liveness, Session, State
+from services.protocol.viewer import REFERENCES_HELD
+from services.stats import ViewerSnapshot
+
+BEHIND_US = 500_000  # a live viewer whose next packet is older than this waits for a keyframe
+_SENT_HEADS = 128
+
+
+class Follower:
+    """State of one receiver of a relay. Everything starts anew with each HELLO."""
+
+    def __init__(self, peer: bytes, hello: m.Hello, *, frame_interval_us: int, now_us: int) -> None:
+        self.peer = peer
+        self.name = hello.name
+        self.instance = hello.instance
+        self.session = Session.of_sender()
+        self.session.step(Event.HELLO)
+        self.credit = CreditWindow(frame_interval_us=frame_interval_us)
+        self.liveness = Liveness(now_us)
+        self.clock = ClockFilter()
+        self.latency = LatencyStats()
+        self.wants_keyframe = True
+        self.fell_behind = False  # wants it for its own slowness: others do not pay each second
+        self._next = 0
+        self._caught_up = False
+        self._held: deque[bytes] = deque(maxlen=REFERENCES_HELD)
+        self._heads: deque[m.FrameHead] = deque(maxlen=_SENT_HEADS)
+        self._frames_sent = self._acknowledged = self._displayed = self._skipped = 0
+        self._bytes_sent = self.keyframe_requests = 0
+
+    @property
+    def round_trip_us(self) -> int:
+        """Best known round trip; 0 while none is."""
+        known = [self.clock.round_trip_us, self.credit.round_trip_us]
+        return min((value for value in known if value is not None), default=0)
+
+    def start_over(self, *, fell_behind: bool = False) -> None:
+        """Nothing it holds can be relied on: it goes on at a keyframe."""
+        self.wants_keyframe = True
+        self.fell_behind = fell_behind
+        self._caught_up = False
+        self._held.clear()
+
+    def next_link(self, chain: Chain, now_us: int) -> Link | None:
+        """The packet it takes now, if it has credit and the chain has one that it can decode."""
+        if self.session.state is not State.STREAMING:
+            return None
+        keyframe = chain.keyframe
+        if keyframe is not None and (self.wants_keyframe or self._next < keyframe):
+            self._skipped += max(0, keyframe - self._next) if self._frames_sent else 0
+            self._next = keyframe
+            self.wants_keyframe = self.fell_behind = False
+        if self.wants_keyframe or not self.credit.open():
+            self._check_behind(chain, now_us)
+            return None
+        link = chain.get(self._next)
+        if link is None:
+            if self._next < chain.start:
+                self.start_over(fell_behind=True)
+            else:
+                self._caught_up = True
+            return None
+        if not link.keyframe and link.reference not in self._held:
+            self.start_over()
+            return None
+        self._next += 1
+        self._held.append(link.digest)
+        return link
+
+    def sent(self, head: m.FrameHead, *, now_us: int) -> None:
+        """The transport took a frame."""
+        self.credit.spend(head.sequence, head.size_bytes, now_us=now_us)
+        self._heads.append(head)
+        self._frames_sent += 1
+        self._bytes_sent += head.size_bytes
+
+    def acknowledged(self, ack: m.FrameAck, *, now_us: int) -> bool:
+        """ACK. False when that frame is not under way."""
+        arrived = self.credit.arrived(ack.sequence, now_us=now_us)
+        self._acknowledged += arrived
+        return arrived
+
+    def shown(self, shown: m.FrameShown, *, now_us: int) -> None:
+        """SHOWN: returns its credit, and tells the latency as its owner measured it."""
+        if not self.credit.shown(shown.sequence, service_us=shown.service_us, now_us=now_us):
+            return
+        head = next((h for h in reversed(self._heads) if h.sequence == shown.sequence), None)
+        if shown.outcome is not m.Outcome.SHOWN or head is None:
+            return
+        self._displayed += 1
+        if shown.error_us == m.MAX_SPAN_US:
+            return
+        known_us = head.sent_us + shown.buffer_us + shown.decode_us + shown.display_us
+        self.latency.add(
+            Latency(
+                capture_us=head.encode_start_us,
+                encode_us=head.encode_end_us - head.encode_start_us,
+                queue_us=head.sent_us - head.encode_end_us,
+                network_us=shown.latency_us - known_us,
+                buffer_us=shown.buffer_us,
+                decode_us=shown.decode_us,
+                display_us=shown.display_us,
+                error_us=shown.error_us,
+            )
+        )
+
+    def snapshot(self) -> ViewerSnapshot:
+        """An immutable copy for the statistics; a relay does not estimate capacity."""
+        return ViewerSnapshot(
+            name=self.name,
+            state=self.session.state.name.lower(),
+            frames_sent=self._frames_sent,
+            frames_acknowledged=self._acknowledged,
+            frames_displayed=self._displayed,
+            frames_skipped=self._skipped,
+            bytes_sent=self._bytes_sent,
+            keyframe_requests=self.keyframe_requests,
+            frames_in_flight=self.credit.frames_in_flight,
+            bytes_in_flight=self.credit.bytes_in_flight,
+            window_frames=self.credit.window_frames,
+            capacity_bps=0,
+            queue_us=0,
+            round_trip_us=self.round_trip_us,
+            latency=self.latency.snapshot(),
+        )
+
+    def _check_behind(self, chain: Chain, now_us: int) -> None:
+        link = chain.get(self._next)
+        if self._caught_up and link is not None and now_us - link.arrived_us > BEHIND_US:
+            self.start_over(fell_behind=True)

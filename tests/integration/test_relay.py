@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One sender, relays, many receivers: everybody sees the stream, and nobody disturbs the others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from services.protocol import messages as m
+from services.receiver import ReceiverDaemon
+from services.relay import Relay, RelayConfig
+from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from tests.fakes import FakeSink, FakeSource
+from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
+from tests.integration.viewers import NullViewer
+
+ANY_PORT = "tcp://127.0.0.1:0"
+
+
+@contextmanager
+def relaying(url: str) -> Iterator[Relay]:
+    relay = Relay(
+        RelayConfig(
+            Endpoint(url, bind=False, max_message_bytes=MAX_PACKET_MESSAGE_BYTES),
+            Endpoint(ANY_PORT, bind=True),
+        )
+    )
+    try:
+        relay.start()
+        yield relay
+    finally:
+        relay.stop()
+
+
+def watcher(url: str) -> tuple[ReceiverDaemon, FakeSink]:
+    sink = FakeSink()
+    return make_receiver(url, sink), sink
+
+
+def test_twenty_viewers_cost_the_sender_one_and_the_weak_disturb_nobody() -> None:
+    with ExitStack() as stack:
+        stack.enter_context(running(sender := make_sender(source=FakeSource(fps=20.0))))
+        relay = stack.enter_context(relaying(sender.url))
+        watchers = [watcher(relay.url) for _ in range(2)]
+        for receiver, _ in watchers:
+            stack.enter_context(running(receiver))
+        viewers = [stack.enter_context(NullViewer(relay.url)) for _ in range(18)]
+        wait_for(lambda: all(viewer.frames >= 5 for viewer in viewers), seconds=20.0)
+        wait_for(lambda: all(len(sink.frames) >= 5 for _, sink in watchers), seconds=20.0)
+        assert len(relay.snapshot().viewers) == 20
+
+        stalled, killed, flooding = viewers[:3]
+        stalled.stall()
+        killed.kill()
+        flooding.flood(m.pack(m.Ping(1, 1)))
+        before = relay.snapshot()
+        shown = [viewer.frames for viewer in viewers[3:]]
+        seen = [len(sink.frames) for _, sink in watchers]
+        begin = time.monotonic()
+        wait_for(
+            lambda: all(v.frames >= n + 60 for v, n in zip(viewers[3:], shown, strict=True)),
+            seconds=30.0,
+        )
+        wait_for(
+            lambda: all(len(s.frames) >= n + 40 for (_, s), n in zip(watchers, seen, strict=True)),
+            seconds=30.0,
+        )
+        after = relay.snapshot()
+        assert after.keyframe_requests_sent - before.keyframe_requests_sent <= 2
+        assert after.flooded_messages > 0
+        assert after.peers_lost >= 1
+        assert time.monotonic() - begin < 30
+
+        sent = sender.snapshot()
+        assert len(sent.viewers) == 1
+        assert after.bytes_sent > 15 * sent.bytes_sent
+
+
+def test_a_late_viewer_has_a_picture_within_a_second_without_a_keyframe() -> None:
+    with ExitStack() as stack:
+        stack.enter_context(running(sender := make_sender(source=FakeSource(fps=30.0))))
+        relay = stack.enter_context(relaying(sender.url))
+        early, seen = watcher(relay.url)
+        stack.enter_context(running(early))
+        wait_for(lambda: len(seen.frames) >= 20)
+        keyframes = sender.snapshot().key_frames_encoded
+        late, sink = watcher(relay.url)
+        begin = time.monotonic()
+        stack.enter_context(running(late))
+        wait_for(lambda: bool(sink.frames))
+        assert time.monotonic() - begin < 1.0
+        assert sender.snapshot().key_frames_encoded == keyframes
+        newest = seen.frames[-1]
+        wait_for(lambda: any(frame.same_pixels(newest) for frame in sink.frames))
+
+
+def test_relays_stand_behind_relays_and_latency_counts_from_the_capture() -> None:
+    with ExitStack() as stack:
+        stack.enter_context(running(sender := make_sender(source=FakeSource(fps=30.0))))
+        first = stack.enter_context(relaying(sender.url))
+        second = stack.enter_context(relaying(first.url))
+        receiver, sink = watcher(second.url)
+        stack.enter_context(running(receiver))
+        wait_for(lambda: len(sink.frames) >= 15)
+        latency = receiver.snapshot().latency
+        direct = max(leg.mean_us for leg in latency.legs.values())
+        assert latency.total.count > 0
+        assert latency.total.mean_us >= direct
+        assert latency.total.mean_us > 0
+
+
+def test_the_stream_goes_on_after_the_sender_came_back() -> None:
+    with ExitStack() as stack:
+        with running(sender := make_sender(source=FakeSource(fps=30.0))):
+            url = sender.url
+            relay = stack.enter_context(relaying(url))
+            receiver, sink = watcher(relay.url)
+            stack.enter_context(running(receiver))
+            wait_for(lambda: len(sink.frames) >= 5)
+        shown = len(sink.frames)
+        with running(make_sender(url, source=FakeSource(fps=30.0))):
+            wait_for(lambda: len(sink.frames) >= shown + 5, seconds=8.0)
+
+
+def test_a_relay_needs_neither_networks_nor_a_video_library() -> None:
+    code = "import sys, services.relay, services.addressing, services.commands.relay; "
+    code += (
+        "heavy = {'torch', 'numba', 'av', 'aiohttp'} & set(sys.modules); assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_hostile_bytes_are_counted_and_nothing_else() -> None:
+    with ExitStack() as stack:
+        stack.enter_context(running(sender := make_sender(source=FakeSource(fps=30.0))))
+        relay = stack.enter_context(relaying(sender.url))
+        receiver, sink = watcher(relay.url)
+        stack.enter_context(running(receiver))
+        port = stack.enter_context(Port(Endpoint(relay.url, bind=False)))
+        wait_for(lambda: bool(sink.frames))
+        for data in (b"", b"\xc1", b"x" * 4000, m.pack(m.FrameAck(1, 1, 1, 1, 1))):
+            port.poll(5)
+            port.send(b"", data)
+        wait_for(lambda: relay.snapshot().hostile_messages >= 3)
+        shown = len(sink.frames)
+        wait_for(lambda: len(sink.frames) >= shown + 10)
