@@ -54,7 +54,7 @@ class Codec:
     @classmethod
     def load(cls, size: str = "S", *, device: str = "auto", weights: Path | None = None) -> Codec:
         """Load the shipped weights of a size. Raises ModelError when they are absent or damaged."""
-        from streamcodec import weights as files
+        from streamcodec import weights as files  # noqa: PLC0415  (weights build on this)
 
         return cls(files.load(size, weights), size=size, device=files.pick_device(device))
 

@@ -94,8 +94,8 @@ def decode(
     u = np.empty((8 * rows, 8 * columns), np.uint8)
     v = np.empty_like(u)
     if reference is not None:
-        padded = tuple(compensate.pad(plane) for plane in before.planes)
-        rebuild.predict_inter(modes, field, *padded, y, u, v)
+        before_y, before_u, before_v = (compensate.pad(plane) for plane in before.planes)
+        rebuild.predict_inter(modes, field, before_y, before_u, before_v, y, u, v)
     step_q3 = transform.step_q3(header.quality)
     rebuild.rebuild(modes, intra_modes, counts, splits, symbols, step_q3, y, u, v)
     deblock.picture(modes, field, counts, splits, step_q3, y, u, v)

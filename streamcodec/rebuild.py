@@ -236,10 +236,10 @@ def code(
 ) -> None:
     """Choose symbols by rate and distortion, and rebuild the picture along the way.
 
-    `coefficients` (blocks, 384) are those of the inter blocks; `tables` (blocks, 384) the tables that
-    a first pass found; `free` marks blocks that cost nothing but a skip when their count is 0. On
-    entry `counts` holds the first pass' counts, an upper bound; on return the final ones. y, u, v hold
-    the inter prediction on entry and the picture on return.
+    `coefficients` (blocks, 384) are those of the inter blocks; `tables` (blocks, 384) the tables
+    that a first pass found; `free` marks blocks that cost nothing but a skip when their count is 0.
+    On entry `counts` holds the first pass' counts, an upper bound; on return the final ones. y, u,
+    v hold the inter prediction on entry and the picture on return.
     """
     rows, columns = modes.shape
     step = step_q3 / 8.0

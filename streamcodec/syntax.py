@@ -226,8 +226,8 @@ def write(
 ) -> int:
     """Append all blocks; adapts `contexts`; returns the next free place in `out`.
 
-    modes, counts, splits (8x8 luma transforms) are (rows, columns); field and intra_modes are on the
-    8x8 grid.
+    modes, counts, splits (8x8 luma transforms) are (rows, columns); field and intra_modes are on
+    the 8x8 grid.
     """
     rows, columns = modes.shape
     near = np.zeros((5, 2), np.int32)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deblocking: smooths steps at block edges that the quantiser made, leaves real edges alone.
 
-An edge is filtered where a block beside it has symbols, is intra, or moves differently. Samples p1 p0 |
-q0 q1 move by a clipped (9 (q0 - p0) - 3 (q1 - p1) + 8) / 16 (the weak filter of ITU-T H.265, 8.7.2) when both sides are
-smoother than thresholds that grow with the step. Columns first, then rows; integers only.
+An edge is filtered where a block beside it has symbols, is intra, or moves differently. Samples p1
+p0 | q0 q1 move by a clipped (9 (q0 - p0) - 3 (q1 - p1) + 8) / 16 (the weak filter of ITU-T H.265,
+8.7.2) when both sides are smoother than thresholds that grow with the step. Columns first, then
+rows; integers only.
 """
 
 from __future__ import annotations

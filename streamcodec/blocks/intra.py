@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prediction of a block from its decoded neighbours: mean, plane and 33 directions, in integers.
 
-The modes, angles and the smoothing rule are those of HEVC (ITU-T H.265, 8.4.4.2): 0 planar, 1 mean, 2 to 34
-directions from lower left over the left (10), upper left (18) and top (26) to upper right.
+The modes, angles and the smoothing rule are those of HEVC (ITU-T H.265, 8.4.4.2): 0 planar, 1 mean,
+2 to 34 directions from lower left over the left (10), upper left (18) and top (26) to upper right.
 """
 
 from __future__ import annotations
@@ -18,8 +18,43 @@ U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
 
 _ANGLES = np.array(
-    [0, 0, 32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26]
-    + [-32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32],
+    [
+        0,
+        0,
+        32,
+        26,
+        21,
+        17,
+        13,
+        9,
+        5,
+        2,
+        0,
+        -2,
+        -5,
+        -9,
+        -13,
+        -17,
+        -21,
+        -26,
+        -32,
+        -26,
+        -21,
+        -17,
+        -13,
+        -9,
+        -5,
+        -2,
+        0,
+        2,
+        5,
+        9,
+        13,
+        17,
+        21,
+        26,
+        32,
+    ],
     np.int64,
 )
 _INVERSE = np.array([round(8192 / abs(a)) if a else 0 for a in _ANGLES], np.int64)
@@ -29,9 +64,9 @@ _INVERSE = np.array([round(8192 / abs(a)) if a else 0 for a in _ANGLES], np.int6
 def gather(plane: U8, y: int, x: int, size: int, right: int, below: int, edge: I32) -> None:
     """Collect the 4 * size + 1 samples around a block into edge, from lower left to upper right.
 
-    edge[2 * size] is the corner; edge[2 * size - 1 - i] lies i below it, edge[2 * size + 1 + i] i to
-    its right. `right` and `below` say how many samples beyond `size` are decoded already; missing
-    ones repeat the nearest known, and without any neighbour all are 128.
+    edge[2 * size] is the corner; edge[2 * size - 1 - i] lies i below it, edge[2 * size + 1 + i] i
+    to its right. `right` and `below` say how many samples beyond `size` are decoded already;
+    missing ones repeat the nearest known, and without any neighbour all are 128.
     """
     corner = 2 * size
     width = plane.shape[1]

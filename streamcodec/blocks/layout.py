@@ -3,11 +3,13 @@
 
 A block holds 256 luma and 2 x 64 chroma samples. Each transform coefficient gets one channel; low
 frequencies come first, luma and chroma interleaved. Luma is one 16x16 transform or four 8x8 ones;
-coefficient (u, v) of the 8x8 block (a, b) takes the place of (2u + a, 2v + b) of the 16x16 one, so that
-a channel means about the same frequency in both.
+coefficient (u, v) of the 8x8 block (a, b) takes the place of (2u + a, 2v + b) of the 16x16 one, so
+that a channel means about the same frequency in both.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +47,7 @@ def _bands() -> npt.NDArray[np.int32]:
     """
     bands = np.zeros(CHANNELS, np.int32)
     following = 0
-    for start, end in zip(GROUP_STARTS, GROUP_STARTS[1:], strict=False):
+    for start, end in pairwise(GROUP_STARTS):
         luma = [c for c in range(start, end) if ORDER[c] < BLOCK_PX * BLOCK_PX]
         chroma = [c for c in range(start, end) if ORDER[c] >= BLOCK_PX * BLOCK_PX]
         third = 1 if start == 0 else len(luma) // 2
@@ -59,4 +61,4 @@ def _bands() -> npt.NDArray[np.int32]:
 BAND = _bands()
 BANDS = int(BAND.max()) + 1
 GROUP_OF_CHANNEL = np.searchsorted(GROUP_STARTS, np.arange(CHANNELS), side="right") - 1
-GROUP_OF_BAND = tuple(int(GROUP_OF_CHANNEL[BAND == b][0]) for b in range(BANDS))
+GROUP_OF_BAND = tuple(int(GROUP_OF_CHANNEL[np.equal(BAND, b)][0]) for b in range(BANDS))

@@ -2,11 +2,11 @@
 """The loop filter: a classified linear filter whose weights were fitted by least squares.
 
 After deblocking, every sample of a block that coded something moves by a weighted sum of its
-differences to the 12 neighbours in a diamond of radius 2 (six point-symmetric pairs), each difference
-clipped to the quantiser step so that real edges stay (the idea of VVC's adaptive loop filter,
-M. Karczewicz et al., TCSVT 2021). Each 4x4 square picks its weights by how busy it is and which
-way; weights exist per frame type, band of eight qualities, and luma or chroma. The encoder switches
-luma and chroma for areas of 64x64 luma samples by true distortion. Integers only.
+differences to the 12 neighbours in a diamond of radius 2 (six point-symmetric pairs), each
+difference clipped to the quantiser step so that real edges stay (the idea of VVC's adaptive loop
+filter, M. Karczewicz et al., TCSVT 2021). Each 4x4 square picks its weights by how busy it is and
+which way; weights exist per frame type, band of eight qualities, and luma or chroma. The encoder
+switches luma and chroma for areas of 64x64 luma samples by true distortion. Integers only.
 """
 
 from __future__ import annotations
@@ -104,11 +104,11 @@ def apply(
 ) -> None:
     """Filter all blocks that coded something or are intra, from `padded` (by 2) into `out`.
 
-    `weights` is (CLASSES, PAIRS) of this frame type, band and plane; a block has `block_px` samples a
-    side in it (16 or 8). Other blocks of `out` are left alone. Works in strips of four rows, so that
-    differences are taken along whole rows.
+    `weights` is (CLASSES, PAIRS) of this frame type, band and plane; a block has `block_px` samples
+    a side in it (16 or 8). Other blocks of `out` are left alone. Works in strips of four rows, so
+    that differences are taken along whole rows.
     """
-    rows, columns = counts.shape
+    columns = counts.shape[1]
     height, width = out.shape
     bound = max(step_q3 >> 3, 1)
     rounding = np.int32(1 << (WEIGHT_BITS - 1))
@@ -260,7 +260,7 @@ def search(
     weights: I16,
     worth: int,
 ) -> U8:
-    """Filter `planes` in place wherever that brings them nearer to the source; returns the flags."""
+    """Filter `planes` in place where that brings them nearer to the source; returns the flags."""
     flags = no_flags(*counts.shape)
     y, u, v = planes
     after = filtered(y, 16, counts, modes, step_q3, weights[0])

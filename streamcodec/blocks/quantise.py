@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rate-distortion quantisation: each level is what distortion plus price says, with true table costs.
+"""Rate-distortion quantisation: levels as distortion plus price say, with true table costs.
 
 All in units of the step: a coefficient x of step D has the level a = |x| / D; choosing k costs
 (a - k)**2 + MU * bits(k). MU = lambda / D**2 is the same at every quality.

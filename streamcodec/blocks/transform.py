@@ -2,8 +2,8 @@
 """Block transforms: a float DCT for the encoder, an exact integer one for both ends.
 
 The decoder's arithmetic is integer throughout, so every machine rebuilds the same picture bit for
-bit. Dequantised coefficients are in 1/8 of an orthonormal DCT's unit, bases are scaled by 2**12, and
-both passes stay below 2**31 (16 x 65535 x 1448 < 2**31).
+bit. Dequantised coefficients are in 1/8 of an orthonormal DCT's unit, bases are scaled by 2**12,
+and both passes stay below 2**31 (16 x 65535 x 1448 < 2**31).
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _matrices() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         for b in range(2):
             quarters[a, :, b, :, :, a, :, b] = np.einsum("ui,vj->ijuv", d8, d8)
     chroma = np.einsum("ui,vj->ijuv", d8, d8).reshape(64, 64)
-    return tuple(  # type: ignore[return-value]  # three of them
+    return tuple(
         torch.from_numpy(m.astype(np.float32)) for m in (whole, quarters.reshape(256, 256), chroma)
     )
 

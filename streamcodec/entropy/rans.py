@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """rANS: turns a list of (start, frequency) intervals into bytes and back, at entropy's price.
 
-Asymmetric numeral systems (J. Duda, arXiv 1311.2540; range variant) keep one integer `x` in
-[2**31, 2**47). Coding a symbol of probability f / 2**15 grows x by 2**15 / f; when x would leave its
-range, its low 16 bits go out as a word. The decoder undoes the steps in reverse order, so the
-encoder works on the list from its end. `x` starts at 2**31, and the decoder must be back there after
-the last symbol: a free check that nothing was damaged.
+Asymmetric numeral systems (J. Duda, arXiv 1311.2540; range variant) keep one integer `x` in [2**31,
+2**47). Coding a symbol of probability f / 2**15 grows x by 2**15 / f; when x would leave its range,
+its low 16 bits go out as a word. The decoder undoes the steps in reverse order, so the encoder
+works on the list from its end. `x` starts at 2**31, and the decoder must be back there after the
+last symbol: a free check that nothing was damaged.
 
 An interval is packed as start << 16 | frequency in one uint32; starts and frequencies are below and
 up to 2**15. Payload: three little-endian words of final state, low word first, then the other

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Symbol tables: 64 integer distributions of a symbol's magnitude, and the coding of symbols by them.
+"""Symbol tables: 64 integer distributions of a symbol's magnitude, and coding by them.
 
 A table is a cumulative row of 17 integers from 0 to 2**15: magnitudes 0 to 14 and "15 or more". The
 sign of a magnitude above zero is one raw bit. What is above 15 follows as an Exp-Golomb code of

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion: sub-pel planes, block search, compensation. Compiled; integers only where decoders look."""
+"""Motion: sub-pel planes, block search, compensation. Compiled; decoders see integers only."""

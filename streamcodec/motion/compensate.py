@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Motion compensation in quarter samples: integers only, equal on every machine.
 
-Luma uses the 8-tap filters of HEVC (ITU-T H.265, table 8-11), rows first without rounding, then columns,
-then one rounding shift. Chroma vectors have eighth samples of their own plane and use the 4-tap
-filters of table 8-12. References are padded by repeating their edges.
+Luma uses the 8-tap filters of HEVC (ITU-T H.265, table 8-11), rows first without rounding, then
+columns, then one rounding shift. Chroma vectors have eighth samples of their own plane and use the
+4-tap filters of table 8-12. References are padded by repeating their edges.
 """
 
 from __future__ import annotations

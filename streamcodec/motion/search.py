@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which mode and vectors a block gets: the encoder's own business, since the result is signalled.
 
-Each block tries the vectors of its neighbours and of the frame before, walks downhill from the best in
-growing detail (whole, half, quarter samples) by the sum of absolute differences, then compares whole
-block, four quarters, and intra prediction by the sum of absolute Hadamard coefficients, which
+Each block tries the vectors of its neighbours and of the frame before, walks downhill from the best
+in growing detail (whole, half, quarter samples) by the sum of absolute differences, then compares
+whole block, four quarters, and intra prediction by the sum of absolute Hadamard coefficients, which
 foretells bits better. Bits are weighed in everywhere, at the price of the adaptive contexts.
 """
 
@@ -230,7 +230,8 @@ def best_intra(
 def analyse_key(source: U8, lambda_q8: int, modes: U8, intra_modes: I8) -> None:
     """Choose 16x16 or 8x8 intra prediction for every block of a keyframe.
 
-    `source` has sides of multiples of 16; `modes` is (rows, columns), `intra_modes` on the 8x8 grid.
+    `source` has sides of multiples of 16; `modes` is (rows, columns), `intra_modes` on the 8x8
+    grid.
     """
     rows, columns = modes.shape
     edge = np.empty(65, np.int32)
@@ -304,9 +305,9 @@ def analyse_inter(
 ) -> None:
     """Choose mode and vectors for every block of an inter frame.
 
-    `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price of
-    a bit in absolute difference, `still` the difference below which the first good candidate is taken
-    without a search. Fills modes, field and intra_modes (-1 in inter blocks).
+    `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price
+    of a bit in absolute difference, `still` the difference below which the first good candidate is
+    taken without a search. Fills modes, field and intra_modes (-1 in inter blocks).
     """
     rows, columns = modes.shape
     height, width = source.shape
@@ -375,7 +376,9 @@ def analyse_inter(
                 if cost < best:
                     best, v0, v1, merged = cost, c0, c1, -1
             start[0], start[1], start[2] = v0, v1, best
-            _descend(source, planes, y, x, 16, p0, p1, start, lambda_q8, prices, 16)
+            # A good start needs no wide steps.
+            wide = 16 if best > 8 * still else 4
+            _descend(source, planes, y, x, 16, p0, p1, start, lambda_q8, prices, wide)
             v0, v1 = np.int64(start[0]), np.int64(start[1])
             # Now by Hadamard: the found vector, the best free one, four quarters, intra.
             rate = (lambda_q8 * (512 + _vector_bits_q8(prices, v0 - p0, v1 - p1))) >> 16
@@ -387,7 +390,7 @@ def analyse_inter(
                 if free <= whole:
                     whole, v0, v1 = free, merge0, merge1
             fields.set_block(field, row, column, v0, v1)
-            if whole < 2 * still:
+            if whole < 3 * still:
                 continue
             total = (lambda_q8 * 3) >> 8
             for k in range(4):

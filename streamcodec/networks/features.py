@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the prior looks at: small integers 0..127 that encoder and decoder both hold.
 
-A row describes one block at the moment its group g is coded: its own lower groups, the symbols of the
-reference where the block moved from, how much its eight neighbours have shown so far, and what the
-syntax said. Within a group the blocks of even row + column come first, so the others see all four sides.
+A row describes one block at the moment its group g is coded: its own lower groups, the symbols of
+the reference where the block moved from, how much its eight neighbours have shown so far, and what
+the syntax said. Within a group the blocks of even row + column come first, so the others see all
+four sides.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def misc(
 
 @nb.njit(nogil=True, cache=True)
 def reveal(symbols: I16, blocks: I32, group: int, shown: U8, energy: U8) -> None:
-    """Note that `group` of these blocks is known: fills shown (blocks, 96), energy (blocks, BANDS)."""
+    """Note that `group` of these blocks is known: fills shown (blocks, 96), energy (…, BANDS)."""
     first, last = _STARTS[group], _STARTS[group + 1]
     sums = np.zeros(BANDS, np.int64)
     for i in range(blocks.size):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers whose results are exact integers on every machine.
 
-Activations are 0..127, weights -127..127, sums stay far below 2**31: an int8 product, a float32 product in
-any order (below 2**24) and this file's int64 twin all agree. `torch._int_mm` uses the processor's byte
-products where it has them; 7-bit activations keep older ones, which saturate pairs at 2**15, exact too.
+Activations are 0..127, weights -127..127, sums stay far below 2**31: an int8 product, a float32
+product in any order (below 2**24) and this file's int64 twin all agree. `torch._int_mm` uses the
+processor's byte products where it has them; 7-bit activations keep older ones, which saturate pairs
+at 2**15, exact too.
 """
 
 from __future__ import annotations

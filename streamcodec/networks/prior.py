@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The prior: for every symbol, which of 64 tables codes it. An exact integer network.
 
-    features (networks/features.py) -> 96 hidden -> 96 hidden -> table index of each channel of the group
+    features (networks/features.py) -> 96 hidden -> 96 hidden -> table index of each channel of the
+    group
 
-One such stack per frame type, group and checkerboard phase; keyframes have no reference. The quality
-enters as a bias of the first layer and of the last.
+One such stack per frame type, group and checkerboard phase; keyframes have no reference. The
+quality enters as a bias of the first layer and of the last.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Prior:
                 tuple(
                     tuple(
                         Stack(
-                            *(weight(f"{stack_name(kind, g, p)}.w{k}") for k in (1, 2, 3)),
+                            weight(f"{stack_name(kind, g, p)}.w1"),
+                            weight(f"{stack_name(kind, g, p)}.w2"),
+                            weight(f"{stack_name(kind, g, p)}.w3"),
                             bias(f"{stack_name(kind, g, p)}.b1"),
                             bias(f"{stack_name(kind, g, p)}.b2"),
                             bias(f"{stack_name(kind, g, p)}.b3"),

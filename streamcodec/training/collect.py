@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Material for the prior: what it saw and what came, from the product's own encoder at work.
 
-A chain is one clip or picture coded at one quality (with a little jitter, as rate control has it): a
-keyframe and the inter frames after it. Every row pairs the features of a block with the magnitudes of the
-group that was then coded.
+A chain is one clip or picture coded at one quality (with a little jitter, as rate control has it):
+a keyframe and the inter frames after it. Every row pairs the features of a block with the
+magnitudes of the group that was then coded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from streamcodec import syntax
 from streamcodec.blocks import layout
-from streamcodec.encoder import FrameEncoder
+from streamcodec.encoder import Attempt, FrameEncoder
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
 from streamcodec.networks import features
@@ -73,16 +73,16 @@ def chain(
         collected: list[Rows] = []
         frame_bits = 8 * len(attempt.packet)
 
-        def visit(
+        def visit(  # noqa: PLR0917  # the first four are walk's, the others bind this frame
             group: int,
             phase: int,
             blocks: npt.NDArray[np.int32],
             inputs: U8,
-            attempt=attempt,  # type: ignore[no-untyped-def]  # bound per frame
-            collected=collected,
-            kind=kind,
-            jittered=jittered,
-            frame_bits=frame_bits,
+            attempt: Attempt = attempt,
+            collected: list[Rows] = collected,
+            kind: int = kind,
+            jittered: int = jittered,
+            frame_bits: int = frame_bits,
         ) -> None:
             first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
             keep = rng.permutation(blocks.size)[:_ROWS_PER_VISIT]

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fits the integer prior: the network as it will run, rounding included, trained through the rounding.
+"""Fits the integer prior: the network as it will run, trained through its rounding.
 
-Each stack is fitted alone on rows from `collect`. The loss is the price in bits by the integer tables,
-interpolated between neighbouring tables so that the index has a gradient. Afterwards the tables
-are refitted to what each index really met.
+Each stack is fitted alone on rows from `collect`. The loss is the price in bits by the integer
+tables, interpolated between neighbouring tables so that the index has a gradient. Afterwards the
+tables are refitted to what each index really met.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +40,7 @@ def _spread(anchors: Tensor) -> Tensor:
 
 
 class TrainableStack(nn.Module):
-    """One stack in real numbers that behave as the integers will. Units: one step of an activation."""
+    """One stack in real numbers that behave as the integers will; unit: a step of an activation."""
 
     def __init__(self, inputs: int, hidden: int, channels: int) -> None:
         super().__init__()
@@ -76,7 +77,7 @@ class TrainableStack(nn.Module):
         """The integers, as `Prior.from_arrays` reads them."""
         with torch.no_grad():
             b1, b2, b3 = self._biases()
-            result = {
+            result: dict[str, npt.NDArray[np.generic]] = {
                 f"{name}.w1": self._weight(self.w1).numpy().astype(np.int8),
                 f"{name}.w2": self._weight(self.w2).numpy().astype(np.int8),
                 f"{name}.w3": self._weight(self.w3).numpy().astype(np.int8),
@@ -84,9 +85,9 @@ class TrainableStack(nn.Module):
                 f"{name}.b2": b2.numpy().astype(np.int32),
                 f"{name}.b3": b3.numpy().astype(np.int32),
             }
-        return dict(result)
+        return result
 
-    def load_arrays(self, name: str, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+    def load_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Start from stored integers."""
         with torch.no_grad():
             for k in (1, 2, 3):
@@ -187,7 +188,7 @@ def fit(
         spent = price(index, torch.from_numpy(data.targets[pick]).long(), costs)
         loss = (spent * torch.from_numpy(data.weight[pick])).mean() / channels
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         norm = nn.utils.clip_grad_norm_(stack.parameters(), 1.0)
         if torch.isfinite(norm):
             optimiser.step()
