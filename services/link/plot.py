@@ -82,17 +82,17 @@ def _draw_delays(axes: Axes, frames: Sequence[FrameRecord]) -> None:
 
 
 def _draw_quality(axes: Axes, frames: Sequence[FrameRecord]) -> None:
-    shown = [frame for frame in frames if frame.psnr_db is not None and frame.shown_us is not None]
-    axes.plot(
-        [frame.captured_us / 1e6 for frame in shown],
-        [frame.psnr_db or 0.0 for frame in shown],
-        color="#2d7d46",
-        linewidth=0.8,
-    )
+    measured = any(frame.psnr_db is not None for frame in frames)
+    shown = [
+        (frame.captured_us / 1e6, frame.psnr_db if measured else float(frame.quality))
+        for frame in frames
+        if frame.shown_us is not None and (frame.psnr_db is not None or not measured)
+    ]
+    values = [value for _, value in shown if value is not None]
+    axes.plot([at for at, _ in shown], values, color="#2d7d46", linewidth=0.8)
     skipped = [frame.captured_us / 1e6 for frame in frames if frame.size_bytes is None]
     if shown and skipped:
-        low = min(frame.psnr_db or 0.0 for frame in shown)
-        axes.plot(skipped, [low] * len(skipped), "|", color="#b02a2a", label="skipped")
+        axes.plot(skipped, [min(values)] * len(skipped), "|", color="#b02a2a", label="skipped")
         axes.legend(loc="lower right", fontsize="small")
-    axes.set_ylabel("PSNR, dB")
+    axes.set_ylabel("PSNR, dB" if measured else "quality index")
     axes.set_xlabel("seconds")
