@@ -57,8 +57,15 @@ class FrameEncoder:
     Calls with the same quality return the same attempt.
     """
 
-    def __init__(self, model: Model, frame: Frame, reference: Reference | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        frame: Frame,
+        reference: Reference | None,
+        run: analysis.Run = analysis.one_by_one,
+    ) -> None:
         self._model = model
+        self._run = run
         self._frame = frame
         self._reference = reference
         self._source = analysis.padded(frame.planes)
@@ -92,9 +99,9 @@ class FrameEncoder:
         bucket = quality // analysis.KEY_BUCKET if self._before is None else 0
         if bucket not in self._seen:
             self._seen[bucket] = (
-                analysis.analyse_key(self._source, quality)
+                analysis.analyse_key(self._source, quality, self._run)
                 if self._before is None
-                else analysis.analyse_inter(self._source, self._before)
+                else analysis.analyse_inter(self._source, self._before, self._run)
             )
         return self._seen[bucket]
 
