@@ -9,7 +9,9 @@ lies in.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numba as nb
 import numpy as np
@@ -35,6 +37,24 @@ KEY_LAMBDA_PER_STEP = 0.8
 # Mean absolute difference, in steps, below which a residual would be quantised away: no search.
 STILL_PER_STEP = 0.06
 KEY_BUCKET = 16
+
+
+Run = Callable[[Sequence[Callable[[], object]]], None]  # does all jobs, in any order or at once
+
+
+def one_by_one(jobs: Sequence[Callable[[], object]]) -> None:
+    """The plain way to run jobs."""
+    for job in jobs:
+        job()
+
+
+def _bands(rows: int) -> tuple[tuple[int, int], ...]:
+    """Two bands of block rows that are analysed on their own, whether at once or not.
+
+    Always two, so that bytes do not depend on how many threads there are.
+    """
+    half = rows // 2
+    return ((0, half), (half, rows)) if half else ((0, rows),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,14 +91,20 @@ def padded(planes: Planes) -> Planes:
     )
 
 
-def analyse_key(source: Planes, quality: int) -> Analysis:
+def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     """Look at a keyframe; depends on `quality` only through its bucket of sixteen."""
     middle = quality // KEY_BUCKET * KEY_BUCKET + KEY_BUCKET // 2
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     modes = np.zeros((rows, columns), np.uint8)
     intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
     step = transform.step_q3(middle) / 8
-    search.analyse_key(source[0], int(256 * KEY_LAMBDA_PER_STEP * step), modes, intra_modes)
+    price = int(256 * KEY_LAMBDA_PER_STEP * step)
+    run(
+        [
+            partial(search.analyse_key, source[0], price, first, last, modes, intra_modes)
+            for first, last in _bands(rows)
+        ]
+    )
     field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
     splits = (modes == fields.INTRA8).astype(np.uint8)
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
@@ -88,7 +114,7 @@ def analyse_key(source: Planes, quality: int) -> Analysis:
     return Analysis(source, True, modes, field, intra_modes, splits, coefficients, empty, free)
 
 
-def analyse_inter(source: Planes, before: State) -> Analysis:
+def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
     """Look at an inter frame against its reference."""
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(before.quality) / 8
@@ -97,18 +123,31 @@ def analyse_inter(source: Planes, before: State) -> Analysis:
     field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
     ref_y, ref_u, ref_v = (compensate.pad(plane) for plane in before.planes)
     shifted = np.empty((16, *ref_y.shape), np.uint8)
-    compensate.quarter_planes(ref_y, shifted)
+    half = ref_y.shape[0] // 2
+    run(
+        [
+            partial(compensate.quarter_planes, ref_y[: half + 4], shifted[:, : half + 4]),
+            partial(compensate.quarter_planes, ref_y[half - 4 :], shifted[:, half - 4 :]),
+        ]
+    )
     prices = syntax.vector_prices(before.contexts, syntax.VECTOR16)
-    search.analyse_inter(
-        source[0],
-        shifted,
-        before.field,
-        int(256 * LAMBDA_PER_STEP * step),
-        prices,
-        int(256 * STILL_PER_STEP * step),
-        modes,
-        field,
-        intra_modes,
+    run(
+        [
+            partial(
+                search.analyse_inter,
+                source[0],
+                shifted,
+                before.field[2 * first : 2 * last],
+                int(256 * LAMBDA_PER_STEP * step),
+                prices,
+                int(256 * STILL_PER_STEP * step),
+                first,
+                modes[first:last],
+                field[2 * first : 2 * last],
+                intra_modes[2 * first : 2 * last],
+            )
+            for first, last in _bands(rows)
+        ]
     )
     prediction = (np.empty_like(source[0]), np.empty_like(source[1]), np.empty_like(source[2]))
     rebuild.predict_inter(modes, field, ref_y, ref_u, ref_v, *prediction)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamcodec import bitstream, decoder
+from streamcodec.analysis import Run, one_by_one
 from streamcodec.bitstream import QUALITIES
 from streamcodec.encoder import Attempt, FrameEncoder, highest_that_fits
 from streamcodec.errors import FrameError, ModelError, ReferenceMissing
@@ -45,18 +46,32 @@ class Decoded(NamedTuple):
 class Codec:
     """A loaded model that encodes and decodes; holds no state between calls."""
 
-    def __init__(self, model: Model, *, size: str = "S", device: str = "cpu") -> None:
+    def __init__(
+        self, model: Model, *, size: str = "S", device: str = "cpu", run: Run = one_by_one
+    ) -> None:
         self.model = model
+        self._run = run
         self.size = size
         self.device = device
         self.model_hash = model.digest
 
     @classmethod
-    def load(cls, size: str = "S", *, device: str = "auto", weights: Path | None = None) -> Codec:
-        """Load the shipped weights of a size. Raises ModelError when they are absent or damaged."""
+    def load(
+        cls,
+        size: str = "S",
+        *,
+        device: str = "auto",
+        weights: Path | None = None,
+        run: Run = one_by_one,
+    ) -> Codec:
+        """Load the shipped weights of a size. Raises ModelError when they are absent or damaged.
+
+        `run` may do an encoder's independent jobs at once (streamcodec/parallel.py); bytes are
+        the same either way.
+        """
         from streamcodec import weights as files  # noqa: PLC0415  (weights build on this)
 
-        return cls(files.load(size, weights), size=size, device=files.pick_device(device))
+        return cls(files.load(size, weights), size=size, device=files.pick_device(device), run=run)
 
     def encode(
         self,
@@ -83,7 +98,7 @@ class Codec:
                 f"frame is {frame.width}x{frame.height}, its reference "
                 f"{reference.frame.width}x{reference.frame.height}: code a keyframe instead"
             )
-        encoder = FrameEncoder(self.model, frame, reference)
+        encoder = FrameEncoder(self.model, frame, reference, self._run)
         if quality is not None:
             best: Attempt | None = encoder.at(quality)
         else:

@@ -227,20 +227,22 @@ def best_intra(
 
 
 @nb.njit(nogil=True, cache=True)
-def analyse_key(source: U8, lambda_q8: int, modes: U8, intra_modes: I8) -> None:
-    """Choose 16x16 or 8x8 intra prediction for every block of a keyframe.
+def analyse_key(
+    source: U8, lambda_q8: int, first: int, last: int, modes: U8, intra_modes: I8
+) -> None:
+    """Choose 16x16 or 8x8 intra prediction for block rows [first, last) of a keyframe.
 
     `source` has sides of multiples of 16; `modes` is (rows, columns), `intra_modes` on the 8x8
     grid.
     """
-    rows, columns = modes.shape
+    columns = modes.shape[1]
     edge = np.empty(65, np.int32)
     soft = np.empty(65, np.int32)
     line = np.empty(80, np.int32)
     guess = np.empty((16, 16), np.uint8)
     work = np.empty(64, np.int32)
     small = np.empty(4, np.int64)
-    for row in range(rows):
+    for row in range(first, last):
         for column in range(columns):
             hint = intra_modes[2 * row, 2 * column - 1] if column else intra.PLANAR
             mode, cost = best_intra(
@@ -299,11 +301,15 @@ def analyse_inter(
     lambda_q8: int,
     prices: I32,
     still: int,
+    offset: int,
     modes: U8,
     field: I16,
     intra_modes: I8,
 ) -> None:
-    """Choose mode and vectors for every block of an inter frame.
+    """Choose mode and vectors for every block of a band of rows of an inter frame.
+
+    The band starts `offset` blocks below the top; it looks at no vectors above itself, so that bands
+    can be searched side by side. modes, field, intra_modes and `before` are the band's rows.
 
     `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price
     of a bit in absolute difference, `still` the difference below which the first good candidate is
@@ -322,7 +328,7 @@ def analyse_inter(
     guess = np.empty((16, 16), np.uint8)
     for row in range(rows):
         for column in range(columns):
-            y = 16 * row
+            y = 16 * (row + offset)
             x = 16 * column
             count = fields.candidates(field, before, row, column, near)
             p0, p1 = np.int64(near[0, 0]), np.int64(near[0, 1])
