@@ -73,6 +73,10 @@ class Codec:
 
         return cls(files.load(size, weights), size=size, device=files.pick_device(device), run=run)
 
+    def sharing(self, run: Run) -> Codec:
+        """The same codec, its encoder's independent jobs done by `run`."""
+        return Codec(self.model, size=self.size, device=self.device, run=run)
+
     def encode(
         self,
         frame: Frame,

@@ -57,6 +57,10 @@ class FakeCodec(Codec):
         codec.size = size
         return codec
 
+    def sharing(self, _run: object) -> FakeCodec:
+        """Nothing here can be done at once."""
+        return self
+
     def encode(
         self,
         frame: Frame,

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def load_codec(
-    settings: CodecSettings, *, size: str | None = None, device: str | None = None
+    settings: CodecSettings,
+    *,
+    size: str | None = None,
+    device: str | None = None,
 ) -> Codec:
     """The codec of the settings, on few threads. Takes seconds: it imports torch.
 

@@ -79,9 +79,11 @@ def send(
     from services.demo.liveview import live_screen
 
     log = logs.get("send")
-    with stop_on_signals() as stopped:
+    from streamcodec.parallel import SecondThread
+
+    with stop_on_signals() as stopped, SecondThread() as second:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
-        sender = make_sender(settings, lambda: load_codec(settings.codec))
+        sender = make_sender(settings, lambda: load_codec(settings.codec).sharing(second.run))
         with live_screen(Console(stderr=True), settings.sender.source, roles=("sender",)) as show:
 
             def look() -> SenderSnapshot:

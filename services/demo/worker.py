@@ -95,12 +95,14 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
     def work(boss: _Boss) -> None:
         from services.assemble import make_sender
         from services.sender import SentFrame
+        from streamcodec.parallel import SecondThread
 
         codec: Codec | None = None
+        second = SecondThread()
 
         def load_once() -> Codec:
             nonlocal codec
-            codec = codec or load(settings.codec)
+            codec = codec or load(settings.codec).sharing(second.run)
             return codec
 
         sender = make_sender(settings, load_once)
@@ -123,6 +125,7 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
             boss.tell(Counted(sender.snapshot()))
         finally:
             sender.stop()
+            second.close()
         boss.tell(keeper.kept())
 
     _run(pipe, settings, work)
