@@ -308,8 +308,8 @@ def analyse_inter(
 ) -> None:
     """Choose mode and vectors for every block of a band of rows of an inter frame.
 
-    The band starts `offset` blocks below the top; it looks at no vectors above itself, so that bands
-    can be searched side by side. modes, field, intra_modes and `before` are the band's rows.
+    The band starts `offset` blocks below the top; it looks at no vectors above itself, so that
+    bands can be searched side by side. modes, field, intra_modes and `before` are the band's rows.
 
     `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price
     of a bit in absolute difference, `still` the difference below which the first good candidate is
