@@ -59,7 +59,7 @@ class Tuning:
     filled_share: float = 0.5  # of its budget: a frame below tests nothing, so nothing grows
     growth: float = 1.12  # per frame: doubles in 0.2 s, bounds an optimistic estimate
     blind_growth: float = 1.04  # per frame of one packet, which teaches nothing: drift up
-    carried_share: float = 0.2  # of a budget: what the frame before left of its own is added
+    carried_share: float = 0.4  # of a budget: what the frame before left of its own is added
     saved_periods: float = 2.0  # a link too thin for every frame saves time up to this many periods
     stall_us: int = 400_000  # a longer gap is an outage, not a rate
     resume_share: float = 0.25  # capacity assumed after an outage or a reconnect
