@@ -8,14 +8,8 @@ import pytest
 
 from streamcodec.blocks import intra
 
-ANGLES = dict(
-    zip(
-        range(2, 35),
-        [32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26]
-        + [-32, -26, -21, -17, -13, -9, -5, -2, 0, 2, 5, 9, 13, 17, 21, 26, 32],
-        strict=True,
-    )
-)
+_FALLING = [32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26, -32]
+ANGLES = dict(zip(range(2, 35), [*_FALLING, *_FALLING[-2::-1]], strict=True))
 INVERSE = {-2: 4096, -5: 1638, -9: 910, -13: 630, -17: 482, -21: 390, -26: 315, -32: 256}
 
 

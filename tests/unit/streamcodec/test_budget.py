@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The byte budget: never exceeded, and met by the highest quality that fits."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamcodec import Codec, Frame
+from streamcodec.encoder import highest_that_fits
+from streamcodec.frame import Reference
+
+
+def sizes(codec: Codec, frame: Frame, reference: Reference | None) -> list[int]:
+    """Bytes of the packet at each of the 64 qualities."""
+    found = []
+    for quality in range(64):
+        packet = codec.encode(frame, reference, quality=quality).packet
+        assert packet is not None
+        found.append(len(packet))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["keyframe", "inter frame"])
+def test_a_budget_is_met_by_the_highest_quality_that_fits(
+    codec: Codec, frames: list[Frame], kind: str
+) -> None:
+    reference = None
+    if kind == "inter frame":
+        reference = codec.encode(frames[0], quality=30).reference
+    frame = frames[1]
+    all_sizes = sizes(codec, frame, reference)
+    budgets = sorted({all_sizes[q] + d for q in (0, 5, 21, 30, 44, 63) for d in (-1, 0, 3)})
+    for budget in budgets:
+        fitting = [q for q, size in enumerate(all_sizes) if size <= budget]
+        result = codec.encode(frame, reference, budget_bytes=budget)
+        if not fitting:
+            assert (result.packet, result.reference, result.quality) == (None, None, -1)
+            continue
+        assert result.quality == max(fitting)
+        assert result.packet is not None
+        assert len(result.packet) <= budget
+        assert codec.encode(frame, reference, quality=result.quality).packet == result.packet
+
+
+@pytest.mark.parametrize("budget_bytes", [0, 1, 14])
+def test_a_budget_too_small_for_any_quality_makes_no_packet(
+    codec: Codec, frames: list[Frame], budget_bytes: int
+) -> None:
+    result = codec.encode(frames[0], budget_bytes=budget_bytes)
+    assert (result.packet, result.reference, result.quality) == (None, None, -1)
+    assert result.keyframe
+
+
+class _Sized:
+    def __init__(self, quality: int, size_bytes: int) -> None:
+        self.quality = quality
+        self.packet = bytes(size_bytes)
+
+
+@pytest.mark.parametrize("start", [0, 1, 17, 32, 62, 63])
+def test_the_search_finds_every_answer_within_eight_attempts(start: int) -> None:
+    for answer in range(-1, 64):
+        asked: list[int] = []
+
+        def attempt_at(quality: int, asked: list[int] = asked) -> _Sized:
+            asked.append(quality)
+            return _Sized(quality, 100 + quality)
+
+        found = highest_that_fits(attempt_at, 100 + answer, start)  # type: ignore[arg-type]  # a stand-in
+        assert (-1 if found is None else found.quality) == answer
+        assert len(set(asked)) <= 12
