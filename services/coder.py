@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from services.cpu import CpuGovernor
 from services.protocol.planner import Plan
+from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec, Encoded
@@ -45,7 +46,7 @@ class FrameCoder:
         self._finest = finest
         self._references: dict[bytes, Reference] = {}
         self._unfit = 0  # frames in a row that fitted no budget
-        self._at_finest = True  # the last frame was limited by quality, not by bytes
+        self._since_key = 0  # frames, where no budget holds
         self.encode_us = _FIRST_GUESS_US  # what one encode takes, on average
         self._governor = CpuGovernor(
             frame_interval_us=frame_interval_us,
@@ -82,15 +83,11 @@ class FrameCoder:
         """Encode within the plan, or as coarse as can be where nothing fits for too long."""
         budget = self._budget(plan, keyframe=reference is None)
         finest = plan.quality if plan.quality is not None else self._finest
-        if budget is None or self._at_finest:
-            encoded = self._codec.encode(frame, reference, quality=finest)
-            if budget is None or encoded.packet is None or len(encoded.packet) <= budget:
-                return encoded
-        encoded = self._codec.encode(frame, reference, budget_bytes=budget)
-        # One encode is enough as long as the same limit holds: remember which one it was.
-        self._at_finest = encoded.quality >= finest
-        if encoded.quality > finest:
-            return self._codec.encode(frame, reference, quality=finest)
+        if budget is None:
+            # Nothing but quality counts: frames that later ones copy from deserve more.
+            self._since_key = 0 if reference is None else self._since_key + 1
+            return self._codec.encode(frame, reference, quality=quality_at(finest, self._since_key))
+        encoded = self._codec.encode(frame, reference, quality=finest, budget_bytes=budget)
         if encoded.packet is None and (reference is None or self._unfit >= MAX_UNFIT):
             return self._codec.encode(frame, reference, quality=0)
         return encoded

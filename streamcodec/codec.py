@@ -87,12 +87,12 @@ class Codec:
     ) -> Encoded:
         """Code a frame: a keyframe without reference, else an inter frame against it.
 
-        Exactly one of `quality` (0 coarsest to 63 finest) and `budget_bytes` (the packet is never
-        larger and has the highest quality that fits) is given. Raises FrameError when the
-        reference has another size.
+        `quality` (0 coarsest to 63 finest) alone is met exactly. With `budget_bytes` the packet is
+        never larger and has the highest quality that fits, at most `quality` where both are
+        given. Raises FrameError when the reference has another size.
         """
-        if (quality is None) == (budget_bytes is None):
-            raise ValueError("give either quality or budget_bytes")
+        if quality is None and budget_bytes is None:
+            raise ValueError("give quality, budget_bytes, or both")
         if quality is not None and not 0 <= quality < QUALITIES:
             raise ValueError(f"quality is {quality}, expected 0 to {QUALITIES - 1}")
         if reference is not None and (
@@ -103,12 +103,13 @@ class Codec:
                 f"{reference.frame.width}x{reference.frame.height}: code a keyframe instead"
             )
         encoder = FrameEncoder(self.model, frame, reference, self._run)
-        if quality is not None:
+        if budget_bytes is None:
+            assert quality is not None
             best: Attempt | None = encoder.at(quality)
         else:
-            assert budget_bytes is not None
             start = reference.quality if reference is not None else QUALITIES // 2
-            best = highest_that_fits(encoder.at, budget_bytes, start)
+            finest = QUALITIES - 1 if quality is None else quality
+            best = highest_that_fits(encoder.at, budget_bytes, start, finest)
         if best is None:
             return Encoded(None, None, -1, reference is None)
         return Encoded(best.packet, encoder.reference_after(best), best.quality, reference is None)

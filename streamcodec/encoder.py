@@ -235,27 +235,27 @@ class FrameEncoder:
 
 
 def highest_that_fits(
-    attempt_at: Callable[[int], Attempt], budget_bytes: int, start: int
+    attempt_at: Callable[[int], Attempt], budget_bytes: int, start: int, finest: int = 63
 ) -> Attempt | None:
-    """The finest quality whose packet is within the budget, or None when even 0 is too large.
+    """The finest quality up to `finest` whose packet is within the budget, or None if none is.
 
     Sizes rise with quality (each step is 9% finer), so the answer is where "fits" turns into "does
-    not". The search gallops away from `start`, the reference's quality, then bisects: two
-    attempts when little has changed, eight at most.
+    not". The search gallops away from `start`, the reference's quality, then bisects: one attempt
+    when `finest` fits, two when little has changed, eight at most.
     """
     fits = -1  # highest known to fit
-    fails = 64  # lowest known not to
-    quality = start
+    fails = finest + 1  # lowest known not to, or out of bounds
+    quality = min(start, finest)
     stride = 1
     while fails - fits > 1:
         if len(attempt_at(quality).packet) <= budget_bytes:
             fits = quality
-            quality = quality + stride if fails == 64 else (fits + fails) // 2
+            quality = quality + stride if fails == finest + 1 else (fits + fails) // 2
         else:
             fails = quality
             quality = quality - stride if fits == -1 else (fits + fails) // 2
         stride *= 2
-        quality = min(max(quality, fits + 1, 0), fails - 1, 63)
+        quality = min(max(quality, fits + 1), fails - 1)
     return attempt_at(fits) if fits >= 0 else None
 
 

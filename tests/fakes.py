@@ -71,18 +71,19 @@ class FakeCodec(Codec):
     ) -> Encoded:
         """See `Codec.encode`; the budget is met by bisection over the 64 qualities."""
         self.encoding_threads.add(threading.get_ident())
-        if (quality is None) == (budget_bytes is None):
-            raise ValueError("give exactly one of quality and budget_bytes")
+        if quality is None and budget_bytes is None:
+            raise ValueError("give quality, budget_bytes, or both")
         if reference is not None and reference.frame.y.shape != frame.y.shape:
             raise FrameError("reference has another size than the frame; code a keyframe")
         if self.encode_delay_s:
             time.sleep(self.encode_delay_s)
         keyframe = reference is None
-        if quality is not None:
+        if budget_bytes is None:
+            assert quality is not None
             packet, decoded = self._code(frame, reference, quality)
         else:
-            assert budget_bytes is not None
-            fitting = self._fit(frame, reference, budget_bytes)
+            finest = QUALITIES - 1 if quality is None else quality
+            fitting = self._fit(frame, reference, budget_bytes, finest)
             if fitting is None:
                 return Encoded(None, None, -1, keyframe)
             quality, packet, decoded = fitting
@@ -119,9 +120,9 @@ class FakeCodec(Codec):
         """Nothing to compile."""
 
     def _fit(
-        self, frame: Frame, reference: Reference | None, budget_bytes: int
+        self, frame: Frame, reference: Reference | None, budget_bytes: int, finest: int
     ) -> tuple[int, bytes, Frame] | None:
-        low, high, best = 0, QUALITIES - 1, None
+        low, high, best = 0, finest, None
         while low <= high:
             middle = (low + high) // 2
             packet, decoded = self._code(frame, reference, middle)

@@ -24,6 +24,7 @@ from streamcodec.container import VERSION as CONTAINER_VERSION
 from streamcodec.container import FileHeader, Place, Record, ScvReader, ScvWriter
 from streamcodec.errors import BitstreamError, ReferenceMissing
 from streamcodec.metrics import psnr611
+from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:
     from services.receiver import Sink
@@ -91,6 +92,7 @@ class _Encoding:
         if wish.kbps is not None:
             self._budget = FileBudget(wish.kbps, fps=material.fps, frames=count)
         self._reference: Reference | None = None
+        self._since_key = 0
         self._sizes: list[int] = []
         self._psnr: list[float] = []
         self._keyframes = self._pixels = self._skipped = self._last_us = 0
@@ -139,7 +141,11 @@ class _Encoding:
         ):
             reference = None  # the size changed in mid-stream: start a new chain
         if self._wish.quality is not None:
-            return self._codec.encode(frame, reference, quality=self._wish.quality)
+            self._since_key = 0 if reference is None else self._since_key + 1
+            quality = self._wish.quality
+            if not self._material.still:
+                quality = quality_at(quality, self._since_key)
+            return self._codec.encode(frame, reference, quality=quality)
         limit_bytes = self._budget.next_bytes() if self._budget else self._wish.frame_bytes
         assert limit_bytes is not None
         encoded = self._codec.encode(frame, reference, budget_bytes=limit_bytes)
