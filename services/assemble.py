@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from services.addressing import endpoint
 from services.config import Settings
-from services.errors import ConfigError
 from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
 from services.protocol.planner import Rules
@@ -18,6 +17,7 @@ from services.sender import Sender, SenderConfig
 from services.transport import MAX_PACKET_MESSAGE_BYTES
 
 if TYPE_CHECKING:
+    from services.view.picture import LatestPicture
     from streamcodec.codec import Codec
 
 _FILE_FPS = 30.0  # of a recording whose frames bring no times
@@ -76,6 +76,7 @@ class Outputs:
 
     sinks: list[Sink] = field(default_factory=list)
     window: WindowSink | None = None
+    picture: LatestPicture | None = None  # what the page shows
     note: str = ""
 
 
@@ -92,7 +93,10 @@ def make_sinks(settings: Settings) -> Outputs:
         outputs.window = WindowSink()
         outputs.sinks.append(outputs.window)
     elif view == "web":
-        raise ConfigError("receiver.view is 'web', which this version does not have: use window")
+        from services.view.picture import LatestPicture  # noqa: PLC0415  (only for the page)
+
+        outputs.picture = LatestPicture()
+        outputs.sinks.append(outputs.picture)
     elif view != "none":
         outputs.sinks.append(_file(view, settings))
     if record:

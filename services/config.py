@@ -112,6 +112,7 @@ class WebSettings:
 
     listen: str = setting("127.0.0.1:8080", "address and port of the page")
     token_file: str | None = setting(None, "file with the token that the page asks for")
+    recordings: str = setting(".", "folder for recordings that are started on the page")
     metrics: str | None = setting(None, "address and port of /metrics, /healthz and /readyz")
 
 

@@ -51,6 +51,8 @@ Stats = Annotated[
     Path | None,
     typer.Option("--stats", metavar="FILE", help="write statistics each second, as JSON lines"),
 ]
+Listen = Annotated[str | None, option("web.listen", "--listen", "ADDRESS")]
+Metrics = Annotated[str | None, option("web.metrics", "--metrics", "ADDRESS")]
 Keys = Annotated[str | None, option("security.keys", "--keys", "FOLDER")]
 Insecure = Annotated[bool | None, option("security.insecure", "--insecure/--no-insecure")]
 LogLevel = Annotated[str | None, option("log.level", "--log-level", "LEVEL")]

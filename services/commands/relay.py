@@ -14,7 +14,6 @@ from services.commands.signals import stop_on_signals
 Connect = Annotated[str | None, options.option("relay.connect", "--connect", "URL")]
 Bind = Annotated[str | None, options.option("relay.bind", "--bind", "URL")]
 Stream = Annotated[str | None, options.option("relay.stream", "--stream", "NAME")]
-Metrics = Annotated[str | None, options.option("web.metrics", "--metrics", "ADDRESS")]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +29,7 @@ def relay(
     stats: options.Stats = None,
     keys: options.Keys = None,
     insecure: options.Insecure = None,
-    metrics: Metrics = None,
+    metrics: options.Metrics = None,
     log_level: options.LogLevel = None,
     log_format: options.LogFormat = None,
     config: options.ConfigFile = None,
@@ -55,6 +54,7 @@ def relay(
     from services.commands.follow import follow
     from services.relay import Relay, RelayConfig
     from services.transport import MAX_PACKET_MESSAGE_BYTES
+    from services.view.serving import serving_metrics
 
     wanted, security = settings.relay, settings.security
     part = Relay(
@@ -75,8 +75,9 @@ def relay(
     )
     with stop_on_signals() as stopped:
         logs.get("relay").info("relaying", connect=wanted.connect, bind=wanted.bind)
-        last = follow(
-            part, part.snapshot, seconds=seconds, stays=True, stopped=stopped, stats=stats
-        )
+        with serving_metrics(settings.web, part.snapshot):
+            last = follow(
+                part, part.snapshot, seconds=seconds, stays=True, stopped=stopped, stats=stats
+            )
     if as_json:
         typer.echo(json.dumps(last.as_json()))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,6 +44,7 @@ def send(
     loop: options.Loop = None,
     seconds: options.Seconds = None,
     stats: options.Stats = None,
+    metrics: options.Metrics = None,
     keys: options.Keys = None,
     insecure: options.Insecure = None,
     log_level: options.LogLevel = None,
@@ -63,6 +65,7 @@ def send(
             "codec.size": size,
             "codec.device": device,
             "codec.weights": weights,
+            "web.metrics": metrics,
             "security.keys": keys,
             "security.insecure": insecure,
             "log.level": log_level,
@@ -77,6 +80,7 @@ def send(
     from services.commands.follow import follow
     from services.demo.history import Moment
     from services.demo.liveview import live_screen
+    from services.view.serving import serving_metrics
 
     log = logs.get("send")
     from streamcodec.parallel import SecondThread
@@ -92,7 +96,10 @@ def send(
                 return snapshot
 
             log.info("sending", source=settings.sender.source, url=sender.url)
-            last = follow(sender, look, seconds=seconds, stays=False, stopped=stopped, stats=stats)
+            with serving_metrics(settings.web, sender.snapshot):
+                last = follow(
+                    sender, look, seconds=seconds, stays=False, stopped=stopped, stats=stats
+                )
     if as_json:
         typer.echo(json.dumps(last.as_json()))
 
@@ -111,6 +118,8 @@ def recv(
     weights: options.Weights = None,
     seconds: options.Seconds = None,
     stats: options.Stats = None,
+    listen: options.Listen = None,
+    metrics: options.Metrics = None,
     keys: options.Keys = None,
     insecure: options.Insecure = None,
     log_level: options.LogLevel = None,
@@ -134,6 +143,8 @@ def recv(
             "codec.size": size,
             "codec.device": device,
             "codec.weights": weights,
+            "web.listen": listen,
+            "web.metrics": metrics,
             "security.keys": keys,
             "security.insecure": insecure,
             "log.level": log_level,
@@ -148,9 +159,10 @@ def recv(
     from services.commands.follow import follow
     from services.demo.history import History, Moment
     from services.demo.liveview import live_screen
+    from services.view.serving import serving_metrics
 
     log = logs.get("recv")
-    with stop_on_signals() as stopped:
+    with stop_on_signals() as stopped, ExitStack() as stack:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
         codec = load_codec(settings.codec)
         shown = make_sinks(settings)
@@ -159,6 +171,14 @@ def recv(
         receiver = make_receiver(settings, codec, sinks=shown.sinks)
         history = History()
         title = settings.receiver.connect or settings.receiver.bind or "receiving"
+        page = None
+        if shown.picture is not None:
+            from services.view.opening import open_page
+
+            page = open_page(settings, receiver, shown.picture)
+            stack.callback(page.close)
+            log.info("page", url=page.url)
+        stack.enter_context(serving_metrics(settings.web, receiver.snapshot))
         with live_screen(Console(stderr=True), title, roles=("receiver",)) as show:
 
             def look() -> ReceiverSnapshot:
@@ -166,6 +186,8 @@ def recv(
                 moment = Moment(snapshot.at_us, None, snapshot)
                 history.add(moment)
                 show(moment, history.samples)
+                if page is not None:
+                    page.show(moment, history.samples)
                 if shown.window is not None and shown.window.closed:
                     stopped.set()
                 return snapshot

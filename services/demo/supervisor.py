@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import socket
 import time
@@ -163,6 +164,7 @@ class Supervisor:
             if moment.at_us - sampled_us >= _SAMPLE_US:
                 sampled_us = moment.at_us
                 self._run.history.add(moment)
+                self._tell_page(moment)
                 self._show(moment, self._run.history.samples)
             now_s = time.monotonic()
             if self._picture_s is None:
@@ -170,6 +172,15 @@ class Supervisor:
                     raise PeerLost(f"no picture came within {_NO_PICTURE_S:.0f} s")
             elif self._seconds is not None and now_s - self._picture_s >= self._seconds:
                 return
+
+    def _tell_page(self, moment: Moment) -> None:
+        """The receiver's process serves the page, which also shows the sender and the link."""
+        if self._settings.receiver.view != "web":
+            return
+        for child in self._children:
+            if child.role == "receiver" and child.started is not None and not child.finished:
+                with contextlib.suppress(OSError):  # it ends; the next look at its pipe says so
+                    child.pipe.send(replace(moment, receiver=None))
 
     def _listen(self, timeout_s: float) -> None:
         """Take in what the children say, for at most this long."""

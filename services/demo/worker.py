@@ -6,12 +6,13 @@ from __future__ import annotations
 import signal
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from services import logs
 from services.config import CodecSettings, Settings
-from services.demo.history import LinkState
+from services.demo.history import History, LinkState, Moment
 from services.demo.messages import (
     STOP,
     Counted,
@@ -59,6 +60,7 @@ class _Boss:
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
+        self.heard: Moment | None = None  # how the others are, for the page
 
     def tell(self, message: Message) -> None:
         self._pipe.send(message)
@@ -66,9 +68,14 @@ class _Boss:
     def wants_stop(self, timeout_s: float) -> bool:
         """True when told to stop, or when the process that started us is gone."""
         try:
-            return self._pipe.poll(timeout_s) and self._pipe.recv() == STOP
+            while self._pipe.poll(timeout_s):
+                heard = self._pipe.recv()
+                if heard == STOP:
+                    return True
+                self.heard, timeout_s = heard, 0.0
         except (EOFError, OSError):
             return True
+        return False
 
 
 def _run(pipe: Connection, settings: Settings, work: Callable[[_Boss], None]) -> None:
@@ -150,12 +157,24 @@ def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
             keeper.offer(KeptFrame(meta.sequence, shown.frame, meta.size_bytes, meta.keyframe))
 
         receiver.on_frame(keep)
+        page, history = None, History()
+        if outputs.picture is not None:
+            from services.view.opening import open_page
+
+            page = open_page(settings, receiver, outputs.picture)
+            boss.tell(Note(f"page      {page.url}"))
         try:
             codec.warm_up(640, 360)
             receiver.start()
             boss.tell(Started(codec.size, codec.device))
             while not boss.wants_stop(_REPORT_INTERVAL_S):
-                boss.tell(Counted(receiver.snapshot()))
+                snapshot = receiver.snapshot()
+                boss.tell(Counted(snapshot))
+                if page is not None:
+                    others = boss.heard or Moment(snapshot.at_us, None, None)
+                    moment = replace(others, at_us=snapshot.at_us, receiver=snapshot)
+                    history.add(moment)
+                    page.show(moment, history.samples)
                 receiver.wait(0.0)
                 if outputs.window is not None and outputs.window.closed:
                     boss.tell(Ended("the window was closed"))
@@ -163,6 +182,8 @@ def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
                     break
             boss.tell(Counted(receiver.snapshot()))
         finally:
+            if page is not None:
+                page.close()
             receiver.stop()
         boss.tell(keeper.kept())
 

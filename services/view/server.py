@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small web server in a thread of its own, so that no browser can hold up the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from services.errors import ConfigError
+from services.view.access import Listen
+
+_START_S = 10.0
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class WebServer:
+    """Serves an application until closed. Raises ConfigError when the address is taken."""
+
+    def __init__(self, make_app: Callable[[], web.Application], listen: Listen) -> None:
+        self._make_app = make_app
+        self._listen = listen
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._error: OSError | None = None
+        self.port = 0
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread.start()
+        self._ready.wait(_START_S)
+        if self._error is not None:
+            self._thread.join(_START_S)
+            raise ConfigError(
+                f"cannot listen on {listen.host}:{listen.port}: {self._error.strerror}"
+            )
+
+    @property
+    def url(self) -> str:
+        """Where it is; after listening on port 0, with the real port."""
+        host = f"[{self._listen.host}]" if ":" in self._listen.host else self._listen.host
+        return f"http://{host}:{self.port}/"
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Run a function in the server's loop soon; any thread may ask."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(function)
+            except RuntimeError:
+                return  # closed in this very moment
+
+    def close(self) -> None:
+        """Say goodbye to all browsers and end the thread."""
+        if self._stopping is not None:
+            self.call(self._stopping.set)
+        self._thread.join(_START_S)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except OSError as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        runner = web.AppRunner(self._make_app(), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._listen.host, self._listen.port)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            self._ready.set()
+            await self._stopping.wait()
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page in a real browser, and who may open it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from services.config import Settings, WebSettings
+from services.demo.history import History, LinkState, Moment
+from services.errors import AuthenticationError, ConfigError
+from services.receiver import ReceiverDaemon
+from services.sender import Sender
+from services.view.access import Access, Listen, parse_listen, read_token
+from services.view.opening import open_page
+from services.view.page import Page
+from services.view.picture import LatestPicture
+from streamcodec.container import ScvReader
+from tests.fakes import FakeSource
+from tests.integration.browser import Browser, chromium, find_browser
+from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
+
+CHROMIUM = find_browser()
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+
+class Show:
+    """A stream with its page, and a thread that tells the page how things are."""
+
+    def __init__(self, sender: Sender, receiver: ReceiverDaemon, page: Page) -> None:
+        self.sender, self.receiver, self.page = sender, receiver, page
+        self._history = History()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._tell, name="tell", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _tell(self) -> None:
+        link = LinkState(2_000_000, 500_000, 4000, 20_000)
+        while not self._stop.wait(0.1):
+            seen = self.receiver.snapshot()
+            moment = Moment(seen.at_us, self.sender.snapshot(), seen, link)
+            self._history.add(moment)
+            self.page.show(moment, self._history.samples)
+
+
+@contextmanager
+def showing(folder: Path, **web: str) -> Iterator[Show]:
+    settings = Settings(web=WebSettings(listen="127.0.0.1:0", recordings=str(folder), **web))
+    picture = LatestPicture()
+    source = FakeSource(width=320, height=192, fps=20.0)
+    with running(sender := make_sender(source=source)):
+        receiver = make_receiver(sender.url)
+        receiver.add_sink(picture)
+        with running(receiver):
+            page = open_page(settings, receiver, picture)
+            show = Show(sender, receiver, page)
+            try:
+                yield show
+            finally:
+                show.stop()
+                page.close()
+
+
+def browse(work: Callable[[Browser], Awaitable[None]]) -> None:
+    """Do something in a browser."""
+    assert CHROMIUM is not None
+
+    async def run(port: int) -> None:
+        async with aiohttp.ClientSession() as session:
+            browser = Browser(port, session)
+            try:
+                await work(browser)
+            finally:
+                await browser.close()
+
+    with chromium(CHROMIUM) as port:
+        asyncio.run(run(port))
+
+
+@needs_browser
+def test_the_picture_moves_the_plots_fill_and_the_buttons_act(tmp_path: Path) -> None:
+    with showing(tmp_path) as show:
+
+        async def work(browser: Browser) -> None:
+            first = await browser.open(show.page.url)
+            await first.size(1280, 800)
+            await first.until("document.body?.dataset.pictures > 10")
+            await first.until("document.body.dataset.points > 10")
+            assert await first.evaluate("document.getElementById('veil').hidden")
+            assert "live" in await first.evaluate("document.getElementById('state').textContent")
+            inked = """[...document.querySelectorAll('.plots canvas')].map((c) =>
+                c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v > 0))"""
+            assert await first.evaluate(inked) == [True] * 4
+
+            keyframes = show.sender.snapshot().key_frames_encoded
+            await first.evaluate("document.getElementById('keyframe').click()")
+            await asyncio.to_thread(
+                wait_for, lambda: show.sender.snapshot().key_frames_encoded > keyframes
+            )
+            await first.evaluate("document.getElementById('record').click()")
+            await first.until("!document.getElementById('rec').hidden")
+            await asyncio.sleep(1.5)
+            await first.evaluate("document.getElementById('record').click()")
+            await first.until("document.getElementById('rec').hidden")
+
+            await first.evaluate("document.getElementById('pause').click()")
+            await asyncio.sleep(0.3)
+            drawn = await first.evaluate("Number(document.body.dataset.pictures)")
+            await asyncio.sleep(0.5)
+            assert await first.evaluate("Number(document.body.dataset.pictures)") == drawn
+            await first.evaluate("document.getElementById('pause').click()")
+            await first.until(f"document.body.dataset.pictures > {drawn + 2}")
+
+            second = await browser.open(show.page.url)
+            await second.until("document.body?.dataset.pictures > 3")
+            assert show.page.browsers == 2
+            hosts = "performance.getEntriesByType('resource').map((e) => new URL(e.name).host)"
+            assert set(await second.evaluate(hosts)) == {show.page.url.split("/")[2]}
+
+        browse(work)
+    (recorded,) = tmp_path.glob("*.scv")
+    with ScvReader(recorded) as reader:
+        assert len(list(reader.records())) > 3
+
+
+@needs_browser
+def test_a_hidden_tab_costs_nothing(tmp_path: Path) -> None:
+    with showing(tmp_path) as show:
+
+        async def work(browser: Browser) -> None:
+            tab = await browser.open(show.page.url)
+            await tab.until("document.body?.dataset.pictures > 3")
+            await tab.evaluate(
+                "Object.defineProperty(document, 'hidden', {value: true, configurable: true}),"
+                "document.dispatchEvent(new Event('visibilitychange'))"
+            )
+            await asyncio.sleep(0.5)
+            sent = show.page.pictures_sent
+            points = await tab.evaluate("document.body.dataset.points")
+            await asyncio.sleep(0.8)
+            assert show.page.pictures_sent == sent
+            assert await tab.evaluate("document.body.dataset.points") == points
+
+        browse(work)
+
+
+@needs_browser
+def test_nothing_sticks_out_on_a_phone(tmp_path: Path) -> None:
+    with showing(tmp_path) as show:
+
+        async def work(browser: Browser) -> None:
+            tab = await browser.open(show.page.url)
+            await tab.size(390, 844, phone=True)
+            await tab.until("document.body?.dataset.points > 3")
+            wide = """[...document.querySelectorAll('main *')].filter((e) =>
+                e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + e.id)"""
+            assert await tab.evaluate(wide) == []
+
+        browse(work)
+
+
+def get(url: str, path: str = "", **headers: str) -> tuple[int, str]:
+    """Status and text of a page."""
+
+    async def run() -> tuple[int, str]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url + path, headers=headers, allow_redirects=False) as answer,
+        ):
+            return answer.status, (await answer.read()).decode(errors="replace")
+
+    return asyncio.run(run())
+
+
+def test_metrics_and_health_are_beside_the_page(tmp_path: Path) -> None:
+    with showing(tmp_path) as show:
+        wait_for(lambda: show.receiver.snapshot().frames_displayed > 3)
+        assert get(show.page.url, "healthz")[0] == 200
+        assert get(show.page.url, "readyz") == (200, "frames flow\n")
+        assert "streamcodec_frames_displayed_total" in get(show.page.url, "metrics")[1]
+        status, text = get(show.page.url, "snapshot.png")
+        assert status == 200
+        assert "PNG" in text
+
+
+def test_other_names_and_other_sites_are_refused(tmp_path: Path) -> None:
+    with showing(tmp_path) as show:
+        assert get(show.page.url)[0] == 200
+        assert get(show.page.url, Host="evil.example")[0] == 403
+        assert get(show.page.url, "live", Origin="http://evil.example")[0] == 403
+
+
+def test_with_a_token_nothing_is_shown_without_it(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("a-long-enough-token\n")
+    secret.chmod(0o600)
+    with showing(tmp_path, token_file=str(secret)) as show:
+        for path in ("", "page.js", "live", "snapshot.png", "metrics"):
+            assert get(show.page.url, path)[0] == 401
+        assert get(show.page.url, "?token=wrong-wrong-wrong-wrong")[0] == 401
+        assert get(show.page.url, "?token=a-long-enough-token")[0] == 302
+        assert get(show.page.url, Authorization="Bearer a-long-enough-token")[0] == 200
+
+
+def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"web\.token_file"):
+        Access(Listen("0.0.0.0", 8080))
+    loose = tmp_path / "token"
+    loose.write_text("a-long-enough-token")
+    loose.chmod(0o644)
+    with pytest.raises(AuthenticationError, match="chmod 600"):
+        read_token(str(loose))
+
+
+@pytest.mark.parametrize("text", ["", "8080", "host", "host:99999", "host:x", "http://h:1/"])
+def test_a_wrong_address_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"web\.listen"):
+        parse_listen(text, setting="web.listen")
+
+
+def test_an_address_in_use_is_named(tmp_path: Path) -> None:
+    with showing(tmp_path) as show:
+        taken = Settings(web=WebSettings(listen=show.page.url.split("/")[2]))
+        begin = time.monotonic()
+        with pytest.raises(ConfigError, match="cannot listen"):
+            open_page(taken, show.receiver, LatestPicture())
+        assert time.monotonic() - begin < 5
