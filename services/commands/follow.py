@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from threading import Event
 from typing import IO, Protocol
 
 from services.errors import SinkError
+from services.notify import Notifier
 
 _LOOK_S = 0.2
 _STATS_S = 1.0
@@ -46,14 +48,17 @@ def follow(
 
     `look` takes a snapshot, and may paint it. Raises what `wait` of the part raises.
     """
+    notifier = Notifier(os.environ, clock_us=lambda: time.monotonic_ns() // 1000)
     with stats_file(stats) as write:
         try:
             part.start()
+            notifier.ready()
             end_s = None if seconds is None else time.monotonic() + seconds
             next_stats_s = time.monotonic() + _STATS_S
             while not stopped.wait(_LOOK_S):
                 part.wait(0.0)
                 snapshot = look()
+                notifier.look(snapshot.as_json)
                 now_s = time.monotonic()
                 if now_s >= next_stats_s:
                     next_stats_s += _STATS_S
@@ -63,6 +68,7 @@ def follow(
             last = look()
             write(last)
         finally:
+            notifier.stopping()
             part.stop()
     return last
 
