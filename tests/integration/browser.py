@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import re
 import shutil
@@ -99,7 +100,13 @@ class Browser:
             about = await answer.json()
         socket = await self._session.ws_connect(about["webSocketDebuggerUrl"], max_msg_size=0)
         self._sockets.append(socket)
-        return Tab(socket)
+        tab = Tab(socket)
+        for _ in range(100):  # until the page has begun, there is nothing to talk to
+            with contextlib.suppress(AssertionError):
+                if await tab.evaluate("document.readyState === 'complete'"):
+                    break
+            await asyncio.sleep(0.1)
+        return tab
 
     async def close(self) -> None:
         """Let go of all tabs."""
