@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.errors import EndOfSource, SourceError
+from streamcodec.analysis import Run, one_by_one
 from streamcodec.bitstream import QUALITIES, PacketHeader, digest_after, pack, unpack
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.errors import FrameError, ModelError, PayloadError, ReferenceMissing
@@ -50,9 +51,14 @@ class FakeCodec(Codec):
 
     @classmethod
     def load(
-        cls, size: str = "S", *, device: str = "auto", weights: Path | None = None
+        cls,
+        size: str = "S",
+        *,
+        device: str = "auto",
+        weights: Path | None = None,
+        run: Run = one_by_one,
     ) -> FakeCodec:
-        """A fake of any size; device and weights are accepted and ignored."""
+        """A fake of any size; the rest is accepted and ignored."""
         codec = cls(model=b"fake" + size.encode())
         codec.size = size
         return codec

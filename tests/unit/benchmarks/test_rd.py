@@ -20,6 +20,7 @@ from benchmarks.rd import Mismatch, main, measure_ours, spread_qualities, table
 from services.media.avframes import from_frame
 from streamcodec.codec import Decoded
 from streamcodec.frame import Frame, Reference
+from streamcodec.pattern import quality_at
 from tests.fakes import FakeCodec
 
 
@@ -112,8 +113,8 @@ def test_a_known_anchor_is_not_run_again(tmp_path: Path) -> None:
 def test_our_points_count_real_packets() -> None:
     codec, frames = FakeCodec(), moving(3)
     reference, size = None, 0
-    for frame in frames:
-        encoded = codec.encode(frame, reference, quality=20)
+    for number, frame in enumerate(frames):
+        encoded = codec.encode(frame, reference, quality=quality_at(20, number))
         assert encoded.packet is not None
         reference, size = encoded.reference, size + len(encoded.packet)
     point = measure_ours(codec, clip_of(frames), 20)
