@@ -114,12 +114,20 @@ def test_coding_leaves_frame_and_reference_as_they_were(codec: Codec, frames: li
     assert codec.encode(frames[1], key.reference, quality=30).packet == first.packet
 
 
-@pytest.mark.parametrize("arguments", [{}, {"quality": 3, "budget_bytes": 900}])
-def test_exactly_one_of_quality_and_budget_is_taken(
-    codec: Codec, frames: list[Frame], arguments: dict[str, int]
-) -> None:
-    with pytest.raises(ValueError, match="either quality or budget_bytes"):
-        codec.encode(frames[0], **arguments)
+def test_neither_quality_nor_budget_is_refused(codec: Codec, frames: list[Frame]) -> None:
+    with pytest.raises(ValueError, match="give quality, budget_bytes, or both"):
+        codec.encode(frames[0])
+
+
+def test_quality_is_a_ceiling_where_a_budget_is_given(codec: Codec, frames: list[Frame]) -> None:
+    roomy = codec.encode(frames[0], quality=20, budget_bytes=10**6)
+    assert roomy.packet == codec.encode(frames[0], quality=20).packet
+    assert roomy.packet is not None
+    tight = len(roomy.packet) - 1
+    assert (
+        codec.encode(frames[0], quality=20, budget_bytes=tight).packet
+        == codec.encode(frames[0], budget_bytes=tight).packet
+    )
 
 
 @pytest.mark.parametrize("quality", [-1, 64])
