@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from services.commands import config, demo, doctor, files, keys, link, relay, stream
+from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
 
 EXIT_CODES = {
@@ -32,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (demo, stream, relay, files, link, keys, config, doctor):
+for room in (demo, stream, relay, files, link, keys, train, config, doctor):
     room.register(app)
 
 

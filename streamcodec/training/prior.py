@@ -44,6 +44,7 @@ class TrainableStack(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, channels: int) -> None:
         super().__init__()
+        self.skipped_steps = 0  # whose gradient was not finite
         self.w1 = nn.Parameter(torch.randn(inputs, hidden) * (1.0 / inputs) ** 0.5)
         self.w2 = nn.Parameter(torch.randn(hidden, hidden) * (2.0 / hidden) ** 0.5)
         self.w3 = nn.Parameter(torch.zeros(hidden, channels))
@@ -176,9 +177,10 @@ def fit(
         return total / len(held)
 
     optimiser = torch.optim.Adam(stack.parameters(), rate, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.1)
+    # A cycle of ten steps would have a rise of none, which it divides by.
+    cycle = max(steps, 20)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, cycle, pct_start=0.1)
     before = bits()
-    skipped = 0
     for _ in range(steps):
         pick = rng.integers(0, count - len(held), min(batch, count))
         index = stack(
@@ -193,7 +195,7 @@ def fit(
         if torch.isfinite(norm):
             optimiser.step()
         else:
-            skipped += 1
+            stack.skipped_steps += 1
         schedule.step()
     return stack, before, bits()
 

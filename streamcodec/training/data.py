@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures and clips to learn from: found, checked, and cut into short chains of frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec.errors import StreamCodecError
+from streamcodec.frame import MIN_SIDE_PX, Frame
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+CLIPS = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m"})
+
+# What quality is measured on: learning from it would make the figures worthless.
+_EVALUATION = re.compile(
+    r"kodim\d\d|autumn_street_pan|bee_flower|bunny_animation|mobile_calendar|rollercoaster"
+    r"|screen_paper|screen_scroll|talking_head_room|talking_selfie|walkers_static"
+)
+_HELD_OUT_EVERY = 12  # files, one of which is kept back to tell whether training helped
+
+
+class DataError(StreamCodecError):
+    """Training data is missing, unreadable, or must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a run learns from, and what it is judged by."""
+
+    train: tuple[Path, ...]
+    held_out: tuple[Path, ...]
+
+
+def find(folders: Sequence[str]) -> Files:
+    """All pictures and clips below the folders, each read once. Raises DataError."""
+    if not folders:
+        raise DataError("no training data: name a folder with --data DIR or `data` in the file")
+    found: list[Path] = []
+    for name in folders:
+        folder = Path(name)
+        if not folder.is_dir():
+            raise DataError(f"training data {folder} is not a folder: give one with pictures")
+        found += sorted(
+            p for p in folder.rglob("*") if p.suffix.lower() in PICTURES | CLIPS and p.is_file()
+        )
+    if not found:
+        raise DataError(f"no pictures or clips below {', '.join(folders)}: nothing to train on")
+    for path in found:
+        if _EVALUATION.fullmatch(path.stem) or "eval" in path.resolve().parts:
+            raise DataError(f"{path} is evaluation data, and training may not see it: remove it")
+    unreadable = [path for path in found if not _is_readable(path)]
+    if unreadable:
+        more = f", and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+        raise DataError(
+            f"{unreadable[0]} cannot be read as a picture or clip{more}: remove or convert it"
+        )
+    held = found[_HELD_OUT_EVERY - 1 :: _HELD_OUT_EVERY] or found[-1:]
+    train = [p for p in found if p not in held] or found
+    return Files(tuple(train), tuple(held))
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        return next(iter(_pictures(path, 1)), None) is not None
+    except (av.FFmpegError, OSError, ValueError, cv2.error):
+        return False
+
+
+def _pictures(path: Path, count: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """BGR pictures of a file, at most `count`, none smaller than the codec takes."""
+    if path.suffix.lower() in PICTURES:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        if picture is not None and min(picture.shape[:2]) >= MIN_SIDE_PX:
+            yield np.asarray(picture, np.uint8)
+        return
+    with av.open(str(path)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number >= count:
+                return
+            yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+
+
+def chain(path: Path, *, frames: int, crop_px: int, rng: np.random.Generator) -> list[Frame]:
+    """A short chain of a file: of a clip as it is, of a picture with a camera moved over it."""
+    if path.suffix.lower() in PICTURES:
+        picture = next(_pictures(path, 1))
+        scale = float(rng.choice([1.0, 1.0, 0.7, 0.5]))
+        if min(picture.shape[:2]) * scale >= 2 * MIN_SIDE_PX:
+            picture = np.asarray(
+                cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA),
+                np.uint8,
+            )
+        return _panned(picture, frames, crop_px, rng)
+    skip = int(rng.integers(0, 12))
+    seen = list(_pictures(path, skip + frames))
+    seen = seen[-frames:]
+    (height, width), _ = _window(seen[0].shape, crop_px)
+    y = int(rng.integers(0, seen[0].shape[0] - height + 1))
+    x = int(rng.integers(0, seen[0].shape[1] - width + 1))
+    return [_frame(p[y : y + height, x : x + width]) for p in seen]
+
+
+def _window(shape: tuple[int, ...], crop_px: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    height, width = min(shape[0], crop_px), min(shape[1], crop_px)
+    return (height, width), (shape[0] - height, shape[1] - width)
+
+
+def _panned(
+    picture: npt.NDArray[np.uint8], frames: int, crop_px: int, rng: np.random.Generator
+) -> list[Frame]:
+    """A window that drifts over the picture by a constant sub-sample motion."""
+    side = max(int(0.9 * min(crop_px, *picture.shape[:2])), MIN_SIDE_PX)
+    (height, width), (down, across) = _window(picture.shape, side)
+    start = rng.uniform(0, 1, 2) * (down, across)
+    speed = rng.normal(0, 2.5, 2) * (rng.random() < 0.8)
+    flipped = picture[:, ::-1] if rng.random() < 0.5 else picture
+    made = []
+    for n in range(frames):
+        y, x = np.clip(start + n * speed, 0, (down, across))
+        shift = np.array([[1, 0, -x], [0, 1, -y]], np.float64)
+        moved = cv2.warpAffine(
+            flipped, shift, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        noisy = moved + rng.normal(0, 1.0, moved.shape) * (n > 0)
+        made.append(_frame(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)))
+    return made
+
+
+def _frame(bgr: npt.NDArray[np.uint8]) -> Frame:
+    return Frame.from_bgr(np.ascontiguousarray(bgr))
