@@ -137,6 +137,7 @@ def cheaper(samples: F32, inverse_step: float, splits: U8, coefficients: F32) ->
 
     Three matrix products for the whole frame; sets `splits` where four 8x8 transforms win.
     """
+    torch.get_num_threads()  # hands this thread its thread count, see networks/integer.py
     luma = torch.from_numpy(samples)[:, :256]
     chroma = torch.from_numpy(samples)[:, 256:].reshape(-1, 64)
     with torch.inference_mode():
