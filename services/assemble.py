@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.addressing import endpoint
 from services.config import Settings
+from services.media.sinks.rotating import RotatingSink, Rotation
 from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
 from services.protocol.planner import Rules
@@ -67,7 +69,11 @@ def make_receiver(settings: Settings, codec: Codec, *, sinks: list[Sink]) -> Rec
         patience_s=wanted.patience_s,
         ends_with_stream=not wanted.stay,
     )
-    return ReceiverDaemon(config, codec=codec, sinks=sinks)
+    receiver = ReceiverDaemon(config, codec=codec, sinks=sinks)
+    for sink in sinks:
+        if isinstance(sink, RotatingSink):
+            sink.want_keyframe = receiver.request_keyframe
+    return receiver
 
 
 @dataclass(slots=True)
@@ -100,7 +106,11 @@ def make_sinks(settings: Settings) -> Outputs:
     elif view != "none":
         outputs.sinks.append(_file(view, settings))
     if record:
-        outputs.sinks.append(_file(record, settings))
+        outputs.sinks.append(_recording(record, settings))
+    if settings.receiver.push:
+        from services.media.sinks.push import PushSink  # noqa: PLC0415  (FFmpeg)
+
+        outputs.sinks.append(PushSink(settings.receiver.push, fps=_FILE_FPS))
     return outputs
 
 
@@ -108,3 +118,16 @@ def _file(spec: str, settings: Settings) -> Sink:
     from services.media.sinks import open_sink  # noqa: PLC0415  (FFmpeg, if needed at all)
 
     return open_sink(spec, fps=_FILE_FPS, model_size=settings.codec.size)
+
+
+def _recording(spec: str, settings: Settings) -> Sink:
+    """A recording; in several files where `record_minutes` or `record_mb` ask for them."""
+    wanted = settings.receiver
+    if wanted.record_minutes is None and wanted.record_mb is None:
+        return _file(spec, settings)
+    rotation = Rotation(
+        every_us=None if wanted.record_minutes is None else round(wanted.record_minutes * 60e6),
+        every_bytes=None if wanted.record_mb is None else wanted.record_mb * 1_000_000,
+        keep_free_bytes=wanted.record_free_mb * 1_000_000,
+    )
+    return RotatingSink(Path(spec), rotation, lambda path: _file(str(path), settings))

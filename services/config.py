@@ -70,6 +70,21 @@ class ReceiverSettings:
     stream: str = setting("main", "name of the stream to ask for")
     view: str = setting("window", "window, web, none, or a file: .mp4, .y4m, .scv, folder/")
     record: str | None = setting(None, "also record to this .scv or .mp4 file")
+    push: str | None = setting(
+        None, "also push H.264 to this rtsp://, rtmp:// or srt:// address of a media server"
+    )
+    record_minutes: float | None = setting(
+        None, "begin a new recording file after this many minutes", low=0.01, high=1e5
+    )
+    record_mb: int | None = setting(
+        None, "begin a new recording file after this many megabytes", low=1, high=10**7
+    )
+    record_free_mb: int = setting(
+        200,
+        "end a recording of several files when the disk has fewer megabytes left",
+        low=0,
+        high=10**7,
+    )
     patience_s: float | None = setting(
         None, "give up without a sender for this many seconds", low=0.1, high=1e6
     )

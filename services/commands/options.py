@@ -46,6 +46,7 @@ Weights = Annotated[str | None, option("codec.weights", "--weights", "FILE")]
 View = Annotated[str | None, option("receiver.view", "--view", "VIEW")]
 PlayoutMs = Annotated[int | None, option("receiver.playout_ms", "--playout-ms", "MS")]
 Record = Annotated[str | None, option("receiver.record", "--record", "FILE")]
+Push = Annotated[str | None, option("receiver.push", "--push", "URL")]
 Stream = Annotated[str | None, option("sender.stream", "--stream", "NAME")]
 Stats = Annotated[
     Path | None,

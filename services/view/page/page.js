@@ -24,7 +24,7 @@ const plots = {
              { name: "link capacity", column: CAPACITY, color: "--orange", dashed: true, beyond: true }],
   }),
   latency: new Plot($("plots"), {
-    title: "Latency by leg", least: 20,
+    title: "Latency", least: 20,
     stacked: LEGS.map((name, i) => ({ name, column: FIRST_LEG + i, color: `--leg${i}` })),
     series: [{ name: "p95, ms", column: P95, color: "--ink", dashed: true }],
   }),
