@@ -37,7 +37,7 @@ def small(pictures: Path, output: Path) -> TrainConfig:
         passes=2,
         frames=3,
         steps=40,
-        batch=256,
+        batch=128,
         hidden=32,
         seed=4,
     )
@@ -98,7 +98,7 @@ def test_minutes_end_a_run_in_time(pictures: Path, tmp_path: Path) -> None:
         now[0] += 0.5
         return now[0]
 
-    config = replace(small(pictures, tmp_path), passes=1000, frames=1, steps=99999, minutes=0.1)
+    config = replace(small(pictures, tmp_path), passes=1000, frames=1, steps=99999, minutes=0.05, batch=32)
     run(config, clock=clock)
     chains = list(tmp_path.glob("round0.chains.*.safetensors"))
     assert len(chains) < 20
