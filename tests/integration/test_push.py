@@ -22,8 +22,7 @@ def test_a_listening_server_gets_pictures() -> None:
 
     def listen() -> None:
         with suppress(av.FFmpegError), av.open(url, options={"listen": "1"}) as server:
-            for picture in server.decode(video=0):
-                seen.append((picture.width, picture.height))
+            seen.extend((picture.width, picture.height) for picture in server.decode(video=0))
 
     server = threading.Thread(target=listen, daemon=True)
     server.start()
