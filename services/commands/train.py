@@ -86,6 +86,7 @@ def train(
         "bytes_after": outcome.after.held_out_bytes,
         "psnr_y_db_before": outcome.before.held_out_psnr_y_db,
         "psnr_y_db_after": outcome.after.held_out_psnr_y_db,
+        "helped": outcome.helped,
         "skipped_steps": outcome.skipped_steps,
         "seconds": round(outcome.seconds, 1),
     }
@@ -96,7 +97,11 @@ def train(
         f"wrote {outcome.weights} (model {outcome.digest}): held-out files take "
         f"{outcome.after.held_out_bytes} bytes at {outcome.after.held_out_psnr_y_db:.2f} dB, "
         f"before {outcome.before.held_out_bytes} at {outcome.before.held_out_psnr_y_db:.2f} dB; "
-        f"use it with --weights {outcome.weights}"
+        + (
+            f"use it with --weights {outcome.weights}"
+            if outcome.helped
+            else "that is no gain: give it more files or minutes, or keep the weights you had"
+        )
     )
 
 

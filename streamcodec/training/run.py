@@ -36,6 +36,9 @@ STACKS = [(k, g, p) for k in range(2) for g in range(layout.GROUPS) for p in ran
 _FEWEST_ROWS = 64  # a stack that met fewer keeps what it had
 _COLLECT_SHARE = 0.4  # of the minutes given
 _TRIAL_STEPS = 10
+_WARM = 10  # by which the rate is lower when stacks start from fitted ones
+# A decibel is worth about so much in bytes: enough to tell whether training helped.
+_BYTES_PER_DB = 1.15
 
 
 class Progress(Protocol):
@@ -54,6 +57,12 @@ class Outcome:
     after: card.Figures
     skipped_steps: int
     seconds: float
+
+    @property
+    def helped(self) -> bool:
+        """True when held-out files take fewer bytes than before, lost quality counted in."""
+        lost_db = self.before.held_out_psnr_y_db - self.after.held_out_psnr_y_db
+        return bool(self.after.held_out_bytes * _BYTES_PER_DB**lost_db < self.before.held_out_bytes)
 
 
 def start_arrays(start: str, hidden: int) -> Arrays:
@@ -256,7 +265,7 @@ class _Round:
                 tables.costs_q8(cumulative),
                 steps=steps,
                 batch=self.config.batch,
-                rate=self.config.rate if fresh else self.config.rate / 3,
+                rate=self.config.rate if fresh else self.config.rate / _WARM,
                 hidden=self.hidden,
                 start=None if fresh else start,
                 seed=self.config.seed + 1000 * self.number + STACKS.index(key),

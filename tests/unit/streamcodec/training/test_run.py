@@ -53,6 +53,7 @@ def test_a_short_training_beats_the_untrained_start_on_a_held_out_picture(
     outcome = run(small(pictures, tmp_path))
     # Fewer bytes, and no worse a picture than 1% of bytes would be worth.
     assert outcome.after.held_out_bytes < 0.97 * outcome.before.held_out_bytes
+    assert outcome.helped
     assert outcome.after.held_out_psnr_y_db > outcome.before.held_out_psnr_y_db - 0.1
     codec = Codec.load(weights=outcome.weights)
     assert codec.model_hash.hex() == outcome.digest
@@ -98,7 +99,9 @@ def test_minutes_end_a_run_in_time(pictures: Path, tmp_path: Path) -> None:
         now[0] += 0.5
         return now[0]
 
-    config = replace(small(pictures, tmp_path), passes=1000, frames=1, steps=99999, minutes=0.05, batch=32)
+    config = replace(
+        small(pictures, tmp_path), passes=1000, frames=1, steps=99999, minutes=0.05, batch=32
+    )
     run(config, clock=clock)
     chains = list(tmp_path.glob("round0.chains.*.safetensors"))
     assert len(chains) < 20
