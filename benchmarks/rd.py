@@ -102,7 +102,8 @@ def measure_ours(codec: Codec, clip: Clip, quality: int, *, with_msssim: bool = 
     size_bytes, encode_s, decode_s = 0, 0.0, 0.0
     for number, frame in enumerate(clip.frames):
         start = clock()
-        encoded = codec.encode(frame, ahead, quality=quality_at(quality, number))
+        wanted = quality_at(quality, number) if len(clip.frames) > 1 else quality
+        encoded = codec.encode(frame, ahead, quality=wanted)
         between = clock()
         if encoded.packet is None or encoded.reference is None:
             raise Mismatch(f"{clip.name} frame {number}: no packet at quality {quality}")
