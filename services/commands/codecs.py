@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ def load_codec(
 
     from streamcodec.codec import Codec
 
+    # Compiled code comes back for the interpreter hundreds of times a frame: do not let another
+    # thread's Python keep it for the default 5 ms.
+    sys.setswitchinterval(0.001)
     cv2.setNumThreads(settings.threads)
     torch.set_num_threads(settings.threads)
     device = device or settings.device
