@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 FINEST = 63
 FINEST_UNASKED = 48  # about 40 dB: without a rate or quality asked for, finer is waste
 MAX_UNFIT = 3  # frames in a row that may be skipped because not even quality 0 fits
-_LEAST_BYTES = 600
 _FIRST_GUESS_US = 10_000
 
 
@@ -39,20 +38,14 @@ class FrameCoder:
     `keep` drops those that nobody can need any more.
     """
 
-    def __init__(
-        self, codec: Codec, *, pixels: int, frame_interval_us: int, finest: int = FINEST
-    ) -> None:
+    def __init__(self, codec: Codec, *, frame_interval_us: int, finest: int = FINEST) -> None:
         self._codec = codec
         self._finest = finest
         self._references: dict[bytes, Reference] = {}
         self._unfit = 0  # frames in a row that fitted no budget
         self._since_key = 0  # frames, where no budget holds
         self.encode_us = _FIRST_GUESS_US  # what one encode takes, on average
-        self._governor = CpuGovernor(
-            frame_interval_us=frame_interval_us,
-            least_bytes=max(_LEAST_BYTES, pixels // 100),
-            most_bytes=most_bytes(pixels),
-        )
+        self._governor = CpuGovernor(frame_interval_us=frame_interval_us, finest=finest)
 
     def code(self, frame: Frame, plan: Plan) -> Coded | None:
         """The frame as planned; None when it fits no budget and is to be skipped."""
@@ -71,7 +64,7 @@ class FrameCoder:
         """How long this frame took to code."""
         self.encode_us += (encode_us - self.encode_us) // 8
         if not coded.keyframe:
-            self._governor.encoded(encode_us=encode_us, size_bytes=len(coded.packet))
+            self._governor.encoded(encode_us=encode_us, quality=coded.quality)
 
     def keep(self, digests: set[bytes]) -> None:
         """Drop all references but these."""
@@ -81,8 +74,10 @@ class FrameCoder:
 
     def _encode(self, frame: Frame, reference: Reference | None, plan: Plan) -> Encoded:
         """Encode within the plan, or as coarse as can be where nothing fits for too long."""
-        budget = self._budget(plan, keyframe=reference is None)
+        budget = self._budget(plan)
         finest = plan.quality if plan.quality is not None else self._finest
+        if reference is not None:
+            finest = min(finest, self._governor.ceiling)
         if budget is None:
             # Nothing but quality counts: frames that later ones copy from deserve more.
             self._since_key = 0 if reference is None else self._since_key + 1
@@ -92,23 +87,24 @@ class FrameCoder:
             return self._codec.encode(frame, reference, quality=0)
         return encoded
 
-    def _budget(self, plan: Plan, *, keyframe: bool) -> int | None:
-        """Bytes of the plan, within what the machine has time for. None: only quality counts.
+    def _budget(self, plan: Plan) -> int | None:
+        """Bytes of the plan, and what skipped frames left. None: only quality counts.
 
         Frames that did not fit left the link idle, so the next may use what they did not. Without
         that the picture would drift ever further from its reference, and nothing would ever fit.
         """
         if plan.budget_bytes is None:
             return None
-        budget = plan.budget_bytes * (1 + self._unfit)
-        return budget if keyframe else min(budget, self._governor.cap_bytes)
+        return plan.budget_bytes * (1 + self._unfit)
 
     def _limit(self, encoded: Encoded, plan: Plan) -> str:
         finest = plan.quality if plan.quality is not None else self._finest
-        if encoded.quality >= finest or plan.budget_bytes is None:
+        if encoded.quality >= finest:
             return "none"
-        if self._governor.cap_bytes < plan.budget_bytes:
+        if not encoded.keyframe and encoded.quality >= min(finest, self._governor.ceiling):
             return "cpu"
+        if plan.budget_bytes is None:
+            return "none"
         return "none" if plan.reason in ("none", "startup") else "bandwidth"
 
 

@@ -168,7 +168,6 @@ class Sender:
         free = config.rules.kbps is None and config.rules.adaptive
         self._coder = FrameCoder(
             codec,
-            pixels=pixels,
             frame_interval_us=self._interval_us,
             finest=FINEST_UNASKED if free else FINEST,
         )
