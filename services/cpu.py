@@ -8,11 +8,11 @@ grows back. At the least quality cutting helps no more, and frames are skipped i
 
 from __future__ import annotations
 
-BUSY_SHARE = 0.9  # of the frame period: above it frames will be missed
-IDLE_SHARE = 0.65  # below it there is time for finer frames
+BUSY_SHARE = 0.93  # of the frame period: above it frames will be missed
+IDLE_SHARE = 0.8  # below it there is time for finer frames
 LEAST_QUALITY = 12
 _CUT = 2.0  # indices: about 17% fewer bytes
-_GROWTH = 0.2
+_GROWTH = 0.15
 _SMOOTHING = 0.3
 _SETTLE_FRAMES = 6  # between two cuts, for the average to show what the first one did
 
