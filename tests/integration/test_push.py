@@ -16,6 +16,7 @@ from services.media.sinks.push import PushSink
 from tests.fakes import noise_frame
 
 
+@pytest.mark.soak  # both ends wait inside FFmpeg, where a test's time limit cannot reach them
 def test_a_listening_server_gets_pictures() -> None:
     url = f"rtmp://127.0.0.1:{free_port()}/live/door"
     seen: list[tuple[int, int]] = []
