@@ -217,7 +217,7 @@ def _open_loop(source: Planes, modes: U8, intra_modes: I8, coefficients: F32) ->
                 y, x = 16 * row + 8 * a, 16 * column + 8 * b
                 right = 16 if row else 0
                 if small:
-                    right = 0 if k == 3 or (k == 1 and row == 0) else 8
+                    right = intra.right_of_quarter(k, row)
                 intra.gather(source[0], y, x, size, right, 8 if small and k == 0 else 0, edge)
                 way = np.int64(intra_modes[2 * row + a, 2 * column + b])
                 if intra.wants_smooth(way, size):

@@ -131,12 +131,6 @@ def _intra_into(
             plane[y + i, x + j] = guess[i, j]
 
 
-@nb.njit(nogil=True, cache=True, inline="always")
-def _right_of_quarter(k: int, row: int) -> int:
-    """Decoded samples beyond the upper right corner of an 8x8 quarter."""
-    return 0 if k == 3 or (k == 1 and row == 0) else 8
-
-
 @nb.njit(nogil=True, cache=True)
 def rebuild(
     modes: U8,
@@ -191,7 +185,7 @@ def rebuild(
                             top + 8 * a,
                             left + 8 * b,
                             8,
-                            _right_of_quarter(k, row),
+                            intra.right_of_quarter(k, row),
                             8 if k == 0 else 0,
                             np.int64(intra_modes[2 * row + a, 2 * column + b]),
                             edge,
@@ -283,7 +277,7 @@ def code(
                             top + 8 * a,
                             left + 8 * b,
                             8,
-                            _right_of_quarter(k, row),
+                            intra.right_of_quarter(k, row),
                             8 if k == 0 else 0,
                             np.int64(intra_modes[2 * row + a, 2 * column + b]),
                             edge,

@@ -118,6 +118,12 @@ def wants_smooth(mode: int, size: int) -> bool:
     return distance > (1 if size == 16 else 7)
 
 
+@nb.njit(nogil=True, cache=True, inline="always")
+def right_of_quarter(k: int, row: int) -> int:
+    """Decoded samples beyond the upper right corner of an 8x8 quarter."""
+    return 0 if k == 3 or (k == 1 and row == 0) else 8
+
+
 @nb.njit(nogil=True, cache=True)
 def predict(edge: I32, size: int, mode: int, line: I32, out: U8) -> None:
     """Fill out[:size, :size] from an edge as `gather` makes it. `line` is scratch of 64."""

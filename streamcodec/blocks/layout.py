@@ -60,5 +60,3 @@ def _bands() -> npt.NDArray[np.int32]:
 
 BAND = _bands()
 BANDS = int(BAND.max()) + 1
-GROUP_OF_CHANNEL = np.searchsorted(GROUP_STARTS, np.arange(CHANNELS), side="right") - 1
-GROUP_OF_BAND = tuple(int(GROUP_OF_CHANNEL[np.equal(BAND, b)][0]) for b in range(BANDS))

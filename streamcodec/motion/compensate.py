@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 PAD_PX = 48  # around luma; chroma planes get the same, which is more than they need
 REACH_PX = PAD_PX - 8 - 16  # a block may start this far outside the picture, plus its size
-TAPS = 8
 
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 INTER16, INTER8, INTRA16, INTRA8 = 0, 1, 2, 3
 CANDIDATES = 3  # vectors that a block may take over without a difference
-MAX_VECTOR = 2047  # of a component, in quarter samples
 
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]

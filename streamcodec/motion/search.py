@@ -265,7 +265,7 @@ def analyse_key(
             near = hint
             for k in range(4):
                 a, b = k >> 1, k & 1
-                right = 0 if k == 3 else (8 if k != 1 or row > 0 else 0)
+                right = intra.right_of_quarter(k, row)
                 below = 8 if k == 0 else 0
                 small[k], part = best_intra(
                     source,
