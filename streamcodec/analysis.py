@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The encoder's first look at a frame: modes, vectors, predictions, coefficients. Done once.
 
-Nothing here depends on the quality that will be chosen: motion is weighed by the reference's
-quality, which is close to it, so one analysis serves the search over all 64 qualities. A keyframe
-has no reference; its modes are weighed by the middle of the sixteen qualities that the chosen one
-lies in.
+Motion is weighed by the quality that the encoder expects to choose, so one analysis serves the
+search over all 64 qualities. A keyframe's modes are weighed by the middle of the sixteen qualities
+that the chosen one lies in.
 """
 
 from __future__ import annotations
@@ -18,14 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from streamcodec import rebuild, syntax
-from streamcodec.blocks import intra, layout, transform
+from streamcodec.blocks import intra, layout, quantise, transform
 from streamcodec.motion import compensate, search
 from streamcodec.motion import field as fields
+from streamcodec.networks import features
 from streamcodec.state import Planes, State
 
 U8 = npt.NDArray[np.uint8]
 I8 = npt.NDArray[np.int8]
 I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
 F32 = npt.NDArray[np.float32]
 
 # A bit is worth this many steps of absolute Hadamard difference: sqrt(0.13), see
@@ -33,9 +34,12 @@ F32 = npt.NDArray[np.float32]
 LAMBDA_PER_STEP = 0.36
 # In keyframes a mode's bits weigh more: neighbours' modes are predicted from it (measured: 1.6
 # points).
-KEY_LAMBDA_PER_STEP = 0.8
+KEY_LAMBDA_PER_STEP = 0.6
 # Mean absolute difference, in steps, below which a residual would be quantised away: no search.
 STILL_PER_STEP = 0.06
+# An error that is left in a still block is shown, and copied, for many frames: it weighs more than
+# one that this frame alone shows. Of 1, 3, 5, 8 and 20 the best on training clips.
+INHERITED = 5
 KEY_BUCKET = 16
 
 
@@ -69,6 +73,7 @@ class Analysis:
     splits: U8
     coefficients: F32
     prediction: Planes
+    spectrum: I32  # of the prediction, see networks/features.py
     free: U8
 
 
@@ -97,11 +102,10 @@ def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     modes = np.zeros((rows, columns), np.uint8)
     intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
-    step = transform.step_q3(middle) / 8
-    price = int(256 * KEY_LAMBDA_PER_STEP * step)
+    worth = search.worths(transform.step_q3(middle) / 8, quantise.MU, KEY_LAMBDA_PER_STEP)
     run(
         [
-            partial(search.analyse_key, source[0], price, first, last, modes, intra_modes)
+            partial(search.analyse_key, source[0], worth, first, last, modes, intra_modes)
             for first, last in _bands(rows)
         ]
     )
@@ -111,13 +115,16 @@ def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     _open_loop(source, modes, intra_modes, coefficients)
     empty = (np.empty_like(source[0]), np.empty_like(source[1]), np.empty_like(source[2]))
     free = np.zeros((rows, columns), np.uint8)
-    return Analysis(source, True, modes, field, intra_modes, splits, coefficients, empty, free)
+    none = np.zeros((0, layout.CHANNELS), np.int32)
+    return Analysis(
+        source, True, modes, field, intra_modes, splits, coefficients, empty, none, free
+    )
 
 
-def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
-    """Look at an inter frame against its reference."""
+def analyse_inter(source: Planes, before: State, expected: int, run: Run) -> Analysis:
+    """Look at an inter frame against its reference, decisions weighed for quality `expected`."""
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
-    step = transform.step_q3(before.quality) / 8
+    step = transform.step_q3(expected) / 8
     modes = np.zeros((rows, columns), np.uint8)
     intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
     field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
@@ -130,6 +137,8 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
             partial(compensate.quarter_planes, ref_y[half - 4 :], shifted[:, half - 4 :]),
         ]
     )
+    worth = search.worths(step, quantise.MU, LAMBDA_PER_STEP)
+    which = syntax.which_prices(before.contexts)
     prices = syntax.vector_prices(before.contexts, syntax.VECTOR16)
     run(
         [
@@ -141,6 +150,9 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
                 int(256 * LAMBDA_PER_STEP * step),
                 prices,
                 int(256 * STILL_PER_STEP * step),
+                worth,
+                16 * INHERITED / (quantise.MU * step * step),
+                which,
                 first,
                 modes[first:last],
                 field[2 * first : 2 * last],
@@ -149,8 +161,9 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
             for first, last in _bands(rows)
         ]
     )
-    prediction = (np.empty_like(source[0]), np.empty_like(source[1]), np.empty_like(source[2]))
+    prediction = (np.zeros_like(source[0]), np.zeros_like(source[1]), np.zeros_like(source[2]))
     rebuild.predict_inter(modes, field, ref_y, ref_u, ref_v, *prediction)
+    rebuild.overlap(modes, field, ref_y, ref_u, ref_v, *prediction)
     splits = np.zeros((rows, columns), np.uint8)
     free = np.zeros((rows, columns), np.uint8)
     samples = np.empty((rows * columns, layout.CHANNELS), np.float32)
@@ -159,7 +172,16 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
     transform.cheaper(samples, 1 / step, splits.reshape(-1), coefficients)
     _open_loop(source, modes, intra_modes, coefficients)
     return Analysis(
-        source, False, modes, field, intra_modes, splits, coefficients, prediction, free
+        source,
+        False,
+        modes,
+        field,
+        intra_modes,
+        splits,
+        coefficients,
+        prediction,
+        features.spectrum(prediction),
+        free,
     )
 
 

@@ -73,7 +73,31 @@ def decode(
         syntax.read_areas(stream, words, contexts, flags)
     moved, moved_counts = before.moved(field, modes)
     misc = np.empty((rows * columns, features.MISC), np.uint8)
-    features.misc(modes, field, counts, moved_counts, splits, header.quality, before.quality, misc)
+    features.misc(
+        modes,
+        field,
+        intra_modes,
+        counts,
+        moved_counts,
+        splits,
+        header.quality,
+        before.quality,
+        misc,
+    )
+    y = np.zeros((16 * rows, 16 * columns), np.uint8)
+    u = np.zeros((8 * rows, 8 * columns), np.uint8)
+    v = np.zeros_like(u)
+    seen: U8 | None = None
+    if reference is not None:
+        before_y, before_u, before_v = (compensate.pad(plane) for plane in before.planes)
+        rebuild.predict_inter(modes, field, before_y, before_u, before_v, y, u, v)
+        rebuild.overlap(modes, field, before_y, before_u, before_v, y, u, v)
+        seen = features.reference_rows(
+            moved,
+            features.spectrum((y, u, v)),
+            modes,
+            transform.CHANNEL_STEPS_Q3[header.quality],
+        )
     symbols = np.zeros((rows * columns, layout.CHANNELS), np.int16)
     stacks = model.prior.stacks[0 if reference is None else 1]
 
@@ -87,20 +111,24 @@ def decode(
         check(fine, f"symbol group {group}")
         symbols[blocks, first:last] = values
 
-    walk(counts, symbols, misc, None if reference is None else moved, visit)
+    walk(counts, symbols, misc, seen, visit)
     check(rans.finished(stream, words) and len(payload) % 2 == 0, "its end")
 
-    y = np.empty((16 * rows, 16 * columns), np.uint8)
-    u = np.empty((8 * rows, 8 * columns), np.uint8)
-    v = np.empty_like(u)
-    if reference is not None:
-        before_y, before_u, before_v = (compensate.pad(plane) for plane in before.planes)
-        rebuild.predict_inter(modes, field, before_y, before_u, before_v, y, u, v)
-    step_q3 = transform.step_q3(header.quality)
-    rebuild.rebuild(modes, intra_modes, counts, splits, symbols, step_q3, y, u, v)
-    deblock.picture(modes, field, counts, splits, step_q3, y, u, v)
+    rebuild.rebuild(
+        modes,
+        intra_modes,
+        counts,
+        splits,
+        symbols,
+        transform.CHANNEL_STEPS_Q3[header.quality],
+        y,
+        u,
+        v,
+    )
+    steps_q3 = transform.plane_steps_q3(header.quality)
+    deblock.picture(modes, field, counts, splits, *steps_q3, y, u, v)
     weights = filter_of(model, reference is None, header.quality)
-    loopfilter.rebuild((y, u, v), flags, counts, modes, step_q3, weights)
+    loopfilter.rebuild((y, u, v), flags, counts, modes, steps_q3, weights)
     return reference_after(
         packet,
         b"" if reference is None else reference.digest,

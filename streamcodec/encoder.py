@@ -22,6 +22,7 @@ from streamcodec.networks.prior import walk
 from streamcodec.state import Planes, State, reference_after, state_of
 
 U8 = npt.NDArray[np.uint8]
+I8 = npt.NDArray[np.int8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 U16 = npt.NDArray[np.uint16]
@@ -30,6 +31,7 @@ F32 = npt.NDArray[np.float32]
 
 # Below 1/2, so that the first pass leaves about what the weighed second one will.
 _FIRST_PASS_ROUNDING = 0.35
+_FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
 
 
@@ -46,7 +48,9 @@ class Attempt:
     contexts: U16
     moved: U8
     moved_counts: U8
+    looked_at: U8 | None  # `features.reference_rows`, None in keyframes
     modes: U8
+    intra_modes: I8
     splits: U8
     field: I16
 
@@ -54,7 +58,7 @@ class Attempt:
 class FrameEncoder:
     """Codes one frame against one reference at any quality; the analysis is shared.
 
-    Calls with the same quality return the same attempt.
+    It is best near the quality `expected`. Calls with the same quality return the same attempt.
     """
 
     def __init__(
@@ -62,12 +66,14 @@ class FrameEncoder:
         model: Model,
         frame: Frame,
         reference: Reference | None,
+        expected: int,
         run: analysis.Run = analysis.one_by_one,
     ) -> None:
         self._model = model
         self._run = run
         self._frame = frame
         self._reference = reference
+        self._expected = expected
         self._source = analysis.padded(frame.planes)
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
@@ -101,22 +107,28 @@ class FrameEncoder:
             self._seen[bucket] = (
                 analysis.analyse_key(self._source, quality, self._run)
                 if self._before is None
-                else analysis.analyse_inter(self._source, self._before, self._run)
+                else analysis.analyse_inter(self._source, self._before, self._expected, self._run)
             )
         return self._seen[bucket]
 
     def _attempt(self, quality: int) -> Attempt:
         seen = self._look(quality)
-        step_q3 = transform.step_q3(quality)
+        steps_q3 = transform.CHANNEL_STEPS_Q3[quality]
         rows, columns = seen.modes.shape
         before = self._before or State.none(self._model, rows, columns, quality)
         moved, moved_counts = before.moved(seen.field, seen.modes)
+        looked_at = (
+            None
+            if seen.key
+            else features.reference_rows(moved, seen.spectrum, seen.modes, steps_q3)
+        )
 
         def find_tables(symbols: I16, counts: U8) -> U8:
             misc = np.empty((rows * columns, features.MISC), np.uint8)
             features.misc(
                 seen.modes,
                 seen.field,
+                seen.intra_modes,
                 counts,
                 moved_counts,
                 seen.splits,
@@ -131,41 +143,57 @@ class FrameEncoder:
                 first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
                 found[blocks, first:last] = stacks[group][phase].tables(inputs, quality)
 
-            walk(counts, symbols, misc, None if seen.key else moved, visit)
+            walk(counts, symbols, misc, looked_at, visit)
             return found
 
-        # First pass: plain rounding, to learn what each symbol would cost.
+        def code(found: U8, symbols: I16, counts: U8) -> Planes:
+            y, u, v = (plane.copy() for plane in seen.prediction)
+            rebuild.code(
+                seen.source,
+                seen.modes,
+                seen.intra_modes,
+                seen.splits,
+                seen.coefficients,
+                found,
+                self._model.costs_q8,
+                quantise.MU,
+                steps_q3,
+                before.contexts,
+                before.counts,
+                seen.free,
+                counts,
+                symbols,
+                y,
+                u,
+                v,
+            )
+            return y, u, v
+
+        # First pass, to learn what each symbol would cost.
         symbols = np.zeros((rows * columns, layout.CHANNELS), np.int16)
-        counts = np.zeros((rows, columns), np.uint8)
-        _quantise_plainly(seen.coefficients, 8 / step_q3, _FIRST_PASS_ROUNDING, symbols, counts)
+        if seen.key:
+            # Neighbours must be decoded ones already here: predicted from the source, a smooth
+            # block seems to need nothing, and errors would spread unseen.
+            counts = np.full((rows, columns), layout.GROUPS, np.uint8)
+            code(_guess(quality, rows * columns), symbols, counts)
+            np.maximum(counts, _FEWEST_GROUPS, out=counts)
+        else:
+            counts = np.zeros((rows, columns), np.uint8)
+            _quantise_plainly(seen.coefficients, steps_q3, _FIRST_PASS_ROUNDING, symbols, counts)
+            counts[seen.modes >= fields.INTRA16] = np.maximum(
+                counts[seen.modes >= fields.INTRA16], _FEWEST_GROUPS
+            )
         found = find_tables(symbols, counts)
         # Second pass: final symbols by rate and distortion, and the picture.
-        y, u, v = (plane.copy() for plane in seen.prediction)
-        rebuild.code(
-            seen.source,
-            seen.modes,
-            seen.intra_modes,
-            seen.splits,
-            seen.coefficients,
-            found,
-            self._model.costs_q8,
-            quantise.MU,
-            step_q3,
-            before.contexts,
-            before.counts,
-            seen.free,
-            counts,
-            symbols,
-            y,
-            u,
-            v,
-        )
+        y, u, v = code(found, symbols, counts)
         splits = np.where((counts > 0) | (seen.modes == fields.INTRA8), seen.splits, 0).astype(
             np.uint8
         )
         found = find_tables(symbols, counts)
         contexts = before.contexts.copy()
-        deblock.picture(seen.modes, seen.field, counts, splits, step_q3, y, u, v)
+        deblock.picture(
+            seen.modes, seen.field, counts, splits, *transform.plane_steps_q3(quality), y, u, v
+        )
         flags = self._filter(seen, counts, quality, (y, u, v))
         payload = self._payload(seen, splits, symbols, counts, found, before, contexts, flags)
         header = bitstream.PacketHeader(
@@ -186,7 +214,9 @@ class FrameEncoder:
             contexts,
             moved,
             moved_counts,
+            looked_at,
             seen.modes,
+            seen.intra_modes,
             splits,
             seen.field,
         )
@@ -196,10 +226,13 @@ class FrameEncoder:
         weights = filter_of(self._model, seen.key, quality)
         if not weights.any() or not (counts.any() or seen.key):
             return None
-        step_q3 = transform.step_q3(quality)
+        steps_q3 = transform.plane_steps_q3(quality)
         # An area's flag is one bit or less: worth lambda squared errors.
-        worth = int(quantise.MU * (step_q3 / 8) ** 2)
-        flags = loopfilter.search(seen.source, planes, counts, seen.modes, step_q3, weights, worth)
+        worth = (
+            int(quantise.MU * (steps_q3[0] / 8) ** 2),
+            int(quantise.MU * (steps_q3[1] / 8) ** 2),
+        )
+        flags = loopfilter.search(seen.source, planes, counts, seen.modes, steps_q3, weights, worth)
         return flags if flags.any() else None
 
     def _payload(
@@ -259,15 +292,23 @@ def highest_that_fits(
     return attempt_at(fits) if fits >= 0 else None
 
 
+def _guess(quality: int, blocks: int) -> U8:
+    """Tables (blocks, 384) by nothing but quality and channel."""
+    channel = np.arange(layout.CHANNELS)
+    index = 44 + (quality - 40) * 0.45 - 5.5 * np.log1p(channel)
+    return np.tile(np.clip(index, 0, 63).astype(np.uint8), (blocks, 1))
+
+
 @nb.njit(nogil=True, cache=True)
 def _quantise_plainly(
-    coefficients: F32, inverse_step: float, rounding: float, symbols: I16, counts: U8
+    coefficients: F32, steps_q3: I32, rounding: float, symbols: I16, counts: U8
 ) -> None:
     """Quantise all blocks with a fixed rounding offset."""
+    inverse_steps = (np.float32(8) / steps_q3).astype(np.float32)
     rows, columns = counts.shape
     for index in range(rows * columns):
         counts[index // columns, index % columns] = quantise.plain(
-            coefficients[index], inverse_step, rounding, symbols[index]
+            coefficients[index], inverse_steps, rounding, symbols[index]
         )
 
 

@@ -81,6 +81,49 @@ def predict_inter(
 
 
 @nb.njit(nogil=True, cache=True)
+def _blend(plane: U8, y: int, x: int, size: int, side: int, other: U8) -> None:
+    """Mix the half of a cell that lies at `side` with what the neighbour there would predict."""
+    for k in range(size >> 1):
+        shift = 2 + k if size == 8 else 2 + 2 * k
+        rounding = 1 << (shift - 1)
+        at = k if side < 2 else size - 1 - k
+        for m in range(size):
+            i, j = (at, m) if side & 1 else (m, at)
+            own = np.int64(plane[y + i, x + j])
+            plane[y + i, x + j] = np.uint8(
+                own + ((np.int64(other[i, j]) - own + rounding) >> shift)
+            )
+
+
+@nb.njit(nogil=True, cache=True)
+def overlap(modes: U8, field: I16, ref_y: U8, ref_u: U8, ref_v: U8, y: U8, u: U8, v: U8) -> None:
+    rows, columns = field.shape[0], field.shape[1]
+    tmp = np.empty((23, 16), np.int16)
+    out = np.empty((16, 16), np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            if modes[row >> 1, column >> 1] >= fields.INTRA16:
+                continue
+            own0, own1 = np.int64(field[row, column, 0]), np.int64(field[row, column, 1])
+            for side in range(4):  # left, above, right, below
+                yy = row + (0 if side == 0 or side == 2 else (-1 if side == 1 else 1))
+                xx = column + (0 if side & 1 else (-1 if side == 0 else 1))
+                if yy < 0 or xx < 0 or yy >= rows or xx >= columns:
+                    continue
+                if modes[yy >> 1, xx >> 1] >= fields.INTRA16:
+                    continue
+                vy, vx = np.int64(field[yy, xx, 0]), np.int64(field[yy, xx, 1])
+                if vy == own0 and vx == own1:
+                    continue
+                luma_block(ref_y, 8 * row, 8 * column, vy, vx, 8, tmp, out)
+                _blend(y, 8 * row, 8 * column, 8, side, out)
+                chroma_block(ref_u, 4 * row, 4 * column, vy, vx, 4, tmp, out)
+                _blend(u, 4 * row, 4 * column, 4, side, out)
+                chroma_block(ref_v, 4 * row, 4 * column, vy, vx, 4, tmp, out)
+                _blend(v, 4 * row, 4 * column, 4, side, out)
+
+
+@nb.njit(nogil=True, cache=True)
 def differences(
     source: tuple[U8, U8, U8], prediction: tuple[U8, U8, U8], row: int, column: int, out: F32
 ) -> None:
@@ -138,7 +181,7 @@ def rebuild(
     counts: U8,
     splits: U8,
     symbols: I16,
-    step_q3: int,
+    steps_q3: I32,
     y: U8,
     u: U8,
     v: U8,
@@ -163,7 +206,7 @@ def rebuild(
             if count:
                 transform.inverse(
                     symbols[row * columns + column],
-                    step_q3,
+                    steps_q3,
                     quantise.BIAS_Q8,
                     splits[row, column] != 0,
                     work,
@@ -218,7 +261,7 @@ def code(
     tables: U8,
     costs_q8: I32,
     mu: float,
-    step_q3: int,
+    steps_q3: I32,
     contexts: U16,
     counts_before: U8,
     free: U8,
@@ -236,8 +279,7 @@ def code(
     v hold the inter prediction on entry and the picture on return.
     """
     rows, columns = modes.shape
-    step = step_q3 / 8.0
-    inverse_step = 1.0 / step
+    inverse_steps = (np.float32(8) / steps_q3).astype(np.float32)
     work = np.empty(384, np.int32)
     tmp = np.empty(256, np.int32)
     residual = np.zeros(384, np.int32)
@@ -298,9 +340,9 @@ def code(
                             row_tables,
                             costs_q8,
                             mu,
-                            inverse_step,
+                            inverse_steps,
                             most,
-                            step_q3,
+                            steps_q3,
                             block,
                             samples,
                             ftmp,
@@ -334,7 +376,7 @@ def code(
                         if layout_is_chroma(c) and g < most:
                             quantise.weighed(
                                 levels,
-                                inverse_step,
+                                inverse_steps,
                                 c,
                                 c + 1,
                                 row_tables,
@@ -362,7 +404,7 @@ def code(
                 for g in range(most):
                     quantise.weighed(
                         levels,
-                        inverse_step,
+                        inverse_steps,
                         _STARTS[g],
                         _STARTS[g + 1],
                         row_tables,
@@ -393,7 +435,7 @@ def code(
             sofar[row, column] = counts[row, column]
             if counts[row, column]:
                 transform.inverse(
-                    block, step_q3, quantise.BIAS_Q8, splits[row, column] != 0, work, tmp, residual
+                    block, steps_q3, quantise.BIAS_Q8, splits[row, column] != 0, work, tmp, residual
                 )
                 if mode != fields.INTRA8:
                     _add(y, top, left, 16, residual, 0, 16)
@@ -419,9 +461,9 @@ def _code_quarter(
     tables: U8,
     costs_q8: I32,
     mu: float,
-    inverse_step: float,
+    inverse_steps: F32,
     most: int,
-    step_q3: int,
+    steps_q3: I32,
     block: I16,
     samples: F32,
     ftmp: F32,
@@ -446,8 +488,8 @@ def _code_quarter(
         c = _QUARTER[quarter, k]
         if c >= limit:
             break
-        quantise.weighed(own, inverse_step, c, c + 1, tables, costs_q8, mu, block, saved)
-    transform.dequantise(block, step_q3, quantise.BIAS_Q8, work)
+        quantise.weighed(own, inverse_steps, c, c + 1, tables, costs_q8, mu, block, saved)
+    transform.dequantise(block, steps_q3, quantise.BIAS_Q8, work)
     for u in range(8):
         for v in range(8):
             residual[u * 8 + v] = work[(2 * u + a) * 16 + 2 * v + b]

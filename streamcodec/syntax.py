@@ -28,7 +28,6 @@ U64 = npt.NDArray[np.uint64]
 
 # First context of each kind; the number in brackets is how many follow.
 SKIP = 0  # (6) neighbours skipped x skipped before
-CANDIDATE = 6  # (2) unary
 INTRA = 8  # (3) intra neighbours
 SPLIT = 11  # (3) split neighbours
 MERGE = 14  # (2) split or not (only 0 used)
@@ -41,7 +40,8 @@ LIKELY = 175  # (1)
 LIKELY_WHICH = 176  # (2)
 MODE = 178  # (32) binary tree of five levels
 FILTER = 210  # (2) area filtered, luma and chroma
-CONTEXTS = 212
+WHICH = 212  # (8) first: 3 (three to choose from) + neighbours that did not take the first; second
+CONTEXTS = 220
 
 _PREFIX_CONTEXTS = 10
 _MAX_PREFIX = 11
@@ -113,6 +113,52 @@ def _around(grid: U8, row: int, column: int, above: int) -> int:
     if row and grid[row - 1, column] > above:
         n += 1
     return n
+
+
+@nb.njit(nogil=True, cache=True)
+def _put_which(
+    out: U32, at: int, contexts: U16, takens: U8, row: int, column: int, ways: int, taken: int
+) -> int:
+    """Append which of `ways` candidates was taken; notes it in `takens`."""
+    takens[row, column] = taken
+    if ways > 1:
+        index = WHICH + 3 * (ways - 2) + _around(takens, row, column, 0)
+        at = binary.put(out, at, contexts, index, 1 if taken else 0)
+        if taken and ways > 2:
+            at = binary.put(out, at, contexts, WHICH + 6, taken - 1)
+    return at
+
+
+@nb.njit(nogil=True, cache=True)
+def _get_which(
+    state: U64, words: U16, contexts: U16, takens: U8, row: int, column: int, ways: int
+) -> int:
+    taken = 0
+    if ways > 1:
+        index = WHICH + 3 * (ways - 2) + _around(takens, row, column, 0)
+        taken = binary.get(state, words, contexts, index)
+        if taken and ways > 2:
+            taken += binary.get(state, words, contexts, WHICH + 6)
+    takens[row, column] = taken
+    return taken
+
+
+@nb.njit(nogil=True, cache=True)
+def which_prices(contexts: U16) -> I32:
+    """(2, 3, 3) price in 1/16 bit of taking a candidate.
+
+    By how many there are to choose from (two or three), and neighbours that did not take the first.
+    """
+    prices = np.zeros((2, 3, 3), np.int32)
+    for ways in range(2):
+        for near in range(3):
+            index = WHICH + 3 * ways + near
+            prices[ways, near, 0] = binary.cost_q8(contexts, index, 0) >> 4
+            other = binary.cost_q8(contexts, index, 1)
+            for k in range(2):
+                second = binary.cost_q8(contexts, WHICH + 6, k) if ways else 0
+                prices[ways, near, 1 + k] = (other + second) >> 4
+    return prices
 
 
 @nb.njit(nogil=True, cache=True)
@@ -235,6 +281,7 @@ def write(
     skips = np.zeros((rows, columns), np.uint8)
     intras = np.zeros((rows, columns), np.uint8)
     quarters = np.zeros((rows, columns), np.uint8)
+    takens = np.zeros((rows, columns), np.uint8)
     for row in range(rows):
         for column in range(columns):
             mode = np.int64(modes[row, column])
@@ -257,10 +304,7 @@ def write(
                 )
                 skips[row, column] = skip
                 if skip:
-                    if ways > 1:
-                        at = binary.put(out, at, contexts, CANDIDATE, 1 if taken else 0)
-                        if taken and ways > 2:
-                            at = binary.put(out, at, contexts, CANDIDATE + 1, taken - 1)
+                    at = _put_which(out, at, contexts, takens, row, column, ways, taken)
                     continue
                 is_intra = 1 if mode >= fields.INTRA16 else 0
                 at = binary.put(
@@ -289,10 +333,7 @@ def write(
                         if taken >= 0:
                             kind = 2
                             first = 1
-                            if ways > 1:
-                                at = binary.put(out, at, contexts, CANDIDATE, 1 if taken else 0)
-                                if taken and ways > 2:
-                                    at = binary.put(out, at, contexts, CANDIDATE + 1, taken - 1)
+                            at = _put_which(out, at, contexts, takens, row, column, ways, taken)
                         else:
                             at = _put_component(
                                 out, at, contexts, VECTOR16, field[y, x, 0] - near[0, 0]
@@ -345,6 +386,7 @@ def read(
     skips = np.zeros((rows, columns), np.uint8)
     intras = np.zeros((rows, columns), np.uint8)
     quarters = np.zeros((rows, columns), np.uint8)
+    takens = np.zeros((rows, columns), np.uint8)
     for row in range(rows):
         for column in range(columns):
             y, x = 2 * row, 2 * column
@@ -363,10 +405,11 @@ def read(
                     state, words, contexts, SKIP + before + _around(skips, row, column, 0)
                 )
                 skips[row, column] = skip
-                taken = -1
+                merged = 1
                 is_intra = 0
                 quarter = 0
                 if not skip:
+                    merged = 0
                     is_intra = binary.get(
                         state, words, contexts, INTRA + _around(intras, row, column, 0)
                     )
@@ -376,15 +419,10 @@ def read(
                             state, words, contexts, SPLIT + _around(quarters, row, column, 0)
                         )
                         quarters[row, column] = quarter
-                        if not quarter and binary.get(state, words, contexts, MERGE):
-                            taken = 0
-                else:
-                    taken = 0
-                if taken == 0:
-                    if ways > 1:
-                        taken = binary.get(state, words, contexts, CANDIDATE)
-                        if taken and ways > 2:
-                            taken += binary.get(state, words, contexts, CANDIDATE + 1)
+                        if not quarter:
+                            merged = binary.get(state, words, contexts, MERGE)
+                if merged:
+                    taken = _get_which(state, words, contexts, takens, row, column, ways)
                     if not fields.within_reach(
                         16 * row,
                         16 * column,

@@ -91,9 +91,11 @@ def _edge(
 
 
 @nb.njit(nogil=True, cache=True)
-def deblock(y: U8, u: U8, v: U8, across: U8, down: U8, step_q3: int) -> None:
+def deblock(y: U8, u: U8, v: U8, across: U8, down: U8, step_q3: int, chroma_step_q3: int) -> None:
     """Filter all planes in place; sides are multiples of 16 (chroma 8)."""
     beta = 2 + (step_q3 * 5) // 64
+    chroma_beta = 2 + (chroma_step_q3 * 5) // 64
+    chroma_limit = max((chroma_step_q3 * 4) // 256, 1)
     height, width = across.shape
     for i in range(height):
         for j in range(1, width):
@@ -102,8 +104,8 @@ def deblock(y: U8, u: U8, v: U8, across: U8, down: U8, step_q3: int) -> None:
                 limit = max((step_q3 * (2 + s)) // 256, 1)
                 _edge(y, 8 * i, 8 * j, 1, 0, 8, beta, limit)
                 if j % 2 == 0 and s == 2:
-                    _edge(u, 4 * i, 4 * j, 1, 0, 4, beta, limit)
-                    _edge(v, 4 * i, 4 * j, 1, 0, 4, beta, limit)
+                    _edge(u, 4 * i, 4 * j, 1, 0, 4, chroma_beta, chroma_limit)
+                    _edge(v, 4 * i, 4 * j, 1, 0, 4, chroma_beta, chroma_limit)
     for i in range(1, height):
         for j in range(width):
             s = np.int64(down[i, j])
@@ -111,15 +113,23 @@ def deblock(y: U8, u: U8, v: U8, across: U8, down: U8, step_q3: int) -> None:
                 limit = max((step_q3 * (2 + s)) // 256, 1)
                 _edge(y, 8 * i, 8 * j, 0, 1, 8, beta, limit)
                 if i % 2 == 0 and s == 2:
-                    _edge(u, 4 * i, 4 * j, 0, 1, 4, beta, limit)
-                    _edge(v, 4 * i, 4 * j, 0, 1, 4, beta, limit)
+                    _edge(u, 4 * i, 4 * j, 0, 1, 4, chroma_beta, chroma_limit)
+                    _edge(v, 4 * i, 4 * j, 0, 1, 4, chroma_beta, chroma_limit)
 
 
 def picture(
-    modes: U8, field: I16, counts: U8, splits: U8, step_q3: int, y: U8, u: U8, v: U8
+    modes: U8,
+    field: I16,
+    counts: U8,
+    splits: U8,
+    step_q3: int,
+    chroma_step_q3: int,
+    y: U8,
+    u: U8,
+    v: U8,
 ) -> None:
     """Deblock a whole decoded picture in place."""
     across = np.empty((2 * modes.shape[0], 2 * modes.shape[1]), np.uint8)
     down = np.empty_like(across)
     strengths(modes, field, counts, splits, across, down)
-    deblock(y, u, v, across, down, step_q3)
+    deblock(y, u, v, across, down, step_q3, chroma_step_q3)

@@ -240,14 +240,19 @@ def filtered(plane: U8, block_px: int, counts: U8, modes: U8, step_q3: int, weig
 
 
 def rebuild(
-    planes: tuple[U8, U8, U8], flags: U8, counts: U8, modes: U8, step_q3: int, weights: I16
+    planes: tuple[U8, U8, U8],
+    flags: U8,
+    counts: U8,
+    modes: U8,
+    steps_q3: tuple[int, int],
+    weights: I16,
 ) -> None:
     """Filter the flagged areas of all planes in place; `weights` is (2, CLASSES, PAIRS)."""
     for number, plane in enumerate(planes):
         kind = min(number, 1)
         if flags[kind].any():
             block_px = 8 if kind else 16
-            after = filtered(plane, block_px, counts, modes, step_q3, weights[kind])
+            after = filtered(plane, block_px, counts, modes, steps_q3[kind], weights[kind])
             keep_chosen(after, flags[kind], AREA_BLOCKS * block_px, plane)
 
 
@@ -256,23 +261,23 @@ def search(
     planes: tuple[U8, U8, U8],
     counts: U8,
     modes: U8,
-    step_q3: int,
+    steps_q3: tuple[int, int],
     weights: I16,
-    worth: int,
+    worth: tuple[int, int],
 ) -> U8:
     """Filter `planes` in place where that brings them nearer to the source; returns the flags."""
     flags = no_flags(*counts.shape)
     y, u, v = planes
-    after = filtered(y, 16, counts, modes, step_q3, weights[0])
-    if choose(source[0], y, after, 16 * AREA_BLOCKS, worth, flags[0]):
+    after = filtered(y, 16, counts, modes, steps_q3[0], weights[0])
+    if choose(source[0], y, after, 16 * AREA_BLOCKS, worth[0], flags[0]):
         keep_chosen(after, flags[0], 16 * AREA_BLOCKS, y)
     # Chroma shares one flag: laid side by side, so that an area is judged on both planes.
-    after_u = filtered(u, 8, counts, modes, step_q3, weights[1])
-    after_v = filtered(v, 8, counts, modes, step_q3, weights[1])
+    after_u = filtered(u, 8, counts, modes, steps_q3[1], weights[1])
+    after_v = filtered(v, 8, counts, modes, steps_q3[1], weights[1])
     gains = _gains(source[1], u, after_u, flags.shape[1:]) + _gains(
         source[2], v, after_v, flags.shape[1:]
     )
-    flags[1] = gains > worth
+    flags[1] = gains > worth[1]
     keep_chosen(after_u, flags[1], 8 * AREA_BLOCKS, u)
     keep_chosen(after_v, flags[1], 8 * AREA_BLOCKS, v)
     return flags

@@ -27,13 +27,13 @@ _STARTS = np.array(layout.GROUP_STARTS, np.int64)
 
 
 @nb.njit(nogil=True, cache=True)
-def plain(coefficients: F32, inverse_step: float, rounding: float, symbols: I16) -> int:
+def plain(coefficients: F32, inverse_steps: F32, rounding: float, symbols: I16) -> int:
     """Quantise 384 coefficients with a fixed rounding offset; return the groups needed."""
     needed = 0
     for g in range(4):
         any_level = False
         for c in range(_STARTS[g], _STARTS[g + 1]):
-            x = coefficients[c] * inverse_step
+            x = coefficients[c] * inverse_steps[c]
             level = np.int64(abs(x) + rounding)
             if level:
                 any_level = True
@@ -49,7 +49,7 @@ def plain(coefficients: F32, inverse_step: float, rounding: float, symbols: I16)
 @nb.njit(nogil=True, cache=True)
 def weighed(
     coefficients: F32,
-    inverse_step: float,
+    inverse_steps: F32,
     first: int,
     last: int,
     tables: U8,
@@ -67,7 +67,7 @@ def weighed(
     zeroed = np.float32(0)
     bias = np.float32(_BIAS)
     for c in range(first, last):
-        x = coefficients[c] * np.float32(inverse_step)
+        x = coefficients[c] * inverse_steps[c]
         a = abs(x)
         row = costs_q8[tables[c]]
         best = a * a + price * np.float32(row[0])

@@ -23,6 +23,9 @@ I32 = npt.NDArray[np.int32]
 I8 = npt.NDArray[np.int8]
 
 _FAR = 1 << 28
+# Foretold bits of a whole block from which quarters, and intra prediction, are tried.
+QUARTERS_FROM = 10
+INTRA_FROM = 30
 
 
 @nb.njit(nogil=True, cache=True)
@@ -50,8 +53,24 @@ def sad(source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, bes
 
 
 @nb.njit(nogil=True, cache=True)
-def _hadamard(work: I32) -> int:
-    """Sum of absolute 8x8 Hadamard coefficients of work[64], in orthonormal scale."""
+def _squares(source: U8, planes: U8, y: int, x: int, vy: int, vx: int) -> int:
+    """Sum of squared differences of a 16x16 block to the moved reference."""
+    plane = planes[4 * (vy & 3) + (vx & 3)]
+    top = y + PAD_PX + (vy >> 2)
+    left = x + PAD_PX + (vx >> 2)
+    total = np.int32(0)
+    for i in range(16):
+        a = source[y + i, x : x + 16]
+        b = plane[top + i, left : left + 16]
+        for j in range(16):
+            d = np.int32(a[j]) - np.int32(b[j])
+            total += d * d
+    return np.int64(total)
+
+
+@nb.njit(nogil=True, cache=True)
+def _worth(work: I32, worth: I32) -> int:
+    """Foretold cost of the 8x8 differences work[64]: `worth` of each Hadamard coefficient."""
     for _ in range(2):
         for half in (4, 2, 1):
             for base in range(0, 8, 2 * half):
@@ -68,15 +87,24 @@ def _hadamard(work: I32) -> int:
                 work[j * 8 + i] = a
     total = np.int32(0)
     for i in range(64):
-        total += np.int32(abs(work[i]))
-    return np.int64(total) >> 3
+        total += worth[abs(work[i])]
+    return np.int64(total)
+
+
+def worths(step: float, mu: float, per_step: float) -> I32:
+    """(16385,) foretold cost in 1/16 bit of a Hadamard coefficient, 8 times its orthonormal size.
+
+    A coefficient of a steps is dropped at a**2 / mu bits, or costs a / `per_step`.
+    """
+    a = np.arange(64 * 256 + 1) / (8 * step)
+    return np.rint(16 * np.minimum(a * a / mu, a / per_step)).astype(np.int32)
 
 
 @nb.njit(nogil=True, cache=True)
-def satd_moved(
-    source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, work: I32
+def cost_moved(
+    source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, worth: I32, work: I32
 ) -> int:
-    """Hadamard cost of a block against the moved reference."""
+    """Foretold cost of a block against the moved reference, in 1/16 bit."""
     plane = planes[4 * (vy & 3) + (vx & 3)]
     top = y + PAD_PX + (vy >> 2)
     left = x + PAD_PX + (vx >> 2)
@@ -88,13 +116,13 @@ def satd_moved(
                 b = plane[top + by + i, left + bx : left + bx + 8]
                 for j in range(8):
                     work[i * 8 + j] = np.int32(a[j]) - np.int32(b[j])
-            total += _hadamard(work)
+            total += _worth(work, worth)
     return total
 
 
 @nb.njit(nogil=True, cache=True)
-def satd_block(source: U8, y: int, x: int, size: int, prediction: U8, work: I32) -> int:
-    """Hadamard cost of a block against a prediction in prediction[:size, :size]."""
+def cost_block(source: U8, y: int, x: int, size: int, prediction: U8, worth: I32, work: I32) -> int:
+    """Foretold cost of a block against prediction[:size, :size], in 1/16 bit."""
     total = 0
     for by in range(0, size, 8):
         for bx in range(0, size, 8):
@@ -103,7 +131,7 @@ def satd_block(source: U8, y: int, x: int, size: int, prediction: U8, work: I32)
                     work[i * 8 + j] = np.int32(source[y + by + i, x + bx + j]) - np.int32(
                         prediction[by + i, bx + j]
                     )
-            total += _hadamard(work)
+            total += _worth(work, worth)
     return total
 
 
@@ -166,7 +194,7 @@ def best_intra(
     size: int,
     right: int,
     below: int,
-    lambda_q8: int,
+    worth: I32,
     quick: bool,
     edge: I32,
     soft: I32,
@@ -183,8 +211,8 @@ def best_intra(
     intra.smooth(edge, size, soft)
     best_mode = -1
     best = _FAR
-    cheap = (lambda_q8 * 2) >> 8
-    dear = (lambda_q8 * 6) >> 8
+    cheap = 2 * 16
+    dear = 6 * 16
     tried = np.zeros(35, np.uint8)
     for stage in range(1 if quick else 4):
         centre = best_mode
@@ -219,7 +247,7 @@ def best_intra(
                 continue
             tried[mode] = 1
             intra.predict(soft if intra.wants_smooth(mode, size) else edge, size, mode, line, guess)
-            cost = satd_block(source, y, x, size, guess, work)
+            cost = cost_block(source, y, x, size, guess, worth, work)
             cost += cheap if mode == hint else dear
             if cost < best:
                 best, best_mode = cost, mode
@@ -227,9 +255,7 @@ def best_intra(
 
 
 @nb.njit(nogil=True, cache=True)
-def analyse_key(
-    source: U8, lambda_q8: int, first: int, last: int, modes: U8, intra_modes: I8
-) -> None:
+def analyse_key(source: U8, worth: I32, first: int, last: int, modes: U8, intra_modes: I8) -> None:
     """Choose 16x16 or 8x8 intra prediction for block rows [first, last) of a keyframe.
 
     `source` has sides of multiples of 16; `modes` is (rows, columns), `intra_modes` on the 8x8
@@ -252,7 +278,7 @@ def analyse_key(
                 16,
                 16,
                 0,
-                lambda_q8,
+                worth,
                 False,
                 edge,
                 soft,
@@ -261,7 +287,7 @@ def analyse_key(
                 work,
                 hint,
             )
-            total = (lambda_q8 * 3) >> 8
+            total = 3 * 16
             near = hint
             for k in range(4):
                 a, b = k >> 1, k & 1
@@ -274,7 +300,7 @@ def analyse_key(
                     8,
                     right,
                     below,
-                    lambda_q8,
+                    worth,
                     False,
                     edge,
                     soft,
@@ -301,6 +327,9 @@ def analyse_inter(
     lambda_q8: int,
     prices: I32,
     still: int,
+    worth: I32,
+    per_square: float,
+    which: I32,
     offset: int,
     modes: U8,
     field: I16,
@@ -312,12 +341,14 @@ def analyse_inter(
     bands can be searched side by side. modes, field, intra_modes and `before` are the band's rows.
 
     `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price
-    of a bit in absolute difference, `still` the difference below which the first good candidate is
-    taken without a search. Fills modes, field and intra_modes (-1 in inter blocks).
+    of a bit in absolute difference, `still` the difference below which a candidate is taken without
+    a search. `worth`, `per_square` (of a squared difference) and `which` (`syntax.which_prices`)
+    are in 1/16 bit. Fills modes, field and intra_modes (-1 in inter blocks).
     """
     rows, columns = modes.shape
     height, width = source.shape
     near = np.zeros((5, 2), np.int32)
+    takens = np.zeros((rows, columns), np.uint8)
     origin = np.zeros((1, 2), np.int32)
     start = np.zeros(3, np.int32)
     part = np.zeros((4, 2), np.int32)
@@ -334,24 +365,41 @@ def analyse_inter(
             p0, p1 = np.int64(near[0, 0]), np.int64(near[0, 1])
             best = np.int64(_FAR)
             v0, v1 = np.int64(0), np.int64(0)
+            aside = 0
+            if column and takens[row, column - 1]:
+                aside += 1
+            if row and takens[row - 1, column]:
+                aside += 1
+            taking = which[max(count - 2, 0), aside]
             # Neighbours' vectors first: they cost almost nothing to signal.
-            merged = -1
             for k in range(count):
                 c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
                 if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
                     continue
-                rate = (lambda_q8 * (1 + k)) >> 8
+                rate = (lambda_q8 * taking[k]) >> 12 if count > 1 else 0
                 cost = rate + sad(source, planes, y, x, c0, c1, 16, best - rate)
                 if cost < best:
-                    best, v0, v1, merged = cost, c0, c1, k
+                    best, v0, v1 = cost, c0, c1
             modes[row, column] = fields.INTER16
             for i in range(2):
                 for j in range(2):
                     intra_modes[2 * row + i, 2 * column + j] = -1
             if best < still:
+                # Differences this small are not coded: what counts is the error that stays.
+                least = np.float32(1e30)
+                for k in range(count):
+                    c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
+                    if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
+                        continue
+                    error = np.float32(_squares(source, planes, y, x, c0, c1))
+                    stays = error * np.float32(per_square)
+                    if count > 1:
+                        stays += taking[k]
+                    if stays < least:
+                        least, v0, v1 = stays, c0, c1
+                        takens[row, column] = k
                 fields.set_block(field, row, column, v0, v1)
                 continue
-            merge0, merge1 = v0, v1
             for k in range(5):
                 if k == 0:
                     c0, c1 = np.int64(0), np.int64(0)
@@ -380,25 +428,28 @@ def analyse_inter(
                     continue
                 cost = rate + sad(source, planes, y, x, c0, c1, 16, best - rate)
                 if cost < best:
-                    best, v0, v1, merged = cost, c0, c1, -1
+                    best, v0, v1 = cost, c0, c1
             start[0], start[1], start[2] = v0, v1, best
             # A good start needs no wide steps.
             wide = 16 if best > 8 * still else 4
             _descend(source, planes, y, x, 16, p0, p1, start, lambda_q8, prices, wide)
             v0, v1 = np.int64(start[0]), np.int64(start[1])
             # Now by Hadamard: the found vector, the best free one, four quarters, intra.
-            rate = (lambda_q8 * (512 + _vector_bits_q8(prices, v0 - p0, v1 - p1))) >> 16
-            whole = rate + satd_moved(source, planes, y, x, v0, v1, 16, work)
-            if merged >= 0 or merge0 != v0 or merge1 != v1:
-                free = ((lambda_q8 * 2) >> 8) + satd_moved(
-                    source, planes, y, x, merge0, merge1, 16, work
-                )
+            rate = (512 + _vector_bits_q8(prices, v0 - p0, v1 - p1)) >> 4
+            whole = rate + cost_moved(source, planes, y, x, v0, v1, 16, worth, work)
+            for k in range(count):
+                c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
+                if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
+                    continue
+                free = cost_moved(source, planes, y, x, c0, c1, 16, worth, work)
+                free += taking[k] + 16 if count > 1 else 16
                 if free <= whole:
-                    whole, v0, v1 = free, merge0, merge1
+                    whole, v0, v1 = free, c0, c1
+                    takens[row, column] = k
             fields.set_block(field, row, column, v0, v1)
-            if whole < 3 * still:
+            if whole < 16 * QUARTERS_FROM:
                 continue
-            total = (lambda_q8 * 3) >> 8
+            total = 3 * 16
             for k in range(4):
                 a, b = k >> 1, k & 1
                 fields.predictor(field, 2 * row + a, 2 * column + b, 1, origin, 0)
@@ -419,14 +470,17 @@ def analyse_inter(
                 part[k, 0], part[k, 1] = start[0], start[1]
                 field[2 * row + a, 2 * column + b, 0] = start[0]
                 field[2 * row + a, 2 * column + b, 1] = start[1]
-                rate = (lambda_q8 * _vector_bits_q8(prices, start[0] - o0, start[1] - o1)) >> 16
-                total += rate + satd_moved(source, planes, yy, xx, start[0], start[1], 8, work)
+                total += _vector_bits_q8(prices, start[0] - o0, start[1] - o1) >> 4
+                total += cost_moved(source, planes, yy, xx, start[0], start[1], 8, worth, work)
+                if total >= whole:
+                    break
             if total < whole:
                 modes[row, column] = fields.INTER8
+                takens[row, column] = 0
                 whole = total
             else:
                 fields.set_block(field, row, column, v0, v1)
-            if whole > 1024:
+            if whole > 16 * INTRA_FROM:
                 # Few blocks of an inter frame are intra: five modes tell whether to try them all.
                 mode, cost = best_intra(
                     source,
@@ -435,7 +489,7 @@ def analyse_inter(
                     16,
                     16,
                     0,
-                    lambda_q8,
+                    worth,
                     True,
                     edge,
                     soft,
@@ -452,7 +506,7 @@ def analyse_inter(
                         16,
                         16,
                         0,
-                        lambda_q8,
+                        worth,
                         False,
                         edge,
                         soft,
@@ -461,7 +515,7 @@ def analyse_inter(
                         work,
                         intra.PLANAR,
                     )
-                if cost + ((lambda_q8 * 4) >> 8) < whole:
+                if cost + 4 * 16 < whole:
                     modes[row, column] = fields.INTRA16
                     fields.set_block(field, row, column, 0, 0)
                     for i in range(2):

@@ -14,8 +14,9 @@ import math
 import numba as nb
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from streamcodec.blocks import layout
+from streamcodec.blocks import layout, transform
 from streamcodec.motion import field as fields
 
 U8 = npt.NDArray[np.uint8]
@@ -26,13 +27,16 @@ I32 = npt.NDArray[np.int32]
 BANDS = layout.BANDS
 LOW = 24  # channels of which the four sides are shown one by one
 OWN = 96  # channels below the last group
-MISC = 32
+MISC = 48
+DIRECTIONS = 9  # of intra prediction, 4 modes apart
+PREDICTED = OWN + BANDS  # channels below OWN of the prediction, and its energy by band
 NEIGHBOUR_AT = OWN
 SIDES_AT = NEIGHBOUR_AT + 8 * BANDS
 MISC_AT = SIDES_AT + 4 * LOW
-KEY_FEATURES = MISC_AT + MISC  # 312
+KEY_FEATURES = MISC_AT + MISC  # 328
 REFERENCE_AT = KEY_FEATURES
-INTER_FEATURES = KEY_FEATURES + layout.CHANNELS  # 696
+PREDICTED_AT = REFERENCE_AT + layout.CHANNELS
+INTER_FEATURES = PREDICTED_AT + PREDICTED  # 819
 
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
 _BAND = layout.BAND.astype(np.int64)
@@ -69,6 +73,80 @@ def move_symbols(symbols: U8, counts: U8, field: I16, modes: U8, out: U8, moved_
             moved_counts[row, column] = counts[y, x]
 
 
+def _bases() -> tuple[torch.Tensor, torch.Tensor]:
+    """DCT bases as bytes, by position: (256, 256) times 1016, (64, 64) times 508."""
+    result = []
+    for size in (16, 8):
+        one = transform.basis(size)
+        both = np.einsum("ui,vj->ijuv", one, one).reshape(size * size, size * size)
+        scaled = np.rint(both * (127 * size / 2)).astype(np.int8)
+        result.append(torch.from_numpy(np.ascontiguousarray(scaled)))
+    return result[0], result[1]
+
+
+_LUMA_BASIS, _CHROMA_BASIS = _bases()
+_SCALES = np.where(layout.ORDER < 256, 127 * 8, 127 * 4).astype(np.int64)
+
+
+def spectrum(planes: tuple[U8, U8, U8]) -> I32:
+    """(blocks, 384) transform of whole planes by channel, 1016 times (chroma 508) too large.
+
+    Made with coarse bases of bytes: exact sums of integers, the same on every machine.
+    """
+    torch.get_num_threads()  # hands this thread its thread count, see networks/integer.py
+    rows, columns = planes[0].shape[0] // 16, planes[0].shape[1] // 16
+
+    def product(plane: U8, size: int, basis: torch.Tensor) -> I32:
+        centred = (plane ^ 128).view(np.int8)  # minus 128
+        tiles = centred.reshape(rows, size, columns, size).swapaxes(1, 2)
+        flat = torch.from_numpy(np.ascontiguousarray(tiles).reshape(rows * columns, size * size))
+        return np.asarray(torch._int_mm(flat, basis).numpy())
+
+    sums = np.concatenate(
+        (
+            product(planes[0], 16, _LUMA_BASIS),
+            product(planes[1], 8, _CHROMA_BASIS),
+            product(planes[2], 8, _CHROMA_BASIS),
+        ),
+        axis=1,
+    )
+    return np.ascontiguousarray(sums[:, layout.ORDER])
+
+
+def reference_rows(moved: U8, predicted: I32, modes: U8, steps_q3: I32) -> U8:
+    """(blocks, 491): magnitudes of the moved memory, then what the prediction looks like.
+
+    `predicted` is the prediction's `spectrum`; it shows in units of half a step, and as zeros in
+    intra blocks, whose prediction is not known yet.
+    """
+    out = np.empty((len(moved), layout.CHANNELS + PREDICTED), np.uint8)
+    _reference_rows(moved, predicted, modes.reshape(-1), steps_q3, out)
+    return out
+
+
+@nb.njit(nogil=True, cache=True)
+def _reference_rows(moved: U8, predicted: I32, modes: U8, steps_q3: I32, out: U8) -> None:
+    sums = np.zeros(BANDS, np.int64)
+    units = np.empty(layout.CHANNELS, np.int64)
+    for c in range(layout.CHANNELS):
+        units[c] = _SCALES[c] * np.int64(steps_q3[c])
+    for b in range(out.shape[0]):
+        row = out[b]
+        for c in range(layout.CHANNELS):
+            row[c] = MAGNITUDE[min(np.int64(moved[b, c]), 15)]
+        row[layout.CHANNELS :] = 0
+        if modes[b] >= fields.INTRA16:
+            continue
+        sums[:] = 0
+        for c in range(layout.CHANNELS):
+            level = min((abs(np.int64(predicted[b, c])) * 16) // units[c], 15)
+            if c < OWN:
+                row[layout.CHANNELS + c] = MAGNITUDE[level]
+            sums[_BAND[c]] += level
+        for k in range(BANDS):
+            row[layout.CHANNELS + OWN + k] = ENERGY[min(sums[k], 511)]
+
+
 @nb.njit(nogil=True, cache=True)
 def remember(symbols: I16, counts: U8, moved: U8, out: U8) -> None:
     """Magnitudes that the next frame's prior will see: this frame's, or half of those before it."""
@@ -88,6 +166,7 @@ def remember(symbols: I16, counts: U8, moved: U8, out: U8) -> None:
 def misc(
     modes: U8,
     field: I16,
+    intra_modes: I8,
     counts: U8,
     moved_counts: U8,
     splits: U8,
@@ -95,7 +174,7 @@ def misc(
     reference_quality: int,
     out: U8,
 ) -> None:
-    """Fill (blocks, 32): mode, counts around, motion, quality against the reference's."""
+    """Fill (blocks, 48): mode, counts around, motion, quality against the reference's, intra."""
     rows, columns = modes.shape
     change = min(max(64 + quality - reference_quality, 0), 127)
     for row in range(rows):
@@ -133,6 +212,14 @@ def misc(
             m[22] = 2 * quality
             part = (vy & 3) + (vx & 3)
             m[28] = 127 if part else 0
+            if modes[row, column] >= fields.INTRA16:
+                for k in range(4):
+                    way = np.int64(intra_modes[2 * row + (k >> 1), 2 * column + (k & 1)])
+                    if way < 2:
+                        m[29 + way] += 31
+                    else:
+                        for d in range(DIRECTIONS):
+                            m[31 + d] += max(31 - 8 * abs(way - 2 - 4 * d), 0)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -161,13 +248,13 @@ def rows(
     shown: U8,
     energy: U8,
     misc_rows: U8,
-    moved: U8,
+    reference: U8,
     with_reference: bool,
     out: U8,
 ) -> None:
     """Feature rows of these blocks; out is (len(blocks), KEY_FEATURES or INTER_FEATURES).
 
-    `moved` holds `MAGNITUDE` of the moved memory.
+    `reference` is (all blocks, 491) as `reference_rows` makes it.
     """
     for i in range(blocks.size):
         b = np.int64(blocks[i])
@@ -190,4 +277,4 @@ def rows(
                     row[side : side + LOW] = 0
         row[MISC_AT:KEY_FEATURES] = misc_rows[b]
         if with_reference:
-            row[REFERENCE_AT:] = moved[b]
+            row[REFERENCE_AT:] = reference[b]

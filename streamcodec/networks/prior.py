@@ -95,24 +95,23 @@ def walk(
     counts: U8,
     symbols: I16,
     misc_rows: U8,
-    moved: U8 | None,
+    reference: U8 | None,
     visit: Callable[[int, int, I32, U8], None],
 ) -> None:
     """Go through groups and phases in coding order.
 
     `visit(group, phase, blocks, rows)` gets the blocks whose turn it is (flat indices) and their
     features, and must leave their symbols of the group in `symbols` (blocks, 384) before it
-    returns; an encoder has them there already. `moved` is None in keyframes.
+    returns; an encoder has them there already. `reference` is `features.reference_rows`, None in
+    keyframes.
     """
     rows, columns = counts.shape
     parity = (np.arange(rows)[:, None] + np.arange(columns)[None]).ravel() & 1
     flat = counts.ravel()
     shown = np.zeros((rows * columns, features.OWN), np.uint8)
     energy = np.zeros((rows * columns, features.BANDS), np.uint8)
-    width = features.KEY_FEATURES if moved is None else features.INTER_FEATURES
-    reference = (
-        np.zeros((1, layout.CHANNELS), np.uint8) if moved is None else features.MAGNITUDE[moved]
-    )
+    width = features.KEY_FEATURES if reference is None else features.INTER_FEATURES
+    looked_at = np.zeros((1, 1), np.uint8) if reference is None else reference
     for group in range(layout.GROUPS):
         for phase in range(PHASES):
             blocks = np.flatnonzero((flat > group) & (parity == phase)).astype(np.int32)
@@ -126,8 +125,8 @@ def walk(
                 shown,
                 energy,
                 misc_rows,
-                reference,
-                moved is not None,
+                looked_at,
+                reference is not None,
                 inputs,
             )
             visit(group, phase, blocks, inputs)

@@ -21,6 +21,7 @@ from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
 from streamcodec.networks import features
 from streamcodec.networks.prior import walk
+from streamcodec.pattern import quality_at
 from streamcodec.state import State, state_of
 
 U8 = npt.NDArray[np.uint8]
@@ -45,12 +46,15 @@ def chain(
 ) -> Iterator[tuple[list[Rows], Reference]]:
     """Code frames one after the other; yield the rows of each, and the reference after it."""
     reference: Reference | None = None
-    # The first frame of a chain is finer than the rest, as streamcodec/pattern.py has it.
-    boost = int(rng.integers(2, 14)) if len(frames) > 1 else 0
-    for frame in frames:
-        offset = boost if reference is None else int(rng.integers(-3, 4))
+    # Qualities over frames as streamcodec/pattern.py has them, more or less so, and shifted in
+    # time; a budget moves them about.
+    share = float(rng.uniform(0, 1.2)) if len(frames) > 1 else 0.0
+    phase = int(rng.integers(0, 8))
+    for number, frame in enumerate(frames):
+        at = 0 if reference is None else number + phase
+        offset = round(share * (quality_at(32, at) - 32)) + int(rng.integers(-1, 2))
         jittered = int(np.clip(quality + offset, 0, 63))
-        encoder = FrameEncoder(model, frame, reference)
+        encoder = FrameEncoder(model, frame, reference, jittered)
         attempt = encoder.at(jittered)
         rows_of_blocks, columns = attempt.modes.shape
         before = (
@@ -62,6 +66,7 @@ def chain(
         features.misc(
             attempt.modes,
             attempt.field,
+            attempt.intra_modes,
             attempt.counts,
             attempt.moved_counts,
             attempt.splits,
@@ -100,7 +105,7 @@ def chain(
                 )
             )
 
-        walk(attempt.counts, attempt.symbols, misc, None if kind == 0 else attempt.moved, visit)
+        walk(attempt.counts, attempt.symbols, misc, attempt.looked_at, visit)
         reference = encoder.reference_after(attempt)
         yield collected, reference
 
@@ -114,7 +119,7 @@ def starting_contexts(
         reference = None
         quality = int(rng.integers(12, 52))
         for frame in frames:
-            encoder = FrameEncoder(model, frame, reference)
+            encoder = FrameEncoder(model, frame, reference, quality)
             attempt = encoder.at(quality)
             ends[0 if reference is None else 1].append(attempt.contexts)
             reference = encoder.reference_after(attempt)

@@ -36,10 +36,11 @@ class TrainConfig:
     rate: float = 2e-3
     hidden: int = 96
     minutes: float = 0.0  # 0: as long as passes and steps take
+    jobs: int = 2  # chains or stacks at once; changes nothing but the time
 
     def fingerprint(self) -> str:
         """Names everything that decides the result; a run resumes only under the same name."""
-        relevant = {k: v for k, v in asdict(self).items() if k != "output"}
+        relevant = {k: v for k, v in asdict(self).items() if k not in ("output", "jobs")}
         return hashlib.blake2b(json.dumps(relevant).encode(), digest_size=8).hexdigest()
 
 
@@ -54,6 +55,7 @@ _RANGES = {
     "hidden": (8, 512),
     "minutes": (0.0, 1e6),
     "seed": (0, 2**31),
+    "jobs": (1, 256),
 }
 
 

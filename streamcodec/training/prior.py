@@ -42,11 +42,17 @@ def _spread(anchors: Tensor) -> Tensor:
 class TrainableStack(nn.Module):
     """One stack in real numbers that behave as the integers will; unit: a step of an activation."""
 
-    def __init__(self, inputs: int, hidden: int, channels: int) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, channels: int, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         self.skipped_steps = 0  # whose gradient was not finite
-        self.w1 = nn.Parameter(torch.randn(inputs, hidden) * (1.0 / inputs) ** 0.5)
-        self.w2 = nn.Parameter(torch.randn(hidden, hidden) * (2.0 / hidden) ** 0.5)
+        self.w1 = nn.Parameter(
+            torch.randn(inputs, hidden, generator=generator) * (1.0 / inputs) ** 0.5
+        )
+        self.w2 = nn.Parameter(
+            torch.randn(hidden, hidden, generator=generator) * (2.0 / hidden) ** 0.5
+        )
         self.w3 = nn.Parameter(torch.zeros(hidden, channels))
         self.b1 = nn.Parameter(torch.zeros(ANCHORS, hidden))
         self.b2 = nn.Parameter(torch.zeros(hidden))
@@ -150,11 +156,11 @@ def fit(
     seed: int = 0,
 ) -> tuple[TrainableStack, float, float]:
     """Train one stack; returns it with its mean bits a row before and after, on held-out rows."""
-    torch.manual_seed(seed)
+    torch.get_num_threads()  # hands this thread its thread count, see networks/integer.py
     rng = np.random.default_rng(seed)
     width = features.KEY_FEATURES if data.kind == 0 else features.INTER_FEATURES
     channels = layout.GROUP_STARTS[data.group + 1] - layout.GROUP_STARTS[data.group]
-    stack = TrainableStack(width, hidden, channels)
+    stack = TrainableStack(width, hidden, channels, torch.Generator().manual_seed(seed))
     name = stack_name(data.kind, data.group, data.phase)
     if start is not None:
         stack.load_arrays(name, start)

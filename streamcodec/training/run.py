@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -148,13 +149,16 @@ class _Round:
         for fitting in range(2):
             count = max(steps // 4, 1) if fitting else steps
             met = np.zeros((tables.TABLES, tables.MAGNITUDES))
-            for done, key in enumerate(STACKS):
-                if key in gathered:
-                    fitted = self._fit(fitting, key, gathered[key], new, cumulative, count)
+            keys = [key for key in STACKS if key in gathered]
+            start = dict(new)
+            fit = partial(self._fit, start, cumulative, count, fitting)
+            with ThreadPoolExecutor(self.config.jobs) as pool:
+                results = pool.map(fit, keys, [gathered[key] for key in keys])
+                for done, fitted in enumerate(results):
                     met += fitted.pop("met").astype(np.float64)
                     fitted.pop("skipped")
                     new |= fitted
-                self.progress("fitting", fitting * len(STACKS) + done + 1, 2 * len(STACKS))
+                    self.progress("fitting", fitting * len(keys) + done + 1, 2 * len(keys))
             cumulative = prior.refit(met, cumulative)
             new["tables"] = cumulative
         return new
@@ -167,21 +171,27 @@ class _Round:
         limit = began + _COLLECT_SHARE * self.share_s
         # The first pass may not be cut short: each file is seen once.
         late = self.share_s > 0
+        stop = f"round{self.number}.chains"
         rows: list[collect.Rows] = []
-        for number in range(total):
-            stop = f"round{self.number}.chains"
+
+        def make(number: int) -> Arrays:
             name = f"{stop}.{number}"
-            if (
-                late
-                and number >= min(len(files.train), 8)
-                and not self.store.has(name)
-                and self.clock() > limit
-            ):
-                total = number
-            if number >= int(str(self._enough(stop, total, number == total))):
-                break
-            rows += _unpacked(self.store.piece(name, partial(self._chain, model, files, number)))
-            self.progress("collecting", number + 1, total)
+            return self.store.piece(name, partial(self._chain, model, files, number))
+
+        with ThreadPoolExecutor(self.config.jobs) as pool:
+            for first in range(0, total, self.config.jobs):
+                if (
+                    late
+                    and first >= min(len(files.train), 8)
+                    and not self.store.has(f"{stop}.{first}")
+                    and self.clock() > limit
+                ):
+                    total = first
+                if first >= int(str(self._enough(stop, total, first == total))):
+                    break
+                for arrays in pool.map(make, range(first, min(first + self.config.jobs, total))):
+                    rows += _unpacked(arrays)
+                self.progress("collecting", min(first + self.config.jobs, total), total)
         self._enough(stop, total, True)
         return rows
 
@@ -195,7 +205,7 @@ class _Round:
         rng = self._rng(0, number)
         path = files.train[int(_order(self._rng(1), len(files.train), number))]
         frames = data.chain(path, frames=self.config.frames, crop_px=self.config.crop_px, rng=rng)
-        quality = int(np.clip(rng.normal(36, 12), 2, 62))
+        quality = int(np.clip(rng.normal(27, 11), 2, 62))
         rows = [r for step, _ in collect.chain(model, frames, quality, rng) for r in step]
         return _packed(rows)
 
@@ -250,12 +260,12 @@ class _Round:
 
     def _fit(  # noqa: PLR0917  (all of what a fit depends on)
         self,
-        fitting: int,
-        key: tuple[int, int, int],
-        rows: prior.StackData,
         start: Arrays,
         cumulative: np.ndarray[tuple[int, ...], np.dtype[np.uint16]],
         steps: int,
+        fitting: int,
+        key: tuple[int, int, int],
+        rows: prior.StackData,
     ) -> Arrays:
         fresh = self.config.start == "untrained" and not fitting and not self.number
 
