@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The encoder's first look at a frame: modes, vectors, predictions, coefficients. Done once.
 
-Motion is weighed by the quality that the encoder expects to choose, so one analysis serves the
-search over all 64 qualities. A keyframe's modes are weighed by the middle of the sixteen qualities
-that the chosen one lies in.
+Nothing here depends on the quality that will be chosen: motion is weighed by the reference's
+quality, which is close to it, so one analysis serves the search over all 64 qualities. A keyframe
+has no reference; its modes are weighed by the middle of the sixteen qualities that the chosen one
+lies in.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     modes = np.zeros((rows, columns), np.uint8)
     intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
-    worth = search.worths(transform.step_q3(middle) / 8, quantise.MU, KEY_LAMBDA_PER_STEP)
+    worth = search.worths(transform.step_q3(middle) / 8, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
     run(
         [
             partial(search.analyse_key, source[0], worth, first, last, modes, intra_modes)
@@ -121,10 +122,10 @@ def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     )
 
 
-def analyse_inter(source: Planes, before: State, expected: int, run: Run) -> Analysis:
-    """Look at an inter frame against its reference, decisions weighed for quality `expected`."""
+def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
+    """Look at an inter frame against its reference."""
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
-    step = transform.step_q3(expected) / 8
+    step = transform.step_q3(before.quality) / 8
     modes = np.zeros((rows, columns), np.uint8)
     intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
     field = np.zeros((2 * rows, 2 * columns, 2), np.int16)

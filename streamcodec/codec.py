@@ -102,14 +102,13 @@ class Codec:
                 f"frame is {frame.width}x{frame.height}, its reference "
                 f"{reference.frame.width}x{reference.frame.height}: code a keyframe instead"
             )
-        finest = QUALITIES - 1 if quality is None else quality
-        start = reference.quality if reference is not None else QUALITIES // 2
+        encoder = FrameEncoder(self.model, frame, reference, self._run)
         if budget_bytes is None:
-            start = finest
-        encoder = FrameEncoder(self.model, frame, reference, min(start, finest), self._run)
-        if budget_bytes is None:
-            best: Attempt | None = encoder.at(finest)
+            assert quality is not None
+            best: Attempt | None = encoder.at(quality)
         else:
+            start = reference.quality if reference is not None else QUALITIES // 2
+            finest = QUALITIES - 1 if quality is None else quality
             best = highest_that_fits(encoder.at, budget_bytes, start, finest)
         if best is None:
             return Encoded(None, None, -1, reference is None)

@@ -42,6 +42,7 @@ class Attempt:
     quality: int
     packet: bytes
     planes: Planes  # decoded picture, sides multiples of 16
+    unfiltered: Planes  # the same before the loop filter
     counts: U8
     symbols: I16
     tables: U8
@@ -58,7 +59,7 @@ class Attempt:
 class FrameEncoder:
     """Codes one frame against one reference at any quality; the analysis is shared.
 
-    It is best near the quality `expected`. Calls with the same quality return the same attempt.
+    Calls with the same quality return the same attempt.
     """
 
     def __init__(
@@ -66,14 +67,12 @@ class FrameEncoder:
         model: Model,
         frame: Frame,
         reference: Reference | None,
-        expected: int,
         run: analysis.Run = analysis.one_by_one,
     ) -> None:
         self._model = model
         self._run = run
         self._frame = frame
         self._reference = reference
-        self._expected = expected
         self._source = analysis.padded(frame.planes)
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
@@ -107,7 +106,7 @@ class FrameEncoder:
             self._seen[bucket] = (
                 analysis.analyse_key(self._source, quality, self._run)
                 if self._before is None
-                else analysis.analyse_inter(self._source, self._before, self._expected, self._run)
+                else analysis.analyse_inter(self._source, self._before, self._run)
             )
         return self._seen[bucket]
 
@@ -156,7 +155,7 @@ class FrameEncoder:
                 seen.coefficients,
                 found,
                 self._model.costs_q8,
-                quantise.MU,
+                quantise.KEY_MU if seen.key else quantise.MU,
                 steps_q3,
                 before.contexts,
                 before.counts,
@@ -194,6 +193,7 @@ class FrameEncoder:
         deblock.picture(
             seen.modes, seen.field, counts, splits, *transform.plane_steps_q3(quality), y, u, v
         )
+        unfiltered = (y.copy(), u.copy(), v.copy())
         flags = self._filter(seen, counts, quality, (y, u, v))
         payload = self._payload(seen, splits, symbols, counts, found, before, contexts, flags)
         header = bitstream.PacketHeader(
@@ -208,6 +208,7 @@ class FrameEncoder:
             quality,
             bitstream.pack(header, payload),
             (y, u, v),
+            unfiltered,
             counts,
             symbols,
             found,

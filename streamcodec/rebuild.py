@@ -97,6 +97,13 @@ def _blend(plane: U8, y: int, x: int, size: int, side: int, other: U8) -> None:
 
 @nb.njit(nogil=True, cache=True)
 def overlap(modes: U8, field: I16, ref_y: U8, ref_u: U8, ref_v: U8, y: U8, u: U8, v: U8) -> None:
+    """Mix predictions across vectors that differ: overlapped block motion compensation.
+
+    Along each side of an 8x8 cell, the half of the cell that lies there takes a share (1/4 at the
+    edge, halving with each row) of what the neighbour's vector would predict. Call it after
+    `predict_inter` with the same arguments; cells are independent but for the order of their own
+    four sides: left, above, right, below.
+    """
     rows, columns = field.shape[0], field.shape[1]
     tmp = np.empty((23, 16), np.int16)
     out = np.empty((16, 16), np.uint8)
@@ -106,8 +113,8 @@ def overlap(modes: U8, field: I16, ref_y: U8, ref_u: U8, ref_v: U8, y: U8, u: U8
                 continue
             own0, own1 = np.int64(field[row, column, 0]), np.int64(field[row, column, 1])
             for side in range(4):  # left, above, right, below
-                yy = row + (0 if side == 0 or side == 2 else (-1 if side == 1 else 1))
-                xx = column + (0 if side & 1 else (-1 if side == 0 else 1))
+                yy = row + (side - 2 if side & 1 else 0)
+                xx = column + (0 if side & 1 else side - 1)
                 if yy < 0 or xx < 0 or yy >= rows or xx >= columns:
                     continue
                 if modes[yy >> 1, xx >> 1] >= fields.INTRA16:

@@ -41,7 +41,7 @@ def judge(model: Model, paths: Sequence[Path], config: TrainConfig) -> Figures:
         for quality in _QUALITIES:
             reference = None
             for frame in frames:
-                encoder = FrameEncoder(model, frame, reference, quality)
+                encoder = FrameEncoder(model, frame, reference)
                 attempt = encoder.at(quality)
                 reference = encoder.reference_after(attempt)
                 spent += len(attempt.packet)

@@ -23,9 +23,11 @@ from streamcodec.networks import features
 from streamcodec.networks.prior import walk
 from streamcodec.pattern import quality_at
 from streamcodec.state import State, state_of
+from streamcodec.training.filters import Equations
 
 U8 = npt.NDArray[np.uint8]
-_ROWS_PER_VISIT = 96  # of one frame, group and phase: variety rather than volume
+# Of one frame, group and phase. A chain has one keyframe and many inter frames, much alike.
+_ROWS_PER_VISIT = (448, 96)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +44,16 @@ class Rows:
 
 
 def chain(
-    model: Model, frames: Sequence[Frame], quality: int, rng: np.random.Generator
+    model: Model,
+    frames: Sequence[Frame],
+    quality: int,
+    rng: np.random.Generator,
+    equations: Equations,
 ) -> Iterator[tuple[list[Rows], Reference]]:
-    """Code frames one after the other; yield the rows of each, and the reference after it."""
+    """Code frames one after the other; yield the rows of each, and the reference after it.
+
+    Adds to the loop filter's `equations`.
+    """
     reference: Reference | None = None
     # Qualities over frames as streamcodec/pattern.py has them, more or less so, and shifted in
     # time; a budget moves them about.
@@ -54,8 +63,9 @@ def chain(
         at = 0 if reference is None else number + phase
         offset = round(share * (quality_at(32, at) - 32)) + int(rng.integers(-1, 2))
         jittered = int(np.clip(quality + offset, 0, 63))
-        encoder = FrameEncoder(model, frame, reference, jittered)
+        encoder = FrameEncoder(model, frame, reference)
         attempt = encoder.at(jittered)
+        equations.add_frame(frame, attempt, key=reference is None)
         rows_of_blocks, columns = attempt.modes.shape
         before = (
             State.none(model, rows_of_blocks, columns, jittered)
@@ -90,7 +100,7 @@ def chain(
             frame_bits: int = frame_bits,
         ) -> None:
             first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
-            keep = rng.permutation(blocks.size)[:_ROWS_PER_VISIT]
+            keep = rng.permutation(blocks.size)[: _ROWS_PER_VISIT[kind]]
             collected.append(
                 Rows(
                     kind,
@@ -119,7 +129,7 @@ def starting_contexts(
         reference = None
         quality = int(rng.integers(12, 52))
         for frame in frames:
-            encoder = FrameEncoder(model, frame, reference, quality)
+            encoder = FrameEncoder(model, frame, reference)
             attempt = encoder.at(quality)
             ends[0 if reference is None else 1].append(attempt.contexts)
             reference = encoder.reference_after(attempt)

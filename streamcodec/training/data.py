@@ -102,14 +102,17 @@ def chain(path: Path, *, frames: int, crop_px: int, rng: np.random.Generator) ->
                 cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA),
                 np.uint8,
             )
-        return _panned(picture, (frames + 1) // 2, crop_px, rng)
+        return _panned(picture, max(min(frames, 2), frames // 2), crop_px, rng)
     skip = int(rng.integers(0, 12))
     seen = list(_pictures(path, skip + frames))
     seen = seen[-frames:]
     (height, width), _ = _window(seen[0].shape, crop_px)
     y = int(rng.integers(0, seen[0].shape[0] - height + 1))
     x = int(rng.integers(0, seen[0].shape[1] - width + 1))
-    return [_frame(p[y : y + height, x : x + width]) for p in seen]
+    if rng.random() < 0.5:
+        seen.reverse()
+    across = -1 if rng.random() < 0.5 else 1
+    return [_frame(p[y : y + height, x : x + width][:, ::across]) for p in seen]
 
 
 def _window(shape: tuple[int, ...], crop_px: int) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -31,6 +31,7 @@ from streamcodec.model import Model
 from streamcodec.networks.prior import PHASES, stack_name
 from streamcodec.training import card, collect, data, prior
 from streamcodec.training.config import TrainConfig, TrainingConfigError
+from streamcodec.training.filters import Equations
 from streamcodec.training.store import Arrays, Store
 
 STACKS = [(k, g, p) for k in range(2) for g in range(layout.GROUPS) for p in range(PHASES)]
@@ -140,10 +141,11 @@ class _Round:
     def train(self, files: data.Files) -> Arrays:
         began = self.clock()
         model = Model.from_arrays(self.arrays)
-        rows = self._collect(model, files, began)
+        rows, equations = self._collect(model, files, began)
         gathered = self._gathered(rows)
         new = dict(self.arrays)
         new |= self._contexts(model, files)
+        new["filter"] = equations.solve()
         cumulative = model.cumulative
         steps = self._steps(gathered, cumulative, began)
         for fitting in range(2):
@@ -154,11 +156,13 @@ class _Round:
             fit = partial(self._fit, start, cumulative, count, fitting)
             with ThreadPoolExecutor(self.config.jobs) as pool:
                 results = pool.map(fit, keys, [gathered[key] for key in keys])
-                for done, fitted in enumerate(results):
-                    met += fitted.pop("met").astype(np.float64)
-                    fitted.pop("skipped")
-                    new |= fitted
-                    self.progress("fitting", fitting * len(keys) + done + 1, 2 * len(keys))
+                for done, key in enumerate(STACKS):
+                    if key in gathered:
+                        fitted = next(results)
+                        met += fitted.pop("met").astype(np.float64)
+                        fitted.pop("skipped")
+                        new |= fitted
+                    self.progress("fitting", fitting * len(STACKS) + done + 1, 2 * len(STACKS))
             cumulative = prior.refit(met, cumulative)
             new["tables"] = cumulative
         return new
@@ -166,13 +170,16 @@ class _Round:
     def _rng(self, *place: int) -> np.random.Generator:
         return np.random.default_rng([self.config.seed, self.number, *place])
 
-    def _collect(self, model: Model, files: data.Files, began: float) -> list[collect.Rows]:
+    def _collect(
+        self, model: Model, files: data.Files, began: float
+    ) -> tuple[list[collect.Rows], Equations]:
         total = self.config.passes * len(files.train)
         limit = began + _COLLECT_SHARE * self.share_s
         # The first pass may not be cut short: each file is seen once.
         late = self.share_s > 0
         stop = f"round{self.number}.chains"
         rows: list[collect.Rows] = []
+        equations = Equations()
 
         def make(number: int) -> Arrays:
             name = f"{stop}.{number}"
@@ -190,10 +197,12 @@ class _Round:
                 if first >= int(str(self._enough(stop, total, first == total))):
                     break
                 for arrays in pool.map(make, range(first, min(first + self.config.jobs, total))):
+                    squares, products = arrays.pop("filter.squares"), arrays.pop("filter.products")
+                    equations.add(squares.astype(np.float64), products.astype(np.float64))
                     rows += _unpacked(arrays)
                 self.progress("collecting", min(first + self.config.jobs, total), total)
         self._enough(stop, total, True)
-        return rows
+        return rows, equations
 
     def _enough(self, name: str, total: int, decided: bool) -> int:
         """How many chains this round has; once time has decided, that stays."""
@@ -206,8 +215,13 @@ class _Round:
         path = files.train[int(_order(self._rng(1), len(files.train), number))]
         frames = data.chain(path, frames=self.config.frames, crop_px=self.config.crop_px, rng=rng)
         quality = int(np.clip(rng.normal(27, 11), 2, 62))
-        rows = [r for step, _ in collect.chain(model, frames, quality, rng) for r in step]
-        return _packed(rows)
+        equations = Equations()
+        steps = collect.chain(model, frames, quality, rng, equations)
+        rows = [r for step, _ in steps for r in step]
+        return _packed(rows) | {
+            "filter.squares": equations.squares,
+            "filter.products": equations.products,
+        }
 
     def _contexts(self, model: Model, files: data.Files) -> Arrays:
         def make() -> Arrays:

@@ -10,6 +10,7 @@ import pytest
 
 from services.media.scene import Scene
 from streamcodec import Codec, Frame
+from streamcodec.blocks import transform
 from streamcodec.errors import FrameError, ModelError, ReferenceMissing
 from streamcodec.frame import Reference
 from streamcodec.metrics import psnr_plane
@@ -58,6 +59,23 @@ def test_decoder_shows_exactly_the_picture_that_the_encoder_holds(
         assert a.digest == b.digest
         assert a.quality == b.quality
         assert (b.frame.width, b.frame.height) == (width, height)
+
+
+@pytest.mark.parametrize("quality", [0, 6, 12, 20])
+def test_a_smooth_keyframe_keeps_its_brightness_however_coarse(codec: Codec, quality: int) -> None:
+    """Errors of blocks that code nothing must not add up from neighbour to neighbour."""
+    rows, columns = np.mgrid[0:240, 0:320]
+    ramp = (60 + rows / 3 + columns / 4).astype(np.uint8)
+    u, v = 128 + (rows[::2, ::2] / 8), 128 - (columns[::2, ::2] / 8)
+    frame = Frame(ramp, u.astype(np.uint8), v.astype(np.uint8))
+    reference = codec.encode(frame, quality=quality).reference
+    assert reference is not None
+    step = transform.step_q3(quality) / 8
+    for plane, decoded in zip(frame.planes, reference.frame.planes, strict=True):
+        wrong = decoded.astype(float) - plane
+        means = wrong.reshape(plane.shape[0] // 8, 8, -1, 8).mean((1, 3))
+        # The mean of 64 samples, quantised by itself, is wrong by a sixteenth of a step at most.
+        assert np.abs(means).max() < step / 8
 
 
 def test_a_large_frame_comes_through(codec: Codec) -> None:

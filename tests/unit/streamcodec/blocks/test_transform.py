@@ -11,8 +11,9 @@ from streamcodec.blocks import layout, transform
 
 def inverse(symbols: np.ndarray, step_q3: int, split: bool) -> np.ndarray:
     residual = np.zeros(384, np.int32)
+    steps_q3 = np.full(384, step_q3, np.int32)
     transform.inverse(
-        symbols, step_q3, 0, split, np.empty(384, np.int32), np.empty(256, np.int32), residual
+        symbols, steps_q3, 0, split, np.empty(384, np.int32), np.empty(256, np.int32), residual
     )
     return residual
 
@@ -81,6 +82,14 @@ def test_each_quality_step_is_a_twelfth_root_coarser() -> None:
     assert steps[63] == 12
     assert steps[0] == transform.step_q3(0)
     assert np.allclose(steps[:-1] / steps[1:], 2 ** (1 / 8), rtol=0.06)
+
+
+def test_chroma_steps_fall_with_quality_and_are_never_coarser_than_those_of_luma() -> None:
+    assert (transform.CHROMA_STEPS_Q3 <= transform.STEPS_Q3).all()
+    assert (np.diff(transform.CHROMA_STEPS_Q3) < 0).all()
+    chroma = layout.ORDER >= 256
+    assert (transform.CHANNEL_STEPS_Q3[:, chroma] == transform.CHROMA_STEPS_Q3[:, None]).all()
+    assert (transform.CHANNEL_STEPS_Q3[:, ~chroma] == transform.STEPS_Q3[:, None]).all()
 
 
 def test_channels_are_a_permutation_of_positions() -> None:

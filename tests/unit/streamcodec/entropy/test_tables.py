@@ -45,7 +45,7 @@ def test_an_escape_longer_than_any_encoder_writes_is_refused(codec: Codec) -> No
 def test_symbols_of_a_frame_cost_what_their_tables_say(
     codec: Codec, frames: list[Frame], quality: int
 ) -> None:
-    attempt = FrameEncoder(codec.model, frames[0], None, quality).at(quality)
+    attempt = FrameEncoder(codec.model, frames[0], None).at(quality)
     symbols, chosen = attempt.symbols.ravel(), attempt.tables.ravel()
     cumulative = codec.model.cumulative.astype(np.int64)
     magnitude = np.abs(symbols.astype(np.int64))
