@@ -21,13 +21,11 @@ from streamcodec import rebuild, syntax
 from streamcodec.blocks import intra, layout, quantise, transform
 from streamcodec.motion import compensate, search
 from streamcodec.motion import field as fields
-from streamcodec.networks import features
 from streamcodec.state import Planes, State
 
 U8 = npt.NDArray[np.uint8]
 I8 = npt.NDArray[np.int8]
 I16 = npt.NDArray[np.int16]
-I32 = npt.NDArray[np.int32]
 F32 = npt.NDArray[np.float32]
 
 # A bit is worth this many steps of absolute Hadamard difference: sqrt(0.13), see
@@ -74,7 +72,6 @@ class Analysis:
     splits: U8
     coefficients: F32
     prediction: Planes
-    spectrum: I32  # of the prediction, see networks/features.py
     free: U8
 
 
@@ -116,10 +113,7 @@ def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     _open_loop(source, modes, intra_modes, coefficients)
     empty = (np.empty_like(source[0]), np.empty_like(source[1]), np.empty_like(source[2]))
     free = np.zeros((rows, columns), np.uint8)
-    none = np.zeros((0, layout.CHANNELS), np.int32)
-    return Analysis(
-        source, True, modes, field, intra_modes, splits, coefficients, empty, none, free
-    )
+    return Analysis(source, True, modes, field, intra_modes, splits, coefficients, empty, free)
 
 
 def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
@@ -181,7 +175,6 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
         splits,
         coefficients,
         prediction,
-        features.spectrum(prediction),
         free,
     )
 

@@ -21,7 +21,7 @@ import google_crc32c
 from streamcodec.errors import HeaderError, PayloadError
 from streamcodec.frame import MAX_HEIGHT_PX, MAX_WIDTH_PX, MIN_SIDE_PX
 
-VERSION = 1
+VERSION = 2
 QUALITIES = 64
 DIGEST_BYTES = 8
 CRC_BYTES = 4

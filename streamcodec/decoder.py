@@ -93,10 +93,7 @@ def decode(
         rebuild.predict_inter(modes, field, before_y, before_u, before_v, y, u, v)
         rebuild.overlap(modes, field, before_y, before_u, before_v, y, u, v)
         seen = features.reference_rows(
-            moved,
-            features.spectrum((y, u, v)),
-            modes,
-            transform.CHANNEL_STEPS_Q3[header.quality],
+            moved, (y, u, v), modes, counts, transform.CHANNEL_STEPS_Q3[header.quality]
         )
     symbols = np.zeros((rows * columns, layout.CHANNELS), np.int16)
     stacks = model.prior.stacks[0 if reference is None else 1]

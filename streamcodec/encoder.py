@@ -116,11 +116,7 @@ class FrameEncoder:
         rows, columns = seen.modes.shape
         before = self._before or State.none(self._model, rows, columns, quality)
         moved, moved_counts = before.moved(seen.field, seen.modes)
-        looked_at = (
-            None
-            if seen.key
-            else features.reference_rows(moved, seen.spectrum, seen.modes, steps_q3)
-        )
+        looked_at: U8 | None = None
 
         def find_tables(symbols: I16, counts: U8) -> U8:
             misc = np.empty((rows * columns, features.MISC), np.uint8)
@@ -181,6 +177,10 @@ class FrameEncoder:
             _quantise_plainly(seen.coefficients, steps_q3, _FIRST_PASS_ROUNDING, symbols, counts)
             counts[seen.modes >= fields.INTRA16] = np.maximum(
                 counts[seen.modes >= fields.INTRA16], _FEWEST_GROUPS
+            )
+        if not seen.key:
+            looked_at = features.reference_rows(
+                moved, seen.prediction, seen.modes, counts, steps_q3
             )
         found = find_tables(symbols, counts)
         # Second pass: final symbols by rate and distortion, and the picture.

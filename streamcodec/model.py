@@ -70,7 +70,7 @@ def digest(arrays: Arrays) -> bytes:
     return state.digest()
 
 
-def untrained(hidden: int = 96) -> dict[str, npt.NDArray[np.generic]]:
+def untrained(hidden: int = 128) -> dict[str, npt.NDArray[np.generic]]:
     """Arrays of a model that knows only that high frequencies are rarer: a start for training."""
     scales = np.exp(np.arange(tables.TABLES) / 7 - 5)
     levels = np.arange(tables.MAGNITUDES)

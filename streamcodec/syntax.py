@@ -28,20 +28,21 @@ U64 = npt.NDArray[np.uint64]
 
 # First context of each kind; the number in brackets is how many follow.
 SKIP = 0  # (6) neighbours skipped x skipped before
-INTRA = 8  # (3) intra neighbours
-SPLIT = 11  # (3) split neighbours
-MERGE = 14  # (2) split or not (only 0 used)
-VECTOR16 = 16  # (24) 12 for dy, 12 for dx
-VECTOR8 = 40  # (24)
-COUNT = 64  # (96) four kinds of block x four bins x 6
-TRANSFORM = 160  # (12) two kinds of block x 3 neighbours x coded before
-KEY_SPLIT = 172  # (3)
-LIKELY = 175  # (1)
-LIKELY_WHICH = 176  # (2)
-MODE = 178  # (32) binary tree of five levels
-FILTER = 210  # (2) area filtered, luma and chroma
-WHICH = 212  # (8) first: 3 (three to choose from) + neighbours that did not take the first; second
-CONTEXTS = 220
+WHICH = 6  # (6) two or three candidates x neighbours that did not take the first
+WHICH_SECOND = 12  # (1)
+INTRA = 13  # (3) intra neighbours
+SPLIT = 16  # (3) split neighbours
+MERGE = 19  # (1)
+VECTOR16 = 20  # (24) 12 for dy, 12 for dx
+VECTOR8 = 44  # (24)
+COUNT = 68  # (96) four kinds of block x four bins x 6
+TRANSFORM = 164  # (12) two kinds of block x 3 neighbours x coded before
+KEY_SPLIT = 176  # (3)
+LIKELY = 179  # (1)
+LIKELY_WHICH = 180  # (2)
+MODE = 182  # (32) binary tree of five levels
+FILTER = 214  # (2) area filtered, luma and chroma
+CONTEXTS = 216
 
 _PREFIX_CONTEXTS = 10
 _MAX_PREFIX = 11
@@ -125,7 +126,7 @@ def _put_which(
         index = WHICH + 3 * (ways - 2) + _around(takens, row, column, 0)
         at = binary.put(out, at, contexts, index, 1 if taken else 0)
         if taken and ways > 2:
-            at = binary.put(out, at, contexts, WHICH + 6, taken - 1)
+            at = binary.put(out, at, contexts, WHICH_SECOND, taken - 1)
     return at
 
 
@@ -138,7 +139,7 @@ def _get_which(
         index = WHICH + 3 * (ways - 2) + _around(takens, row, column, 0)
         taken = binary.get(state, words, contexts, index)
         if taken and ways > 2:
-            taken += binary.get(state, words, contexts, WHICH + 6)
+            taken += binary.get(state, words, contexts, WHICH_SECOND)
     takens[row, column] = taken
     return taken
 
@@ -156,7 +157,7 @@ def which_prices(contexts: U16) -> I32:
             prices[ways, near, 0] = binary.cost_q8(contexts, index, 0) >> 4
             other = binary.cost_q8(contexts, index, 1)
             for k in range(2):
-                second = binary.cost_q8(contexts, WHICH + 6, k) if ways else 0
+                second = binary.cost_q8(contexts, WHICH_SECOND, k) if ways else 0
                 prices[ways, near, 1 + k] = (other + second) >> 4
     return prices
 

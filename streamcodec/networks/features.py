@@ -40,6 +40,7 @@ INTER_FEATURES = PREDICTED_AT + PREDICTED  # 819
 
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
 _BAND = layout.BAND.astype(np.int64)
+_ORDER = layout.ORDER.astype(np.int64)
 
 MAGNITUDE = np.array([min(127, round(46 * math.log1p(v))) for v in range(16)], np.uint8)
 ENERGY = np.array([min(127, round(22 * math.log1p(v))) for v in range(512)], np.uint8)
@@ -88,58 +89,73 @@ _LUMA_BASIS, _CHROMA_BASIS = _bases()
 _SCALES = np.where(layout.ORDER < 256, 127 * 8, 127 * 4).astype(np.int64)
 
 
-def spectrum(planes: tuple[U8, U8, U8]) -> I32:
-    """(blocks, 384) transform of whole planes by channel, 1016 times (chroma 508) too large.
+def spectrum(planes: tuple[U8, U8, U8], blocks: I32) -> I32:
+    """(len(blocks), 384) transform of these blocks by position, times 1016, chroma times 508.
 
     Made with coarse bases of bytes: exact sums of integers, the same on every machine.
     """
+    if not blocks.size:
+        return np.zeros((0, layout.CHANNELS), np.int32)
     torch.get_num_threads()  # hands this thread its thread count, see networks/integer.py
-    rows, columns = planes[0].shape[0] // 16, planes[0].shape[1] // 16
-
-    def product(plane: U8, size: int, basis: torch.Tensor) -> I32:
-        centred = (plane ^ 128).view(np.int8)  # minus 128
-        tiles = centred.reshape(rows, size, columns, size).swapaxes(1, 2)
-        flat = torch.from_numpy(np.ascontiguousarray(tiles).reshape(rows * columns, size * size))
-        return np.asarray(torch._int_mm(flat, basis).numpy())
-
-    sums = np.concatenate(
+    luma = np.empty((blocks.size, 256), np.int8)
+    chroma = np.empty((2 * blocks.size, 64), np.int8)
+    _tiles(planes, blocks, planes[0].shape[1] // 16, luma, chroma)
+    return np.concatenate(
         (
-            product(planes[0], 16, _LUMA_BASIS),
-            product(planes[1], 8, _CHROMA_BASIS),
-            product(planes[2], 8, _CHROMA_BASIS),
+            torch._int_mm(torch.from_numpy(luma), _LUMA_BASIS).numpy(),
+            torch._int_mm(torch.from_numpy(chroma), _CHROMA_BASIS).numpy().reshape(-1, 128),
         ),
         axis=1,
     )
-    return np.ascontiguousarray(sums[:, layout.ORDER])
 
 
-def reference_rows(moved: U8, predicted: I32, modes: U8, steps_q3: I32) -> U8:
+@nb.njit(nogil=True, cache=True)
+def _tiles(planes: tuple[U8, U8, U8], blocks: I32, columns: int, luma: I8, chroma: I8) -> None:
+    """Samples minus 128 of each block: luma, then U and V as rows of their own."""
+    for n in range(blocks.size):
+        row, column = blocks[n] // columns, blocks[n] % columns
+        for i in range(16):
+            for j in range(16):
+                sample = np.int16(planes[0][16 * row + i, 16 * column + j])
+                luma[n, 16 * i + j] = np.int8(sample - 128)
+        for i in range(8):
+            for j in range(8):
+                y, x = 8 * row + i, 8 * column + j
+                chroma[2 * n, 8 * i + j] = np.int8(np.int16(planes[1][y, x]) - 128)
+                chroma[2 * n + 1, 8 * i + j] = np.int8(np.int16(planes[2][y, x]) - 128)
+
+
+def reference_rows(
+    moved: U8, prediction: tuple[U8, U8, U8], modes: U8, counts: U8, steps_q3: I32
+) -> U8:
     """(blocks, 491): magnitudes of the moved memory, then what the prediction looks like.
 
-    `predicted` is the prediction's `spectrum`; it shows in units of half a step, and as zeros in
-    intra blocks, whose prediction is not known yet.
+    The prediction's `spectrum` shows in units of half a step. Rows of blocks that code nothing stay
+    zero; intra blocks, whose prediction is not known yet, have none.
     """
-    out = np.empty((len(moved), layout.CHANNELS + PREDICTED), np.uint8)
-    _reference_rows(moved, predicted, modes.reshape(-1), steps_q3, out)
+    out = np.zeros((len(moved), layout.CHANNELS + PREDICTED), np.uint8)
+    coded = (counts > 0) & (modes < fields.INTRA16)
+    blocks = np.flatnonzero(coded).astype(np.int32)
+    _reference_rows(blocks, moved, spectrum(prediction, blocks), steps_q3, out)
     return out
 
 
 @nb.njit(nogil=True, cache=True)
-def _reference_rows(moved: U8, predicted: I32, modes: U8, steps_q3: I32, out: U8) -> None:
+def _reference_rows(blocks: I32, moved: U8, predicted: I32, steps_q3: I32, out: U8) -> None:
     sums = np.zeros(BANDS, np.int64)
     units = np.empty(layout.CHANNELS, np.int64)
     for c in range(layout.CHANNELS):
         units[c] = _SCALES[c] * np.int64(steps_q3[c])
-    for b in range(out.shape[0]):
-        row = out[b]
-        for c in range(layout.CHANNELS):
-            row[c] = MAGNITUDE[min(np.int64(moved[b, c]), 15)]
-        row[layout.CHANNELS :] = 0
-        if modes[b] >= fields.INTRA16:
-            continue
+    for n in range(blocks.size):
+        row = out[blocks[n]]
+        memory = moved[blocks[n]]
         sums[:] = 0
         for c in range(layout.CHANNELS):
-            level = min((abs(np.int64(predicted[b, c])) * 16) // units[c], 15)
+            row[c] = MAGNITUDE[min(np.int64(memory[c]), 15)]
+            size = 16 * abs(np.int64(predicted[n, _ORDER[c]]))
+            if size < units[c]:
+                continue
+            level = min(size // units[c], 15)
             if c < OWN:
                 row[layout.CHANNELS + c] = MAGNITUDE[level]
             sums[_BAND[c]] += level

@@ -81,6 +81,6 @@ Held-out files ({min(len(files.held_out), _MOST_FILES)}), two frames each at qua
 | before | {before.held_out_bytes} | {before.held_out_psnr_y_db:.2f} dB |
 | after | {after.held_out_bytes} ({change:+.1f}%) | {after.held_out_psnr_y_db:.2f} dB |
 
-Learned: the prior, the tables and the starting contexts. Transforms, prediction and filters are as
-in the model that the run started from.
+Learned: the prior, the tables, the starting contexts and the loop filter. Transforms and prediction
+are classical.
 """

@@ -34,7 +34,7 @@ class TrainConfig:
     steps: int = 1500  # of each of the 16 stacks; a quarter of it again after the tables
     batch: int = 1024
     rate: float = 2e-3
-    hidden: int = 96
+    hidden: int = 128  # width of an untrained start: 128 size S, 256 M, 512 L
     minutes: float = 0.0  # 0: as long as passes and steps take
     jobs: int = 2  # chains or stacks at once; changes nothing but the time
 

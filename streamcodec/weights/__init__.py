@@ -14,7 +14,8 @@ import torch
 from streamcodec.errors import ModelError
 from streamcodec.model import Model
 
-SIZES = ("S", "M", "L")
+HIDDEN = {"S": 128, "M": 256, "L": 512}  # width of the prior of each size
+SIZES = tuple(HIDDEN)
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -26,7 +27,10 @@ def load(size: str = "S", path: Path | None = None) -> Model:
     if path is None:
         shipped = resources.files("streamcodec.weights") / f"{size.lower()}.safetensors"
         if not shipped.is_file():
-            raise ModelError(f"no weights of size {size} are installed: reinstall streamcodec")
+            raise ModelError(
+                f"no weights of size {size} are shipped: train some (hidden = {HIDDEN[size]}) and "
+                "name the file with --weights"
+            )
         data = shipped.read_bytes()
     else:
         try:

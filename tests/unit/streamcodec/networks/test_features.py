@@ -32,20 +32,21 @@ def twin(plane: np.ndarray, size: int) -> np.ndarray:
 
 def test_the_spectrum_equals_its_plain_twin() -> None:
     y, u, v = planes()
-    expected = np.concatenate((twin(y, 16), twin(u, 8), twin(v, 8)), axis=1)[:, layout.ORDER]
-    assert np.array_equal(features.spectrum((y, u, v)), expected)
+    expected = np.concatenate((twin(y, 16), twin(u, 8), twin(v, 8)), axis=1)
+    for blocks in ([0, 1, 2, 3, 4, 5], [4], []):
+        found = features.spectrum((y, u, v), np.array(blocks, np.int32))
+        assert np.array_equal(found, expected[blocks])
 
 
-def test_intra_blocks_show_no_prediction() -> None:
+def test_intra_blocks_and_those_that_code_nothing_show_no_prediction() -> None:
     modes = np.array([[fields.INTER16, fields.INTRA16, fields.INTER8], [2, 3, 0]], np.uint8)
     moved = np.zeros((6, layout.CHANNELS), np.uint8)
-    rows = features.reference_rows(
-        moved, features.spectrum(planes()), modes, transform.CHANNEL_STEPS_Q3[30]
-    )
+    counts = np.array([[1, 1, 4], [1, 1, 0]], np.uint8)
+    rows = features.reference_rows(moved, planes(), modes, counts, transform.CHANNEL_STEPS_Q3[30])
     assert rows.shape == (6, layout.CHANNELS + features.PREDICTED)
     assert rows.max() <= 127
     shown = rows[:, layout.CHANNELS :].any(axis=1)
-    assert shown.tolist() == (modes.reshape(-1) < fields.INTRA16).tolist()
+    assert shown.tolist() == [True, False, True, False, False, False]
 
 
 def test_intra_directions_show_as_two_neighbouring_bumps_at_most() -> None:
