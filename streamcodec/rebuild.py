@@ -405,8 +405,14 @@ def code(
                 gain = np.float32(0)
                 sofar[row, column] = 0
                 none = syntax.count_price_q8(contexts, sofar, counts_before, row, column, kind, 0)
+                skipping = 0
                 if free[row, column]:
-                    none = binary.cost_q8(contexts, syntax.SKIP + 1, 1)
+                    skipping = syntax.SKIP + (3 if counts_before[row, column] == 0 else 0)
+                    if column and free[row, column - 1] and counts[row, column - 1] == 0:
+                        skipping += 1
+                    if row and free[row - 1, column] and counts[row - 1, column] == 0:
+                        skipping += 1
+                    none = binary.cost_q8(contexts, skipping, 1)
                 best = np.float32(0)
                 for g in range(most):
                     quantise.weighed(
@@ -425,7 +431,7 @@ def code(
                         contexts, sofar, counts_before, row, column, kind, g + 1
                     )
                     if free[row, column]:
-                        price += binary.cost_q8(contexts, syntax.SKIP + 1, 0) + 256
+                        price += binary.cost_q8(contexts, skipping, 0) + 256
                     net = gain - np.float32(per_bit * (price - none))
                     if net > best:
                         best = net

@@ -16,7 +16,7 @@ from streamcodec.blocks import layout
 # Of 0.05 to 0.16 the best on training clips and pictures; H.264's 0.85 * 2**((QP - 12) / 3) is 0.13
 # in our unit. All that follows is predicted from a keyframe, which is worth more bits.
 MU = 0.10
-KEY_MU = 0.08
+KEY_MU = 0.09
 BIAS_Q8 = 10  # decoders put a level 10/256 of a step nearer to zero
 _BIAS = BIAS_Q8 / 256
 MAX_LEVEL = 30_000

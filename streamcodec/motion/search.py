@@ -24,7 +24,7 @@ I8 = npt.NDArray[np.int8]
 
 _FAR = 1 << 28
 # Foretold bits of a whole block from which quarters, and intra prediction, are tried.
-QUARTERS_FROM = 10
+QUARTERS_FROM = 40
 INTRA_FROM = 30
 
 
@@ -102,9 +102,18 @@ def worths(step: float, mu: float, per_step: float) -> I32:
 
 @nb.njit(nogil=True, cache=True)
 def cost_moved(
-    source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, worth: I32, work: I32
+    source: U8,
+    planes: U8,
+    y: int,
+    x: int,
+    vy: int,
+    vx: int,
+    size: int,
+    worth: I32,
+    work: I32,
+    best: int,
 ) -> int:
-    """Foretold cost of a block against the moved reference, in 1/16 bit."""
+    """Foretold cost of a block against the moved reference, in 1/16 bit; gives up beyond `best`."""
     plane = planes[4 * (vy & 3) + (vx & 3)]
     top = y + PAD_PX + (vy >> 2)
     left = x + PAD_PX + (vx >> 2)
@@ -117,6 +126,8 @@ def cost_moved(
                 for j in range(8):
                     work[i * 8 + j] = np.int32(a[j]) - np.int32(b[j])
             total += _worth(work, worth)
+            if total > best:
+                return total
     return total
 
 
@@ -436,13 +447,18 @@ def analyse_inter(
             v0, v1 = np.int64(start[0]), np.int64(start[1])
             # Now by Hadamard: the found vector, the best free one, four quarters, intra.
             rate = (512 + _vector_bits_q8(prices, v0 - p0, v1 - p1)) >> 4
-            whole = rate + cost_moved(source, planes, y, x, v0, v1, 16, worth, work)
+            f0, f1 = v0, v1
+            found = cost_moved(source, planes, y, x, v0, v1, 16, worth, work, _FAR)
+            whole = rate + found
             for k in range(count):
                 c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
                 if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
                     continue
-                free = cost_moved(source, planes, y, x, c0, c1, 16, worth, work)
-                free += taking[k] + 16 if count > 1 else 16
+                free = taking[k] + 16 if count > 1 else 16
+                if c0 == f0 and c1 == f1:
+                    free += found
+                else:
+                    free += cost_moved(source, planes, y, x, c0, c1, 16, worth, work, whole - free)
                 if free <= whole:
                     whole, v0, v1 = free, c0, c1
                     takens[row, column] = k
@@ -471,7 +487,9 @@ def analyse_inter(
                 field[2 * row + a, 2 * column + b, 0] = start[0]
                 field[2 * row + a, 2 * column + b, 1] = start[1]
                 total += _vector_bits_q8(prices, start[0] - o0, start[1] - o1) >> 4
-                total += cost_moved(source, planes, yy, xx, start[0], start[1], 8, worth, work)
+                total += cost_moved(
+                    source, planes, yy, xx, start[0], start[1], 8, worth, work, _FAR
+                )
                 if total >= whole:
                     break
             if total < whole:
