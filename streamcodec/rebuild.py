@@ -272,6 +272,7 @@ def code(
     contexts: U16,
     counts_before: U8,
     free: U8,
+    hurdle: U8,
     counts: U8,
     symbols: I16,
     y: U8,
@@ -281,7 +282,8 @@ def code(
     """Choose symbols by rate and distortion, and rebuild the picture along the way.
 
     `coefficients` (blocks, 384) are those of the inter blocks; `tables` (blocks, 384) the tables
-    that a first pass found; `free` marks blocks that cost nothing but a skip when their count is 0.
+    that a first pass found; `free` marks blocks that cost nothing but a skip when their count is 0,
+    and coding them must gain more than their `hurdle` in bits.
     On entry `counts` holds the first pass' counts, an upper bound; on return the final ones. y, u,
     v hold the inter prediction on entry and the picture on return.
     """
@@ -413,7 +415,7 @@ def code(
                     if row and free[row - 1, column] and counts[row - 1, column] == 0:
                         skipping += 1
                     none = binary.cost_q8(contexts, skipping, 1)
-                best = np.float32(0)
+                best = np.float32(per_bit * 256 * hurdle[row, column])
                 for g in range(most):
                     quantise.weighed(
                         levels,
