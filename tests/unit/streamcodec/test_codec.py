@@ -188,21 +188,22 @@ def test_the_self_test_tells_models_apart(codec: Codec) -> None:
     assert codec.self_test() != other.self_test()
 
 
-@pytest.mark.parametrize("quality", [24, 40])
-def test_a_still_scene_settles_at_40_bytes_a_frame_and_never_gets_worse(
-    codec: Codec, quality: int
+@pytest.mark.parametrize("seed", [1, 5])
+@pytest.mark.parametrize("quality", [24, 32, 40])
+def test_a_still_scene_takes_40_bytes_a_frame_and_never_falls_below_its_keyframe(
+    codec: Codec, quality: int, seed: int
 ) -> None:
-    """The first inter frame still mends what the keyframe left; those after it say "as before"."""
-    frame = Scene(640, 360, seed=5).frame(0)
+    frame = Scene(640, 360, seed=seed).frame(0)
     key = codec.encode(frame, quality=quality)
-    assert key.packet is not None
     assert key.reference is not None
     reference = key.reference
-    for number in range(6):
+    for _ in range(6):
         result = codec.encode(frame, reference, quality=quality)
         assert result.packet is not None
         assert result.reference is not None
-        assert len(result.packet) <= (len(key.packet) // 10 if number == 0 else 40)
-        before = psnr_plane(frame.y, reference.frame.y)
-        assert psnr_plane(frame.y, result.reference.frame.y) >= before
+        assert len(result.packet) <= 40
+        now = psnr_plane(frame.y, result.reference.frame.y)
+        assert now >= psnr_plane(frame.y, key.reference.frame.y)
+        # A deblocked sample here or there goes to and fro.
+        assert now >= psnr_plane(frame.y, reference.frame.y) - 0.001
         reference = result.reference
