@@ -9,7 +9,7 @@ vary the quantiser). Measured in docs/training.md.
 from __future__ import annotations
 
 KEY_BOOST = 12
-INTER_OFFSETS = (6, -2, -1, -2, 1, -2, -1, -2)
+INTER_OFFSETS = (4, 0, 0, 0, 1, 0, 0, 0)
 
 
 def quality_at(quality: int, frames_since_key: int) -> int:
