@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         for row in rows:
             print(
-                f"{row['clip']}: quality {row['quality']}, {row['frames']} frames, frames 30 to 59 "
-                f"{row['early_db']:.2f} dB, last 30 {row['late_db']:.2f} dB ({row['change_db']:+.2f})"
+                f"{row['clip']}: quality {row['quality']}, {row['frames']} frames: "
+                f"frames 30 to 59 {row['early_db']:.2f} dB, "
+                f"last 30 {row['late_db']:.2f} dB ({row['change_db']:+.2f})"
             )
     return 0
 
