@@ -164,6 +164,14 @@ def test_a_second_recording_continues_the_first(tmp_path: Path) -> None:
     assert times == [0, 40_000, 80_000, 120_000]
 
 
+def test_a_recording_without_frames_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.scv"
+    sink = open_sink(str(path), fps=25)
+    assert not path.exists()  # who is killed now leaves nothing that does not play
+    sink.close()
+    assert not path.exists()
+
+
 def test_a_file_that_is_no_recording_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.scv"
     path.write_bytes(b"something dear")
