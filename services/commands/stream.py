@@ -168,10 +168,14 @@ def recv(
     log = logs.get("recv")
     with stop_on_signals() as stopped, ExitStack() as stack:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
-        codec = load_codec(settings.codec)
-        shown = make_sinks(settings)
+        shown = make_sinks(
+            settings
+        )  # before the codec, which takes seconds: a wrong name should not
+        for sink in shown.sinks:
+            stack.callback(sink.close)
         if shown.note:
             log.warning("no_window", why=shown.note)
+        codec = load_codec(settings.codec)
         receiver = make_receiver(settings, codec, sinks=shown.sinks)
         history = History()
         title = settings.receiver.connect or settings.receiver.bind or "receiving"
