@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -147,6 +148,44 @@ def test_a_server_that_says_nothing_is_left_and_holds_up_nobody(scheme: str) -> 
     assert sink.failures == 1
     assert took_s < 5.0
     assert longest_s[0] < 1.0
+
+
+def runs(process: int) -> bool:
+    """Whether it is there, and no zombie that nobody has asked after."""
+    try:
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+
+
+def test_a_process_that_waits_for_a_server_does_not_outlive_its_parent_for_long() -> None:
+    code = """
+        import multiprocessing, sys
+        from services.media.sinks.push import PushSink
+        from tests.fakes import noise_frame
+        if __name__ == "__main__":
+            sink = PushSink(sys.argv[1], fps=30.0, timeout_s=2.0)
+            print(multiprocessing.active_children()[0].pid, flush=True)
+            sink.write(noise_frame(), shown_us=0)
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"rtmp://127.0.0.1:{silent.getsockname()[1]}/live"
+        parent = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code), url], stdout=subprocess.PIPE
+        )
+        try:
+            assert parent.stdout is not None
+            child = int(parent.stdout.readline())
+            peer, _ = silent.accept()  # now it waits
+        finally:
+            parent.kill()
+            parent.wait()
+            parent.stdout.close()  # type: ignore[union-attr]  # it is a pipe
+        with peer:
+            deadline = time.monotonic() + 20.0
+            while runs(child):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
 
 
 def test_a_protocol_that_is_not_built_in_is_told_at_the_start() -> None:

@@ -18,13 +18,14 @@ from streamcodec.frame import Frame
 
 _RETRY_S = 2.0
 _TIMEOUT_S = 5.0
+_GRACE_S = 1.0  # the process ends itself first
 _START_S = 60.0
 
 
 class PushSink:
     """Has frames encoded again and handed to a server; a server that goes is tried again.
 
-    The work is done in a process of its own, which is ended when the server says nothing for
+    The work is done in a process of its own, which ends when the server says nothing for
     `timeout_s`: a wait inside FFmpeg can be ended in no other way. Used in the recorder's thread,
     so that a slow server costs pictures there and none here.
     """
@@ -61,7 +62,7 @@ class PushSink:
             return
         if self._pipe is None:
             self._start()
-        answer = self._ask(Picture(frame, shown_us), self._timeout_s)
+        answer = self._ask(Picture(frame, shown_us), self._timeout_s + _GRACE_S)
         if answer is None:
             self._end()
             answer = Answer(f"it said nothing for {self._timeout_s:g} s")
@@ -77,7 +78,7 @@ class PushSink:
         if self._pipe is not None and self._process is not None:
             with contextlib.suppress(OSError):
                 self._pipe.send(None)
-            self._process.join(self._timeout_s)
+            self._process.join(self._timeout_s + _GRACE_S)
         self._end()
 
     def _start(self) -> None:
@@ -85,7 +86,10 @@ class PushSink:
         self._pipe, theirs = context.Pipe()
         with theirs:
             self._process = context.Process(
-                target=push_pictures, args=(theirs, self._url, self._fps), name="push", daemon=True
+                target=push_pictures,
+                args=(theirs, self._url, self._fps, self._timeout_s),
+                name="push",
+                daemon=True,
             )
             self._process.start()
         answer = self._ask(None, _START_S)

@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import threading
-import time
 from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing.connection import Connection
@@ -25,7 +22,6 @@ FORMATS = {"rtsp": "rtsp", "rtmp": "flv", "srt": "mpegts"}
 _OPTIONAL = ("srt",)  # FFmpeg may be built without
 _TIME_BASE = Fraction(1, 90_000)
 _QUALITY = {"preset": "veryfast", "tune": "zerolatency", "crf": "21"}
-_ORPHAN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +43,15 @@ class Answer:
     final: bool = False
 
 
-def push_pictures(pipe: Connection, url: str, fps: float) -> None:
-    """Run until the other end of the pipe says None or is gone."""
+def push_pictures(pipe: Connection, url: str, fps: float, limit_s: float) -> None:
+    """Run until the other end of the pipe says None or is gone.
+
+    A wait of more than `limit_s` for the server ends the process, whoever is left to notice.
+    """
     # Ctrl-C reaches the whole group; the process that started us decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    # The alarm kills: code of ours would not run while FFmpeg waits with the interpreter's lock.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     scheme = url.partition("://")[0]
     if not _is_built_in(scheme):
         pipe.send(Answer(f"the FFmpeg that PyAV brings here was built without {scheme}", True))
@@ -60,7 +60,11 @@ def push_pictures(pipe: Connection, url: str, fps: float) -> None:
     with contextlib.suppress(EOFError, OSError):
         pipe.send(Answer())
         while (picture := pipe.recv()) is not None:
-            pipe.send(pusher.push(picture))
+            signal.setitimer(signal.ITIMER_REAL, limit_s)
+            answer = pusher.push(picture)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            pipe.send(answer)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
     pusher.close()
 
 
@@ -132,10 +136,3 @@ def _is_built_in(scheme: str) -> bool:
     except (OSError, av.FFmpegError, ValueError):
         pass
     return True
-
-
-def _leave_with(parent: int) -> None:
-    """End when the process that started us is gone, however long FFmpeg would still wait."""
-    while os.getppid() == parent:
-        time.sleep(_ORPHAN_S)
-    os._exit(0)
