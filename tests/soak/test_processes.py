@@ -6,8 +6,8 @@
     pytest -m soak -s tests/soak/test_processes.py -k half_speed    # 5 minutes
 
 Nothing else should run beside them: on a busy machine latency is the machine's. Each prints its
-figures as one line of JSON. Environment: STREAMCODEC_SOAK_SECONDS (length of a run) and
-STREAMCODEC_SOAK_KILLS shorten them, STREAMCODEC_SOAK_CODEC=fake replaces the codec,
+figures as one line of JSON. Environment: STREAMCODEC_SOAK_SECONDS (length of a run, 30 or more)
+and STREAMCODEC_SOAK_KILLS shorten them, STREAMCODEC_SOAK_CODEC=fake replaces the codec,
 STREAMCODEC_DATA is where the evaluation clips are (else the built-in scene is the source),
 STREAMCODEC_SOAK_REPORT is a file that collects the figures.
 """
@@ -84,8 +84,9 @@ class End(Child):
 
 
 def make_sender(url: str, folder: Path) -> End:
-    source = "fake" if CODEC == "fake" else str(clip(folder))
-    return End("sender", url, folder, "--source", source)
+    if CODEC == "fake":
+        return End("sender", url, folder, *("--source", "fake", "--width", "160", "--height", "96"))
+    return End("sender", url, folder, "--source", str(clip(folder)))
 
 
 def free_url() -> str:
