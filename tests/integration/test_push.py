@@ -160,13 +160,13 @@ def runs(process: int) -> bool:
 
 def test_a_process_that_waits_for_a_server_does_not_outlive_its_parent_for_long() -> None:
     code = """
-        import multiprocessing, sys
+        import pathlib, sys
+        import numpy as np
         from services.media.sinks.push import PushSink
-        from tests.fakes import noise_frame
-        if __name__ == "__main__":
-            sink = PushSink(sys.argv[1], fps=30.0, timeout_s=2.0)
-            print(multiprocessing.active_children()[0].pid, flush=True)
-            sink.write(noise_frame(), shown_us=0)
+        from streamcodec.frame import Frame
+        sink = PushSink(sys.argv[1], fps=30.0, timeout_s=2.0)
+        print(*pathlib.Path("/proc/thread-self/children").read_text().split(), flush=True)
+        sink.write(Frame.grey(np.zeros((48, 64), np.uint8)), shown_us=0)
     """
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"rtmp://127.0.0.1:{silent.getsockname()[1]}/live"

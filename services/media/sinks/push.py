@@ -4,22 +4,24 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from urllib.parse import urlsplit
 
 from services import logs
 from services.errors import SinkError
-from services.media.sinks.pushing import FORMATS, Answer, Picture, push_pictures
+from services.media.sinks.pushing import FORMATS, Answer, Picture, Task
 from streamcodec.frame import Frame
 
 _RETRY_S = 2.0
 _TIMEOUT_S = 5.0
 _GRACE_S = 1.0  # the process ends itself first
 _START_S = 60.0
+_MAIN = "from services.media.sinks import pushing; pushing.main()"
 
 
 class PushSink:
@@ -50,7 +52,7 @@ class PushSink:
         self._clock_s, self._timeout_s = clock_s, timeout_s
         self._log = logs.get("push")
         self._retry_s = clock_s()
-        self._process: SpawnProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self.frames = 0
         self.failures = 0
@@ -78,32 +80,30 @@ class PushSink:
         if self._pipe is not None and self._process is not None:
             with contextlib.suppress(OSError):
                 self._pipe.send(None)
-            self._process.join(self._timeout_s + _GRACE_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(self._timeout_s + _GRACE_S)
         self._end()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
+        self._pipe, theirs = Pipe()
         with theirs:
-            self._process = context.Process(
-                target=push_pictures,
-                args=(theirs, self._url, self._fps, self._timeout_s),
-                name="push",
-                daemon=True,
+            # No child of multiprocessing: the demo's own processes may not have any.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _MAIN, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
             )
-            self._process.start()
-        answer = self._ask(None, _START_S)
+        # Through the pipe, since others see the arguments of a process.
+        answer = self._ask(Task(self._url, self._fps, self._timeout_s), _START_S)
         if answer is None or answer.final:
             self._end()
             reason = answer.failure if answer is not None else "its process did not start"
             raise SinkError(f"{self._name}: cannot be pushed to ({reason})")
 
-    def _ask(self, picture: Picture | None, timeout_s: float) -> Answer | None:
+    def _ask(self, message: Task | Picture, timeout_s: float) -> Answer | None:
         """What the process answers; None when it does not, or is gone."""
         assert self._pipe is not None
         with contextlib.suppress(EOFError, OSError):
-            if picture is not None:
-                self._pipe.send(picture)
+            self._pipe.send(message)
             if self._pipe.poll(timeout_s):
                 answer = self._pipe.recv()
                 assert isinstance(answer, Answer)
@@ -117,5 +117,4 @@ class PushSink:
             pipe.close()
         if process is not None:
             process.kill()
-            process.join()
-            process.close()
+            process.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing.connection import Connection
@@ -41,6 +42,22 @@ class Answer:
 
     failure: str = ""
     final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """To the process, first: where to, and how long it may wait."""
+
+    url: str
+    fps: float
+    limit_s: float
+
+
+def main() -> None:
+    """The process: its one argument is the descriptor of its pipe."""
+    with Connection(int(sys.argv[1])) as pipe:
+        task = pipe.recv()
+        push_pictures(pipe, task.url, task.fps, task.limit_s)
 
 
 def push_pictures(pipe: Connection, url: str, fps: float, limit_s: float) -> None:
