@@ -87,9 +87,9 @@ class Outputs:
 
 
 def make_sinks(settings: Settings) -> Outputs:
-    """The sinks of `receiver.view` and `receiver.record`. Without a display there is no window.
+    """The sinks of `[receiver]`: view, virtual camera, record, push. No display, no window.
 
-    Raises SinkError where a file cannot be opened.
+    Raises SinkError where a file cannot be opened, ConfigError where a virtual camera cannot.
     """
     outputs = Outputs()
     view, record = settings.receiver.view, settings.receiver.record
@@ -105,6 +105,10 @@ def make_sinks(settings: Settings) -> Outputs:
         outputs.sinks.append(outputs.picture)
     elif view != "none":
         outputs.sinks.append(_file(view, settings))
+    if settings.receiver.virtual_camera:
+        from services.media.sinks.virtual_camera import VirtualCameraSink  # noqa: PLC0415
+
+        outputs.sinks.append(VirtualCameraSink(settings.receiver.virtual_camera, fps=_FILE_FPS))
     if record:
         outputs.sinks.append(_recording(record, settings))
     if settings.receiver.push:

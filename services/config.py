@@ -73,6 +73,9 @@ class ReceiverSettings:
     push: str | None = setting(
         None, "also push H.264 to this rtsp://, rtmp:// or srt:// address of a media server"
     )
+    virtual_camera: str | None = setting(
+        None, "also show on this v4l2loopback device, as /dev/video9 (needs the extra 'camera')"
+    )
     record_minutes: float | None = setting(
         None, "begin a new recording file after this many minutes", low=0.01, high=1e5
     )

@@ -256,7 +256,10 @@ class ReceiverDaemon:
             with self._lock:
                 self._counters.recorder_drops += recorder.dropped
         self._sinks = tuple(other for other in self._sinks if other is not sink)
-        sink.close()
+        try:
+            sink.close()
+        except SinkError as error:
+            self._recorder_failed(sink, error)
 
     def on_frame(self, callback: Callable[[ShownFrame], None]) -> Callable[[], None]:
         """Call back with every shown frame, in the display thread: be quick. Returns the undo."""

@@ -252,6 +252,8 @@ class Port:
             else:
                 socket.connect(self._url)
         except zmq.ZMQError as error:
+            if error.errno == zmq.EADDRINUSE:
+                raise _taken(self._url) from None
             verb = "listen on" if endpoint.bind else "connect to"
             raise ConfigError(f"cannot {verb} {self._url}: {error.strerror.lower()}") from None
         self._poller.register(socket, zmq.POLLIN)
@@ -420,4 +422,10 @@ def _refuse_taken_path(url: str) -> None:
             probe.connect(path)
         except OSError:
             return  # nobody: the file is absent, or left over from a crash
-    raise ConfigError(f"cannot listen on {url}: address already in use")
+    raise _taken(url)
+
+
+def _taken(url: str) -> ConfigError:
+    return ConfigError(
+        f"cannot listen on {url}: address already in use; stop who listens there or choose another"
+    )

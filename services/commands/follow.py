@@ -7,11 +7,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import IO, Protocol
 
+from services import logs
 from services.errors import SinkError
 from services.notify import Notifier
 
@@ -75,7 +76,8 @@ def follow(
 
 @contextmanager
 def stats_file(path: Path | None) -> Iterator[Callable[[Snapshot], None]]:
-    """A function that appends a snapshot as a line of JSON. Raises SinkError."""
+    """A function that appends a snapshot as a line of JSON. Raises SinkError at the start only:
+    a disk that is full later ends the statistics with one message, and the stream goes on."""
     if path is None:
         yield lambda snapshot: None
         return
@@ -83,15 +85,21 @@ def stats_file(path: Path | None) -> Iterator[Callable[[Snapshot], None]]:
         file: IO[str] = path.open("a", encoding="utf-8")
     except OSError as error:
         raise SinkError(f"{path}: statistics cannot be written ({error.strerror})") from None
-    with file:
+    failed = False
 
-        def write(snapshot: Snapshot) -> None:
-            try:
-                file.write(json.dumps(snapshot.as_json()) + "\n")
-                file.flush()
-            except OSError as error:
-                raise SinkError(
-                    f"{path}: statistics cannot be written ({error.strerror})"
-                ) from None
+    def write(snapshot: Snapshot) -> None:
+        nonlocal failed
+        if failed:
+            return
+        try:
+            file.write(json.dumps(snapshot.as_json()) + "\n")
+            file.flush()
+        except OSError as error:
+            failed = True
+            logs.get("stats").error("stats_ended", file=str(path), reason=error.strerror)
 
+    try:
         yield write
+    finally:
+        with suppress(OSError):  # told already
+            file.close()

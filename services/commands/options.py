@@ -47,6 +47,9 @@ View = Annotated[str | None, option("receiver.view", "--view", "VIEW")]
 PlayoutMs = Annotated[int | None, option("receiver.playout_ms", "--playout-ms", "MS")]
 Record = Annotated[str | None, option("receiver.record", "--record", "FILE")]
 Push = Annotated[str | None, option("receiver.push", "--push", "URL")]
+VirtualCamera = Annotated[
+    str | None, option("receiver.virtual_camera", "--virtual-camera", "DEVICE")
+]
 Stream = Annotated[str | None, option("sender.stream", "--stream", "NAME")]
 Stats = Annotated[
     Path | None,

@@ -111,6 +111,7 @@ def recv(
     view: options.View = None,
     record: options.Record = None,
     push: options.Push = None,
+    virtual_camera: options.VirtualCamera = None,
     playout_ms: options.PlayoutMs = None,
     patience: Patience = None,
     stay: Stay = None,
@@ -139,6 +140,7 @@ def recv(
             "receiver.view": view,
             "receiver.record": record,
             "receiver.push": push,
+            "receiver.virtual_camera": virtual_camera,
             "receiver.playout_ms": playout_ms,
             "receiver.patience_s": patience,
             "receiver.stay": stay,
@@ -166,10 +168,14 @@ def recv(
     log = logs.get("recv")
     with stop_on_signals() as stopped, ExitStack() as stack:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
-        codec = load_codec(settings.codec)
-        shown = make_sinks(settings)
+        shown = make_sinks(
+            settings
+        )  # before the codec, which takes seconds: a wrong name should not
+        for sink in shown.sinks:
+            stack.callback(sink.close)
         if shown.note:
             log.warning("no_window", why=shown.note)
+        codec = load_codec(settings.codec)
         receiver = make_receiver(settings, codec, sinks=shown.sinks)
         history = History()
         title = settings.receiver.connect or settings.receiver.bind or "receiving"

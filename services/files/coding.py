@@ -257,9 +257,14 @@ class _Output:
     def __enter__(self) -> _Output:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._sink is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._sink is None:
+            return
+        try:
             self._sink.close()
+        except SinkError:
+            if kind is None:  # else what came first is told
+                raise
 
 
 def write_picture(path: Path, frame: Frame) -> None:
@@ -355,4 +360,7 @@ def _writing(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or error
-        raise SinkError(f"{target}: {reason}; what was written before is kept") from None
+        then = "what was written before is kept"
+        if error.errno == errno.ENOENT:
+            then = f"is there a folder {target.parent}?"
+        raise SinkError(f"{target}: {reason}; {then}") from None

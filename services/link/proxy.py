@@ -237,7 +237,8 @@ def _listen(address: _Address) -> socket.socket:
         listener.listen(16)
     except (OSError, OverflowError) as error:
         listener.close()
-        raise ConfigError(f"--listen {where[0]}:{where[1]}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"--listen {where[0]}:{where[1]}: {str(reason).lower()}") from None
     return listener
 
 

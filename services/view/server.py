@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable
 
@@ -32,8 +33,10 @@ class WebServer:
         self._ready.wait(_START_S)
         if self._error is not None:
             self._thread.join(_START_S)
+            code = self._error.errno
+            reason = os.strerror(code).lower() if code and code > 0 else str(self._error)
             raise ConfigError(
-                f"cannot listen on {listen.host}:{listen.port}: {self._error.strerror}"
+                f"cannot listen on {listen.host}:{listen.port}: {reason}; choose another address"
             )
 
     @property

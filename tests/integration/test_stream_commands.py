@@ -191,12 +191,15 @@ def test_doctor_tells_what_there_is(command: Command) -> None:
     assert "exactness" in command("doctor", "--no-speed").out
 
 
-def test_version_and_help_need_nothing_heavy() -> None:
+def test_version_and_the_help_of_every_command_need_nothing_heavy() -> None:
     code = (
-        "import sys; sys.argv = ['streamcodec', '--help']\n"
-        "from services.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
+        "import sys\n"
+        "from typer.main import get_command\n"
+        "from services.cli import app, main\n"
+        "for words in [[], *([name] for name in get_command(app).commands)]:\n"
+        "    sys.argv = ['streamcodec', *words, '--help']\n"
+        "    try: main()\n"
+        "    except SystemExit: pass\n"
         "heavy = {'torch', 'numba', 'cv2', 'av', 'zmq', 'numpy', 'aiohttp'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -9,6 +9,7 @@ import threading
 import time
 
 import av
+import pytest
 
 from services.media.avframes import from_frame
 from services.media.scene import Scene
@@ -27,7 +28,8 @@ def transport_stream(frames: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_stream_that_ends_is_opened_again() -> None:
+@pytest.mark.parametrize("scheme", ["tcp", "http"])
+def test_a_stream_that_ends_is_opened_again(scheme: str) -> None:
     data = transport_stream(60)
     stopping = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -40,13 +42,16 @@ def test_a_stream_that_ends_is_opened_again() -> None:
                 except TimeoutError:
                     continue
                 with peer:
+                    if scheme == "http":
+                        peer.recv(4096)
+                        peer.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data))
                     peer.sendall(data)
 
         thread = threading.Thread(target=serve)
         thread.start()
         told: list[str] = []
         port = server.getsockname()[1]
-        source = open_source(f"tcp://127.0.0.1:{port}", tell=told.append)
+        source = open_source(f"{scheme}://127.0.0.1:{port}", tell=told.append)
         try:
             assert (source.width, source.height) == (64, 48)
             until = time.monotonic() + 20

@@ -63,11 +63,19 @@ class RecordingSink:
             self._digest = b""
 
     def _checked(self) -> FileHeader | None:
-        """Header of a recording that is there already; proof that the path can be written."""
+        """Header of a recording that is there already; proof that the path can be written.
+
+        Nothing stays where nothing was: the file begins with its first frame, so that who dies
+        before that leaves no file that does not play.
+        """
+        is_new = not self._path.exists()
         try:
             with self._path.open("ab") as file:
-                if not file.tell():
-                    return None
+                empty = not file.tell()
+            if empty:
+                if is_new:
+                    self._path.unlink()
+                return None
             with ScvReader(self._path) as reader:
                 return reader.header
         except HeaderError as error:

@@ -32,7 +32,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish what was begun; safe to call twice."""
+        """Finish what was begun; safe to call twice. Raises SinkError where its end is lost."""
         ...
 
 
@@ -53,6 +53,8 @@ def write_failed(name: str | Path, error: OSError, *, frames: int) -> SinkError:
     saved = f"the {frames} frames before are saved" if frames else "nothing was written"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SinkError(f"{name}: the disk is full; {saved}")
+    if error.errno == errno.ENOENT:
+        saved = f"is there a folder {Path(name).parent}?"
     return SinkError(f"{name}: cannot be written ({error.strerror or error}); {saved}")
 
 

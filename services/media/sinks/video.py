@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -58,21 +59,36 @@ class VideoSink:
             picture.pts, picture.time_base = self._last_pts, _TIME_BASE
             self._container.mux(stream.encode(picture))
         except OSError as error:
-            frames = self._frames
-            self.close()
-            _cut_to_whole_boxes(self._path)
-            raise write_failed(self._path, error, frames=frames) from None
+            raise self._failed(self._container, error) from None
         self._frames += 1
 
     def close(self) -> None:
-        """Flush the encoder and close; a full disk costs the last second at most."""
-        container, self._container = self._container, None
+        """Flush the encoder and close. Raises SinkError when the disk has no room for the end:
+        that costs the last fragments, and those before are whole."""
+        container = self._container
         if container is None:
             return
-        with contextlib.suppress(OSError, av.FFmpegError):  # fragments written before are whole
+        try:
             if self._stream is not None:
                 container.mux(self._stream.encode(None))
-        _close_quietly(container)
+            container.close()
+        except OSError as error:
+            raise self._failed(container, error) from None
+        self._container = None
+        saved = _cut_to_whole_boxes(self._path)
+        if saved < self._frames:  # FFmpeg closes without a word where its last bytes had no room
+            full = OSError(errno.ENOSPC, "")
+            raise write_failed(self._path, full, frames=saved)
+
+    def _failed(self, container: OutputContainer, error: OSError) -> SinkError:
+        """Close, keep what is whole, and tell how much that is."""
+        self._container = None
+        with contextlib.suppress(OSError, av.FFmpegError):  # the reason is told already
+            if self._stream is not None:
+                container.mux(self._stream.encode(None))
+        with contextlib.suppress(OSError, av.FFmpegError):
+            container.close()
+        return write_failed(self._path, error, frames=_cut_to_whole_boxes(self._path))
 
     def _started(self, container: OutputContainer, frame: Frame, shown_us: int) -> VideoStream:
         rate = Fraction(self._fps).limit_denominator(1001)
@@ -98,22 +114,39 @@ def _even(frame: Frame) -> Frame:
     return Frame(np.pad(frame.y, pad, mode="edge"), frame.u, frame.v)
 
 
-def _cut_to_whole_boxes(path: Path) -> None:
-    """Take a half-written fragment off the end, so that every player reads what is before it."""
+def _cut_to_whole_boxes(path: Path) -> int:
+    """Take a half-written fragment off the end, so that every player reads what is before it.
+
+    Returns how many frames are left.
+    """
+    whole = frames = 0
     with contextlib.suppress(OSError), path.open("r+b") as file:
         size = file.seek(0, 2)
-        end, whole = 0, 0
+        end = fragment = 0
         while end + 8 <= size:
             file.seek(end)
             box_bytes, kind = struct.unpack(">I4s", file.read(8))
-            end += box_bytes
-            if box_bytes < 8 or end > size:
+            if box_bytes < 8 or end + box_bytes > size:
                 break
-            if kind != b"moof":  # its samples follow in the next box
-                whole = end
+            end += box_bytes
+            if kind == b"moof":  # its samples follow in the next box
+                fragment = _samples(file.read(box_bytes - 8))
+                continue
+            whole, frames, fragment = end, frames + fragment, 0
         file.truncate(whole)
+    return frames
 
 
-def _close_quietly(container: OutputContainer) -> None:
-    with contextlib.suppress(OSError, av.FFmpegError):  # the reason was told when writing failed
-        container.close()
+def _samples(boxes: bytes) -> int:
+    """Frames that a fragment's boxes announce (ISO/IEC 14496-12: moof, traf, trun)."""
+    count = at = 0
+    while at + 8 <= len(boxes):
+        box_bytes, kind = struct.unpack_from(">I4s", boxes, at)
+        if box_bytes < 8:
+            break
+        if kind == b"traf":
+            count += _samples(boxes[at + 8 : at + box_bytes])
+        elif kind == b"trun":
+            count += int(struct.unpack_from(">I", boxes, at + 12)[0])
+        at += box_bytes
+    return count

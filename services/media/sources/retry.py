@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A live source that disappears comes back: it is opened again, ever less often."""
+"""A live source that disappears comes back: it is opened again until it is there."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Callable
 from services.errors import SourceError
 from services.media.sources.source import CapturedFrame, Clock, Source
 
-FIRST_PAUSE_US = 500_000
-LONGEST_PAUSE_US = 8_000_000
+FIRST_PAUSE_US = 125_000
+# The picture shall be back within a second of the source: half of it is for opening and the way.
+LONGEST_PAUSE_US = 500_000
 
 
 class RetryingSource:
     """Wraps a live source; while it is gone `read` returns None.
 
     `tell` gets one sentence when the source goes and one when it is back. The first opening is not
-    retried: an error there is a wrong name more often than a loose plug.
+    retried: an error there is a wrong name more often than a loose plug. `width`, `height` and
+    `fps` are those of the source that is open, or was last.
     """
 
     live = True
@@ -28,9 +30,8 @@ class RetryingSource:
         self._opener = opener
         self._clock = clock
         self._tell = tell
-        self._source: Source | None = opener()
-        self.name, self.fps = self._source.name, self._source.fps
-        self.width, self.height = self._source.width, self._source.height
+        self._source: Source | None = None
+        self._open()
         self._pause_us = FIRST_PAUSE_US
         self._retry_us = 0
         self._closed = False
@@ -56,6 +57,12 @@ class RetryingSource:
             self._source.close()
             self._source = None
 
+    def _open(self) -> None:
+        source = self._opener()
+        self.name, self.fps = source.name, source.fps
+        self.width, self.height = source.width, source.height
+        self._source = source
+
     def _reopened(self, timeout_s: float) -> bool:
         wait_us = self._retry_us - self._clock.now_us()
         if self._closed or wait_us > timeout_s * 1e6:
@@ -64,7 +71,7 @@ class RetryingSource:
         if wait_us > 0:
             self._clock.sleep_us(wait_us)
         try:
-            self._source = self._opener()
+            self._open()
         except SourceError:
             self._schedule()
             return False

@@ -21,6 +21,7 @@ yaml = pytest.importorskip("yaml", reason="PyYAML is not there")
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+PROMTOOL = shutil.which("promtool")
 SYSTEMD = shutil.which("systemd-analyze")
 METRICS = (DEPLOY.parent / "services" / "view" / "metrics.py").read_text(encoding="utf-8")
 
@@ -115,6 +116,46 @@ def test_manifests_keep_together(name: str) -> None:
         assert container[probe]["httpGet"]["port"] in ports
     assert container["readinessProbe"] != container["livenessProbe"]
     assert pod["securityContext"]["runAsNonRoot"]
+
+
+KUBERNETES = ("1.29", "1.37")  # the oldest that is still seen, and the newest whose schemas we have
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("name", ["sender.yaml", "relay.yaml"])
+def test_manifests_fit_the_schemas_of_kubernetes(name: str, version: str) -> None:
+    """Strictly: a misspelt field is an error, which a cluster would leave out in silence."""
+    kubernetes = pytest.importorskip(
+        "kubernetes_validate", reason="kubernetes-validate is not there"
+    )
+    for document in documents(DEPLOY / "kubernetes" / name):
+        assert kubernetes.validate(document, version, strict=True) == version
+
+
+def test_the_schemas_of_kubernetes_catch_a_misspelt_field() -> None:
+    kubernetes = pytest.importorskip(
+        "kubernetes_validate", reason="kubernetes-validate is not there"
+    )
+    workload = documents(DEPLOY / "kubernetes" / "sender.yaml")[0]
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    container["readynessProbe"] = container.pop("readinessProbe")
+    with pytest.raises(kubernetes.ValidationError, match="readynessProbe"):
+        kubernetes.validate(workload, KUBERNETES[-1], strict=True)
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool here")
+@pytest.mark.parametrize("arguments", [("rules", "alerts.yaml"), ("config", "prometheus.yaml")])
+def test_promtool_accepts_rules_and_configuration(arguments: tuple[str, str]) -> None:
+    assert PROMTOOL is not None
+    kind, name = arguments
+    checked = subprocess.run(
+        [PROMTOOL, "check", kind, str(DEPLOY / "prometheus" / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "rules found" in checked.stdout
 
 
 def test_alerts_use_metrics_that_exist() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -164,6 +165,14 @@ def test_a_second_recording_continues_the_first(tmp_path: Path) -> None:
     assert times == [0, 40_000, 80_000, 120_000]
 
 
+def test_a_recording_without_frames_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.scv"
+    sink = open_sink(str(path), fps=25)
+    assert not path.exists()  # who is killed now leaves nothing that does not play
+    sink.close()
+    assert not path.exists()
+
+
 def test_a_file_that_is_no_recording_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.scv"
     path.write_bytes(b"something dear")
@@ -217,8 +226,46 @@ def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
     assert done.stderr == ""
     with ScvReader(tmp_path / "a.scv") as reader:
         assert len(list(reader.records())) == reader.frames > 10
-    for suffix in ("mp4", "y4m"):
-        assert len(list(open_material(tmp_path / f"a.{suffix}").frames)) >= 5
+    for suffix, sentence in zip(("mp4", "y4m"), sentences[1:], strict=True):
+        frames = len(list(open_material(tmp_path / f"a.{suffix}").frames))
+        assert frames >= 5
+        assert f"; the {frames} frames before" in sentence  # no more is claimed than is there
+
+
+@pytest.mark.parametrize("limit", [20_000, 9_000])
+def test_a_video_whose_end_finds_no_room_says_so(tmp_path: Path, limit: int) -> None:
+    """The encoder and the container hold frames back: the disk may be full at the very end."""
+    code = f"""
+        import resource
+        from services.errors import SinkError
+        from services.media.sinks import open_sink
+        from tests.unit.services.media.test_sinks import coded
+        stream = coded(25)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        sink = open_sink({str(tmp_path)!r} + "/a.mp4", fps=10)
+        try:
+            for n, (frame, packet) in enumerate(stream):
+                sink.write(frame, shown_us=n * 100_000)
+            sink.close()
+        except SinkError as error:
+            print(error)
+        sink.close()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=100,
+    )
+    assert re.search(
+        r"a.mp4: (the disk is full|cannot be written \(File too large\)); ", done.stdout
+    )
+    saved = re.search(r"the (\d+) frames before are saved", done.stdout)
+    if saved:
+        assert len(list(open_material(tmp_path / "a.mp4").frames)) == int(saved[1]) < 25
+    else:
+        assert "nothing was written" in done.stdout
 
 
 @pytest.mark.parametrize("spec", ["no/such/folder/a.y4m", "no/such/folder/a.mp4", "no/such/a.scv"])

@@ -234,9 +234,10 @@ def test_a_recording_of_another_model_is_refused(tmp_path: Path) -> None:
 class Flaky:
     """A live source that gives frames until it fails."""
 
-    name, width, height, fps, live = "camera:7", 32, 32, 30.0, True
+    name, height, fps, live = "camera:7", 32, 30.0, True
 
     def __init__(self, frames: int) -> None:
+        self.width = 32
         self.frames = frames
         self.closed = False
 
@@ -271,6 +272,22 @@ def test_a_source_that_goes_is_opened_again_and_both_are_told() -> None:
     ]
     assert first is not None
     assert first.closed
+
+
+def test_a_source_that_returns_with_another_size_tells_it() -> None:
+    clock, sizes = ManualClock(), [32, 48]
+
+    def opener() -> Flaky:
+        source = Flaky(1)
+        source.width = sizes.pop(0)
+        return source
+
+    source = RetryingSource(opener, clock=clock, tell=lambda _text: None)
+    read(source)
+    assert source.width == 32
+    while source.read(0.1) is None:
+        assert clock.now_us() < 20_000_000
+    assert source.width == 48
 
 
 def test_retries_become_rarer_and_never_stop() -> None:
