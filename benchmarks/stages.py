@@ -19,7 +19,7 @@ ENCODE_STAGES: Mapping[str, Sequence[str]] = {
         "streamcodec.analysis.analyse_inter",
         "streamcodec.analysis.analyse_key",
     ),
-    "prior": ("streamcodec.encoder.walk",),
+    "prior": ("streamcodec.encoder.walk", "streamcodec.networks.features.reference_rows"),
     "quantise and rebuild": (
         "streamcodec.encoder._quantise_plainly",
         "streamcodec.rebuild.code",
@@ -30,8 +30,11 @@ ENCODE_STAGES: Mapping[str, Sequence[str]] = {
 }
 DECODE_STAGES: Mapping[str, Sequence[str]] = {
     "modes and vectors": ("streamcodec.syntax.read",),
-    "prior and entropy decoding": ("streamcodec.decoder.walk",),
-    "prediction": ("streamcodec.rebuild.predict_inter",),
+    "prior and entropy decoding": (
+        "streamcodec.decoder.walk",
+        "streamcodec.networks.features.reference_rows",
+    ),
+    "prediction": ("streamcodec.rebuild.predict_inter", "streamcodec.rebuild.overlap"),
     "rebuild": ("streamcodec.rebuild.rebuild",),
     "filter": ("streamcodec.blocks.deblock.picture", "streamcodec.decoder.loopfilter"),
     "next reference": ("streamcodec.decoder.reference_after",),
