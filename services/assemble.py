@@ -41,6 +41,7 @@ def make_sender(settings: Settings, load: Callable[[], Codec]) -> Sender:
         ),
         stream=wanted.stream,
         rules=Rules(kbps=wanted.kbps, quality=wanted.quality),
+        adapts=wanted.adapt,
     )
     source = open_source(
         wanted.source, loop=wanted.loop, seed=wanted.seed, load_codec=lambda size: load()

@@ -129,9 +129,23 @@ class Broadcast:
 
     # -- the next frame ------------------------------------------------------------------------
 
-    def plan(self, *, width: int, height: int, encode_us: int, now_us: int) -> Plans:
-        """Decide what a frame captured now becomes; `encode_us` is what one encode takes."""
-        return self._planner.plan(width=width, height=height, encode_us=encode_us, now_us=now_us)
+    def plan(
+        self,
+        *,
+        width: int,
+        height: int,
+        encode_us: int,
+        now_us: int,
+        least_bytes: int | None = None,
+    ) -> Plans:
+        """Decide what a frame captured now becomes, see `Planner.plan`."""
+        return self._planner.plan(
+            width=width,
+            height=height,
+            encode_us=encode_us,
+            now_us=now_us,
+            least_bytes=least_bytes,
+        )
 
     def committed(
         self, plan: Plan, *, sequence: int, digest: bytes, size_bytes: int, now_us: int

@@ -76,6 +76,7 @@ class Planner:
         self._interval_us = frame_interval_us
         self._references: OrderedDict[bytes, None] = OrderedDict()  # oldest first
         self.size = size  # of the last frame, or the next
+        self._least_bytes: int | None = None
         self._key_asked = False
         self._key_wanted_us: int | None = None
         self._key_planned_us: int | None = None
@@ -90,8 +91,21 @@ class Planner:
         """Make the next frame a keyframe for everybody."""
         self._key_asked = True
 
-    def plan(self, *, width: int, height: int, encode_us: int, now_us: int) -> Plans:
-        """Decide what a frame captured now becomes; `encode_us` is what one encode takes."""
+    def plan(
+        self,
+        *,
+        width: int,
+        height: int,
+        encode_us: int,
+        now_us: int,
+        least_bytes: int | None = None,
+    ) -> Plans:
+        """Decide what a frame of this size, captured now, becomes.
+
+        `encode_us` is what one encode takes; `least_bytes` the least frame worth sending, where
+        that is not the stream's own. Another size than before makes a keyframe.
+        """
+        self._least_bytes = least_bytes
         if (width, height) != self.size:
             self.size = (width, height)
             self._references.clear()
@@ -187,7 +201,7 @@ class Planner:
             if not self._rules.adaptive:
                 sizes[viewer.peer], limits[viewer.peer] = m.MAX_PACKET_BYTES, "none"
                 continue
-            floor = None
+            floor = self._least_bytes
             if keyframe:
                 floor = int(viewer.congestion.capacity_bps / 8 * KEYFRAME_LINK_S)
                 floor = max(self._rules.floor_bytes, min(floor, MAX_KEYFRAME_FLOOR_BYTES))

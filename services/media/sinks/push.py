@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from services import logs
 from services.errors import SinkError
 from services.media.avframes import from_frame
-from services.media.sinks.sink import fitted
+from services.media.scaling import fitted
 from streamcodec.frame import Frame
 
 FORMATS = {"rtsp": "rtsp", "rtmp": "flv", "srt": "mpegts"}
