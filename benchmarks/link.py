@@ -215,6 +215,7 @@ def _row_json(row: Row) -> dict[str, object]:
         "jain": plain(row.result.jain),
         "bulk_mbps": plain(row.result.bulk_mbps),
         "reconnects": row.result.streams[0].reconnects,
+        "resolution_changes": row.result.streams[0].resolution_changes,
         "streams_mbps": [plain(one.summary.throughput_mbps) for one in row.result.streams],
         "targets": [
             {"what": what, "measured": plain(value), "must": f"{sign} {bound:g}", "met": met}
