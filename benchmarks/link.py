@@ -161,6 +161,11 @@ def load_clip_coder(clip: Path, codec: str) -> ClipCoder:
 
         loaded: Codec = FakeCodec()
     else:
+        import torch  # noqa: PLC0415  # only where needed
+
+        # More threads wait for each other in products this small: six times slower where the
+        # cores are shared. The product's default is one, too.
+        torch.set_num_threads(1)
         loaded = Codec.load(codec, device="cpu")
     frames = next(iter(load_clips(clip.parent, only=clip.stem))).frames
     loaded.warm_up(frames[0].width, frames[0].height)
