@@ -24,6 +24,7 @@ from benchmarks.material import load_clips
 from benchmarks.sized_codec import SizedCodec
 from services.congestion import Ack, Budget, CongestionController
 from services.errors import EndOfSource
+from services.media.scaling import fitted
 from services.media.sources import CapturedFrame
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--send-buffer", type=int, default=0, help="bytes; 0: the product's")
+    parser.add_argument("--tcp", default="", help="congestion control of the kernel's TCP")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -177,7 +179,7 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
     sent: list[dict[str, Any]] = []
     to_measure: list[tuple[int, Frame, Frame]] = []
     noted = NotedCodec(codec)
-    endpoint = Endpoint(options.url, bind=True, insecure=True)
+    endpoint = Endpoint(options.url, bind=True, insecure=True, tcp_control=options.tcp)
     if options.send_buffer:
         endpoint = replace(endpoint, send_buffer_bytes=options.send_buffer)
     sender = Sender(
@@ -204,7 +206,8 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
 
     sender.on_frame(note)
     sender.run(options.seconds + 5)
-    for index, source_frame, shown in to_measure:
+    for index, source_frame, coded in to_measure:
+        shown = fitted(coded, source_frame.width, source_frame.height)
         sent[index]["psnr_db"] = psnr611(source_frame, shown)
         similarity = ssim(source_frame.y, shown.y)
         sent[index]["ssim_db"] = -10 * math.log10(max(1e-9, 1 - similarity))
@@ -214,6 +217,7 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
         "budgets": budgets,
         "sent": sent,
         "encode_ms": encode.percentiles_ms(),
+        "resolution_changes": sender.snapshot().resolution_changes,
     }
 
 

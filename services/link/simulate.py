@@ -86,6 +86,7 @@ class SimulationResult:
     bulk_mbps: float
     jain: float
     utilisation: float  # of all streams together
+    encode_ms: float = 10.0  # counted into the delays
 
     @property
     def summary(self) -> Summary:
@@ -410,4 +411,5 @@ def _result(
         bulk_mbps=bulk.bytes_between(start_us, end_us) * 8 / 1e6 / span_s if bulk else 0.0,
         jain=jain_index([result.summary.throughput_mbps for result in results]),
         utilisation=sum(result.summary.utilisation for result in results),
+        encode_ms=options.encode_us / 1000,
     )
