@@ -26,6 +26,8 @@ LINK_HEADINGS = (
     "SSIM dB",
     "budget used p50 / p5 %",
     "over budget",
+    "encoding ms",
+    "load",
     "targets",
 )
 COMPARE_HEADINGS = (
@@ -75,6 +77,8 @@ def _link_cells(row: dict[str, Any]) -> list[str]:
         _number(row["ssim_db"], 1),
         f"{_percent(row['budget_used_p50'])} / {_percent(row['budget_used_p5'])}",
         str(row["over_budget"]),
+        _number(row.get("encode_ms"), 0),
+        _number(row.get("load"), 1),
         "missed: " + ", ".join(missed) if missed else met,
     ]
 
