@@ -3,9 +3,9 @@
 
 Theory of operation. A thin link first costs quality, then frames; only when both are nearly used
 up does a smaller picture help. Measured with size S on natural clips (docs/link.md, section 2.4):
-at the same bytes three quarters of the sides look better only below about quality 14, by up to
-0.5 dB; at quality 20 the full size is ahead by 0 to 1 dB, at 30 by 2 to 5 dB. So each second of
-frames is judged as a whole.
+at the same bytes three quarters of the sides look better only where the full size has quality 9 to
+19 or less, by content, and by up to 1.3 dB; at quality 30 the full size is ahead by 1.5 to 3 dB.
+So each second of frames is judged as a whole.
 
     second      when
     poor        most coded frames were held below `POOR_QUALITY` by the link,
@@ -25,8 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-POOR_QUALITY = 14  # where full size and three quarters are alike (11 to 20 by content)
-LARGER_COSTS = 5  # qualities that the next larger size costs at the same bytes (3.5 to 6)
+POOR_QUALITY = 14  # amid those at which full size and three quarters are alike
+LARGER_COSTS = 5  # qualities that the next larger size costs at the same bytes (3 to 7)
 MARGIN = 4  # qualities between a step down and a step up: 40% more bytes
 MOST = 0.6  # of the frames skipped: below 12 of 30 frames a second motion falls apart
 FEW = 0.4
