@@ -33,6 +33,7 @@ from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611, ssim
+from streamcodec.parallel import SecondThread
 
 _MEASURED = 5  # quality is measured on every so many-th frame, outside the coding thread
 
@@ -52,7 +53,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    codec = load_codec(options.codec)
+    with SecondThread() as second:
+        _work(options, load_codec(options.codec, second))
+
+
+def _work(options: argparse.Namespace, codec: Codec) -> None:
     clip = next(iter(load_clips(options.clip.parent, only=options.clip.stem)))
     codec.warm_up(clip.frames[0].width, clip.frames[0].height)
     run = _send if options.role == "sender" else _receive
@@ -61,11 +66,11 @@ def main() -> None:
     options.out.write_text(json.dumps(run(options, codec, list(clip.frames))), encoding="utf-8")
 
 
-def load_codec(name: str) -> Codec:
+def load_codec(name: str, second: SecondThread) -> Codec:
     """A size of the real codec, or "model" for one of plausible sizes that costs no time."""
     if name == "model":
         return SizedCodec()
-    return Codec.load(name, device="cpu")
+    return Codec.load(name, device="cpu").sharing(second.run)
 
 
 class ClipSource:

@@ -12,7 +12,7 @@ So each second of frames is judged as a whole.
                 or the link left no room for more than `MOST` of the frames
     rich        at the next larger size most frames would still have `POOR_QUALITY` and a margin,
                 and the budgets would have room for all but `FEW` of the frames
-    neither     anything else, and a second without frames (an outage is not thinness)
+    neither     anything else, and a second of too few frames (an outage is not thinness)
 
 `DOWN_S` poor seconds in a row take a step down, `UP_S` rich ones a step up. Rich is judged by what
 the larger size needs, so a step up that is taken can be kept; where content or link prove that
@@ -30,6 +30,7 @@ LARGER_COSTS = 5  # qualities that the next larger size costs at the same bytes 
 MARGIN = 4  # qualities between a step down and a step up: 40% more bytes
 MOST = 0.6  # of the frames skipped: below 12 of 30 frames a second motion falls apart
 FEW = 0.4
+LEAST_FRAMES = 5  # in a second: an overloaded machine captures few, and that tells of no link
 DOWN_S = 3  # longer than a dip of a mobile link, than a keyframe and its refinement
 UP_S = 8  # a size that changes often is worse to watch than one that is small
 MAX_UP_S = 64
@@ -124,9 +125,11 @@ class Resolution:
         if now_us - self._second.began_us < _SECOND_US:
             return False
         second, self._second = self._second, _Second(now_us)
-        if not self._follows or now_us < self._settled_us or not second.coded:
-            return False
         frames = second.coded + second.skipped
+        if not self._follows or now_us < self._settled_us:
+            return False
+        if not second.coded or frames < LEAST_FRAMES:
+            return False
         poor = 2 * second.poor > second.coded or second.skipped > MOST * frames
         larger_bytes = FULL_BYTES if self._at == 1 else SMALL_BYTES
         room = second.budget_bytes >= (1 - FEW) * frames * larger_bytes

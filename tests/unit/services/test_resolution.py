@@ -155,6 +155,22 @@ def test_an_outage_is_no_thin_link() -> None:
     assert resolution.step is Step.FULL
 
 
+def test_the_few_frames_of_an_overloaded_machine_say_nothing_of_the_link() -> None:
+    resolution = Resolution(0)
+    for frame in range(60 * 4):
+        if frame % 3:
+            resolution.skipped(frame * 250_000)
+        else:
+            resolution.coded(
+                quality=3,
+                limit="bandwidth",
+                size_bytes=600,
+                budget_bytes=600,
+                now_us=frame * 250_000,
+            )
+    assert resolution.step is Step.FULL
+
+
 def test_a_picture_that_is_coarse_by_wish_is_not_made_smaller() -> None:
     stream = Stream(coarse_bytes=1000, finest=8)
     assert set(stream.run(60, 2000)) == {Step.FULL}
