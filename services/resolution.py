@@ -25,7 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-POOR_QUALITY = 14  # amid those at which full size and three quarters are alike
+POOR_QUALITY = 16  # amid those at which full size and three quarters are alike
 LARGER_COSTS = 5  # qualities that the next larger size costs at the same bytes (3 to 7)
 MARGIN = 4  # qualities between a step down and a step up: 40% more bytes
 MOST = 0.6  # of the frames skipped: below 12 of 30 frames a second motion falls apart

@@ -9,7 +9,15 @@ from itertools import pairwise
 
 import pytest
 
-from services.resolution import DOWN_S, MAX_UP_S, SETTLE_US, UP_S, Resolution, Step
+from services.resolution import (
+    DOWN_S,
+    MAX_UP_S,
+    POOR_QUALITY,
+    SETTLE_US,
+    UP_S,
+    Resolution,
+    Step,
+)
 
 FPS = 30
 SETTLE_S = SETTLE_US // 1_000_000
@@ -19,7 +27,7 @@ FRAMING_BYTES = 115
 class Stream:
     """A link and a codec around a `Resolution`: bytes per frame become a quality, or a skip.
 
-    `coarse_bytes` is what quality 14 costs at full size; 9% of the bytes are a quality, and each
+    `coarse_bytes` is what `POOR_QUALITY` costs at full size; 9% of the bytes are a quality, each
     step down is worth five of them, as measured.
     """
 
@@ -49,7 +57,7 @@ class Stream:
             self.resolution.skipped(self.now_us)
             return
         self._saved_bytes = 0.0
-        affordable = 14 + math.log(budget / self._coarse_bytes) / math.log(1.09)
+        affordable = POOR_QUALITY + math.log(budget / self._coarse_bytes) / math.log(1.09)
         affordable += 5 * (4 - self.resolution.step.value)
         quality = max(0, min(self._finest, int(affordable)))
         self.resolution.coded(
