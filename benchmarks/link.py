@@ -8,7 +8,9 @@
     python -m benchmarks.link --live namespaces                   # real TCP of the kernel
 
 Virtual time runs the rate control, a model of TCP and the real codec on the clip (played forth
-and back); encoding counts as 10 ms whatever it takes here. Every row states what was used.
+and back); encoding counts as 10 ms whatever it takes here. Every row states what was used. In real
+time it takes what it takes: bounds of delay hold 10 ms of it, or the median that was measured if
+that is more, and each row states it beside the load of the machine.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import signal
 import sys
 import threading
@@ -56,6 +59,7 @@ class Row:
     backend: str  # "virtual time", "proxy" or "namespaces"
     codec: str
     took_s: float
+    load: float  # of the machine, mean over the last minute
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,8 +90,15 @@ def _run(options: argparse.Namespace) -> list[Row]:
     for scenario in chosen:
         start = time.monotonic()
         if options.live:
-            result = run_live(scenario, options.live, clip=options.clip, codec=options.codec)
-            backend = options.live
+            words = ("--tcp", options.tcp) if options.tcp else ()
+            result = run_live(
+                scenario,
+                options.live,
+                clip=options.clip,
+                codec=options.codec,
+                sender_options=words,
+            )
+            backend = f"{options.live}, {options.tcp}" if options.tcp else options.live
         else:
             coders = [_coder(options, n) for n in range(scenario.options.streams)]
             result = simulate(scenario.profile, scenario.options, coders=coders)
@@ -100,6 +111,7 @@ def _run(options: argparse.Namespace) -> list[Row]:
             backend,
             codec,
             round(time.monotonic() - start, 1),
+            round(os.getloadavg()[0], 2),
         )
         rows.append(row)
         _print(row)
@@ -161,6 +173,11 @@ def load_clip_coder(clip: Path, codec: str) -> ClipCoder:
 
         loaded: Codec = FakeCodec()
     else:
+        import torch  # noqa: PLC0415  # only where needed
+
+        # More threads wait for each other in products this small: six times slower where the
+        # cores are shared. The product's default is one, too.
+        torch.set_num_threads(1)
         loaded = Codec.load(codec, device="cpu")
     frames = next(iter(load_clips(clip.parent, only=clip.stem))).frames
     loaded.warm_up(frames[0].width, frames[0].height)
@@ -209,12 +226,15 @@ def _row_json(row: Row) -> dict[str, object]:
         "codec": row.codec,
         "seconds": row.scenario.options.seconds,
         "took_s": row.took_s,
+        "load": row.load,
+        "encode_ms": plain(row.result.encode_ms),
         **fields,
         "utilisation": plain(row.result.utilisation),
         "skipped": s.captured - s.sent,
         "jain": plain(row.result.jain),
         "bulk_mbps": plain(row.result.bulk_mbps),
         "reconnects": row.result.streams[0].reconnects,
+        "resolution_changes": row.result.streams[0].resolution_changes,
         "streams_mbps": [plain(one.summary.throughput_mbps) for one in row.result.streams],
         "targets": [
             {"what": what, "measured": plain(value), "must": f"{sign} {bound:g}", "met": met}
@@ -241,6 +261,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--codec", default="S", help="S, M, L, fake or model")
     parser.add_argument("--rows", help="names of rows, separated by commas")
     parser.add_argument("--live", choices=("proxy", "namespaces"), help="real time over sockets")
+    parser.add_argument("--tcp", help="congestion control of the sender's TCP, with --live")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--plots", type=Path, help="folder for a picture of each row")
     return parser.parse_args(arguments)

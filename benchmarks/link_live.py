@@ -212,11 +212,12 @@ def _result(
     return SimulationResult(
         profile=scenario.profile.name,
         options=options,
-        streams=(StreamResult(tuple(records), summary, 0),),
+        streams=(StreamResult(tuple(records), summary, 0, sender["resolution_changes"]),),
         samples=tuple(_samples(path, sender, carried, origin_us)),
         bulk_mbps=0.0,
         jain=1.0,
         utilisation=summary.utilisation,
+        encode_ms=sender["encode_ms"]["p50"],
     )
 
 

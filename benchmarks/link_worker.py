@@ -24,6 +24,7 @@ from benchmarks.material import load_clips
 from benchmarks.sized_codec import SizedCodec
 from services.congestion import Ack, Budget, CongestionController
 from services.errors import EndOfSource
+from services.media.scaling import fitted
 from services.media.sources import CapturedFrame
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
@@ -32,6 +33,7 @@ from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611, ssim
+from streamcodec.parallel import SecondThread
 
 _MEASURED = 5  # quality is measured on every so many-th frame, outside the coding thread
 
@@ -46,11 +48,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--send-buffer", type=int, default=0, help="bytes; 0: the product's")
+    parser.add_argument("--tcp", default="", help="congestion control of the kernel's TCP")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    codec = load_codec(options.codec)
+    with SecondThread() as second:
+        _work(options, load_codec(options.codec, second))
+
+
+def _work(options: argparse.Namespace, codec: Codec) -> None:
     clip = next(iter(load_clips(options.clip.parent, only=options.clip.stem)))
     codec.warm_up(clip.frames[0].width, clip.frames[0].height)
     run = _send if options.role == "sender" else _receive
@@ -59,11 +66,11 @@ def main() -> None:
     options.out.write_text(json.dumps(run(options, codec, list(clip.frames))), encoding="utf-8")
 
 
-def load_codec(name: str) -> Codec:
+def load_codec(name: str, second: SecondThread) -> Codec:
     """A size of the real codec, or "model" for one of plausible sizes that costs no time."""
     if name == "model":
         return SizedCodec()
-    return Codec.load(name, device="cpu")
+    return Codec.load(name, device="cpu").sharing(second.run)
 
 
 class ClipSource:
@@ -177,7 +184,7 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
     sent: list[dict[str, Any]] = []
     to_measure: list[tuple[int, Frame, Frame]] = []
     noted = NotedCodec(codec)
-    endpoint = Endpoint(options.url, bind=True, insecure=True)
+    endpoint = Endpoint(options.url, bind=True, insecure=True, tcp_control=options.tcp)
     if options.send_buffer:
         endpoint = replace(endpoint, send_buffer_bytes=options.send_buffer)
     sender = Sender(
@@ -204,7 +211,8 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
 
     sender.on_frame(note)
     sender.run(options.seconds + 5)
-    for index, source_frame, shown in to_measure:
+    for index, source_frame, coded in to_measure:
+        shown = fitted(coded, source_frame.width, source_frame.height)
         sent[index]["psnr_db"] = psnr611(source_frame, shown)
         similarity = ssim(source_frame.y, shown.y)
         sent[index]["ssim_db"] = -10 * math.log10(max(1e-9, 1 - similarity))
@@ -214,6 +222,7 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
         "budgets": budgets,
         "sent": sent,
         "encode_ms": encode.percentiles_ms(),
+        "resolution_changes": sender.snapshot().resolution_changes,
     }
 
 

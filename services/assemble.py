@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,15 +32,19 @@ def make_sender(settings: Settings, load: Callable[[], Codec]) -> Sender:
     """
     wanted = settings.sender
     config = SenderConfig(
-        endpoint=endpoint(
-            where="sender",
-            bind=wanted.bind,
-            connect=wanted.connect,
-            binds=True,
-            security=settings.security,
+        endpoint=replace(
+            endpoint(
+                where="sender",
+                bind=wanted.bind,
+                connect=wanted.connect,
+                binds=True,
+                security=settings.security,
+            ),
+            tcp_control=wanted.tcp or "",
         ),
         stream=wanted.stream,
         rules=Rules(kbps=wanted.kbps, quality=wanted.quality),
+        adapts=wanted.adapt,
     )
     source = open_source(
         wanted.source, loop=wanted.loop, seed=wanted.seed, load_codec=lambda size: load()

@@ -57,6 +57,11 @@ class SenderSettings:
     stream: str = setting("main", "name of the stream")
     kbps: float | None = setting(None, "never send more than this many kbit/s", low=1, high=1e6)
     quality: int = setting(40, "never code finer than this quality", low=0, high=63)
+    tcp: str | None = setting(
+        None,
+        "congestion control of the kernel's TCP, as reno or cubic; the system's if none is given",
+    )
+    adapt: bool = setting(True, "code a smaller picture while the link is too thin for the whole")
 
 
 @dataclass(frozen=True, slots=True)

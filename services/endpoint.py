@@ -48,6 +48,7 @@ class Endpoint:
     keys: CurveServer | CurveClient | None = None
     insecure: bool = False
     max_message_bytes: int = 4096
+    tcp_control: str = ""  # congestion control of each connection; empty: the system's
     send_buffer_bytes: int = 262_144  # the rate control bounds what is in it; see docs/link.md, 2.3
 
 

@@ -317,13 +317,16 @@ class ReceiverDaemon:
     def _link_event(self, event: LinkEvent, now: int) -> None:
         if self._config.endpoint.bind:
             return  # which of several peers it was, silence and PINGs will tell
+        hello = Results()
         with self._lock:
             if event is LinkEvent.DISCONNECTED:
                 self._intake.lost(now, "disconnected")
             elif event is LinkEvent.CONNECTED:
                 self._intake.rebuilt(now)
+                hello = self._intake.tick(now)
             else:
                 self._counters.events.add(now, "handshake_refused", "keys or protocol do not fit")
+        self._act(hello)
 
     def _act(self, results: Results) -> None:
         if results.started is not None:

@@ -22,12 +22,14 @@ from services.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
 from services.congestion import CongestionController
 from services.errors import EndOfSource, SourceError
 from services.events import StreamEvent
+from services.media.scaling import fitted
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers, Broadcast
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Rules
 from services.protocol.train import split
 from services.rate import Congestion
+from services.resolution import Resolution
 from services.sender_counters import SenderCounters, SenderIdentity
 from services.stats import SenderSnapshot
 from services.threads import Crew, Mailbox, boot_id
@@ -72,7 +74,8 @@ class Source(Protocol):
 class SenderConfig:
     """What a sender needs to know beside its codec and source.
 
-    `rules` says how frames are sized. `frame_interval_us` 0 takes the source's rate.
+    `rules` says how frames are sized. `frame_interval_us` 0 takes the source's rate. With `adapts`
+    a link that is too thin for the picture gets a smaller one (`services.resolution`).
     With `waits_for_viewer` a source that is not live, as a file, begins with its first viewer.
     """
 
@@ -81,6 +84,7 @@ class SenderConfig:
     rules: Rules = field(default_factory=Rules)
     frame_interval_us: int = 0
     waits_for_viewer: bool = False
+    adapts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,8 @@ class _Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class SentFrame:
-    """What frame observers of a sender get: the source picture beside what receivers will see."""
+    """What frame observers of a sender get: the source picture beside what receivers will see,
+    which is smaller where the link asked for that."""
 
     sequence: int
     captured_us: int
@@ -171,6 +176,7 @@ class Sender:
             frame_interval_us=self._interval_us,
             finest=FINEST_UNASKED if free else FINEST,
         )
+        self._resolution = Resolution(started_us, follows=config.adapts)  # the encode thread's
         self._sampled_us = started_us - _PSNR_INTERVAL_US
         self._counters = SenderCounters(
             SenderIdentity(config.stream, self._epoch, started_us, self._interval_us)
@@ -308,30 +314,42 @@ class Sender:
                 self._encode_one(captured)
 
     def _encode_one(self, captured: Captured) -> None:
-        frame = captured.frame
+        step = self._resolution.step
+        width, height = step.size(captured.frame.width, captured.frame.height)
         with self._lock:
             now = self._now_us()
             plans = self._broadcast.plan(
-                width=frame.width,
-                height=frame.height,
+                width=width,
+                height=height,
                 encode_us=self._coder.encode_us,
+                least_bytes=self._resolution.least_bytes,
                 now_us=now,
             )
-            if not plans.plans:
-                self._counters.skipped(plans.skipped, now)
         if not plans.plans:
+            self._skipped(plans.skipped, now)
             return
         self._sequence = (self._sequence + 1) % 2**32
+        frame = fitted(captured.frame, width, height)
         for plan in plans.plans:
-            self._encode_plan(captured, plan)
+            self._encode_plan(captured, frame, plan)
 
-    def _encode_plan(self, captured: Captured, plan: Plan) -> None:
+    def _skipped(self, reason: str, now: int) -> None:
+        with self._lock:
+            self._counters.skipped(reason, now)
+        if reason == "bandwidth" and self._resolution.skipped(now):
+            self._resized(now)
+
+    def _resized(self, now: int) -> None:
+        size = self._resolution.step.size(self._source.width, self._source.height)
+        with self._lock:
+            self._counters.resized(size, now)
+
+    def _encode_plan(self, captured: Captured, frame: Frame, plan: Plan) -> None:
         start_us = self._now_us()
-        coded = self._coder.code(captured.frame, plan)
+        coded = self._coder.code(frame, plan)
         end_us = self._now_us()
         if coded is None:
-            with self._lock:
-                self._counters.skipped("bandwidth", end_us)
+            self._skipped("bandwidth", end_us)
             return
         self._coder.took(coded, end_us - start_us)
         packet = coded.packet
@@ -346,6 +364,8 @@ class Sender:
             keep = self._broadcast.references()
             self._counters.encoded(
                 coded,
+                size=(frame.width, frame.height),
+                reduced=frame is not captured.frame,
                 target_bytes=plan.budget_bytes,
                 encode_us=end_us - start_us,
                 now_us=end_us,
@@ -355,13 +375,23 @@ class Sender:
             )
         self._port.wake()
         self._coder.keep(keep)
+        if self._resolution.coded(
+            quality=coded.quality,
+            limit=coded.limit,
+            size_bytes=len(packet),
+            budget_bytes=plan.budget_bytes,
+            now_us=end_us,
+        ):
+            self._resized(end_us)
         self._observe(captured, coded)
 
     def _observe(self, captured: Captured, coded: Coded) -> None:
         now = self._now_us()
         if now - self._sampled_us >= _PSNR_INTERVAL_US:
             self._sampled_us = now
-            self._counters.psnr_db = psnr611(captured.frame, coded.reference.frame)
+            whole = captured.frame
+            shown = fitted(coded.reference.frame, whole.width, whole.height)
+            self._counters.psnr_db = psnr611(whole, shown)
         for observer in self._observers:
             observer(
                 SentFrame(

@@ -41,6 +41,8 @@ class SenderCounters:
         self._encode_times = Histogram()
         self._quality = -1
         self._target_bytes = 0
+        self._size = (0, 0)
+        self._resized = 0
         self._limits = Limitation(identity.started_us)
 
     def skipped(self, reason: str, now_us: int) -> None:
@@ -52,16 +54,31 @@ class SenderCounters:
         self._limited("bandwidth" if reason == "keyframe" else reason, now_us)
 
     def encoded(
-        self, coded: Coded, *, target_bytes: int | None, encode_us: int, now_us: int
+        self,
+        coded: Coded,
+        *,
+        size: tuple[int, int],
+        reduced: bool,
+        target_bytes: int | None,
+        encode_us: int,
+        now_us: int,
     ) -> None:
-        """A frame was encoded."""
+        """A frame was encoded at this size; `reduced`: for the link, below the source's own."""
+        self._size = size
         self._encoded += 1
         self._keyframes += coded.keyframe
         self._quality = coded.quality
         self._target_bytes = target_bytes or len(coded.packet)
         self._encode_times.add(encode_us)
         self._frame_rate.add(1, now_us)
-        self._limited(coded.limit, now_us)
+        # W3C: a smaller picture is a limitation too, however fine.
+        limited = reduced and coded.limit == "none"
+        self._limited("bandwidth" if limited else coded.limit, now_us)
+
+    def resized(self, size: tuple[int, int], now_us: int) -> None:
+        """The link asked for another size of the picture, from the next frame on."""
+        self._resized += 1
+        self.events.add(now_us, "resolution", f"{size[0]}x{size[1]}")
 
     def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
         """A message of any kind went out."""
@@ -95,6 +112,9 @@ class SenderCounters:
             epoch=identity.epoch,
             width=width,
             height=height,
+            frame_width=self._size[0] or width,
+            frame_height=self._size[1] or height,
+            resolution_changes=self._resized,
             frames_captured=self.captured,
             frames_idle=self._idle,
             frames_encoded=self._encoded,

@@ -97,6 +97,9 @@ class SenderSnapshot:
     peers_lost: int
     source_restarts: int
     viewers: tuple[ViewerSnapshot, ...]
+    frame_width: int = 0  # as coded: smaller than the source where the link asked for that
+    frame_height: int = 0
+    resolution_changes: int = 0  # for the link's sake
     refused_connections: int = 0  # by the handshake: keys not allowed, or another protocol
     events: tuple[StreamEvent, ...] = field(repr=False, default=())
 
@@ -109,6 +112,8 @@ class SenderSnapshot:
             "epoch": self.epoch,
             "width": self.width,
             "height": self.height,
+            "frameWidth": self.frame_width,
+            "frameHeight": self.frame_height,
             "framesCaptured": self.frames_captured,
             "framesIdle": self.frames_idle,
             "framesEncoded": self.frames_encoded,
@@ -129,6 +134,7 @@ class SenderSnapshot:
             "qualityLimitationDurations": {
                 reason: round(spent_s, 3) for reason, spent_s in self.quality_limitation_s.items()
             },
+            "qualityLimitationResolutionChanges": self.resolution_changes,
             "pliCount": self.keyframe_requests,
             "sendFailures": self.send_failures,
             "refusedConnections": self.refused_connections,
@@ -191,6 +197,8 @@ class ReceiverSnapshot:
             "epoch": self.epoch,
             "width": self.width,
             "height": self.height,
+            "frameWidth": self.width,
+            "frameHeight": self.height,
             "framesReceived": self.frames_received,
             "framesDecoded": self.frames_decoded,
             "keyFramesDecoded": self.key_frames_decoded,
@@ -259,10 +267,13 @@ def summary(
         },
         "qualityLimitationReason": sender["qualityLimitationReason"],
         "qualityLimitationDurations": sender["qualityLimitationDurations"],
+        "qualityLimitationResolutionChanges": sender["qualityLimitationResolutionChanges"],
         "pliCount": sender["pliCount"],
         "hostileMessages": _int(sender, "hostileMessages") + _int(receiver, "hostileMessages"),
         "width": sender["width"],
         "height": sender["height"],
+        "frameWidth": sender["frameWidth"],
+        "frameHeight": sender["frameHeight"],
     }
 
 

@@ -33,6 +33,7 @@ from services.endpoint import (
     wants_ipv6,
 )
 from services.errors import ConfigError
+from services.tcp_control import check_control, set_control
 
 __all__ = [
     "MAX_PACKET_MESSAGE_BYTES",
@@ -56,12 +57,13 @@ _HEARTBEAT_MS = 1000
 _HEARTBEAT_TIMEOUT_MS = 5000
 _HANDSHAKE_MS = 5000
 _CONNECT_TIMEOUT_MS = 1500
-_RECONNECT_MS = 100
-_RECONNECT_MAX_MS = 500
+_RECONNECT_MS = 50
+_RECONNECT_MAX_MS = 200  # a link that returns between two attempts finds nobody
 _UNACKNOWLEDGED_MS = 10_000
 _GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0
 _MAX_KNOWN_PEERS = 4096
+_NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 
 
 class SendResult(Enum):
@@ -98,6 +100,8 @@ class Port:
 
     def __init__(self, endpoint: Endpoint) -> None:
         check(endpoint)
+        if endpoint.tcp_control:
+            check_control(endpoint.tcp_control)
         self._endpoint = endpoint
         self._url = endpoint.url
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -243,6 +247,7 @@ class Port:
             | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
             | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
             | zmq.EVENT_DISCONNECTED
+            | (_NEW_CONNECTION if endpoint.tcp_control else 0)
         )
         try:
             if endpoint.bind:
@@ -316,8 +321,11 @@ class Port:
         assert self._monitor is not None
         events = []
         while self._monitor.poll(0):
-            kind = recv_monitor_message(self._monitor)["event"]
-            if kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            message = recv_monitor_message(self._monitor)
+            kind = message["event"]
+            if kind & _NEW_CONNECTION:
+                set_control(int(message["value"]), self._endpoint.tcp_control)
+            elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 events.append(LinkEvent.CONNECTED)
             elif kind == zmq.EVENT_DISCONNECTED:
                 events.append(LinkEvent.DISCONNECTED)

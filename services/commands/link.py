@@ -98,13 +98,20 @@ def simulate(
     frames: ClipFrames = 120,
     seed: Seed = None,
     size: options.Size = None,
+    adapt: options.Adapt = None,
     plot: Plot = None,
     config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Stream over an emulated link in virtual time: no sockets, minutes in seconds."""
     settings = options.load(
-        {"link.profile": profile, "link.seed": seed, "codec.size": size}, config
+        {
+            "link.profile": profile,
+            "link.seed": seed,
+            "codec.size": size,
+            "sender.adapt": adapt,
+        },
+        config,
     ).settings
     from services.demo.simulation import clip_coder, figures, sentences, write_plot
     from services.link.profile_file import load_profile
@@ -117,7 +124,12 @@ def simulate(
     if source is not None:
         coder, fps = clip_coder(load_codec(settings.codec), source, frames)
         coders.append(coder)
-    wanted = SimulationOptions(seconds=seconds, seed=1 + settings.link.seed, frames_per_second=fps)
+    wanted = SimulationOptions(
+        seconds=seconds,
+        seed=1 + settings.link.seed,
+        frames_per_second=fps,
+        adapts=settings.sender.adapt,
+    )
     result = run(chosen, wanted, coders=coders)
     if plot is not None:
         write_plot(result, plot, codec="real codec" if source else "model of the codec")

@@ -74,13 +74,19 @@ def _sender_figures(sender: SenderSnapshot) -> list[Text]:
     reason = sender.quality_limitation_reason
     return [
         Text("sender", style="bold"),
-        Text(f"{sender.width}x{sender.height}"),
+        Text(_size(sender)),
         Text(f"{sender.fps:.1f} fps"),
         Text(f"{sender.kbps:.0f} kbit/s"),
         Text(f"{quality}, q{sender.quality}"),
         Text(f"{skipped} skipped", style="yellow" if skipped else ""),
         Text("" if reason == "none" else f"limited by {reason}", style="yellow"),
     ]
+
+
+def _size(sender: SenderSnapshot) -> str:
+    whole = f"{sender.width}x{sender.height}"
+    coded = f"{sender.frame_width}x{sender.frame_height}"
+    return whole if coded in (whole, "0x0") else f"{coded} of {whole}"
 
 
 def _receiver_figures(receiver: ReceiverSnapshot) -> list[Text]:

@@ -79,6 +79,7 @@ def figures(result: SimulationResult) -> dict[str, Any]:
         "over_budget": row.over_budget,
         "budget_used": {"p50": _number(row.budget_used_p50), "p5": _number(row.budget_used_p5)},
         "reconnects": result.streams[0].reconnects,
+        "resolution_changes": result.streams[0].resolution_changes,
     }
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
+from services.media.scaling import fitted
+from services.resolution import Step
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,8 +36,12 @@ class FrameCoder(Protocol):
 
     keyframe_floor_bytes: int  # least size worth coding as a keyframe
 
-    def encode(self, index: int, reference: object | None, budget_bytes: int) -> CodedFrame | None:
-        """Code a frame, as a keyframe without a reference; None when nothing fits the budget."""
+    follows_steps: bool  # whether there is a picture that could be made smaller
+
+    def encode(
+        self, index: int, reference: object | None, budget_bytes: int, step: Step = Step.FULL
+    ) -> CodedFrame | None:
+        """Code a frame at this size, as a keyframe without a reference; None when nothing fits."""
         ...
 
 
@@ -43,6 +50,7 @@ class ModelCoder:
     keyframe several times an inter frame. PSNR rises evenly with the quality."""
 
     keyframe_floor_bytes = 4_800
+    follows_steps = False
 
     def __init__(self, *, seed: int = 1, coarsest_bytes: int = 300, finest_bytes: int = 60_000):
         self._random = Random(f"{seed}/content")
@@ -50,7 +58,9 @@ class ModelCoder:
         self._ratio = (finest_bytes / coarsest_bytes) ** (1 / (QUALITIES - 1))
         self._content = 0.0
 
-    def encode(self, index: int, reference: object | None, budget_bytes: int) -> CodedFrame | None:
+    def encode(
+        self, index: int, reference: object | None, budget_bytes: int, step: Step = Step.FULL
+    ) -> CodedFrame | None:
         self._content = 0.97 * self._content + 0.06 * self._random.gauss(0, 1)
         factor = 2.718281828 ** (self._content + 0.02 * self._random.gauss(0, 1))
         base = self._coarsest_bytes * factor * (5.0 if reference is None else 1.0)
@@ -63,7 +73,12 @@ class ModelCoder:
 
 
 class ClipCoder:
-    """The real codec on frames held in memory, played forth and back so that no cut occurs."""
+    """The real codec on frames held in memory, played forth and back so that no cut occurs.
+
+    Quality is that of the picture at its full size, however small it was coded.
+    """
+
+    follows_steps = True
 
     def __init__(
         self,
@@ -88,18 +103,21 @@ class ClipCoder:
         position = index % period
         return self._frames[min(position, period - position)]
 
-    def encode(self, index: int, reference: object | None, budget_bytes: int) -> CodedFrame | None:
-        frame = self.frame(index)
+    def encode(
+        self, index: int, reference: object | None, budget_bytes: int, step: Step = Step.FULL
+    ) -> CodedFrame | None:
+        whole = self.frame(index)
+        frame = fitted(whole, *step.size(whole.width, whole.height))
         start: Reference | None = reference  # type: ignore[assignment]  # what we handed out before
         encoded = self._codec.encode(frame, start, budget_bytes=budget_bytes)
         if encoded.packet is None or encoded.reference is None:
             return None
-        shown = encoded.reference.frame
+        shown = fitted(encoded.reference.frame, whole.width, whole.height)
         measured = index % self._ssim_every == 0
         return CodedFrame(
             size_bytes=len(encoded.packet),
             quality=encoded.quality,
             reference=encoded.reference,
-            psnr_db=self._psnr(frame, shown),
-            ssim_db=self._ssim_db(frame, shown) if measured and self._ssim_db else None,
+            psnr_db=self._psnr(whole, shown),
+            ssim_db=self._ssim_db(whole, shown) if measured and self._ssim_db else None,
         )

@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from services.congestion import Ack, CongestionController, Tuning
+from services.congestion import STARTUP, UNLIMITED, Ack, CongestionController, Tuning
 from services.link.profile import Profile
-from services.link.rate_model import FrameCoder, ModelCoder
+from services.link.rate_model import QUALITIES, FrameCoder, ModelCoder
 from services.link.report import FrameRecord, Summary, jain_index, summarise
 from services.link.virtual import VirtualClock, VirtualConnection, VirtualPath
+from services.protocol.messages import SLICE_BYTES
+from services.resolution import Resolution, Step
 
-FRAME_OVERHEAD_BYTES = 90  # framing and fields of the two messages of a frame
-HEAD_BYTES = 1360  # the first message of a frame's train
+# Fields of a message and 9 bytes of ZMTP framing, as the protocol's own messages have them.
+HEAD_FRAMING_BYTES = 63
+REST_FRAMING_BYTES = 35
 ACK_BYTES = 44
 # SYN, SYN-ACK, HELLO, WELCOME, READY: down and up by turns.
 _HANDSHAKE_BYTES = (60, 60, 200, 200, 200)
@@ -45,6 +48,7 @@ class SimulationOptions:
     min_bytes: int = 600
     max_bytes: int = 60_000
     tuning: Tuning | None = None
+    adapts: bool = True  # a link too thin for the picture gets a smaller one
     redial: bool = True  # a new connection when nothing is acknowledged for max(1 s, 4 RTT)
     redial_attempt_us: int = 500_000
 
@@ -68,6 +72,7 @@ class StreamResult:
     frames: tuple[FrameRecord, ...]
     summary: Summary
     reconnects: int
+    resolution_changes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class SimulationResult:
     bulk_mbps: float
     jain: float
     utilisation: float  # of all streams together
+    encode_ms: float = 10.0  # counted into the delays
 
     @property
     def summary(self) -> Summary:
@@ -140,6 +146,8 @@ class _Stream:
         )
         self.records: list[FrameRecord] = []
         self.reconnects = 0
+        follows = options.adapts and coder.follows_steps
+        self.resolution = Resolution(start_us, follows=follows)
         self._connection: VirtualConnection | None = None
         self._reference: object | None = None
         self._acknowledged: object | None = None  # a reference that the receiver surely holds
@@ -165,15 +173,23 @@ class _Stream:
             self._redial()
             self._note(now, None, "connecting")
             return
-        floor = None if self._reference is not None else self._coder.keyframe_floor_bytes
+        step = self.resolution.step
+        floor = self.resolution.least_bytes
+        if self._reference is None:
+            area = (step.value / Step.FULL.value) ** 2
+            floor = round(area * self._coder.keyframe_floor_bytes)
         budget = self.controller.budget(now, encode_us=self._options.encode_us, floor_bytes=floor)
         if budget.size_bytes is None or now < self._encoding_until_us:
             self._note(now, None, budget.reason if budget.size_bytes is None else "cpu")
+            if budget.size_bytes is None and self.resolution.skipped(now):
+                self._start_anew()
             return
         index = len(self.records)
-        coded = self._coder.encode(index, self._reference, budget.size_bytes)
+        coded = self._coder.encode(index, self._reference, budget.size_bytes, step)
         self._note(now, budget.size_bytes, budget.reason)
         if coded is None:
+            if self.resolution.skipped(now):
+                self._start_anew()
             return
         self._encoding_until_us = now + self._options.encode_us
         self.records[index] = replace(
@@ -191,16 +207,30 @@ class _Stream:
         self._clock.at(
             now + self._options.encode_us, lambda: self._hand(connection, index, coded.size_bytes)
         )
+        free = coded.quality >= QUALITIES - 1 or budget.reason in (UNLIMITED, STARTUP)
+        if self.resolution.coded(
+            quality=coded.quality,
+            limit="none" if free else "bandwidth",
+            size_bytes=coded.size_bytes,
+            budget_bytes=budget.size_bytes,
+            now_us=now,
+        ):
+            self._start_anew()
+
+    def _start_anew(self) -> None:
+        """The next frame has another size: no reference fits it."""
+        self._reference = self._acknowledged = None
+        self._sent.clear()
 
     def _hand(self, connection: VirtualConnection, index: int, size_bytes: int) -> None:
         if connection is not self._connection:
             return
         self.controller.on_sent(index, size_bytes, self._clock.now_us)
-        size = size_bytes + FRAME_OVERHEAD_BYTES
+        rest_bytes = size_bytes - SLICE_BYTES
         # Positions first: writing may deliver at once on a link without delay.
-        head = connection.write(min(size, HEAD_BYTES))
+        head = connection.write(min(size_bytes, SLICE_BYTES) + HEAD_FRAMING_BYTES)
         self._heads.append((head, index))
-        tail = connection.write(size - HEAD_BYTES) if size > HEAD_BYTES else head
+        tail = connection.write(rest_bytes + REST_FRAMING_BYTES) if rest_bytes > 0 else head
         self._tails.append((tail, index))
 
     def _note(self, now_us: int, budget: int | None, reason: str) -> None:
@@ -368,6 +398,7 @@ def _result(
                 longest_gap_us=gap_us,
             ),
             reconnects=stream.reconnects,
+            resolution_changes=stream.resolution.changes,
         )
         for stream in streams
     )
@@ -380,4 +411,5 @@ def _result(
         bulk_mbps=bulk.bytes_between(start_us, end_us) * 8 / 1e6 / span_s if bulk else 0.0,
         jain=jain_index([result.summary.throughput_mbps for result in results]),
         utilisation=sum(result.summary.utilisation for result in results),
+        encode_ms=options.encode_us / 1000,
     )

@@ -19,6 +19,9 @@ _HEADLESS_DRIVERS = ("dummy", "offscreen", "evdev", "kmsdrm")
 class WindowSink:
     """Shows frames in a window that can be resized; Esc, q or the close button end it.
 
+    The window takes the size of the first frame, and of a later one that is larger or of another
+    shape; a smaller one of the same shape, as a thin link may bring, is scaled up.
+
     The window opens with the first frame, on the thread that calls `write`, and belongs to that
     thread. Raises SinkError where no display can be reached, and from `write` once it was closed
     by the viewer.
@@ -46,7 +49,7 @@ class WindowSink:
         if self._closed:
             raise SinkError("the window was closed")
         size = (frame.width, frame.height)
-        if size != self._size:
+        if not _same_but_smaller(size, self._size):
             game.display.set_mode(size, game.RESIZABLE)
             self._size = size
         picture = game.image.frombuffer(frame.to_bgr().tobytes(), size, "BGR")
@@ -95,6 +98,13 @@ class WindowSink:
         screen.fill(0)
         place = ((width - size[0]) // 2, (height - size[1]) // 2)
         screen.blit(game.transform.smoothscale(picture, size), place)
+
+
+def _same_but_smaller(size: tuple[int, int], whole: tuple[int, int]) -> bool:
+    """Whether a picture fits this size as it is, or scaled up: sides are rounded to even ones."""
+    (width, height), (whole_width, whole_height) = size, whole
+    skew_px = abs(width * whole_height - height * whole_width) / max(1, whole_width)
+    return size == whole or (width <= whole_width and height <= whole_height and skew_px <= 2)
 
 
 def check_display() -> None:

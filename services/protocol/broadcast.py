@@ -60,7 +60,7 @@ class Broadcast:
         self._name_of = name_of
         self._knocked_us = now_us - m.MAX_SPAN_US
         self._viewers: dict[bytes, Viewer] = {}
-        self._former: OrderedDict[int, Congestion] = OrderedDict()  # by instance
+        self._former: OrderedDict[int, Viewer] = OrderedDict()  # by instance
         self._ping_number = 0
         self._last_refusal = ""
         self._over = ""  # why the stream has ended
@@ -129,9 +129,23 @@ class Broadcast:
 
     # -- the next frame ------------------------------------------------------------------------
 
-    def plan(self, *, width: int, height: int, encode_us: int, now_us: int) -> Plans:
-        """Decide what a frame captured now becomes; `encode_us` is what one encode takes."""
-        return self._planner.plan(width=width, height=height, encode_us=encode_us, now_us=now_us)
+    def plan(
+        self,
+        *,
+        width: int,
+        height: int,
+        encode_us: int,
+        now_us: int,
+        least_bytes: int | None = None,
+    ) -> Plans:
+        """Decide what a frame captured now becomes, see `Planner.plan`."""
+        return self._planner.plan(
+            width=width,
+            height=height,
+            encode_us=encode_us,
+            now_us=now_us,
+            least_bytes=least_bytes,
+        )
 
     def committed(
         self, plan: Plan, *, sequence: int, digest: bytes, size_bytes: int, now_us: int
@@ -224,20 +238,22 @@ class Broadcast:
         if known and known.instance == hello.instance and known.session.state is State.WELCOMED:
             answers.say(peer, self._welcome())  # our WELCOME and its second HELLO crossed
             return
-        for former in [v for v in self._viewers.values() if v.instance == hello.instance]:
-            self._forget(former)
+        for known in [v for v in self._viewers.values() if v.instance == hello.instance]:
+            self._forget(known)
         if peer in self._viewers:
             self._forget(self._viewers[peer])
         if len(self._viewers) >= MAX_VIEWERS:
             busy = f"the sender serves {MAX_VIEWERS} receivers already: try a relay"
             answers.say(peer, m.Bye(m.ByeCode.BUSY, busy))
             return
+        former = self._former.pop(hello.instance, None)
         self._viewers[peer] = Viewer(
             peer,
             hello,
-            congestion=self._congestion_of(hello.instance, now_us),
+            congestion=self._congestion_of(former, now_us),
             frame_interval_us=self._offer.frame_interval_us,
             now_us=now_us,
+            held=self._held_by(former, hello),
         )
         answers.say(peer, self._welcome())
 
@@ -282,14 +298,22 @@ class Broadcast:
 
     def _forget(self, viewer: Viewer) -> None:
         self._viewers.pop(viewer.peer, None)
-        self._former[viewer.instance] = viewer.congestion
+        self._former[viewer.instance] = viewer
         while len(self._former) > MAX_VIEWERS:
             self._former.popitem(last=False)
 
-    def _congestion_of(self, instance: int, now_us: int) -> Congestion:
+    def _congestion_of(self, former: Viewer | None, now_us: int) -> Congestion:
         """Rate control for a receiver: one that returns starts from what its link could do."""
-        known = self._former.pop(instance, None)
-        if known is None:
+        if former is None:
             return self._make_congestion()
-        known.on_reset(now_us)
-        return known
+        former.congestion.on_reset(now_us)
+        return former.congestion
+
+    def _held_by(self, former: Viewer | None, hello: m.Hello) -> bytes | None:
+        """A reference from which a receiver that returns can go on: what it decoded last.
+
+        A relay begins with a keyframe, for the receivers behind it.
+        """
+        if former is None or not hello.model_hash or former.decoded is None:
+            return None
+        return former.decoded if former.decoded in self._planner.references() else None

@@ -22,6 +22,7 @@ KEYFRAME_INTERVAL_US = 1_000_000  # requests within this time share one keyframe
 KEYFRAME_PATIENCE_US = 150_000  # how long a keyframe waits for receivers without credit
 KEYFRAME_LINK_S = 0.08  # of the link's time that a keyframe may take, where one period is less
 MAX_KEYFRAME_FLOOR_BYTES = 40_000
+FIRST_FLIGHT_BYTES = 13_000  # TCP's first ten packets (RFC 6928): more waits for a round trip
 SECOND_ENCODE_SHARE = 0.8  # of a frame period that two encodes may take
 MERGE_US = 5_000_000  # parted chains cost an encode each: a keyframe joins them after this
 MAX_PINNED = 10  # old references kept for receivers that stand still
@@ -76,6 +77,7 @@ class Planner:
         self._interval_us = frame_interval_us
         self._references: OrderedDict[bytes, None] = OrderedDict()  # oldest first
         self.size = size  # of the last frame, or the next
+        self._least_bytes: int | None = None
         self._key_asked = False
         self._key_wanted_us: int | None = None
         self._key_planned_us: int | None = None
@@ -90,8 +92,21 @@ class Planner:
         """Make the next frame a keyframe for everybody."""
         self._key_asked = True
 
-    def plan(self, *, width: int, height: int, encode_us: int, now_us: int) -> Plans:
-        """Decide what a frame captured now becomes; `encode_us` is what one encode takes."""
+    def plan(
+        self,
+        *,
+        width: int,
+        height: int,
+        encode_us: int,
+        now_us: int,
+        least_bytes: int | None = None,
+    ) -> Plans:
+        """Decide what a frame of this size, captured now, becomes.
+
+        `encode_us` is what one encode takes; `least_bytes` the least frame worth sending, where
+        that is not the stream's own. Another size than before makes a keyframe.
+        """
+        self._least_bytes = least_bytes
         if (width, height) != self.size:
             self.size = (width, height)
             self._references.clear()
@@ -187,10 +202,12 @@ class Planner:
             if not self._rules.adaptive:
                 sizes[viewer.peer], limits[viewer.peer] = m.MAX_PACKET_BYTES, "none"
                 continue
-            floor = None
+            floor = self._least_bytes
             if keyframe:
                 floor = int(viewer.congestion.capacity_bps / 8 * KEYFRAME_LINK_S)
-                floor = max(self._rules.floor_bytes, min(floor, MAX_KEYFRAME_FLOOR_BYTES))
+                fresh = viewer.congestion.min_rtt_us is None
+                most = FIRST_FLIGHT_BYTES if fresh else MAX_KEYFRAME_FLOOR_BYTES
+                floor = max(self._rules.floor_bytes, min(floor, most))
             budget = viewer.congestion.budget(now_us, encode_us=encode_us, floor_bytes=floor)
             if budget.size_bytes is None:
                 refused = "bandwidth"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 
 from services.clock import ClockFilter
 from services.congestion import Ack
@@ -28,7 +28,11 @@ _SENT_HEADS = 128
 
 
 class Viewer:
-    """State of one receiver. Everything but the session starts anew with each HELLO."""
+    """State of one receiver. Everything but the session starts anew with each HELLO.
+
+    `held` is a reference that this receiver surely holds from a former session: it goes on from
+    there. Where it says otherwise, it gets a keyframe.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Viewer:
         congestion: Congestion,
         frame_interval_us: int,
         now_us: int,
+        held: bytes | None = None,
     ) -> None:
         self.peer = peer
         self.name = hello.name
@@ -49,7 +54,12 @@ class Viewer:
         self.liveness = Liveness(now_us)
         self.clock = ClockFilter()
         self.held: deque[bytes] = deque(maxlen=REFERENCES_HELD)
-        self.needs_keyframe = True
+        self.needs_keyframe = held is None
+        if held is not None:
+            self.held.append(held)
+        self._resumes = held is not None
+        self._digests: OrderedDict[int, bytes] = OrderedDict()  # of frames sent, by sequence
+        self.decoded: bytes | None = held  # the newest reference that it told us it has
         self.keyframe_requests = 0
         self.frames_sent = 0
         self.frames_acknowledged = 0
@@ -70,6 +80,9 @@ class Viewer:
         self.credit.spend(sequence, size_bytes, now_us=now_us)
         self.congestion.on_sent(sequence, size_bytes, now_us)
         self.held.append(digest)
+        self._digests[sequence] = digest
+        while len(self._digests) > _SENT_HEADS:
+            self._digests.popitem(last=False)
         self.frames_sent += 1
         self.bytes_sent += size_bytes
 
@@ -94,6 +107,7 @@ class Viewer:
         """SHOWN: returns its credit; the frame's latency by leg when it came on screen."""
         if not self.credit.shown(shown.sequence, service_us=shown.service_us, now_us=now_us):
             return None
+        self._learn(shown)
         head = self._find(shown.sequence)
         if shown.outcome is not Outcome.SHOWN or head is None:
             return None
@@ -127,6 +141,7 @@ class Viewer:
         """Nothing this viewer holds can be relied on."""
         self.needs_keyframe = True
         self.held.clear()
+        self.decoded = None
 
     def snapshot(self) -> ViewerSnapshot:
         """An immutable copy for the statistics."""
@@ -147,6 +162,17 @@ class Viewer:
             round_trip_us=self.round_trip_us,
             latency=self.latency.snapshot(),
         )
+
+    def _learn(self, shown: FrameShown) -> None:
+        """What an outcome says about the references at the other end."""
+        digest = self._digests.get(shown.sequence)
+        if shown.outcome in (Outcome.SHOWN, Outcome.SUPERSEDED):
+            self._resumes = False
+            if not self.needs_keyframe:
+                self.decoded = digest
+        elif self._resumes:
+            self._resumes = False
+            self.ask_keyframe()  # receivers do not ask in their first second
 
     def _find(self, sequence: int) -> FrameHead | None:
         return next((head for head in reversed(self._heads) if head.sequence == sequence), None)

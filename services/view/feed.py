@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from services.demo.history import Moment
 from services.demo.report import Sample
 from services.events import StreamEvent
-from services.stats import LEGS
+from services.stats import LEGS, SenderSnapshot
 
 MAX_EVENTS = 40
 MAX_SAMPLES = 600  # two minutes at five a second
@@ -23,6 +23,7 @@ def state(moment: Moment, *, recording: str, quality: int | None) -> dict[str, o
         "quality": sender.quality if sender else quality,
         "psnr_db": _number(sender.psnr_db) if sender else None,
         "limit": sender.quality_limitation_reason if sender else None,
+        "whole": [sender.width, sender.height] if sender and _smaller(sender) else None,
         "legs": list(LEGS),
     }
     if receiver is not None:
@@ -87,6 +88,11 @@ def events(moment: Moment) -> list[dict[str, object]]:
         }
         for who, event in found[-MAX_EVENTS:]
     ]
+
+
+def _smaller(sender: SenderSnapshot) -> bool:
+    coded = (sender.frame_width, sender.frame_height)
+    return coded not in ((sender.width, sender.height), (0, 0))
 
 
 def _number(value: float | None) -> float | None:

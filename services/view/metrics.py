@@ -136,6 +136,10 @@ def _sender(found: SenderSnapshot) -> Iterable[Metric]:
     yield _counter("sent_wire_bytes", "The same with all headers.", label, found.wire_bytes_sent)
     yield _gauge("target_bits_per_second", "Asked of the coder.", label, found.target_kbps * 1000)
     yield _gauge("quality_index", "Of the last frame, 0 to 63.", label, found.quality)
+    yield _gauge("frame_width_pixels", "Of the coded picture.", label, found.frame_width)
+    yield _gauge("frame_height_pixels", "Of the coded picture.", label, found.frame_height)
+    changes = found.resolution_changes
+    yield _counter("resolution_changes", "Sizes taken for the link.", label, changes)
     if found.psnr_db is not None:
         yield _gauge("psnr_decibels", "Of a recent frame.", label, found.psnr_db)
     yield _histogram("encode_seconds", "Time to code a frame.", label, found.encode)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from services.congestion import BANDWIDTH, Budget, CongestionController
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig
@@ -182,6 +183,50 @@ def test_a_new_picture_size_needs_no_new_connection() -> None:
         wait_for(lambda: any(frame.width == 96 for frame in sink.frames))
     assert receiver.snapshot().reconnects == 0
     assert {frame.width for frame in sink.frames} == {64, 96}
+
+
+class Starved(CongestionController):
+    """Leaves two of three frames no room, as a link far too thin for the picture does."""
+
+    asked = 0
+
+    def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
+        self.asked += 1
+        return Budget(50_000 if self.asked % 3 == 0 else None, BANDWIDTH)
+
+
+@pytest.mark.parametrize("adapts", [True, False])
+def test_a_link_too_thin_for_the_picture_gets_a_smaller_one_in_the_same_session(
+    adapts: bool,
+) -> None:
+    shown, recorded = FakeSink(), FakeSink(every_frame=True)
+    sender = Sender(
+        SenderConfig(Endpoint(ANY_PORT, bind=True), rules=Rules(quality=40), adapts=adapts),
+        codec=FakeCodec(),
+        source=FakeSource(),
+        congestion=lambda: Starved(frame_interval_us=10_000),
+    )
+    with running(sender):
+        receiver = make_receiver(sender.url, shown, recorded)
+        with running(receiver):
+            if adapts:
+                wait_for(lambda: receiver.snapshot().width == 48, seconds=20)
+            else:
+                wait_for(lambda: sender.snapshot().uptime_us > 5_500_000, seconds=20)
+            sent, got = sender.snapshot(), receiver.snapshot()
+    sizes = list(dict.fromkeys((frame.width, frame.height) for frame in recorded.frames))
+    assert sizes == [(64, 48), (48, 36)] if adapts else [(64, 48)]
+    assert got.reconnects == got.keyframe_requests == 0
+    assert (sent.width, sent.height) == (64, 48)
+    assert (sent.frame_width, sent.frame_height) == sizes[-1]
+    assert sent.resolution_changes == int(adapts)
+    assert sent.quality_limitation_reason == "bandwidth"
+    told = sent.as_json()
+    assert (told["frameWidth"], told["frameHeight"]) == sizes[-1]
+    assert told["qualityLimitationResolutionChanges"] == int(adapts)
+    assert [event.text for event in sent.events if event.name == "resolution"] == (
+        ["48x36"] if adapts else []
+    )
 
 
 def test_a_camera_that_comes_late_is_waited_for() -> None:

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zmq
 
 from services.errors import AuthenticationError, ConfigError
+from services.tcp_control import control_of, copied
 from services.transport import (
     ANY_PEER,
     CurveClient,
@@ -192,3 +196,33 @@ def test_secret_keys_are_not_printed() -> None:
     public, secret = curve()
     shown = repr(Endpoint(ANY_PORT, bind=True, keys=CurveServer(public, secret, frozenset())))
     assert secret.decode() not in shown
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_CONGESTION"), reason="no choice on this system")
+def test_the_congestion_control_of_each_connection_can_be_chosen() -> None:
+    with (
+        Port(Endpoint(ANY_PORT, bind=True, tcp_control="reno")) as sender,
+        Port(Endpoint(sender.url, bind=False)) as receiver,
+    ):
+        assert send_when_connected(receiver, b"hello")
+        assert collect(sender)
+        port = int(sender.url.rpartition(":")[2])
+        controls = {control_of(one) for one in _connections_on(port)}
+    assert controls == {"reno"}
+
+
+def _connections_on(port: int) -> Iterator[socket.socket]:
+    """This process's accepted connections at a local port, as copies."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            copy = copied(int(name))
+        except OSError:
+            continue  # no socket
+        with copy:
+            if copy.family in (socket.AF_INET, socket.AF_INET6) and copy.type == socket.SOCK_STREAM:
+                try:
+                    copy.getpeername()
+                except OSError:
+                    continue  # it listens
+                if copy.getsockname()[1] == port:
+                    yield copy

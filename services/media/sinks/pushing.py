@@ -16,7 +16,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from services.media.avframes import from_frame
-from services.media.sinks.sink import fitted
+from services.media.scaling import fitted
 from streamcodec.frame import Frame
 
 FORMATS = {"rtsp": "rtsp", "rtmp": "flv", "srt": "mpegts"}

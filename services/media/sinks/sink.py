@@ -7,11 +7,8 @@ import errno
 from pathlib import Path
 from typing import Protocol
 
-import cv2
-import numpy as np
-
 from services.errors import SinkError
-from streamcodec.frame import Frame, Plane
+from streamcodec.frame import Frame
 
 
 class Sink(Protocol):
@@ -56,15 +53,3 @@ def write_failed(name: str | Path, error: OSError, *, frames: int) -> SinkError:
     if error.errno == errno.ENOENT:
         saved = f"is there a folder {Path(name).parent}?"
     return SinkError(f"{name}: cannot be written ({error.strerror or error}); {saved}")
-
-
-def fitted(frame: Frame, width: int, height: int) -> Frame:
-    """The frame itself, or scaled to a size: files keep the size of their first frame."""
-    if (frame.width, frame.height) == (width, height):
-        return frame
-
-    def scaled(plane: Plane, size: tuple[int, int]) -> Plane:
-        return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-    half = ((width + 1) // 2, (height + 1) // 2)
-    return Frame(scaled(frame.y, (width, height)), scaled(frame.u, half), scaled(frame.v, half))

@@ -17,7 +17,8 @@ from av.video.stream import VideoStream
 
 from services.errors import SinkError
 from services.media.avframes import from_frame
-from services.media.sinks.sink import fitted, write_failed
+from services.media.scaling import fitted
+from services.media.sinks.sink import write_failed
 from streamcodec.frame import Frame
 
 _TIME_BASE = Fraction(1, 90_000)

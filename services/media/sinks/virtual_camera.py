@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from services.errors import ConfigError, SinkError
-from services.media.sinks.sink import fitted
+from services.media.scaling import fitted
 from streamcodec.frame import Frame
 
 SETTING = "receiver.virtual_camera"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.errors import SinkError
-from services.media.sinks.sink import fitted, write_failed
+from services.media.scaling import fitted
+from services.media.sinks.sink import write_failed
 from streamcodec.frame import Frame
 
 

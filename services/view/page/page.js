@@ -11,7 +11,7 @@ const [KBPS, P50, P95, PSNR, QUALITY, CAPACITY, QUEUE, FIRST_LEG] = [1, 2, 3, 4,
 const TONES = {
   freeze: "bad", lost: "bad", source_lost: "bad", decoder_failed: "bad", sink_failed: "bad",
   recording_failed: "bad", refused: "bad", handshake_refused: "bad", damaged_packet: "warn",
-  limited: "warn", keyframe_request: "warn", bye: "warn", connected: "good",
+  quality_limited: "warn", resolution: "warn", keyframe_request: "warn", bye: "warn", connected: "good",
 };
 
 const picture = $("picture"), pen = picture.getContext("2d", { alpha: false });
@@ -93,7 +93,7 @@ function paint() {
   $("dot").className = `dot ${live ? "live" : "bad"}`;
   $("stream").textContent = stream || "streamcodec";
   $("state").textContent = last.refusal || (live
-    ? `live, ${width}×${height} at ${fps} frames/s`
+    ? `live, ${width}×${height}${last.whole ? ` of ${last.whole.join("×")}` : ""} at ${fps} frames/s`
     : quiet ? `no picture for ${(last.since_frame_ms / 1000).toFixed(0)} s` : state ?? "waiting");
   $("rec").hidden = !last.recording;
   $("record").setAttribute("aria-pressed", Boolean(last.recording));

@@ -43,6 +43,18 @@ def test_the_window_follows_a_new_size(pygame: object) -> None:
     window.close()
 
 
+def test_a_smaller_picture_of_the_same_shape_is_scaled_up(pygame: object) -> None:
+    window = WindowSink()
+    window.write(picture(128, 96), shown_us=0)
+    window.write(picture(96, 72), shown_us=0)
+    surface = pygame.display.get_surface()  # type: ignore[attr-defined]  # the module
+    assert surface.get_size() == (128, 96)
+    assert surface.get_at((126, 94))[0] > 180  # red up to the corner
+    window.write(picture(160, 120), shown_us=0)
+    assert pygame.display.get_surface().get_size() == (160, 120)  # type: ignore[attr-defined]
+    window.close()
+
+
 @pytest.mark.parametrize("key", ["K_q", "K_ESCAPE"])
 def test_a_key_closes_the_window_and_ends_writing(pygame: object, key: str) -> None:
     window = WindowSink()

@@ -162,6 +162,19 @@ class Conversation:
         if reference is not None and reference not in self.holds[peer]:
             asked = self.intakes[peer].ask_keyframe(m.KeyframeReason.REFERENCE_MISSING, self.now_us)
             self._act(peer, asked)
+            self._reports[peer].append(
+                m.FrameShown(
+                    arrival.head.epoch,
+                    arrival.head.sequence,
+                    m.Outcome.REFERENCE_MISSING,
+                    0,
+                    m.MAX_SPAN_US,
+                    0,
+                    0,
+                    0,
+                    0,
+                )
+            )
             return
         self.holds[peer].append(digest)
         self.arrivals[peer].append(arrival)

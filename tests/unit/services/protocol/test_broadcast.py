@@ -128,6 +128,43 @@ def test_a_receiver_that_returns_keeps_its_rate_control() -> None:
     assert talk.budgets[0].resets == 1
 
 
+def test_a_receiver_that_returns_goes_on_from_what_it_decoded_last() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.cut = {b"a"}
+    talk.run(3.0)
+    talk.cut = set()
+    count = len(talk.arrivals[b"a"])
+    talk.run(1.0)
+    assert len(talk.arrivals[b"a"]) > count + 10
+    assert talk.keyframes(b"a") == 1
+    assert talk.intakes[b"a"].keyframe_requests == 0
+
+
+def test_a_receiver_that_returns_after_its_references_are_gone_gets_a_keyframe() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.join(b"b")
+    talk.run(1.0)
+    talk.cut = {b"a"}
+    talk.run(4.0)  # b goes on, and so do the references
+    talk.cut = set()
+    talk.run(2.0)
+    assert talk.keyframes(b"a") == 2
+
+
+def test_a_relay_that_returns_begins_with_a_keyframe() -> None:
+    talk = Conversation()
+    talk.join(b"a", model=b"")
+    talk.run(1.0)
+    talk.cut = {b"a"}
+    talk.run(3.0)
+    talk.cut = set()
+    talk.run(1.0)
+    assert talk.keyframes(b"a") == 2
+
+
 def test_a_receiver_that_restarts_replaces_its_former_self() -> None:
     talk = Conversation()
     talk.join(b"old", instance=9)
