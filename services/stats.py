@@ -97,6 +97,7 @@ class SenderSnapshot:
     peers_lost: int
     source_restarts: int
     viewers: tuple[ViewerSnapshot, ...]
+    source_waits: bool = False  # no frame is due yet: nothing hangs
     refused_connections: int = 0  # by the handshake: keys not allowed, or another protocol
     events: tuple[StreamEvent, ...] = field(repr=False, default=())
 
@@ -136,6 +137,7 @@ class SenderSnapshot:
             "staleMessages": self.stale_messages,
             "peersLost": self.peers_lost,
             "sourceRestarts": self.source_restarts,
+            "sourceWaits": self.source_waits,
             "viewers": [viewer.as_json() for viewer in self.viewers],
         }
 

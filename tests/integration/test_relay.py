@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 from services.protocol import messages as m
 from services.receiver import ReceiverDaemon
-from services.relay import Relay, RelayConfig
+from services.relay import Feed, Relay, RelayConfig
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 from tests.fakes import FakeSink, FakeSource
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
@@ -21,10 +21,14 @@ ANY_PORT = "tcp://127.0.0.1:0"
 
 
 @contextmanager
-def relaying(url: str) -> Iterator[Relay]:
+def relaying(*urls: str, **named: str) -> Iterator[Relay]:
+    feeds = [("", url) for url in urls] + list(named.items())
     relay = Relay(
         RelayConfig(
-            Endpoint(url, bind=False, max_message_bytes=MAX_PACKET_MESSAGE_BYTES),
+            tuple(
+                Feed(Endpoint(url, bind=False, max_message_bytes=MAX_PACKET_MESSAGE_BYTES), name)
+                for name, url in feeds
+            ),
             Endpoint(ANY_PORT, bind=True),
         )
     )
