@@ -129,8 +129,7 @@ class Follower:
             self._skipped += max(0, keyframe - self._next) if self._frames_sent else 0
             self._next = keyframe
             self.wants_keyframe = self.fell_behind = False
-        if self.wants_keyframe or not self.credit.open():
-            self._check_behind(chain, now_us)
+        if self.wants_keyframe:
             return None
         link = chain.get(self._next)
         if link is None:
@@ -138,6 +137,10 @@ class Follower:
                 self.fall_behind()
             else:
                 self._caught_up = True
+            return None
+        if not self.credit.open():  # asked last: most calls find nothing to send
+            if self._caught_up and now_us - link.arrived_us > self._pace.behind_us:
+                self.fall_behind()
             return None
         if not link.keyframe and link.reference not in self._held:
             self.start_over()
@@ -211,8 +214,3 @@ class Follower:
 
     def _is_useful(self, keyframe: int | None) -> bool:
         return keyframe is not None and keyframe >= self._floor
-
-    def _check_behind(self, chain: Chain, now_us: int) -> None:
-        link = chain.get(self._next)
-        if self._caught_up and link and now_us - link.arrived_us > self._pace.behind_us:
-            self.fall_behind()
