@@ -80,6 +80,7 @@ class Fanout:
         self._over = ""  # why the stream has ended
         self._followers: dict[bytes, Follower] = {}
         self._chain = Chain() if chain is None else chain
+        self._stirred: dict[bytes, None] = {}  # receivers that may take a packet now
         self._key_asked_us: int | None = None
         self._wish = False  # for a keyframe, not yet told upstream
         self._ping_number = 0
@@ -120,6 +121,7 @@ class Fanout:
         except BitstreamError:
             return False
         self._chain.append(link)
+        self._stirred = dict.fromkeys(self._followers)
         return True
 
     def ended(self, code: m.ByeCode, reason: str) -> Replies:
@@ -138,6 +140,7 @@ class Fanout:
     def on_message(self, peer: bytes, message: m.Message, now_us: int) -> Replies:
         """Take one message of a receiver. Raises RemoteProtocolError where it breaks the rules."""
         replies = Replies()
+        self._stirred[peer] = None
         self._dispatch(peer, message, now_us, replies)
         return replies
 
@@ -145,13 +148,12 @@ class Fanout:
         """Timers: PINGs, receivers that fell silent, keyframes. Call ten times a second."""
         replies = Replies()
         for follower in list(self._followers.values()):
-            if follower.credit.silent_us(now_us) > max(STALL_US, 4 * follower.round_trip_us):
-                self._lose(follower, now_us, "no acknowledgement")
-            elif follower.liveness.silent(now_us, round_trip_us=follower.round_trip_us):
-                self._lose(follower, now_us, "silent")
+            if why := _gone(follower, now_us):
+                self._lose(follower, now_us, why)
             elif follower.liveness.ping_due(now_us):
                 self._ping_number = (self._ping_number + 1) % 2**32
                 replies.say(follower.peer, m.Ping(self._ping_number, now_us))
+        self._stirred = dict.fromkeys(self._followers)
         if self._keyframe_due(now_us):
             replies.wants_keyframe = self._wish = True
         return replies
@@ -180,12 +182,15 @@ class Fanout:
         if self._offer is None:
             return []
         epoch, found = self._offer.epoch, []
-        for follower in self._followers.values():
-            link = follower.next_link(self._chain, now_us)
-            if link is not None:
-                outgoing = _train(link, follower.peer, epoch=epoch, now_us=now_us)
+        stirred, self._stirred = self._stirred, {}
+        for peer in stirred:
+            follower = self._followers.get(peer)
+            link = None if follower is None else follower.next_link(self._chain, now_us)
+            if follower is not None and link is not None:
+                outgoing = _train(link, peer, epoch=epoch, now_us=now_us)
                 follower.sent(outgoing.head, now_us=now_us)
                 found.append(outgoing)
+                self._stirred[peer] = None  # it may take the next as well
         return found
 
     def snapshot(self) -> tuple[ViewerSnapshot, ...]:
@@ -331,6 +336,19 @@ class Fanout:
 
     def _forget(self, follower: Follower) -> None:
         self._followers.pop(follower.peer, None)
+
+
+def _gone(follower: Follower, now_us: int) -> str:
+    """Why a receiver is taken for lost; "" while it is not. The round trip is asked last."""
+    waits_us = follower.credit.silent_us(now_us)
+    if waits_us > STALL_US and waits_us > 4 * follower.round_trip_us:
+        return "no acknowledgement"
+    liveness = follower.liveness
+    if liveness.silent(now_us, round_trip_us=None) and liveness.silent(
+        now_us, round_trip_us=follower.round_trip_us
+    ):
+        return "silent"
+    return ""
 
 
 def _train(link: Link, peer: bytes, *, epoch: int, now_us: int) -> Outgoing:
