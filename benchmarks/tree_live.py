@@ -108,43 +108,45 @@ def load(tape: Path, counts: Sequence[int], seconds: float) -> list[dict[str, ob
     rows: list[dict[str, object]] = []
     for viewers in counts:
         sender_url, relay_url = address(), address()
+        stats = tape.with_name(f"stats-{viewers}.jsonl")
         with ExitStack() as stack:
             replay = ("send", "--source", str(tape), "--loop", "--bind", sender_url)
             sender = stack.enter_context(process(*replay))
             relay = stack.enter_context(
-                process("relay", "--connect", sender_url, "--bind", relay_url, "--json")
+                process(
+                    *("relay", "--connect", sender_url, "--bind", relay_url),
+                    *("--stats", str(stats)),
+                )
             )
-            time.sleep(1.5)
             ends = [relay.pid, sender.pid]
+            urls = (relay_url, sender_url) if viewers == 1 else (relay_url,)
             watching = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "benchmarks.tree_viewers", relay_url, sender_url),
-                    *("--count", str(viewers), "--settle", "3", "--seconds", str(seconds + 2)),
-                ]
-                if viewers == 1
-                else [
-                    *(sys.executable, "-m", "benchmarks.tree_viewers", relay_url),
-                    *("--count", str(viewers), "--settle", "3", "--seconds", str(seconds + 2)),
+                    *(sys.executable, "-m", "benchmarks.tree_viewers", *urls),
+                    *("--count", str(viewers), "--settle", "3", "--seconds", str(seconds + 4)),
                 ],
                 stdout=subprocess.PIPE,
                 text=True,
             )
+            _wait_for_viewers(relay, stats, viewers)
             time.sleep(4.0)
-            before = [_cpu_s(end) for end in ends]
+            before, sent = [_cpu_s(end) for end in ends], -_wire_bytes(stats)
             began_s = time.monotonic()
             time.sleep(seconds)
             spent = [_cpu_s(end) - was for end, was in zip(ends, before, strict=True)]
+            sent += _wire_bytes(stats)
             took_s = time.monotonic() - began_s
             memory_kb = _own_memory_kb(relay.pid)
             latencies = json.loads(watching.communicate()[0])
         at_relay = [value for one in latencies[relay_url] for value in one]
-        frames = len(at_relay) / (seconds + 2)
+        frames = len(at_relay) / (seconds + 4)
         row: dict[str, object] = {
             "viewers": viewers,
             "frames_out_per_s": round(frames, 1),
             "relay_cores": round(spent[0] / took_s, 4),
             "us_per_frame": round(spent[0] / took_s / frames * 1e6, 1),
             "sender_cores": round(spent[1] / took_s, 4),
+            "wire_bytes_per_viewer_s": round(sent / took_s / viewers),
             "relay_memory_mb": round(memory_kb / 1000, 1),
             "latency_ms": spread_ms(at_relay),
         }
@@ -156,24 +158,29 @@ def load(tape: Path, counts: Sequence[int], seconds: float) -> list[dict[str, ob
     return rows
 
 
-def chain(tape: Path, profile: Path, *, relays: int, seconds: float) -> list[list[int]]:
-    """Latencies at the sender and at each of the relays in a row, a link before each relay."""
-    urls = [address()]
+def chains(
+    tape: Path, profile: Path, lengths: Sequence[int], seconds: float
+) -> list[list[list[int]]]:
+    """Latencies at the sender and at each of the relays of rows of relays, a link before each.
+
+    All rows run at the same time, each with a sender of its own, so that what else the machine
+    does falls on all alike.
+    """
+    rows: list[list[str]] = []
     with ExitStack() as stack:
-        stack.enter_context(process("send", "--source", str(tape), "--loop", "--bind", urls[0]))
-        for _ in range(relays):
-            link_url, relay_url = address(), address()
-            stack.enter_context(
-                process(
-                    *("link", "--listen", link_url, "--connect", urls[-1]),
-                    *("--profile", str(profile)),
-                )
-            )
-            stack.enter_context(process("relay", "--connect", link_url, "--bind", relay_url))
-            urls.append(relay_url)
-        time.sleep(2.0)
-        found = watch(urls, viewers=1, seconds=seconds)
-    return [found[url][0] for url in urls]
+        for relays in lengths:
+            urls = [address()]
+            replay = ("send", "--source", str(tape), "--loop", "--bind", urls[0])
+            stack.enter_context(process(*replay))
+            for _ in range(relays):
+                link_url, relay_url = address(), address()
+                link = ("link", "--listen", link_url, "--connect", urls[-1])
+                stack.enter_context(process(*link, "--profile", str(profile)))
+                stack.enter_context(process("relay", "--connect", link_url, "--bind", relay_url))
+                urls.append(relay_url)
+            rows.append(urls)
+        found = watch([url for urls in rows for url in urls], viewers=1, seconds=seconds)
+    return [[found[url][0] for url in urls] for urls in rows]
 
 
 def predicted(profile: Profile, *, relays: int, hop_us: int, seconds: float) -> list[list[int]]:
@@ -206,18 +213,17 @@ def predicted(profile: Profile, *, relays: int, hop_us: int, seconds: float) -> 
 
 
 def compare(tape: Path, folder: Path, *, kbps: int, delay_ms: int, seconds: float) -> object:
-    """Calibrate with one relay, predict three, measure three."""
+    """Calibrate with one relay, predict three others in a row, and measure those."""
     path = folder / "hop.toml"
     path.write_text(LINK.format(kbps=kbps, delay_ms=delay_ms), encoding="utf-8")
     profile = load_profile(str(path))
-    one = chain(tape, path, relays=1, seconds=seconds)
+    one, real = chains(tape, path, (1, 3), seconds)
     bare = predicted(profile, relays=1, hop_us=0, seconds=seconds)
     hop_us = round(
         (statistics.median(one[1]) - statistics.median(one[0]))
         - (statistics.median(bare[1]) - statistics.median(bare[0]))
     )
     model = predicted(profile, relays=3, hop_us=max(0, hop_us), seconds=seconds)
-    real = chain(tape, path, relays=3, seconds=seconds)
     rows = []
     for depth in range(4):
         # The first leg, from the replay to a viewer beside it, is in both.
@@ -235,6 +241,28 @@ def compare(tape: Path, folder: Path, *, kbps: int, delay_ms: int, seconds: floa
         )
         print(json.dumps(rows[-1]), flush=True)
     return {"kbps": kbps, "delay_ms": delay_ms, "hop_us": hop_us, "depths": rows}
+
+
+def _last(stats: Path) -> dict[str, object]:
+    """The newest line of a statistics file."""
+    lines = stats.read_text(encoding="utf-8").splitlines() if stats.exists() else []
+    found: dict[str, object] = json.loads(lines[-1]) if lines else {}
+    return found
+
+
+def _wire_bytes(stats: Path) -> int:
+    sent = _last(stats).get("wireBytesSent", 0)
+    return sent if isinstance(sent, int) else 0
+
+
+def _wait_for_viewers(relay: subprocess.Popen[str], stats: Path, viewers: int) -> None:
+    """Wait until a relay serves so many."""
+    while relay.poll() is None:
+        there = _last(stats).get("viewers", [])
+        if isinstance(there, list) and len(there) >= viewers:
+            return
+        time.sleep(0.2)
+    raise RuntimeError("the relay ended early")
 
 
 def _cpu_s(pid: int) -> float:

@@ -20,6 +20,8 @@ from services.threads import boot_id
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 
 _POLL_MS = 20
+_FLOWING = 30  # frames: then a stream counts as begun
+_PATIENCE_S = 120.0
 
 
 class Viewer:
@@ -83,7 +85,13 @@ def main() -> None:
     wanted = parser.parse_args()
     boot = boot_id()
     viewers = {url: [Viewer(url, boot=boot) for _ in range(wanted.count)] for url in wanted.urls}
+    every = [viewer for some in viewers.values() for viewer in some]
+    give_up_s = time.monotonic() + _PATIENCE_S
     try:
+        while any(viewer.frames < _FLOWING for viewer in every):
+            if time.monotonic() > give_up_s:
+                sys.exit("some address gave no frames")
+            time.sleep(0.1)
         time.sleep(wanted.settle)
         for some in viewers.values():
             for viewer in some:
