@@ -187,17 +187,16 @@ def predicted(profile: Profile, *, relays: int, hop_us: int, seconds: float) -> 
     """The same in the model, `hop_us` being what relay and emulator add to the link itself."""
     clockwork, book = Clockwork(), Book()
     clockwork.run(_START_US)
-    costs = Costs(wake_us=hop_us, message_us=0, handout_us=0)
     free = Costs(wake_us=0, message_us=0, handout_us=0)
     nodes: list[Node] = [SenderNode(clockwork, free, book, MATERIAL)]
     for number in range(1, relays + 1):
-        up = EmulatedWire(profile.up, seed=number)
+        up = EmulatedWire(profile.up, seed=number, ends_us=hop_us)
         down = EmulatedWire(profile.down, seed=number)
         parent = nodes[-1]
         nodes.append(
             RelayNode(
                 clockwork,
-                costs,
+                free,
                 number=number,
                 depth=number,
                 parents=lambda parent=parent, up=up, down=down: (parent, up, down),  # type: ignore[misc]

@@ -69,10 +69,11 @@ class PlainWire:
 
 
 class EmulatedWire:
-    """The link model of the product, with TCP's cutting into packets."""
+    """The link model of the product, with TCP's cutting into packets, and what ends add to it."""
 
-    def __init__(self, direction: Direction, *, seed: int) -> None:
+    def __init__(self, direction: Direction, *, seed: int, ends_us: int = 0) -> None:
         self._link: Link[None] = Link(direction, seed=seed)
+        self._ends_us = ends_us
         self._now_us = 0
 
     def arrival_us(self, now_us: int, size_bytes: int) -> int:
@@ -85,7 +86,7 @@ class EmulatedWire:
             if at_us is None:
                 raise RuntimeError(f"the queue of the link is full at {now_us} us")
         assert at_us is not None
-        return at_us
+        return at_us + self._ends_us
 
 
 class Clockwork:

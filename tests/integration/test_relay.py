@@ -81,9 +81,20 @@ def test_twenty_viewers_cost_the_sender_one_and_the_weak_disturb_nobody() -> Non
         assert after.peers_lost >= 1
         assert time.monotonic() - begin < 30
 
+        # Who comes now has a picture within a second of the stream, and costs nobody a keyframe
+        # that the relay has.
+        begin_frames = sender.snapshot().frames_encoded
+        late, picture = watcher(relay.url)
+        stack.enter_context(running(late))
+        wait_for(lambda: bool(picture.frames), seconds=20.0)
+        assert sender.snapshot().frames_encoded - begin_frames <= 20
+
         sent = sender.snapshot()
+        after = relay.snapshot()
         assert len(sent.viewers) == 1
+        assert sent.bytes_sent <= 1.2 * after.bytes_received  # what one viewer takes
         assert after.bytes_sent > 15 * sent.bytes_sent
+        assert sent.peers_lost == 0
 
 
 def test_a_late_viewer_has_a_picture_within_a_second_without_a_keyframe() -> None:
