@@ -44,6 +44,7 @@ from streamcodec.container import FileHeader, ScvWriter
 
 FPS = 30
 MATERIAL = Material(fps=FPS, encode_us=0, keyframe_every=60)
+QUIET_US = 60_000  # of a viewer beside the sender, 95th percentile: above it processes starve
 _TAPE_S = 60
 _START_US = 10_000_000
 LINK = """
@@ -211,12 +212,19 @@ def predicted(profile: Profile, *, relays: int, hop_us: int, seconds: float) -> 
     return [list(book.latencies_us[depth]) for depth in range(relays + 1)]
 
 
-def compare(tape: Path, folder: Path, *, kbps: int, delay_ms: int, seconds: float) -> object:
+def compare(
+    tape: Path, folder: Path, *, kbps: int, delay_ms: int, seconds: float, attempts: int
+) -> object:
     """Calibrate with one relay, predict three others in a row, and measure those."""
     path = folder / "hop.toml"
     path.write_text(LINK.format(kbps=kbps, delay_ms=delay_ms), encoding="utf-8")
     profile = load_profile(str(path))
-    one, real = chains(tape, path, (1, 3), seconds)
+    for _ in range(attempts):
+        one, real = chains(tape, path, (1, 3), seconds)
+        if max(quantile_us(row[0], 95) for row in (one, real)) < QUIET_US:
+            break
+    else:
+        raise RuntimeError("the machine was never quiet: what was measured is its scheduler")
     bare = predicted(profile, relays=1, hop_us=0, seconds=seconds)
     hop_us = round(
         (statistics.median(one[1]) - statistics.median(one[0]))
@@ -240,6 +248,11 @@ def compare(tape: Path, folder: Path, *, kbps: int, delay_ms: int, seconds: floa
         )
         print(json.dumps(rows[-1]), flush=True)
     return {"kbps": kbps, "delay_ms": delay_ms, "hop_us": hop_us, "depths": rows}
+
+
+def quantile_us(latencies_us: Sequence[int], percent: int) -> int:
+    """What that share of the frames stayed below."""
+    return sorted(latencies_us)[min(len(latencies_us) - 1, len(latencies_us) * percent // 100)]
 
 
 def _last(stats: Path) -> dict[str, object]:
@@ -285,6 +298,7 @@ def main() -> None:
     parser.add_argument("--counts", default="1,10,20,40,80")
     parser.add_argument("--kbps", type=int, default=3000)
     parser.add_argument("--delay-ms", type=int, default=15)
+    parser.add_argument("--attempts", type=int, default=1, help="until the machine is quiet")
     parser.add_argument("--json", type=Path)
     wanted = parser.parse_args()
     with TemporaryDirectory() as name:
@@ -302,6 +316,7 @@ def main() -> None:
                 kbps=wanted.kbps,
                 delay_ms=wanted.delay_ms,
                 seconds=wanted.seconds,
+                attempts=wanted.attempts,
             )
     text = json.dumps({"machine": describe(), "figures": figures}, indent=1)
     print(text)
