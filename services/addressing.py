@@ -19,8 +19,10 @@ def endpoint(
     binds: bool,
     security: SecuritySettings,
     max_message_bytes: int = 4096,
+    stream: str = "",
 ) -> Endpoint:
-    """The address of an end, with its keys. `binds` says what it does where neither is given.
+    """The address of an end, with its keys. `binds` says what it does where neither is given;
+    `stream` says which key to insist on where several would do.
 
     `where` names the end's settings; a "receiver" takes frames, the others give them. Raises
     ConfigError or AuthenticationError.
@@ -36,7 +38,7 @@ def endpoint(
         if bind:
             keys = server_keys(folder, peers_need=right)
         else:
-            keys = client_keys(folder, peer_needs=right)
+            keys = client_keys(folder, peer_needs=right, stream=stream)
     return Endpoint(
         bind or connect or "",
         bind=bool(bind),

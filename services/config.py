@@ -51,6 +51,9 @@ class SenderSettings:
         DEFAULT_SOURCE, "camera:N, screen:, scene:WxH@FPS, a file, a folder of pictures or a URL"
     )
     loop: bool = setting(False, "start a file again when it ends")
+    recode: bool = setting(
+        False, "decode a .scv recording and code it anew; without it its packets go out as they are"
+    )
     seed: int = setting(0, "seed of the built-in scene", low=0, high=2**31 - 1)
     bind: str | None = setting(None, f"address to listen on ({DEFAULT_ENDPOINT} if none is given)")
     connect: str | None = setting(None, "address of a listening receiver, instead of bind")
@@ -104,9 +107,12 @@ class ReceiverSettings:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """One stream in, many out."""
+    """Streams in, once each, and many out."""
 
-    connect: str = setting(DEFAULT_ENDPOINT, "address of the sender, or of another relay")
+    connect: str = setting(
+        DEFAULT_ENDPOINT,
+        "address of the sender, or of another relay; several as NAME=URL, parted by commas",
+    )
     bind: str = setting("tcp://127.0.0.1:5557", "address that serves the receivers")
     stream: str = setting("", "name of the stream to ask for; empty takes any")
 

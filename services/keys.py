@@ -157,10 +157,15 @@ def server_keys(folder: Path, *, peers_need: Right) -> CurveServer:
     )
 
 
-def client_keys(folder: Path, *, peer_needs: Right) -> CurveClient:
-    """Keys of an end that connects: it insists on the one allowed key that has the right."""
+def client_keys(folder: Path, *, peer_needs: Right, stream: str = "") -> CurveClient:
+    """Keys of an end that connects: it insists on the one allowed key that has the right.
+
+    Of several, it is the one that is allowed under the name of the stream.
+    """
     identity = read_identity(folder)
     fitting = [peer for peer in read_peers(folder).values() if peer_needs in peer.rights]
+    if len(fitting) > 1:
+        fitting = [peer for peer in fitting if peer.name == stream] or fitting
     if len(fitting) != 1:
         found = ", ".join(peer.name for peer in fitting) or "none"
         raise AuthenticationError(

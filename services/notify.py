@@ -36,7 +36,8 @@ def progress_of(counted: Mapping[str, object]) -> Progress:
     role = counted.get("role")
     if role == "sender":
         done = number("framesEncoded") + number("framesSkipped") + number("framesIdle")
-        return Progress(number("framesCaptured"), done, must_move=True)
+        must_move = not counted.get("sourceWaits")  # a replay whose next packet is not due
+        return Progress(number("framesCaptured"), done, must_move=must_move)
     if role == "receiver":
         return Progress(number("framesReceived"), number("framesDecoded") + number("framesDropped"))
     return Progress(number("framesReceived"), number("framesReceived"))

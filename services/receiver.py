@@ -24,11 +24,11 @@ from services.errors import ConfigError, PeerLost, SinkError
 from services.events import StreamEvent
 from services.latency import Latency
 from services.protocol import messages as m
-from services.protocol.intake import Intake, Profile, Results
+from services.protocol.intake import Intake, Profile, Results, summed_error_us
 from services.protocol.playout import Playout
 from services.protocol.train import Arrival
 from services.receiver_counters import ReceiverCounters
-from services.recorder import Recorder
+from services.recorder import Recorder, TapeClock
 from services.stats import ReceiverSnapshot
 from services.threads import Crew, Queue, boot_id
 from services.transport import Endpoint, LinkEvent, Port
@@ -157,6 +157,7 @@ class ReceiverDaemon:
         self._observers: tuple[Callable[[ShownFrame], None], ...] = ()
         self._sinks: tuple[Sink, ...] = ()
         self._recorders: dict[int, Recorder] = {}
+        self._tape_clock = TapeClock()
         self._sink_us = 0
         self._ended = threading.Event()
         self._heard_us = started_us  # when a session last existed
@@ -394,8 +395,10 @@ class ReceiverDaemon:
             self._intake.last_sequence = arrival.head.sequence
             if keyframe:
                 self._intake.keyframe_came()
+        head = arrival.head
+        recorded_us = self._tape_clock.time_us(head.epoch, head.captured_us, now_us=end_us)
         for recorder in list(self._recorders.values()):
-            recorder.put(frame, shown_us=end_us, packet=packet, keyframe=keyframe)
+            recorder.put(frame, shown_us=recorded_us, packet=packet, keyframe=keyframe)
         ready = _Ready(frame, arrival, keyframe, result.quality, start_us, end_us)
         with self._display:
             self._playout.insert(ready, captured_us=arrival.head.captured_us, ready_us=end_us)
@@ -505,9 +508,10 @@ class ReceiverDaemon:
 
 def _latency(ready: _Ready, shown_us: int, offset: Offset | None) -> Latency | None:
     """The legs of a frame that was shown at `shown_us`; None while the clocks are unknown."""
-    if offset is None:
-        return None
     head, arrival = ready.arrival.head, ready.arrival
+    error_us = summed_error_us(offset, head.error_us)
+    if offset is None or error_us is None:
+        return None
     sent_us = offset.to_local(head.captured_us + head.sent_us)
     return Latency(
         capture_us=head.encode_start_us,
@@ -517,5 +521,5 @@ def _latency(ready: _Ready, shown_us: int, offset: Offset | None) -> Latency | N
         buffer_us=ready.start_us - arrival.tail_us,
         decode_us=ready.end_us - ready.start_us,
         display_us=shown_us - ready.end_us,
-        error_us=offset.error_us,
+        error_us=error_us,
     )

@@ -91,7 +91,7 @@ class ReceiverCounters:
             fps=self._frame_rate.per_second(now_us),
             latency=self._latency.snapshot(),
             clock_offset_us=offset.offset_us if offset else 0,
-            clock_error_us=offset.error_us if offset else None,
+            clock_error_us=intake.clock_error_us(now_us),
             round_trip_us=intake.round_trip_us,
             freezes=self._freezes.freezes,
             frozen_us=self._freezes.frozen_us,

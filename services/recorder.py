@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives all decoded frames to a recording sink in a thread of its own: a slow disk stops nobody."""
+"""Gives all decoded frames to a recording sink in a thread of its own: a slow disk stops nobody.
+
+Recordings keep the times of capture, so that a replay has the stream's own timing and not that of
+the link it came over.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from streamcodec.frame import Frame
 
 QUEUE_FRAMES = 90  # three seconds at 30 frames a second
+_STEP_US = 10_000_000  # a capture this far from now is on another clock than the last
 
 
 class RecordingSink(Protocol):
@@ -22,6 +27,27 @@ class RecordingSink(Protocol):
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None: ...
     def close(self) -> None: ...
+
+
+class TapeClock:
+    """Times of a recording: near our clock, and as far apart as the captures, to the microsecond.
+
+    The sender's clock is laid on ours once for each of its epochs. Times never run back.
+    """
+
+    def __init__(self) -> None:
+        self._epoch: int | None = None
+        self._ahead_us = 0  # our clock minus the sender's
+        self._last_us = 0
+
+    def time_us(self, epoch: int, captured_us: int, *, now_us: int) -> int:
+        """The time of a frame of that epoch, decoded now."""
+        far = abs(captured_us + self._ahead_us - now_us) > _STEP_US
+        if epoch != self._epoch or far:
+            self._epoch = epoch
+            self._ahead_us = now_us - captured_us
+        self._last_us = max(self._last_us, captured_us + self._ahead_us)
+        return self._last_us
 
 
 @dataclass(frozen=True, slots=True)

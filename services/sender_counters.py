@@ -3,14 +3,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
-from services.coder import Coded
-from services.events import EventLog
+from services.events import EventLog, StreamEvent
 from services.histogram import Histogram
 from services.measures import Limitation, Rate, wire_bytes
-from services.protocol.broadcast import Broadcast
-from services.stats import SenderSnapshot
+from services.stats import SenderSnapshot, ViewerSnapshot
+
+if TYPE_CHECKING:
+    from services.coder import Coded
+
+
+class Audience(Protocol):
+    """The receivers of a stream, see `Broadcast` and `Board`."""
+
+    @property
+    def hostile(self) -> int: ...
+    @property
+    def stale(self) -> int: ...
+    @property
+    def peers_lost(self) -> int: ...
+    @property
+    def keyframe_requests(self) -> int: ...
+    def recent_events(self) -> tuple[StreamEvent, ...]: ...
+    def snapshot(self) -> tuple[ViewerSnapshot, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,19 @@ class SenderCounters:
         self._resized += 1
         self.events.add(now_us, "resolution", f"{size[0]}x{size[1]}")
 
+    def repeated(self, packet_bytes: int, *, keyframe: bool, quality: int, now_us: int) -> None:
+        """A packet that was encoded in former times is due."""
+        self.captured += 1
+        self._encoded += 1
+        self._keyframes += keyframe
+        self._quality = quality
+        self._target_bytes = packet_bytes
+        self._frame_rate.add(1, now_us)
+
+    def began(self, epoch: int) -> None:
+        """The stream goes by another epoch from now on."""
+        self._identity = replace(self._identity, epoch=epoch)
+
     def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
         """A message of any kind went out."""
         wire = wire_bytes(message_bytes, encrypted=encrypted)
@@ -98,12 +128,19 @@ class SenderCounters:
         self.events.add(now_us, "source_lost", reason)
 
     def snapshot(
-        self, broadcast: Broadcast, *, endpoint: str, width: int, height: int, now_us: int
+        self,
+        audience: Audience,
+        *,
+        endpoint: str,
+        width: int,
+        height: int,
+        now_us: int,
+        source_waits: bool = False,
     ) -> SenderSnapshot:
         """An immutable copy of everything."""
         identity = self._identity
         spent = self._limits.durations.seconds_us(now_us)
-        events = (*self.events.snapshot(), *broadcast.events.snapshot())
+        events = (*self.events.snapshot(), *audience.recent_events())
         return SenderSnapshot(
             at_us=now_us,
             uptime_us=now_us - identity.started_us,
@@ -132,14 +169,15 @@ class SenderCounters:
             encode=self._encode_times.snapshot(),
             quality_limitation_reason=self._limits.reason,
             quality_limitation_s={why: us / 1e6 for why, us in spent.items()},
-            keyframe_requests=broadcast.keyframe_requests,
+            keyframe_requests=audience.keyframe_requests,
             send_failures=self.send_failures,
             refused_connections=self.refused,
-            hostile_messages=broadcast.hostile + self.malformed,
-            stale_messages=broadcast.stale,
-            peers_lost=broadcast.peers_lost,
+            hostile_messages=audience.hostile + self.malformed,
+            stale_messages=audience.stale,
+            peers_lost=audience.peers_lost,
             source_restarts=self._restarts,
-            viewers=broadcast.snapshot(),
+            source_waits=source_waits,
+            viewers=audience.snapshot(),
             events=tuple(sorted(events, key=lambda event: event.at_us)),
         )
 

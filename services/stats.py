@@ -100,6 +100,7 @@ class SenderSnapshot:
     frame_width: int = 0  # as coded: smaller than the source where the link asked for that
     frame_height: int = 0
     resolution_changes: int = 0  # for the link's sake
+    source_waits: bool = False  # no frame is due yet: nothing hangs
     refused_connections: int = 0  # by the handshake: keys not allowed, or another protocol
     events: tuple[StreamEvent, ...] = field(repr=False, default=())
 
@@ -142,6 +143,7 @@ class SenderSnapshot:
             "staleMessages": self.stale_messages,
             "peersLost": self.peers_lost,
             "sourceRestarts": self.source_restarts,
+            "sourceWaits": self.source_waits,
             "viewers": [viewer.as_json() for viewer in self.viewers],
         }
 

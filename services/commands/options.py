@@ -38,6 +38,7 @@ ConfigFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else")]
 Source = Annotated[str | None, option("sender.source", "--source", "SOURCE")]
 Loop = Annotated[bool | None, option("sender.loop", "--loop/--no-loop")]
+Recode = Annotated[bool | None, option("sender.recode", "--recode/--no-recode")]
 Kbps = Annotated[float | None, option("sender.kbps", "--kbps", "K")]
 Quality = Annotated[int | None, option("sender.quality", "--quality", "Q")]
 Adapt = Annotated[bool | None, option("sender.adapt", "--adapt/--no-adapt")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`streamcodec relay`: one stream in, many out."""
+"""`streamcodec relay`: streams in, once each, and many out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def relay(
     config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
-    """Receive a stream once and serve it to many; relays may stand behind relays."""
+    """Receive streams once and serve each to many; relays may stand behind relays."""
     settings = options.load(
         {
             "relay.connect": connect,
@@ -50,29 +50,12 @@ def relay(
         config,
     ).settings
     from services import logs
-    from services.addressing import endpoint
     from services.commands.follow import follow
-    from services.relay import Relay, RelayConfig
-    from services.transport import MAX_PACKET_MESSAGE_BYTES
+    from services.relaying import make_relay
     from services.view.serving import serving_metrics
 
-    wanted, security = settings.relay, settings.security
-    part = Relay(
-        RelayConfig(
-            upstream=endpoint(
-                where="receiver",
-                bind=None,
-                connect=wanted.connect,
-                binds=False,
-                security=security,
-                max_message_bytes=MAX_PACKET_MESSAGE_BYTES,
-            ),
-            downstream=endpoint(
-                where="relay", bind=wanted.bind, connect=None, binds=True, security=security
-            ),
-            stream=wanted.stream,
-        )
-    )
+    wanted = settings.relay
+    part = make_relay(settings)
     with stop_on_signals() as stopped:
         logs.get("relay").info("relaying", connect=wanted.connect, bind=wanted.bind)
         with serving_metrics(settings.web, part.snapshot):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,15 @@ def stop_on_signals() -> Iterator[Event]:
     """An event that the first SIGINT or SIGTERM sets. The second ends the process at once."""
     stopped = Event()
     watched = (signal.SIGINT, signal.SIGTERM)
+    came: list[int] = []
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        if stopped.is_set():
+        if came:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        stopped.set()
+        came.append(number)
+        # Not here: this may interrupt `stopped.wait` while it holds the lock that `set` needs.
+        _thread.start_new_thread(stopped.set, ())
 
     former = {number: signal.signal(number, on_signal) for number in watched}
     try:

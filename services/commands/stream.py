@@ -14,6 +14,9 @@ from services.commands.codecs import load_codec
 from services.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
+    from services.config import Settings
+    from services.replay import Replay
+    from services.sender import Sender
     from services.stats import ReceiverSnapshot, SenderSnapshot
 
 SenderBind = Annotated[str | None, options.option("sender.bind", "--bind", "URL")]
@@ -44,6 +47,7 @@ def send(
     device: options.Device = None,
     weights: options.Weights = None,
     loop: options.Loop = None,
+    recode: options.Recode = None,
     seconds: options.Seconds = None,
     stats: options.Stats = None,
     metrics: options.Metrics = None,
@@ -66,6 +70,7 @@ def send(
             "sender.adapt": adapt,
             "sender.tcp": tcp,
             "sender.loop": loop,
+            "sender.recode": recode,
             "codec.size": size,
             "codec.device": device,
             "codec.weights": weights,
@@ -80,18 +85,14 @@ def send(
     from rich.console import Console
 
     from services import logs
-    from services.assemble import make_sender
     from services.commands.follow import follow
     from services.demo.history import Moment
     from services.demo.liveview import live_screen
     from services.view.serving import serving_metrics
 
     log = logs.get("send")
-    from streamcodec.parallel import SecondThread
-
-    with stop_on_signals() as stopped, SecondThread() as second:
-        log.info("loading", size=settings.codec.size, device=settings.codec.device)
-        sender = make_sender(settings, lambda: load_codec(settings.codec).sharing(second.run))
+    with stop_on_signals() as stopped, ExitStack() as stack:
+        sender = _replay(settings) if _replays(settings) else _sender(settings, stack)
         with live_screen(Console(stderr=True), settings.sender.source, roles=("sender",)) as show:
 
             def look() -> SenderSnapshot:
@@ -106,6 +107,28 @@ def send(
                 )
     if as_json:
         typer.echo(json.dumps(last.as_json()))
+
+
+def _replays(settings: Settings) -> bool:
+    """True for a recording whose packets go out as they are."""
+    return settings.sender.source.lower().endswith(".scv") and not settings.sender.recode
+
+
+def _replay(settings: Settings) -> Replay:
+    from services.replaying import make_replay
+
+    return make_replay(settings)
+
+
+def _sender(settings: Settings, stack: ExitStack) -> Sender:
+    """A sender with its codec loaded; the stack closes what it borrows."""
+    from services import logs
+    from services.assemble import make_sender
+    from streamcodec.parallel import SecondThread
+
+    second = stack.enter_context(SecondThread())
+    logs.get("send").info("loading", size=settings.codec.size, device=settings.codec.device)
+    return make_sender(settings, lambda: load_codec(settings.codec).sharing(second.run))
 
 
 def recv(

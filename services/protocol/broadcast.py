@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from services.errors import RemoteProtocolError
-from services.events import EventLog
+from services.events import EventLog, StreamEvent
 from services.latency import Latency
 from services.protocol import messages as m
 from services.protocol.offer import Offer
@@ -185,6 +185,10 @@ class Broadcast:
     def frames_in_flight(self) -> int:
         """Frames on their way to any screen."""
         return sum(viewer.credit.frames_in_flight for viewer in self._viewers.values())
+
+    def recent_events(self) -> tuple[StreamEvent, ...]:
+        """What happened lately, oldest first."""
+        return self.events.snapshot()
 
     def snapshot(self) -> tuple[ViewerSnapshot, ...]:
         """Every receiver, in order of arrival."""

@@ -30,6 +30,7 @@ class Link:
     encode_start_us: int
     encode_end_us: int
     arrived_us: int
+    error_us: int = 0  # how far the times may be off, clocks of all hops before included
 
     @property
     def keyframe(self) -> bool:
@@ -37,7 +38,7 @@ class Link:
         return not self.reference
 
 
-def link_of(arrival: Arrival, *, captured_us: int) -> Link:
+def link_of(arrival: Arrival, *, captured_us: int, error_us: int = 0) -> Link:
     """What came in, with its capture moved to the relay's clock. Raises BitstreamError."""
     header = read_header(arrival.packet)
     reference = b"" if header.keyframe else header.reference
@@ -51,15 +52,27 @@ def link_of(arrival: Arrival, *, captured_us: int) -> Link:
         captured_us + head.encode_start_us,
         captured_us + head.encode_end_us,
         arrival.tail_us,
+        error_us,
     )
 
 
 class Chain:
-    """Keeps the newest packets by number, bounded in frames and bytes."""
+    """Keeps the newest packets by number, bounded in frames and bytes.
 
-    def __init__(self, *, max_frames: int = MAX_FRAMES, max_bytes: int = MAX_BYTES) -> None:
+    With `keeps_past` a keyframe does not make what was before it worthless: who is still there
+    gets every packet.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_frames: int = MAX_FRAMES,
+        max_bytes: int = MAX_BYTES,
+        keeps_past: bool = False,
+    ) -> None:
         self._max_frames = max_frames
         self._max_bytes = max_bytes
+        self._keeps_past = keeps_past
         self._links: deque[Link] = deque()
         self._bytes = 0
         self._start = 0  # number of the oldest kept
@@ -88,12 +101,14 @@ class Chain:
     def append(self, link: Link) -> None:
         """Take the next packet; a keyframe makes all before it worthless."""
         if link.keyframe:
-            self._drop(len(self._links))
-            self._keyframe = self._start
+            if not self._keeps_past:
+                self._drop(len(self._links))
+            self._keyframe = self.end
         self._links.append(link)
         self._bytes += len(link.packet)
         while len(self._links) > self._max_frames or self._bytes > self._max_bytes:
             self._drop(1)
+        if self._keyframe is not None and self._keyframe < self._start:
             self._keyframe = None
 
     def get(self, number: int) -> Link | None:

@@ -44,6 +44,8 @@ class CreditWindow:
         self._round_trips_us: deque[int] = deque(maxlen=300)
         self._services_us: deque[int] = deque(maxlen=8)
         self._acknowledged_us = 0
+        self._round_trip_us: int | None = None  # least of those above, since the last report
+        self._window: int | None = None  # as it was worked out since the last report
 
     @property
     def frames_in_flight(self) -> int:
@@ -58,11 +60,18 @@ class CreditWindow:
     @property
     def round_trip_us(self) -> int | None:
         """Least time from sending to acknowledgement of the last frames."""
-        return min(self._round_trips_us, default=None)
+        if self._round_trip_us is None:
+            self._round_trip_us = min(self._round_trips_us, default=None)
+        return self._round_trip_us
 
     @property
     def window_frames(self) -> int:
         """How many frames may be under way now."""
+        if self._window is None:
+            self._window = self._worked_out()
+        return self._window
+
+    def _worked_out(self) -> int:
         service_us = median_low(self._services_us) if self._services_us else _START_SERVICE_US
         way_us = (self.round_trip_us or 0) + self._hold_us + service_us + SLACK_US
         frames = ceil(way_us / max(self._interval_us, service_us))
@@ -87,6 +96,7 @@ class CreditWindow:
         self._frames[sequence] = _Frame(frame.size_bytes, frame.sent_us, arrived=True)
         self._bytes -= frame.size_bytes
         self._round_trips_us.append(now_us - frame.sent_us)
+        self._round_trip_us = self._window = None
         self._acknowledged_us = now_us
         return True
 
@@ -101,6 +111,7 @@ class CreditWindow:
                 self._bytes -= frame.size_bytes
         if service_us > 0:
             self._services_us.append(service_us)
+            self._window = None
         return True
 
     def silent_us(self, now_us: int) -> int:

@@ -4,7 +4,7 @@
 A relay cannot encode, so a receiver either gets every packet of the chain in order or waits for a
 keyframe. One is asked for upstream when somebody waits who cannot be served from the chain: at most
 once a second, and for those who are merely slow once in five, so that nobody's weakness is paid by
-all. A peer that sends more than any honest one could is not listened to.
+all. `protocol.board` stands before it and tells it who says what.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from services.errors import RemoteProtocolError
 from services.events import EventLog
 from services.protocol import messages as m
 from services.protocol.chain import Chain, Link, link_of
-from services.protocol.follower import Follower
+from services.protocol.follower import LIVE, Follower, Pace
 from services.protocol.offer import Offer
 from services.protocol.session import Event, State
 from services.protocol.train import Arrival, split
@@ -30,20 +30,23 @@ MAX_FOLLOWERS = 1000
 KEYFRAME_INTERVAL_US = 1_000_000
 SLOW_KEYFRAME_INTERVAL_US = 5_000_000
 STALL_US = 1_000_000
-MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
-_SECOND_US = 1_000_000
 
 
 @dataclass(slots=True)
 class Replies:
-    """Messages to send, and whether a keyframe is to be asked for upstream."""
+    """Messages to send, and whether some stream has a wish to be told upstream (`take_wish`)."""
 
-    messages: list[tuple[bytes, bytes]] = field(default_factory=list)
+    messages: list[tuple[bytes, m.Message]] = field(default_factory=list)
     wants_keyframe: bool = False
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
-        self.messages.append((peer, m.pack(message)))
+        self.messages.append((peer, message))
+
+    def add(self, other: Replies) -> None:
+        """Append what another part has to say."""
+        self.messages += other.messages
+        self.wants_keyframe |= other.wants_keyframe
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +59,33 @@ class Outgoing:
 
 
 class Fanout:
-    """State of a relay towards its receivers. Not thread-safe: the caller holds a lock."""
+    """State of a relay towards the receivers of one stream. Not thread-safe: the caller holds a
+    lock. `stream` is its name while nobody upstream has told one."""
 
     def __init__(
-        self, *, boot_id: bytes, name_of: Callable[[bytes], str | None] = lambda peer: None
+        self,
+        *,
+        boot_id: bytes,
+        name_of: Callable[[bytes], str | None] = lambda peer: None,
+        stream: str = "",
+        pace: Pace = LIVE,
+        chain: Chain | None = None,
     ) -> None:
         self._boot_id = boot_id
         self._name_of = name_of
+        self._stream = stream
+        self._pace = pace
         self._offer: Offer | None = None
         self._size = (0, 0)
+        self._over = ""  # why the stream has ended
         self._followers: dict[bytes, Follower] = {}
-        self._chain = Chain()
+        self._chain = Chain() if chain is None else chain
+        self._stirred: dict[bytes, None] = {}  # receivers that may take a packet now
         self._key_asked_us: int | None = None
+        self._wish = False  # for a keyframe, not yet told upstream
         self._ping_number = 0
-        self._heard: dict[bytes, int] = {}  # messages of each peer in this second
-        self._heard_since_us = 0
         self.events = EventLog()
-        self.hostile = self.flooded = self.stale = self.peers_lost = self.keyframe_requests = 0
+        self.stale = self.peers_lost = self.keyframe_requests = 0
 
     # -- from upstream -------------------------------------------------------------------------
 
@@ -88,6 +101,7 @@ class Fanout:
             frame_interval_us=welcome.frame_interval_us,
         )
         self._size = (welcome.width, welcome.height)
+        self._over = ""
         self._chain.clear()
         self._key_asked_us = None
         replies = Replies()
@@ -97,20 +111,24 @@ class Fanout:
             replies.say(follower.peer, self._welcome(self._offer))
         return replies
 
-    def arrived(self, arrival: Arrival, *, captured_us: int) -> bool:
-        """A packet came; `captured_us` is on our clock. False when it is no packet at all."""
+    def arrived(self, arrival: Arrival, *, captured_us: int, error_us: int = 0) -> bool:
+        """A packet came; `captured_us` is on our clock, to within `error_us`.
+
+        False when it is no packet at all.
+        """
         try:
-            link = link_of(arrival, captured_us=captured_us)
+            link = link_of(arrival, captured_us=captured_us, error_us=error_us)
         except BitstreamError:
             return False
-        if link.keyframe:
-            self._key_asked_us = None
         self._chain.append(link)
+        self._stirred = dict.fromkeys(self._followers)
         return True
 
     def ended(self, code: m.ByeCode, reason: str) -> Replies:
-        """The stream is over, or the relay stops: BYE to all."""
+        """The stream is over, or the relay stops: BYE to all, and to who comes after its end."""
         replies = Replies()
+        if code is m.ByeCode.END_OF_STREAM:
+            self._over = reason
         for peer in self._followers:
             replies.say(peer, m.Bye(code, reason))
         self._followers.clear()
@@ -119,60 +137,88 @@ class Fanout:
 
     # -- from receivers ------------------------------------------------------------------------
 
-    def on_message(self, peer: bytes, data: bytes, now_us: int) -> Replies:
-        """Take one message of a receiver. Never raises: bad messages are counted and dropped."""
+    def on_message(self, peer: bytes, message: m.Message, now_us: int) -> Replies:
+        """Take one message of a receiver. Raises RemoteProtocolError where it breaks the rules."""
         replies = Replies()
-        if self._is_flooding(peer, now_us):
-            self.flooded += 1
-            return replies
-        try:
-            self._dispatch(peer, m.unpack(data), now_us, replies)
-        except RemoteProtocolError as error:
-            self.hostile += 1
-            if self.hostile <= 10 or self.hostile % 1000 == 0:
-                self.events.add(now_us, "bad_message", str(error))
+        self._stirred[peer] = None
+        self._dispatch(peer, message, now_us, replies)
         return replies
 
     def tick(self, now_us: int) -> Replies:
         """Timers: PINGs, receivers that fell silent, keyframes. Call ten times a second."""
         replies = Replies()
         for follower in list(self._followers.values()):
-            if follower.credit.silent_us(now_us) > max(STALL_US, 4 * follower.round_trip_us):
-                self._lose(follower, now_us, "no acknowledgement")
-            elif follower.liveness.silent(now_us, round_trip_us=follower.round_trip_us):
-                self._lose(follower, now_us, "silent")
+            if why := _gone(follower, now_us):
+                self._lose(follower, now_us, why)
             elif follower.liveness.ping_due(now_us):
                 self._ping_number = (self._ping_number + 1) % 2**32
                 replies.say(follower.peer, m.Ping(self._ping_number, now_us))
-        replies.wants_keyframe = self._keyframe_due(now_us)
+        self._stirred = dict.fromkeys(self._followers)
+        if self._keyframe_due(now_us):
+            replies.wants_keyframe = self._wish = True
         return replies
+
+    def take_wish(self) -> bool:
+        """True once after a keyframe became due: ask for it upstream."""
+        wish, self._wish = self._wish, False
+        return wish
 
     def lost(self, peer: bytes, now_us: int) -> None:
         """The transport says that this peer is gone."""
         if peer in self._followers:
             self._lose(self._followers[peer], now_us, "disconnected")
 
+    def left(self, peer: bytes) -> None:
+        """This peer wants another stream from now on."""
+        self._followers.pop(peer, None)
+
     def refused(self, peer: bytes) -> None:
         """The transport had no room for a frame: this peer's chain is broken."""
         if peer in self._followers:
-            self._followers[peer].start_over(fell_behind=True)
+            self._followers[peer].fall_behind()
 
     def due(self, now_us: int) -> list[Outgoing]:
         """The packets that receivers take now, one each: call again until there are none."""
         if self._offer is None:
             return []
         epoch, found = self._offer.epoch, []
-        for follower in self._followers.values():
-            link = follower.next_link(self._chain, now_us)
-            if link is not None:
-                outgoing = _train(link, follower.peer, epoch=epoch, now_us=now_us)
+        stirred, self._stirred = self._stirred, {}
+        for peer in stirred:
+            follower = self._followers.get(peer)
+            link = None if follower is None else follower.next_link(self._chain, now_us)
+            if follower is not None and link is not None:
+                outgoing = _train(link, peer, epoch=epoch, now_us=now_us)
                 follower.sent(outgoing.head, now_us=now_us)
                 found.append(outgoing)
+                self._stirred[peer] = None  # it may take the next as well
         return found
 
     def snapshot(self) -> tuple[ViewerSnapshot, ...]:
         """Every receiver, in order of arrival."""
         return tuple(follower.snapshot() for follower in self._followers.values())
+
+    def __contains__(self, peer: bytes) -> bool:
+        return peer in self._followers
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream; "" while it is not known."""
+        return self._offer.stream if self._offer else self._stream
+
+    @property
+    def offers(self) -> bool:
+        """True while there is a stream, or was one."""
+        return self._offer is not None
+
+    @property
+    def watching(self) -> int:
+        """Receivers that take frames."""
+        return sum(f.session.state is State.STREAMING for f in self._followers.values())
+
+    @property
+    def is_settled(self) -> bool:
+        """True when every receiver has shown all it can get."""
+        return all(follower.is_settled(self._chain) for follower in self._followers.values())
 
     @property
     def cached_bytes(self) -> int:
@@ -226,6 +272,9 @@ class Fanout:
             self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
             replies.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
             return
+        if self._over:
+            replies.say(peer, m.Bye(m.ByeCode.END_OF_STREAM, self._over))
+            return
         known = self._followers.get(peer)
         if known and known.instance == hello.instance and known.session.state is State.WELCOMED:
             replies.say(peer, self._welcome(self._offer))
@@ -237,7 +286,11 @@ class Fanout:
             replies.say(peer, m.Bye(m.ByeCode.BUSY, busy))
             return
         self._followers[peer] = Follower(
-            peer, hello, frame_interval_us=self._offer.frame_interval_us, now_us=now_us
+            peer,
+            hello,
+            frame_interval_us=self._offer.frame_interval_us,
+            now_us=now_us,
+            pace=self._pace,
         )
         replies.say(peer, self._welcome(self._offer))
 
@@ -259,18 +312,12 @@ class Fanout:
             case m.FrameShown():
                 follower.shown(message, now_us=now_us)
             case m.KeyframeRequest():
-                follower.keyframe_requests += 1
                 self.keyframe_requests += 1
-                # Who asks again and again is slow or lies; either way the others do not pay.
-                follower.start_over(fell_behind=follower.keyframe_requests > 3)
+                follower.requested(message, now_us=now_us)
 
     def _keyframe_due(self, now_us: int) -> bool:
-        waiting = [
-            f
-            for f in self._followers.values()
-            if f.wants_keyframe and f.session.state is State.STREAMING
-        ]
-        if not waiting or self._chain.keyframe is not None or self._offer is None:
+        waiting = [f for f in self._followers.values() if f.waits_for_new(self._chain)]
+        if not waiting or self._offer is None:
             return False
         all_slow = all(follower.fell_behind for follower in waiting)
         interval_us = SLOW_KEYFRAME_INTERVAL_US if all_slow else KEYFRAME_INTERVAL_US
@@ -278,13 +325,6 @@ class Fanout:
             return False
         self._key_asked_us = now_us
         return True
-
-    def _is_flooding(self, peer: bytes, now_us: int) -> bool:
-        if now_us - self._heard_since_us >= _SECOND_US:
-            self._heard.clear()
-            self._heard_since_us = now_us
-        self._heard[peer] = self._heard.get(peer, 0) + 1
-        return self._heard[peer] > MAX_MESSAGES_PER_S
 
     def _welcome(self, offer: Offer) -> m.Welcome:
         return offer.welcome(width=self._size[0], height=self._size[1])
@@ -298,6 +338,19 @@ class Fanout:
         self._followers.pop(follower.peer, None)
 
 
+def _gone(follower: Follower, now_us: int) -> str:
+    """Why a receiver is taken for lost; "" while it is not. The round trip is asked last."""
+    waits_us = follower.credit.silent_us(now_us)
+    if waits_us > STALL_US and waits_us > 4 * follower.round_trip_us:
+        return "no acknowledgement"
+    liveness = follower.liveness
+    if liveness.silent(now_us, round_trip_us=None) and liveness.silent(
+        now_us, round_trip_us=follower.round_trip_us
+    ):
+        return "silent"
+    return ""
+
+
 def _train(link: Link, peer: bytes, *, epoch: int, now_us: int) -> Outgoing:
     """The messages of a packet, as if it had been sent from here: all times are on our clock."""
     head, rest = split(
@@ -308,5 +361,6 @@ def _train(link: Link, peer: bytes, *, epoch: int, now_us: int) -> Outgoing:
         encode_start_us=link.encode_start_us,
         encode_end_us=link.encode_end_us,
         sent_us=max(now_us, link.encode_end_us),
+        error_us=link.error_us,
     )
     return Outgoing(peer, head, rest)

@@ -17,6 +17,13 @@ REBUILD_US = 5_000_000  # without a session for this long: a fresh socket may fi
 _KNOWN_PEERS = 8
 
 
+def summed_error_us(offset: Offset | None, before_us: int) -> int | None:
+    """Error of a time that came over several hops: ours, and that of all before; None: unknown."""
+    if offset is None or before_us >= m.MAX_SPAN_US:
+        return None
+    return offset.error_us + before_us
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What this receiver is. A relay leaves both hashes empty."""
@@ -66,6 +73,7 @@ class Intake:
         self._sought_us = now_us
         self._ping_number = 0
         self._key_asked_us: int | None = None
+        self._behind_error_us = 0  # of the clocks of the hops before our peer, by the last frame
         self.last_sequence = 0
         self.events = EventLog()
         self.hostile = 0
@@ -97,6 +105,11 @@ class Intake:
     def offset(self, now_us: int) -> Offset | None:
         """The sender's clock against ours."""
         return self._clock.offset(now_us)
+
+    def clock_error_us(self, now_us: int) -> int | None:
+        """How far times of capture may be off on our clock, all hops together; None: unknown."""
+        offset = self._clock.offset(now_us)
+        return None if offset is None else summed_error_us(offset, self._behind_error_us)
 
     def on_message(self, peer: bytes, data: bytes, now_us: int) -> Results:
         """Take one message that was received at `now_us`. Never raises: bad ones are counted."""
@@ -224,6 +237,7 @@ class Intake:
             return
         self._peer, self._welcome, self.refusal = peer, offer, ""
         self._assembler.clear()
+        self._behind_error_us = 0
         self._clock = ClockFilter(shared=shares_clock(self._profile.boot_id, offer.boot_id))
         self._liveness = Liveness(now_us)
         self._key_asked_us = now_us  # the sender opens with a keyframe unasked
@@ -254,6 +268,7 @@ class Intake:
             self.stale += 1
             return
         if isinstance(message, m.FrameHead):
+            self._behind_error_us = message.error_us
             arrival = self._assembler.head(message, now_us=now_us)
         else:
             arrival = self._assembler.rest(message, now_us=now_us)

@@ -18,7 +18,7 @@ import msgpack  # type: ignore[import-untyped]  # ships no types
 from services.errors import RemoteProtocolError
 from services.protocol.wire import Fields, unpack_map
 
-VERSION = 1
+VERSION = 2
 HASH_BYTES = 8
 BOOT_ID_BYTES = 16
 MAX_NAME_CHARS = 64
@@ -63,7 +63,7 @@ class Outcome(IntEnum):
 class KeyframeReason(IntEnum):
     """Why a receiver cannot go on without a keyframe."""
 
-    USER = 0
+    USER = 0  # asked for by a person, or by a relay for its viewers: the asker lacks nothing
     REFERENCE_MISSING = 1
     DAMAGED = 2
     OVERFLOW = 3
@@ -127,6 +127,7 @@ class FrameHead:
     sent_us: int
     size_bytes: int  # of the whole packet
     first: bytes
+    error_us: int = 0  # how far captured_us may be off; MAX_SPAN_US: unknown, it means nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,7 @@ def _fields_of(message: Message) -> tuple[Kind, dict[str, object]]:  # noqa: PLR
                 "q": message.sequence,
                 "c": message.captured_us,
                 "d": [message.encode_start_us, message.encode_end_us, message.sent_us],
+                "u": message.error_us,
                 "n": message.size_bytes,
                 "p": message.first,
             }
@@ -346,6 +348,7 @@ def _frame(fields: Fields) -> FrameHead:
     epoch, sequence = _epoch(fields), _sequence(fields)
     captured_us = fields.integer("c", 0, MAX_TIME_US)
     spans = fields.integers("d", 0, MAX_SPAN_US, most=3)
+    error_us = fields.integer("u", 0, MAX_SPAN_US)
     size_bytes = fields.integer("n", 1, MAX_PACKET_BYTES)
     first = fields.data("p", range(1, SLICE_BYTES + 1))
     if len(spans) != 3 or not spans[0] <= spans[1] <= spans[2]:
@@ -355,7 +358,7 @@ def _frame(fields: Fields) -> FrameHead:
             f"FRAME: carries {len(first)} bytes of {size_bytes}, "
             f"expected {min(size_bytes, SLICE_BYTES)}"
         )
-    return FrameHead(epoch, sequence, captured_us, *spans, size_bytes, first)
+    return FrameHead(epoch, sequence, captured_us, *spans, size_bytes, first, error_us)
 
 
 def _frame_rest(fields: Fields) -> FrameRest:

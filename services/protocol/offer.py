@@ -10,7 +10,8 @@ from services.protocol import messages as m
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What this sender has to offer, and what it demands of a receiver."""
+    """What this sender has to offer, and what it demands of a receiver. An empty self-test (a
+    recording, whose encoder is long gone) is not checked."""
 
     epoch: int
     stream: str
@@ -31,7 +32,7 @@ class Offer:
                 f"the receiver has model {hello.model_hash.hex()}, the sender {self.size} "
                 f"{self.model_hash.hex()}: use the same size and weights at both ends"
             )
-        if hello.self_test and hello.self_test != self.self_test:
+        if hello.self_test and self.self_test and hello.self_test != self.self_test:
             return (
                 "the receiver's device computes other symbols than the sender's: "
                 "run `streamcodec doctor` at both ends"

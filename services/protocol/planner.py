@@ -226,7 +226,8 @@ class Planner:
                 break
             if plans and 2 * encode_us > SECOND_ENCODE_SHARE * self._interval_us:
                 break
-            plans.append(self._make(tuple(holders), reference, taking, limits, now_us))
+            served = tuple(peer for peer in taking if peer in holders)  # in a steady order
+            plans.append(self._make(served, reference, taking, limits, now_us))
             left -= holders
             if len(plans) == 2:
                 break

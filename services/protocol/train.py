@@ -38,8 +38,10 @@ def split(
     encode_start_us: int,
     encode_end_us: int,
     sent_us: int,
+    error_us: int = 0,
 ) -> tuple[FrameHead, FrameRest | None]:
-    """The one or two messages of a packet. All times are points on the sender's clock."""
+    """The one or two messages of a packet. All times are points on the sender's clock, which may
+    be off by `error_us` where the capture was on another machine."""
     head = FrameHead(
         epoch=epoch,
         sequence=sequence,
@@ -49,6 +51,7 @@ def split(
         sent_us=max(0, sent_us - captured_us),
         size_bytes=len(packet),
         first=packet[:SLICE_BYTES],
+        error_us=error_us,
     )
     if len(packet) <= SLICE_BYTES:
         return head, None

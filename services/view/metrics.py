@@ -22,7 +22,7 @@ from prometheus_client.core import (
 )
 
 from services.histogram import STEPS_PER_OCTAVE, Distribution
-from services.relay import RelaySnapshot
+from services.relay_stats import FeedSnapshot, RelaySnapshot
 from services.stats import ReceiverSnapshot, SenderSnapshot, ViewerSnapshot
 from services.view.access import Listen
 from services.view.server import Handler, WebServer
@@ -156,7 +156,7 @@ def _sender(found: SenderSnapshot) -> Iterable[Metric]:
     yield _counter("hostile_messages", "Messages not ours.", label, found.hostile_messages)
     yield _counter("peers_lost", "Receivers that vanished.", label, found.peers_lost)
     yield _counter("source_restarts", "Times the source was lost.", label, found.source_restarts)
-    yield from _viewers(label, found.viewers)
+    yield from _viewers([(label, found.viewers)])
 
 
 def _receiver(found: ReceiverSnapshot) -> Iterable[Metric]:
@@ -194,45 +194,97 @@ def _receiver(found: ReceiverSnapshot) -> Iterable[Metric]:
 
 
 def _relay(found: RelaySnapshot) -> Iterable[Metric]:
-    label = _label(found)
-    connected = found.state == "streaming"
-    yield _gauge("connected", "1 while a sender is there.", label, int(connected))
-    yield _counter("frames_received", "Packets that came.", label, found.frames_received)
-    yield _counter("received_bytes", "Bytes of packets.", label, found.bytes_received)
-    yield _counter("received_wire_bytes", "With all headers.", label, found.wire_bytes_received)
+    label = {"stream": found.stream or "any"}
+    feeds = found.feeds
+    yield _feeds(GaugeMetricFamily, "connected", "1 while a sender is there.", feeds, _is_connected)
+    counts: tuple[tuple[str, str, Callable[[FeedSnapshot], float]], ...] = (
+        ("frames_received", "Packets that came.", lambda feed: feed.frames_received),
+        ("received_bytes", "Bytes of packets.", lambda feed: feed.bytes_received),
+        ("received_wire_bytes", "With all headers.", lambda feed: feed.wire_bytes_received),
+        ("keyframe_requests_sent", "By us.", lambda feed: feed.keyframe_requests_sent),
+        ("reconnects", "Sessions lost.", lambda feed: feed.reconnects),
+        ("damaged_packets", "Packets that are none.", lambda feed: feed.damaged_packets),
+    )
+    for name, text, value in counts:
+        yield _feeds(CounterMetricFamily, name, text, feeds, value)
+    yield _feeds(
+        GaugeMetricFamily, "cached_bytes", "Of the chain kept.", feeds, lambda f: f.cached_bytes
+    )
+    yield _feeds(
+        GaugeMetricFamily,
+        "clock_error_seconds",
+        "Bound on the error of times of capture, all hops to here.",
+        [feed for feed in feeds if feed.clock_error_us is not None],
+        lambda feed: (feed.clock_error_us or 0) / 1e6,
+    )
+    aged = [feed for feed in feeds if feed.since_frame_us is not None]
+    yield _feeds(
+        GaugeMetricFamily,
+        "frame_age_seconds",
+        "Since the last frame.",
+        aged,
+        lambda feed: (feed.since_frame_us or 0) / 1e6,
+    )
+    yield _feeds(
+        GaugeMetricFamily,
+        "last_frame_timestamp_seconds",
+        "Unix time of it.",
+        aged,
+        lambda feed: time.time() - (feed.since_frame_us or 0) / 1e6,
+    )
     yield _counter("sent_bytes", "Bytes of packets sent.", label, found.bytes_sent)
     yield _counter("sent_wire_bytes", "The same with all headers.", label, found.wire_bytes_sent)
-    yield _gauge("cached_bytes", "Of the chain kept.", label, found.cached_bytes)
-    yield from _age(label, found.since_frame_us)
     yield _counter("keyframe_requests", "By receivers.", label, found.keyframe_requests)
-    yield _counter("keyframe_requests_sent", "By us.", label, found.keyframe_requests_sent)
-    yield _counter("reconnects", "Sessions lost.", label, found.reconnects)
+    yield _counter("send_failures", "Messages refused by a queue.", label, found.send_failures)
     yield _counter("refused_connections", "Handshakes refused.", label, found.refused_connections)
     yield _counter("hostile_messages", "Messages not ours.", label, found.hostile_messages)
     yield _counter("flooded_messages", "Messages above the bound.", label, found.flooded_messages)
     yield _counter("peers_lost", "Receivers that vanished.", label, found.peers_lost)
-    yield from _viewers(label, found.viewers)
+    yield from _viewers([(_label(feed), feed.viewers) for feed in feeds])
 
 
-def _viewers(label: dict[str, str], viewers: Sequence[ViewerSnapshot]) -> Iterable[Metric]:
-    yield _gauge("viewers", "Receivers that are there.", label, len(viewers))
+def _is_connected(feed: FeedSnapshot) -> float:
+    return float(feed.state == "streaming")
+
+
+def _feeds(
+    kind: type[GaugeMetricFamily | CounterMetricFamily],
+    name: str,
+    text: str,
+    feeds: Sequence[FeedSnapshot],
+    value: Callable[[FeedSnapshot], float],
+) -> Metric:
+    """One series for each stream of a relay."""
+    family = kind(f"{_PREFIX}_{name}", text, labels=["stream"])
+    for feed in feeds:
+        family.add_metric([feed.stream or "any"], value(feed))
+    return family
+
+
+def _viewers(
+    streams: Sequence[tuple[dict[str, str], Sequence[ViewerSnapshot]]],
+) -> Iterable[Metric]:
+    there = GaugeMetricFamily(f"{_PREFIX}_viewers", "Receivers that are there.", labels=["stream"])
+    labels = ["stream", "viewer"]
     sent = CounterMetricFamily(
-        f"{_PREFIX}_viewer_sent_bytes", "Packets to a receiver.", labels=[*label, "viewer"]
+        f"{_PREFIX}_viewer_sent_bytes", "Packets to a receiver.", labels=labels
     )
     shown = CounterMetricFamily(
-        f"{_PREFIX}_viewer_frames_displayed", "Shown by a receiver.", labels=[*label, "viewer"]
+        f"{_PREFIX}_viewer_frames_displayed", "Shown by a receiver.", labels=labels
     )
     flight = GaugeMetricFamily(
-        f"{_PREFIX}_viewer_frames_in_flight", "Sent and not shown.", labels=[*label, "viewer"]
+        f"{_PREFIX}_viewer_frames_in_flight", "Sent and not shown.", labels=labels
     )
-    # Names may repeat; one series each, summed.
-    for name in dict.fromkeys(viewer.name for viewer in viewers):
-        of_name = [viewer for viewer in viewers if viewer.name == name]
-        values = [*label.values(), name]
-        sent.add_metric(values, sum(viewer.bytes_sent for viewer in of_name))
-        shown.add_metric(values, sum(viewer.frames_displayed for viewer in of_name))
-        flight.add_metric(values, sum(viewer.frames_in_flight for viewer in of_name))
-    yield from (sent, shown, flight)
+    for label, viewers in streams:
+        there.add_metric(list(label.values()), len(viewers))
+        # Names may repeat; one series each, summed.
+        for name in dict.fromkeys(viewer.name for viewer in viewers):
+            of_name = [viewer for viewer in viewers if viewer.name == name]
+            values = [*label.values(), name]
+            sent.add_metric(values, sum(viewer.bytes_sent for viewer in of_name))
+            shown.add_metric(values, sum(viewer.frames_displayed for viewer in of_name))
+            flight.add_metric(values, sum(viewer.frames_in_flight for viewer in of_name))
+    yield from (there, sent, shown, flight)
 
 
 def _age(label: dict[str, str], since_us: int | None) -> Iterable[Metric]:

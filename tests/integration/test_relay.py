@@ -6,12 +6,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+import pytest
+
 from services.protocol import messages as m
-from services.receiver import ReceiverDaemon
-from services.relay import Relay, RelayConfig
+from services.receiver import ReceiverDaemon, ShownFrame
+from services.relay import Feed, Relay, RelayConfig, now_us
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 from tests.fakes import FakeSink, FakeSource
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
@@ -21,12 +23,17 @@ ANY_PORT = "tcp://127.0.0.1:0"
 
 
 @contextmanager
-def relaying(url: str) -> Iterator[Relay]:
+def relaying(*urls: str, clock_us: Callable[[], int] = now_us, **named: str) -> Iterator[Relay]:
+    feeds = [("", url) for url in urls] + list(named.items())
     relay = Relay(
         RelayConfig(
-            Endpoint(url, bind=False, max_message_bytes=MAX_PACKET_MESSAGE_BYTES),
+            tuple(
+                Feed(Endpoint(url, bind=False, max_message_bytes=MAX_PACKET_MESSAGE_BYTES), name)
+                for name, url in feeds
+            ),
             Endpoint(ANY_PORT, bind=True),
-        )
+        ),
+        clock_us=clock_us,
     )
     try:
         relay.start()
@@ -74,9 +81,20 @@ def test_twenty_viewers_cost_the_sender_one_and_the_weak_disturb_nobody() -> Non
         assert after.peers_lost >= 1
         assert time.monotonic() - begin < 30
 
+        # Who comes now has a picture within a second of the stream, and costs nobody a keyframe
+        # that the relay has.
+        begin_frames = sender.snapshot().frames_encoded
+        late, picture = watcher(relay.url)
+        stack.enter_context(running(late))
+        wait_for(lambda: bool(picture.frames), seconds=20.0)
+        assert sender.snapshot().frames_encoded - begin_frames <= 20
+
         sent = sender.snapshot()
+        after = relay.snapshot()
         assert len(sent.viewers) == 1
+        assert sent.bytes_sent <= 1.2 * after.bytes_received  # what one viewer takes
         assert after.bytes_sent > 15 * sent.bytes_sent
+        assert sent.peers_lost == 0
 
 
 def test_a_late_viewer_has_a_picture_within_a_second_without_a_keyframe() -> None:
@@ -110,6 +128,86 @@ def test_relays_stand_behind_relays_and_latency_counts_from_the_capture() -> Non
         assert latency.total.count > 0
         assert latency.total.mean_us >= direct
         assert latency.total.mean_us > 0
+
+
+def test_the_clock_error_behind_relays_bounds_the_whole_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sender, two relays and receiver on clocks of their own, as on four machines."""
+    boots = iter([b"1" * 16, b"2" * 16, b"3" * 16, b"4" * 16])
+    for room in ("sender", "relay", "receiver"):
+        monkeypatch.setattr(f"services.{room}.boot_id", lambda: next(boots))
+
+    def ahead(seconds: int) -> Callable[[], int]:
+        return lambda: time.monotonic_ns() // 1000 + seconds * 1_000_000
+
+    shown: list[ShownFrame] = []
+    with ExitStack() as stack:
+        stack.enter_context(running(sender := make_sender(source=FakeSource(fps=30.0))))
+        captured: dict[int, int] = {}
+        sender.on_frame(lambda sent: captured.__setitem__(sent.sequence, sent.captured_us))
+        first = stack.enter_context(relaying(sender.url, clock_us=ahead(700)))
+        second = stack.enter_context(relaying(first.url, clock_us=ahead(-300)))
+        receiver = make_receiver(second.url, FakeSink(), clock_us=ahead(20))
+        receiver.on_frame(shown.append)
+        stack.enter_context(running(receiver))
+        wait_for(lambda: sum(frame.meta.latency is not None for frame in shown) >= 20)
+        known = [frame.meta for frame in shown if frame.meta.latency is not None]
+        ours = receiver.snapshot().clock_error_us
+        hop = second.snapshot().feeds[0].clock_error_us
+    assert ours is not None
+    assert hop is not None
+    assert ours > hop > 0
+    for meta in known:
+        assert meta.latency_us is not None
+        assert meta.latency_error_us is not None
+        true_us = meta.shown_us - 20_000_000 - captured[meta.sequence]
+        assert abs(meta.latency_us - true_us) <= meta.latency_error_us
+
+
+def test_one_relay_serves_several_streams_by_name() -> None:
+    with ExitStack() as stack:
+        door = make_sender(source=FakeSource(width=64, fps=30.0), stream="door")
+        yard = make_sender(source=FakeSource(width=96, fps=30.0), stream="yard")
+        stack.enter_context(running(door, yard))
+        relay = stack.enter_context(relaying(door=door.url, yard=yard.url))
+        sinks = {name: FakeSink() for name in ("door", "yard")}
+        for name, sink in sinks.items():
+            stack.enter_context(running(make_receiver(relay.url, sink, stream=name)))
+        wait_for(lambda: all(len(sink.frames) >= 10 for sink in sinks.values()))
+        assert {frame.width for frame in sinks["door"].frames} == {64}
+        assert {frame.width for frame in sinks["yard"].frames} == {96}
+        counted = relay.snapshot()
+        assert [feed.stream for feed in counted.feeds] == ["door", "yard"]
+        assert [len(feed.viewers) for feed in counted.feeds] == [1, 1]
+        assert len(door.snapshot().viewers) == len(yard.snapshot().viewers) == 1
+
+        # A relay behind it takes one of them; a name that nobody has is told those there are.
+        behind = stack.enter_context(relaying(yard=relay.url))
+        far = FakeSink()
+        stack.enter_context(running(make_receiver(behind.url, far)))
+        wait_for(lambda: len(far.frames) >= 5)
+        assert {frame.width for frame in far.frames} == {96}
+        lost = make_receiver(relay.url, stream="cellar")
+        stack.enter_context(running(lost))
+        wait_for(lambda: "'door', 'yard'" in lost.snapshot().refusal)
+
+
+def test_one_stream_that_ends_leaves_the_others_alone() -> None:
+    with ExitStack() as stack:
+        door = make_sender(source=FakeSource(fps=30.0), stream="door")
+        yard = make_sender(source=FakeSource(fps=30.0), stream="yard")
+        stack.enter_context(running(door))
+        with running(yard):
+            relay = stack.enter_context(relaying(door=door.url, yard=yard.url))
+            sink = FakeSink()
+            stack.enter_context(running(make_receiver(relay.url, sink, stream="door")))
+            wait_for(lambda: len(sink.frames) >= 5)
+            wait_for(lambda: all(feed.state == "streaming" for feed in relay.snapshot().feeds))
+        wait_for(lambda: relay.snapshot().feeds[1].state == "seeking")
+        shown = len(sink.frames)
+        wait_for(lambda: len(sink.frames) >= shown + 20)
+        assert relay.snapshot().feeds[0].reconnects == 0
 
 
 def test_the_stream_goes_on_after_the_sender_came_back() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from services.congestion import BANDWIDTH, Budget, CongestionController
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame, now_us
 from services.sender import Sender, SenderConfig
 from services.stats import summary
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
@@ -43,10 +43,12 @@ def make_sender(
     source: FakeSource | None = None,
     codec: FakeCodec | None = None,
     rules: Rules | None = None,
+    stream: str = "main",
 ) -> Sender:
     return Sender(
         SenderConfig(
             Endpoint(url, bind=bind),
+            stream,
             rules=rules or Rules(quality=40, adaptive=False),
             waits_for_viewer=True,
         ),
@@ -61,16 +63,20 @@ def make_receiver(
     bind: bool = False,
     codec: FakeCodec | None = None,
     name: str = "receiver",
+    stream: str = "",
     buffer_us: int = 0,
+    clock_us: Callable[[], int] = now_us,
 ) -> ReceiverDaemon:
     return ReceiverDaemon(
         ReceiverConfig(
             Endpoint(url, bind=bind, max_message_bytes=MAX_PACKET_MESSAGE_BYTES),
+            stream=stream,
             name=name,
             buffer_us=buffer_us,
         ),
         codec=codec or FakeCodec(),
         sinks=sinks,
+        clock_us=clock_us,
     )
 
 

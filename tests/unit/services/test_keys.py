@@ -110,6 +110,15 @@ def test_connecting_needs_one_server(folder: Path) -> None:
     keys.allow(folder, "spare", B, frozenset({Right.PUBLISH}))
     with pytest.raises(AuthenticationError, match="spare, studio"):
         keys.client_keys(folder, peer_needs=Right.PUBLISH)
+    with pytest.raises(AuthenticationError, match="spare, studio"):
+        keys.client_keys(folder, peer_needs=Right.PUBLISH, stream="door")
+
+
+def test_of_several_servers_the_one_named_like_the_stream_is_meant(folder: Path) -> None:
+    for name, key in (("studio", A), ("door", B)):
+        keys.allow(folder, name, key, frozenset({Right.PUBLISH}))
+    chosen = keys.client_keys(folder, peer_needs=Right.PUBLISH, stream="door")
+    assert chosen.server_key == B.encode()
 
 
 def test_revoking_a_stranger_is_an_error(folder: Path) -> None:

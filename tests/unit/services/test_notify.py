@@ -77,3 +77,11 @@ def test_outside_systemd_nothing_is_said() -> None:
 
 def test_a_socket_that_is_gone_disturbs_nobody(tmp_path: Path) -> None:
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "none")}, clock_us=lambda: 0).ready()
+
+
+def test_a_replay_whose_next_packet_is_not_due_does_not_starve_it() -> None:
+    watchdog = Watchdog()
+    counted = {"role": "sender", "framesCaptured": 7, "framesEncoded": 7}
+    for _ in range(3):
+        assert watchdog.feeds(progress_of({**counted, "sourceWaits": True}))
+    assert not watchdog.feeds(progress_of({**counted, "sourceWaits": False}))

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 from services.errors import SinkError
-from services.recorder import QUEUE_FRAMES, Recorder, RecordingSink
+from services.recorder import QUEUE_FRAMES, Recorder, RecordingSink, TapeClock
 from streamcodec.frame import Frame
 from tests.fakes import FakeSink, noise_frame
 
@@ -78,3 +79,20 @@ def test_a_full_disk_is_reported_once_and_stops_the_recording() -> None:
         put(recorder, b"key", keyframe=True)
     recorder.stop()
     assert errors == ["the disk is full"]
+
+
+def test_times_of_a_recording_are_as_far_apart_as_the_captures() -> None:
+    clock = TapeClock()
+    captured = (50, 33_050, 66_051, 99_999)
+    decoded = (9_000_000, 9_061_000, 9_062_000, 9_150_000)
+    times = [clock.time_us(1, at, now_us=now) for at, now in zip(captured, decoded, strict=True)]
+    assert [b - a for a, b in pairwise(times)] == [b - a for a, b in pairwise(captured)]
+
+
+def test_another_clock_goes_on_where_we_are_and_never_back() -> None:
+    clock = TapeClock()
+    first = clock.time_us(1, 700_000_000, now_us=1_000_000)
+    restarted = clock.time_us(2, 50, now_us=1_500_000)
+    jumped = clock.time_us(2, 2**62, now_us=1_600_000)
+    back = clock.time_us(3, 50, now_us=1_400_000)
+    assert (first, restarted, jumped, back) == (1_000_000, 1_500_000, 1_600_000, 1_600_000)

@@ -42,3 +42,13 @@ def test_numbers_go_on_in_another_stream() -> None:
     chain.clear()
     chain.append(link(0, keyframe=True))
     assert (chain.keyframe, chain.end) == (1, 2)
+
+
+def test_a_chain_that_keeps_the_past_still_knows_its_last_keyframe() -> None:
+    chain = Chain(max_frames=5, keeps_past=True)
+    for number in range(4):
+        chain.append(link(number, keyframe=number in {0, 2}))
+    assert (chain.start, chain.keyframe, chain.end) == (0, 2, 4)
+    for number in range(4, 8):
+        chain.append(link(number))
+    assert (chain.start, chain.keyframe) == (3, None)

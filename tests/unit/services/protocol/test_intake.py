@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.clock import ClockFilter
 from services.protocol import messages as m
-from services.protocol.intake import Intake, Results
+from services.protocol.intake import Intake, Results, summed_error_us
 from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US, State
 from services.protocol.train import split
 from tests.unit.services.protocol.conversation import MODEL, TEST, profile
@@ -155,3 +158,60 @@ def test_no_order_of_messages_breaks_a_receiver(steps: list[tuple[bytes, bytes, 
             receiver.on_message(peer, data, now_us)
             receiver.tick(now_us)
             receiver.ask_keyframe(m.KeyframeReason.USER, now_us)
+
+
+def synchronised(*, round_trip_us: int) -> Intake:
+    """A receiver whose clock was compared with its sender's once."""
+    receiver = welcomed()
+    pong = m.Pong(1, NOW_US, NOW_US + round_trip_us // 2, NOW_US + round_trip_us // 2)
+    receiver.on_message(b"", m.pack(pong), NOW_US + round_trip_us)
+    return receiver
+
+
+def test_the_error_of_the_clocks_is_that_of_all_hops_together() -> None:
+    receiver = synchronised(round_trip_us=4_000)
+    assert receiver.clock_error_us(NOW_US + 4_000) == 2_000
+    relayed = replace(frame(1), error_us=1_500)
+    receiver.on_message(b"", m.pack(relayed), NOW_US + 4_000)
+    assert receiver.clock_error_us(NOW_US + 4_000) == 3_500
+
+
+def test_one_hop_that_does_not_know_makes_the_whole_path_unknown() -> None:
+    receiver = synchronised(round_trip_us=4_000)
+    relayed = replace(frame(1), error_us=m.MAX_SPAN_US)
+    receiver.on_message(b"", m.pack(relayed), NOW_US + 4_000)
+    assert receiver.clock_error_us(NOW_US + 4_000) is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(10**9), 10**9),  # what the next clock shows when this one shows 0
+            st.integers(0, 300_000),
+            st.integers(0, 300_000),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_summed_error_bounds_a_time_that_came_over_several_hops(
+    hops: list[tuple[int, int, int]],
+) -> None:
+    true_us = told_us = 2 * 10**10
+    error_us = 0
+    for ahead_us, up_us, down_us in hops:
+        ping_us = 10**11
+        at_sender_us = ping_us + up_us - ahead_us
+        clock = ClockFilter()
+        clock.add(
+            sent_us=ping_us,
+            received_us=at_sender_us,
+            returned_us=at_sender_us,
+            now_us=ping_us + up_us + down_us,
+        )
+        offset = clock.offset(ping_us + up_us + down_us)
+        summed = summed_error_us(offset, error_us)
+        assert offset is not None
+        assert summed is not None
+        true_us, told_us, error_us = true_us + ahead_us, offset.to_local(told_us), summed
+    assert abs(told_us - true_us) <= error_us

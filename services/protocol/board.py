@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several streams behind one address: each receiver gets the one that it names; pure.
+
+HELLO names a stream and binds the receiver to its `Fanout`; all that follows goes there. A HELLO
+for another stream moves it. What breaks the rules is counted here, and a peer that sends more than
+any honest one could is not listened to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.errors import RemoteProtocolError
+from services.events import EventLog, StreamEvent
+from services.protocol import messages as m
+from services.protocol.fanout import Fanout, Outgoing, Replies
+from services.stats import ViewerSnapshot
+
+MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
+KNOCK_US = 200_000
+_THE_PEER = b""  # of an end that connects
+_SECOND_US = 1_000_000
+
+
+class Board:
+    """Directs receivers to streams. Not thread-safe: the caller holds a lock.
+
+    `knocks` is set where we connect: the one peer gets a PING until its HELLO comes.
+    """
+
+    def __init__(
+        self,
+        fanouts: Sequence[Fanout],
+        *,
+        max_messages_per_s: int = MAX_MESSAGES_PER_S,
+        knocks: bool = False,
+    ) -> None:
+        self.fanouts = tuple(fanouts)
+        self._most = max_messages_per_s
+        self._knocks = knocks
+        self._knocked_us: int | None = None
+        self._heard: dict[bytes, int] = {}  # messages of each peer in this second
+        self._heard_since_us = 0
+        self._last_refusal = ""
+        self.events = EventLog()
+        self.hostile = self.flooded = 0
+
+    def on_message(self, peer: bytes, data: bytes, now_us: int) -> Replies:
+        """Take one message of a receiver. Never raises: bad messages are counted and dropped."""
+        if self._is_flooding(peer, now_us):
+            self.flooded += 1
+            return Replies()
+        try:
+            return self._direct(peer, m.unpack(data), now_us)
+        except RemoteProtocolError as error:
+            self.hostile += 1
+            if self.hostile <= 10 or self.hostile % 1000 == 0:
+                self.events.add(now_us, "bad_message", str(error))
+            return Replies()
+
+    def tick(self, now_us: int) -> Replies:
+        """Timers of all streams. Call ten times a second."""
+        replies = Replies()
+        for fanout in self.fanouts:
+            replies.add(fanout.tick(now_us))
+        alone = self._knocks and not any(_THE_PEER in fanout for fanout in self.fanouts)
+        if alone and (self._knocked_us is None or now_us - self._knocked_us >= KNOCK_US):
+            self._knocked_us = now_us
+            replies.say(_THE_PEER, m.Ping(0, now_us))
+        return replies
+
+    def due(self, now_us: int) -> list[Outgoing]:
+        """The packets that receivers take now, one each: call again until there are none."""
+        return [outgoing for fanout in self.fanouts for outgoing in fanout.due(now_us)]
+
+    def lost(self, peer: bytes, now_us: int) -> None:
+        """The transport says that this peer is gone."""
+        for fanout in self.fanouts:
+            fanout.lost(peer, now_us)
+
+    def refused(self, peer: bytes) -> None:
+        """The transport had no room for a frame: this peer's chain is broken."""
+        for fanout in self.fanouts:
+            fanout.refused(peer)
+
+    def farewell(self, code: m.ByeCode, reason: str) -> Replies:
+        """BYE to all receivers of all streams."""
+        replies = Replies()
+        for fanout in self.fanouts:
+            replies.add(fanout.ended(code, reason))
+        return replies
+
+    # -- what is known -------------------------------------------------------------------------
+
+    @property
+    def stale(self) -> int:
+        """Messages of former sessions."""
+        return sum(fanout.stale for fanout in self.fanouts)
+
+    @property
+    def peers_lost(self) -> int:
+        """Receivers that vanished."""
+        return sum(fanout.peers_lost for fanout in self.fanouts)
+
+    @property
+    def keyframe_requests(self) -> int:
+        """Of all receivers."""
+        return sum(fanout.keyframe_requests for fanout in self.fanouts)
+
+    def recent_events(self) -> tuple[StreamEvent, ...]:
+        """Of all streams, in no order."""
+        own = self.events.snapshot()
+        return tuple(
+            e for part in (own, *(f.events.snapshot() for f in self.fanouts)) for e in part
+        )
+
+    def snapshot(self) -> tuple[ViewerSnapshot, ...]:
+        """Every receiver of every stream."""
+        return tuple(viewer for fanout in self.fanouts for viewer in fanout.snapshot())
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _direct(self, peer: bytes, message: m.Message, now_us: int) -> Replies:
+        serving = next((fanout for fanout in self.fanouts if peer in fanout), None)
+        if not isinstance(message, m.Hello):
+            return (serving or self.fanouts[0]).on_message(peer, message, now_us)
+        wanted = self._named(message.stream)
+        if wanted is None:
+            return self._unknown(peer, message, now_us)
+        if serving is not None and serving is not wanted:
+            serving.left(peer)
+        return wanted.on_message(peer, message, now_us)
+
+    def _named(self, stream: str) -> Fanout | None:
+        """Who serves a stream: by name; any, where none is asked for or there is only one."""
+        if len(self.fanouts) == 1:
+            return self.fanouts[0]  # says by itself what does not fit
+        if not stream:
+            return next((fanout for fanout in self.fanouts if fanout.offers), self.fanouts[0])
+        return next((fanout for fanout in self.fanouts if fanout.stream == stream), None)
+
+    def _unknown(self, peer: bytes, hello: m.Hello, now_us: int) -> Replies:
+        replies = Replies()
+        names = ", ".join(repr(fanout.stream) for fanout in self.fanouts)
+        refusal = f"there is no stream {hello.stream!r} here, only {names}"[: m.MAX_REASON_CHARS]
+        if refusal != self._last_refusal:  # it comes back each second
+            self._last_refusal = refusal
+            self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
+        replies.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
+        return replies
+
+    def _is_flooding(self, peer: bytes, now_us: int) -> bool:
+        if now_us - self._heard_since_us >= _SECOND_US:
+            self._heard.clear()
+            self._heard_since_us = now_us
+        self._heard[peer] = self._heard.get(peer, 0) + 1
+        return self._heard[peer] > self._most
