@@ -34,6 +34,7 @@ _FIRST_PASS_ROUNDING = 0.35
 # What coding a still block must gain when the frame is not to be finer than its reference: else it
 # only quantises the reference's own error once more. Costs nothing on clips that move.
 _NEWS_BITS = 96
+_STILL_SHARE = 0.97
 _FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
 
@@ -146,8 +147,12 @@ class FrameEncoder:
 
         hurdle = np.zeros((rows, columns), np.uint8)
         if not seen.key and quality <= before.quality:
-            still = ~seen.field[::2, ::2].any(axis=2)
-            hurdle[still & (seen.free > 0)] = _NEWS_BITS
+            reach = np.abs(seen.field[::2, ::2]).max(axis=2)
+            still = reach == 0
+            # Where almost everything stands, a small vector follows noise.
+            hurdle[reach <= 2 if still.mean() > _STILL_SHARE else still & (seen.free > 0)] = (
+                _NEWS_BITS
+            )
 
         def code(found: U8, symbols: I16, counts: U8) -> Planes:
             y, u, v = (plane.copy() for plane in seen.prediction)
