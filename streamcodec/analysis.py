@@ -164,7 +164,19 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
     samples = np.empty((rows * columns, layout.CHANNELS), np.float32)
     _inter_samples(source, prediction, modes, field, before.field, samples, free)
     coefficients = np.empty_like(samples)
-    transform.cheaper(samples, 1 / step, splits.reshape(-1), coefficients)
+    flat = splits.reshape(-1)
+    run(
+        [
+            partial(
+                transform.cheaper,
+                samples[columns * first : columns * last],
+                1 / step,
+                flat[columns * first : columns * last],
+                coefficients[columns * first : columns * last],
+            )
+            for first, last in _bands(rows)
+        ]
+    )
     _open_loop(source, modes, intra_modes, coefficients)
     return Analysis(
         source,

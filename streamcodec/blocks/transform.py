@@ -13,7 +13,6 @@ import math
 import numba as nb
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from streamcodec.blocks import layout
 
@@ -140,39 +139,7 @@ def forward(samples: F32, split: bool, coefficients: F32, tmp: F32, out: F32) ->
             coefficients[_CHANNEL_OF[256 + 64 * plane + i]] = out[i]
 
 
-def _matrices() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Whole 2-D transforms as matrices (samples, coefficients by position)."""
-    d16, d8 = basis(16), basis(8)
-    whole = np.einsum("ui,vj->ijuv", d16, d16).reshape(256, 256)
-    quarters = np.zeros((2, 8, 2, 8, 8, 2, 8, 2))  # a i b j -> u a v b
-    for a in range(2):
-        for b in range(2):
-            quarters[a, :, b, :, :, a, :, b] = np.einsum("ui,vj->ijuv", d8, d8)
-    chroma = np.einsum("ui,vj->ijuv", d8, d8).reshape(64, 64)
-    return tuple(
-        torch.from_numpy(m.astype(np.float32)) for m in (whole, quarters.reshape(256, 256), chroma)
-    )
-
-
-_WHOLE, _QUARTERS, _CHROMA = _matrices()
-
-
-def cheaper(samples: F32, inverse_step: float, splits: U8, coefficients: F32) -> None:
-    """Transform (blocks, 384) samples into channels, luma in whichever transform is cheaper.
-
-    Three matrix products for the whole frame; sets `splits` where four 8x8 transforms win.
-    """
-    torch.get_num_threads()  # hands this thread its thread count, see networks/integer.py
-    luma = torch.from_numpy(samples)[:, :256]
-    chroma = torch.from_numpy(samples)[:, 256:].reshape(-1, 64)
-    with torch.inference_mode():
-        whole = (luma @ _WHOLE).numpy()
-        quarters = (luma @ _QUARTERS).numpy()
-        colour = (chroma @ _CHROMA).reshape(-1, 128).numpy()
-    _pick(whole, quarters, colour, np.float32(inverse_step), splits, coefficients)
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
+@nb.njit(nogil=True, cache=True, fastmath=True)
 def _worth(luma: F32, inverse_step: float) -> float:
     """Rough weighed cost of a luma transform: what coding or dropping each coefficient costs.
 
@@ -186,21 +153,39 @@ def _worth(luma: F32, inverse_step: float) -> float:
 
 
 @nb.njit(nogil=True, cache=True)
-def _pick(
-    whole: F32, quarters: F32, colour: F32, inverse_step: float, splits: U8, out: F32
-) -> None:
-    for index in range(out.shape[0]):
-        luma = whole[index]
-        worth = _worth(luma, inverse_step)
+def cheaper(samples: F32, inverse_step: float, splits: U8, coefficients: F32) -> None:
+    """Transform (blocks, 384) samples into channels, luma in whichever transform is cheaper.
+
+    Sets `splits` where four 8x8 transforms win. Each block by itself, so that bands of blocks can
+    be done side by side.
+    """
+    tmp = np.empty(256, np.float32)
+    out = np.empty(64, np.float32)
+    whole = np.empty(256, np.float32)
+    quarters = np.empty(256, np.float32)
+    for index in range(samples.shape[0]):
+        own = samples[index]
+        row = coefficients[index]
+        _forward16(own, 0, tmp, whole)
+        luma = whole
+        worth = _worth(whole, inverse_step)
         # Below this nothing is coded in either.
-        if worth > 20 and _worth(quarters[index], inverse_step) < worth:
-            splits[index] = 1
-            luma = quarters[index]
-        row = out[index]
+        if worth > 20:
+            for a in range(2):
+                for b in range(2):
+                    _forward8(own, a * 128 + b * 8, 16, tmp, out)
+                    for u in range(8):
+                        for v in range(8):
+                            quarters[(2 * u + a) * 16 + 2 * v + b] = out[u * 8 + v]
+            if _worth(quarters, inverse_step) < worth:
+                splits[index] = 1
+                luma = quarters
         for i in range(256):
             row[_CHANNEL_OF[i]] = luma[i]
-        for i in range(128):
-            row[_CHANNEL_OF[256 + i]] = colour[index, i]
+        for plane in range(2):
+            _forward8(own, 256 + 64 * plane, 8, tmp, out)
+            for i in range(64):
+                row[_CHANNEL_OF[256 + 64 * plane + i]] = out[i]
 
 
 @nb.njit(nogil=True, cache=True, inline="always")

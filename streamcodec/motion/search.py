@@ -21,11 +21,12 @@ U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 I8 = npt.NDArray[np.int8]
+F32 = npt.NDArray[np.float32]
 
 _FAR = 1 << 28
 # Foretold bits of a whole block from which quarters, and intra prediction, are tried.
-QUARTERS_FROM = 40
-INTRA_FROM = 30
+QUARTERS_FROM = 60
+INTRA_FROM = 100
 
 
 @nb.njit(nogil=True, cache=True)
@@ -68,9 +69,12 @@ def _squares(source: U8, planes: U8, y: int, x: int, vy: int, vx: int) -> int:
     return np.int64(total)
 
 
-@nb.njit(nogil=True, cache=True)
-def _worth(work: I32, worth: I32) -> int:
-    """Foretold cost of the 8x8 differences work[64]: `worth` of each Hadamard coefficient."""
+@nb.njit(nogil=True, cache=True, fastmath=True)
+def _worth(work: I32, worth: F32) -> int:
+    """Foretold cost in 1/16 bit of the 8x8 differences work[64], by their Hadamard coefficients.
+
+    The less of worth[0] times a coefficient's square, and worth[1] times its size.
+    """
     for _ in range(2):
         for half in (4, 2, 1):
             for base in range(0, 8, 2 * half):
@@ -85,19 +89,21 @@ def _worth(work: I32, worth: I32) -> int:
                 a = work[i * 8 + j]
                 work[i * 8 + j] = work[j * 8 + i]
                 work[j * 8 + i] = a
-    total = np.int32(0)
+    total = np.float32(0)
+    dropped, coded = worth[0], worth[1]
     for i in range(64):
-        total += worth[abs(work[i])]
+        a = np.float32(abs(work[i]))
+        total += min(a * a * dropped, a * coded)
     return np.int64(total)
 
 
-def worths(step: float, mu: float, per_step: float) -> I32:
-    """(16385,) foretold cost in 1/16 bit of a Hadamard coefficient, 8 times its orthonormal size.
+def worths(step: float, mu: float, per_step: float) -> F32:
+    """(2,) foretold cost in 1/16 bit of a Hadamard coefficient, 8 times its orthonormal size.
 
     A coefficient of a steps is dropped at a**2 / mu bits, or costs a / `per_step`.
     """
-    a = np.arange(64 * 256 + 1) / (8 * step)
-    return np.rint(16 * np.minimum(a * a / mu, a / per_step)).astype(np.int32)
+    unit = 8 * step
+    return np.array([16 / (mu * unit * unit), 16 / (per_step * unit)], np.float32)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -109,7 +115,7 @@ def cost_moved(
     vy: int,
     vx: int,
     size: int,
-    worth: I32,
+    worth: F32,
     work: I32,
     best: int,
 ) -> int:
@@ -132,7 +138,7 @@ def cost_moved(
 
 
 @nb.njit(nogil=True, cache=True)
-def cost_block(source: U8, y: int, x: int, size: int, prediction: U8, worth: I32, work: I32) -> int:
+def cost_block(source: U8, y: int, x: int, size: int, prediction: U8, worth: F32, work: I32) -> int:
     """Foretold cost of a block against prediction[:size, :size], in 1/16 bit."""
     total = 0
     for by in range(0, size, 8):
@@ -205,7 +211,7 @@ def best_intra(
     size: int,
     right: int,
     below: int,
-    worth: I32,
+    worth: F32,
     quick: bool,
     edge: I32,
     soft: I32,
@@ -266,7 +272,7 @@ def best_intra(
 
 
 @nb.njit(nogil=True, cache=True)
-def analyse_key(source: U8, worth: I32, first: int, last: int, modes: U8, intra_modes: I8) -> None:
+def analyse_key(source: U8, worth: F32, first: int, last: int, modes: U8, intra_modes: I8) -> None:
     """Choose 16x16 or 8x8 intra prediction for block rows [first, last) of a keyframe.
 
     `source` has sides of multiples of 16; `modes` is (rows, columns), `intra_modes` on the 8x8
@@ -338,7 +344,7 @@ def analyse_inter(
     lambda_q8: int,
     prices: I32,
     still: int,
-    worth: I32,
+    worth: F32,
     per_square: float,
     which: I32,
     offset: int,
