@@ -15,6 +15,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec.blocks.edges import repeated
+
 PAIRS = 6
 CLASSES = 15  # 5 levels of activity x 3 directions
 BANDS = 8
@@ -23,6 +25,7 @@ WEIGHT_BITS = 8
 
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
 
 _DY = np.array([0, 1, 0, 2, 1, 1], np.int64)
 _DX = np.array([1, 0, 2, 0, 1, -1], np.int64)
@@ -111,11 +114,11 @@ def apply(
     columns = counts.shape[1]
     height, width = out.shape
     bound = max(step_q3 >> 3, 1)
-    rounding = np.int32(1 << (WEIGHT_BITS - 1))
     pairs = np.empty((4, PAIRS, width), np.int16)
     across = np.empty(width, np.int16)
     down = np.empty(width, np.int16)
-    total = np.empty(4, np.int32)
+    total = np.empty(width, np.int32)
+    weight = np.zeros((PAIRS, width), np.int32)
     for top in range(0, height, 4):
         row = top // block_px
         busy = False
@@ -130,9 +133,13 @@ def apply(
             _second_differences(padded, top + i, across, down)
             for k in range(PAIRS):
                 _clipped_pairs(padded, top + i, k, bound, pairs[i, k])
+        # Each sample's weights side by side, zero where nothing is filtered.
         for left in range(0, width, 4):
             column = left // block_px
             if counts[row, column] == 0 and modes[row, column] < 2:
+                for k in range(PAIRS):
+                    for j in range(4):
+                        weight[k, left + j] = 0
                 continue
             a = np.int64(0)
             d = np.int64(0)
@@ -140,17 +147,27 @@ def apply(
                 a += across[left + j]
                 d += down[left + j]
             w = weights[_class_of(a, d, step_q3)]
-            for i in range(4):
+            for k in range(PAIRS):
                 for j in range(4):
-                    total[j] = rounding
-                for k in range(PAIRS):
-                    weight = np.int32(w[k])
-                    pair = pairs[i, k, left : left + 4]
-                    for j in range(4):
-                        total[j] += weight * np.int32(pair[j])
-                for j in range(4):
-                    value = np.int32(padded[top + i + 2, left + j + 2]) + (total[j] >> WEIGHT_BITS)
-                    out[top + i, left + j] = np.uint8(min(max(value, 0), 255))
+                    weight[k, left + j] = w[k]
+        for i in range(4):
+            _mix(padded[top + i + 2, 2 : 2 + width], pairs[i], weight, total, out[top + i])
+
+
+@nb.njit(nogil=True, cache=True)
+def _mix(centre: U8, pairs: I16, weight: I32, total: I32, out: U8) -> None:
+    """One row: each sample and its weighed differences."""
+    width = out.size
+    for x in range(width):
+        total[x] = 1 << (WEIGHT_BITS - 1)
+    for k in range(PAIRS):
+        pair = pairs[k]
+        w = weight[k]
+        for x in range(width):
+            total[x] += w[x] * np.int32(pair[x])
+    for x in range(width):
+        value = np.int32(centre[x]) + (total[x] >> WEIGHT_BITS)
+        out[x] = np.uint8(min(max(value, 0), 255))
 
 
 @nb.njit(nogil=True, cache=True)
@@ -235,7 +252,7 @@ def no_flags(rows: int, columns: int) -> U8:
 def filtered(plane: U8, block_px: int, counts: U8, modes: U8, step_q3: int, weights: I16) -> U8:
     """A whole plane with every block filtered that may be."""
     out = plane.copy()
-    apply(np.pad(plane, 2, mode="edge"), block_px, counts, modes, step_q3, weights, out)
+    apply(repeated(plane, 2), block_px, counts, modes, step_q3, weights, out)
     return out
 
 

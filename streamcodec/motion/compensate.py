@@ -12,6 +12,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec.blocks.edges import repeated
+
 PAD_PX = 48  # around luma; chroma planes get the same, which is more than they need
 REACH_PX = PAD_PX - 8 - 16  # a block may start this far outside the picture, plus its size
 
@@ -44,7 +46,7 @@ CHROMA = np.array(
 
 def pad(plane: U8) -> U8:
     """The plane with PAD_PX repeated samples on every side."""
-    return np.pad(plane, PAD_PX, mode="edge")
+    return repeated(plane, PAD_PX)
 
 
 @nb.njit(nogil=True, cache=True)

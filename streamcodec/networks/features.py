@@ -86,43 +86,44 @@ def _bases() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 _LUMA_BASIS, _CHROMA_BASIS = _bases()
-_SCALES = np.where(layout.ORDER < 256, 127 * 8, 127 * 4).astype(np.int64)
+_FIRST_LUMA = int(layout.CHANNEL_OF[0])
+_FIRST_CHROMA = int(layout.CHANNEL_OF[256])
 
 
-def spectrum(planes: tuple[U8, U8, U8], blocks: I32) -> I32:
-    """(len(blocks), 384) transform of these blocks by position, times 1016, chroma times 508.
+def spectrum(planes: tuple[U8, U8, U8], blocks: I32) -> tuple[I32, I32]:
+    """Transform of these blocks by position: luma (n, 256) times 1016, chroma (n, 128) times 508.
 
     Made with coarse bases of bytes: exact sums of integers, the same on every machine.
     """
     if not blocks.size:
-        return np.zeros((0, layout.CHANNELS), np.int32)
+        return np.zeros((0, 256), np.int32), np.zeros((0, 128), np.int32)
     torch.get_num_threads()  # hands this thread its thread count, see networks/integer.py
-    luma = np.empty((blocks.size, 256), np.int8)
-    chroma = np.empty((2 * blocks.size, 64), np.int8)
+    luma = np.empty((blocks.size, 256), np.uint8)
+    chroma = np.empty((2 * blocks.size, 64), np.uint8)
     _tiles(planes, blocks, planes[0].shape[1] // 16, luma, chroma)
-    return np.concatenate(
-        (
-            torch._int_mm(torch.from_numpy(luma), _LUMA_BASIS).numpy(),
-            torch._int_mm(torch.from_numpy(chroma), _CHROMA_BASIS).numpy().reshape(-1, 128),
-        ),
-        axis=1,
-    )
+    luma_sums = torch._int_mm(torch.from_numpy(luma.view(np.int8)), _LUMA_BASIS)
+    chroma_sums = torch._int_mm(torch.from_numpy(chroma.view(np.int8)), _CHROMA_BASIS)
+    return luma_sums.numpy(), chroma_sums.numpy().reshape(-1, 128)
 
 
 @nb.njit(nogil=True, cache=True)
-def _tiles(planes: tuple[U8, U8, U8], blocks: I32, columns: int, luma: I8, chroma: I8) -> None:
-    """Samples minus 128 of each block: luma, then U and V as rows of their own."""
+def _tiles(planes: tuple[U8, U8, U8], blocks: I32, columns: int, luma: U8, chroma: U8) -> None:
+    """Samples minus 128, as bytes of int8, of each block: luma, then U and V as own rows."""
+    flip = np.uint8(128)
     for n in range(blocks.size):
         row, column = blocks[n] // columns, blocks[n] % columns
         for i in range(16):
+            line = planes[0][16 * row + i, 16 * column : 16 * column + 16]
+            to = luma[n, 16 * i : 16 * i + 16]
             for j in range(16):
-                sample = np.int16(planes[0][16 * row + i, 16 * column + j])
-                luma[n, 16 * i + j] = np.int8(sample - 128)
-        for i in range(8):
-            for j in range(8):
-                y, x = 8 * row + i, 8 * column + j
-                chroma[2 * n, 8 * i + j] = np.int8(np.int16(planes[1][y, x]) - 128)
-                chroma[2 * n + 1, 8 * i + j] = np.int8(np.int16(planes[2][y, x]) - 128)
+                to[j] = line[j] ^ flip
+        for plane in range(2):
+            source = planes[1] if plane == 0 else planes[2]
+            for i in range(8):
+                line = source[8 * row + i, 8 * column : 8 * column + 8]
+                to = chroma[2 * n + plane, 8 * i : 8 * i + 8]
+                for j in range(8):
+                    to[j] = line[j] ^ flip
 
 
 def reference_rows(
@@ -136,26 +137,29 @@ def reference_rows(
     out = np.zeros((len(moved), layout.CHANNELS + PREDICTED), np.uint8)
     coded = (counts > 0) & (modes < fields.INTRA16)
     blocks = np.flatnonzero(coded).astype(np.int32)
-    _reference_rows(blocks, moved, spectrum(prediction, blocks), steps_q3, out)
+    _reference_rows(blocks, moved, *spectrum(prediction, blocks), steps_q3, out)
     return out
 
 
 @nb.njit(nogil=True, cache=True)
-def _reference_rows(blocks: I32, moved: U8, predicted: I32, steps_q3: I32, out: U8) -> None:
+def _reference_rows(blocks: I32, moved: U8, luma: I32, chroma: I32, steps_q3: I32, out: U8) -> None:
     sums = np.zeros(BANDS, np.int64)
-    units = np.empty(layout.CHANNELS, np.int64)
-    for c in range(layout.CHANNELS):
-        units[c] = _SCALES[c] * np.int64(steps_q3[c])
+    # By position: luma's 256, then chroma's 128. Doubles divide these integers exactly enough to
+    # round down right: quotients of numbers below 2**27 are never nearer than 2**-27 to a whole.
+    levels = np.empty(layout.CHANNELS, np.int32)
+    luma_unit = 127 * 8 * np.float64(steps_q3[_FIRST_LUMA])
+    chroma_unit = 127 * 4 * np.float64(steps_q3[_FIRST_CHROMA])
     for n in range(blocks.size):
         row = out[blocks[n]]
         memory = moved[blocks[n]]
+        for p in range(256):
+            levels[p] = np.int32(min(np.float64(abs(luma[n, p])) * 16 / luma_unit, 15))
+        for p in range(128):
+            levels[256 + p] = np.int32(min(np.float64(abs(chroma[n, p])) * 16 / chroma_unit, 15))
         sums[:] = 0
         for c in range(layout.CHANNELS):
-            row[c] = MAGNITUDE[min(np.int64(memory[c]), 15)]
-            size = 16 * abs(np.int64(predicted[n, _ORDER[c]]))
-            if size < units[c]:
-                continue
-            level = min(size // units[c], 15)
+            row[c] = MAGNITUDE[min(memory[c], 15)]
+            level = levels[_ORDER[c]]
             if c < OWN:
                 row[layout.CHANNELS + c] = MAGNITUDE[level]
             sums[_BAND[c]] += level
