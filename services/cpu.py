@@ -9,7 +9,7 @@ grows back. At the least quality cutting helps no more, and frames are skipped i
 from __future__ import annotations
 
 BUSY_SHARE = 0.93  # of the frame period: above it frames will be missed
-IDLE_SHARE = 0.8  # below it there is time for finer frames
+IDLE_SHARE = 0.87  # below it there is time for finer frames
 LEAST_QUALITY = 12
 _CUT = 2.0  # indices: about 17% fewer bytes
 _GROWTH = 0.15
