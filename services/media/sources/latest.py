@@ -31,14 +31,16 @@ class LatestFrames:
         clock: Clock,
     ) -> None:
         self._name = name
-        self._grab = grab
-        self._release = release
         self._clock = clock
         self._condition = threading.Condition()
         self._newest: CapturedFrame | None = None
-        self._end: Exception | None = None
+        # Kind and text, not the exception: its traceback would hold this object, and with it the
+        # device, until the next full collection.
+        self._end: tuple[type[Exception], str] | None = None
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name=f"source {name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(grab, release), name=f"source {name}", daemon=True
+        )
         self._thread.start()
 
     def read(self, timeout_s: float) -> CapturedFrame | None:
@@ -48,7 +50,8 @@ class LatestFrames:
                 self._condition.wait(timeout_s)
             newest, self._newest = self._newest, None
             if newest is None and self._end is not None:
-                raise self._end
+                kind, text = self._end
+                raise kind(text)
         return newest
 
     def close(self) -> None:
@@ -56,30 +59,30 @@ class LatestFrames:
         with self._condition:
             self._closing = True
             self._newest = None
-            self._end = self._end or EndOfSource(self._name)
+            self._end = self._end or (EndOfSource, self._name)
             self._condition.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(_JOIN_S)
 
-    def _run(self) -> None:
+    def _run(self, grab: Callable[[], Frame], release: Callable[[], None]) -> None:
         try:
             while not self._closing:
-                frame = self._grab()
+                frame = grab()
                 captured = CapturedFrame(frame, self._clock.now_us())
                 with self._condition:
                     self._newest = None if self._closing else captured
                     self._condition.notify()
         except (SourceError, EndOfSource) as error:
-            self._fail(error)
+            self._fail(type(error), str(error))
         except FrameError as error:
-            self._fail(SourceError(f"{self._name}: {error}"))
+            self._fail(SourceError, f"{self._name}: {error}")
         except Exception as error:  # the reader must hear of it, whatever it is
-            self._fail(SourceError(f"{self._name}: reading failed ({error})"))
+            self._fail(SourceError, f"{self._name}: reading failed ({error})")
             raise
         finally:
-            self._release()
+            release()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, kind: type[Exception], text: str) -> None:
         with self._condition:
-            self._end = self._end or error
+            self._end = self._end or (kind, text)
             self._condition.notify_all()

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -361,6 +363,33 @@ def test_an_error_of_a_blocking_device_reaches_the_reader_after_its_last_frame()
     with pytest.raises(SourceError, match="unplugged"):
         frames.read(1)
     frames.close()
+
+
+def test_a_device_that_is_lost_and_closed_is_freed_at_once() -> None:
+    # A daemon whose camera flaps for weeks must not wait for the collector to give its memory back.
+    class Device:
+        def __init__(self) -> None:
+            self.frames = LatestFrames(
+                "device", self.grab, release=self.release, clock=ManualClock()
+            )
+
+        def grab(self) -> Frame:
+            raise SourceError("device: unplugged")
+
+        def release(self) -> None:
+            pass
+
+    device = Device()
+    with pytest.raises(SourceError, match="unplugged"):
+        device.frames.read(5)
+    gone = weakref.ref(device)
+    gc.disable()
+    try:
+        device.frames.close()
+        del device
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_cameras_that_do_not_open_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
