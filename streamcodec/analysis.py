@@ -30,15 +30,16 @@ F32 = npt.NDArray[np.float32]
 
 # A bit is worth this many steps of absolute Hadamard difference: sqrt(0.13), see
 # blocks/quantise.py.
-LAMBDA_PER_STEP = 0.36
+LAMBDA_PER_STEP = 0.18
+SAD_LAMBDA = 0.15
 # In keyframes a mode's bits weigh more: neighbours' modes are predicted from it (measured: 1.6
 # points).
 KEY_LAMBDA_PER_STEP = 0.6
 # Mean absolute difference, in steps, below which a residual would be quantised away: no search.
-STILL_PER_STEP = 0.06
+STILL_PER_STEP = 0.04
 # An error that is left in a still block is shown, and copied, for many frames: it weighs more than
 # one that this frame alone shows. Of 1, 3, 5, 8 and 20 the best on training clips.
-INHERITED = 5
+INHERITED = 8
 KEY_BUCKET = 16
 
 
@@ -133,8 +134,7 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
         ]
     )
     worth = search.worths(step, quantise.MU, LAMBDA_PER_STEP)
-    which = syntax.which_prices(before.contexts)
-    prices = syntax.vector_prices(before.contexts, syntax.VECTOR16)
+    prices = syntax.vector_prices(before.contexts)
     run(
         [
             partial(
@@ -142,12 +142,12 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
                 source[0],
                 shifted,
                 before.field[2 * first : 2 * last],
-                int(256 * LAMBDA_PER_STEP * step),
+                int(256 * SAD_LAMBDA * step),
                 prices,
                 int(256 * STILL_PER_STEP * step),
                 worth,
                 16 * INHERITED / (quantise.MU * step * step),
-                which,
+                before.contexts,
                 first,
                 modes[first:last],
                 field[2 * first : 2 * last],
@@ -203,7 +203,7 @@ def _inter_samples(
 ) -> None:
     """Residual samples of every inter block, zeros elsewhere; marks blocks that may be skipped."""
     rows, columns = modes.shape
-    near = np.zeros((5, 2), np.int32)
+    near = np.zeros((5, 3), np.int32)
     for row in range(rows):
         for column in range(columns):
             mode = modes[row, column]

@@ -65,6 +65,7 @@ def decode(
             counts,
             before.counts,
             splits,
+            syntax.pace(header.quality, before.quality),
         ),
         "its blocks",
     )

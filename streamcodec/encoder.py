@@ -168,6 +168,7 @@ class FrameEncoder:
                 steps_q3,
                 before.contexts,
                 before.counts,
+                syntax.pace(quality, before.quality),
                 seen.free,
                 hurdle,
                 counts,
@@ -209,7 +210,9 @@ class FrameEncoder:
         )
         unfiltered = (y.copy(), u.copy(), v.copy())
         flags = self._filter(seen, counts, quality, (y, u, v))
-        payload = self._payload(seen, splits, symbols, counts, found, before, contexts, flags)
+        payload = self._payload(
+            seen, splits, symbols, counts, found, before, contexts, flags, quality
+        )
         header = bitstream.PacketHeader(
             keyframe=seen.key,
             quality=quality,
@@ -260,6 +263,7 @@ class FrameEncoder:
         before: State,
         contexts: U16,
         flags: U8 | None,
+        quality: int,
     ) -> bytes:
         """Entropy-code everything; adapts `contexts`."""
         out = np.empty(_room(symbols, counts), np.uint32)
@@ -275,6 +279,7 @@ class FrameEncoder:
             counts,
             before.counts,
             splits,
+            syntax.pace(quality, before.quality),
         )
         if flags is not None:
             at = syntax.write_areas(out, at, contexts, flags)

@@ -133,9 +133,4 @@ def starting_contexts(
             attempt = encoder.at(quality)
             ends[0 if reference is None else 1].append(attempt.contexts)
             reference = encoder.reference_after(attempt)
-    means = []
-    for group in ends:
-        slow = np.mean([c[:, 1].astype(np.float64) for c in group], axis=0)
-        means.append(np.repeat(np.rint(slow).astype(np.uint16)[:, None], 2, axis=1))
-    assert means[0].shape == (syntax.CONTEXTS, 2)
-    return means[0], means[1]
+    return syntax.mean_contexts(ends[0]), syntax.mean_contexts(ends[1])
