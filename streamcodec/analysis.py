@@ -31,7 +31,6 @@ F32 = npt.NDArray[np.float32]
 # A bit is worth this many steps of absolute Hadamard difference: sqrt(0.13), see
 # blocks/quantise.py.
 LAMBDA_PER_STEP = 0.18
-SAD_LAMBDA = 0.15
 # In keyframes a mode's bits weigh more: neighbours' modes are predicted from it (measured: 1.6
 # points).
 KEY_LAMBDA_PER_STEP = 0.6
@@ -142,7 +141,7 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
                 source[0],
                 shifted,
                 before.field[2 * first : 2 * last],
-                int(256 * SAD_LAMBDA * step),
+                int(256 * LAMBDA_PER_STEP * step),
                 prices,
                 int(256 * STILL_PER_STEP * step),
                 worth,

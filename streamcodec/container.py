@@ -57,7 +57,9 @@ class FileHeader:
         if len(self.size) != 1 or not self.size.isascii() or not self.size.isupper():
             raise HeaderError(f"model size {self.size!r}: expected one capital letter")
         if len(self.model_hash) != MODEL_HASH_BYTES:
-            raise HeaderError(f"model hash has {len(self.model_hash)} bytes, not {MODEL_HASH_BYTES}")
+            raise HeaderError(
+                f"model hash has {len(self.model_hash)} bytes, not {MODEL_HASH_BYTES}"
+            )
         if not Fraction(1, 1000) <= self.fps <= 1000:
             raise HeaderError(f"frame rate {self.fps}: expected 1/1000 to 1000")
 

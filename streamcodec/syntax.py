@@ -35,11 +35,12 @@ _MIXED = (
     (3, 16, 15, 1),  # INTRA
     (3, 9, 15, 1),  # SPLIT
     (3, 9, 15, 1),  # MERGE
-    (48, 192, 192, 8),  # VECTOR: magnitude of a difference, zero or not and its length in binary
+    (48, 192, 768, 8),  # VECTOR: magnitude of a difference, zero or not and its length in binary
     (96, 80, 300, 16),  # COUNT: more groups than k
     (12, 24, 20, 2),  # TRANSFORM
+    (12, 36, 36, 4),  # SIGN
 )
-SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE, VECTOR, COUNT, TRANSFORM = range(len(_MIXED))
+SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE, VECTOR, COUNT, TRANSFORM, SIGN = range(len(_MIXED))
 WHOLE, QUARTERS, TAKEN, WITHIN = range(4)  # kinds of block: own vector, four, a neighbour's, intra
 # Contexts on their own; the number in brackets is how many follow.
 _SINGLE = (
@@ -48,11 +49,10 @@ _SINGLE = (
     2,  # LIKELY_WHICH
     32,  # MODE: binary tree of five levels
     2,  # FILTER: area filtered, luma and chroma
-    12,  # SIGN of a vector difference: part x where the reference's vector lies
     8,  # TOP: highest bit of a magnitude below its leading one: size of block x length
 )
 _STARTS_AT = np.concatenate(([0], np.cumsum(_SINGLE)))
-KEY_SPLIT, LIKELY, LIKELY_WHICH, MODE, FILTER, SIGN, TOP = (int(n) for n in _STARTS_AT[:-1])
+KEY_SPLIT, LIKELY, LIKELY_WHICH, MODE, FILTER, TOP = (int(n) for n in _STARTS_AT[:-1])
 _SIZES = np.array(_MIXED, np.int64) * np.array([1, 1, 1, mixing.INPUTS])
 # First row of each family of contexts, and of the weights.
 BASE = (
@@ -89,15 +89,52 @@ def _by(scratch: I32, kind: int, a: int, b: int, c: int, group: int) -> int:
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def _by_length(scratch: I32, part: int, spread: int, other: int, length: int) -> int:
+def _by_length(scratch: I32, part: int, spread: int, other: int, apart: int, length: int) -> int:
     return _by(
         scratch,
         VECTOR,
         part * _LENGTHS + length,
         (4 * part + spread) * _LENGTHS + length,
-        (4 * part + other) * _LENGTHS + length,
+        (16 * part + 4 * other + apart) * _LENGTHS + length,
         2 * part + (1 if length else 0),
     )
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _by_sides(scratch: I32, part: int, hints: I32) -> int:
+    return _by(
+        scratch,
+        SIGN,
+        3 * part + hints[0],
+        9 * part + 3 * hints[1] + hints[2],
+        9 * part + 3 * hints[3] + hints[4],
+        part,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def _hint(
+    field: I16, before: I16, y: int, x: int, component: int, size: int, value: int, hints: I32
+) -> int:
+    """On which side (0, 1, 2) of a value the vectors around lie; how far the reference's own does.
+
+    `hints` gets the reference's here, left, above, above right, and the reference's further on.
+    """
+    rows, columns = field.shape[0], field.shape[1]
+    own = np.int64(before[y, x, component]) - value
+    hints[0] = _side(own)
+    hints[1] = _side(np.int64(field[y, x - 1, component]) - value) if x else 1
+    hints[2] = _side(np.int64(field[y - 1, x, component]) - value) if y else 1
+    hints[3] = 1
+    if y and x + size < columns and y % 2 == 0:
+        hints[3] = _side(np.int64(field[y - 1, x + size, component]) - value)
+    further = np.int64(0)
+    if x + size < columns:
+        further += np.int64(before[y, x + size, component]) - value
+    if y + size < rows:
+        further += np.int64(before[y + size, x, component]) - value
+    hints[4] = _side(further)
+    return _class(abs(own))
 
 
 @nb.njit(nogil=True, cache=True)
@@ -109,7 +146,8 @@ def _put_component(
     part: int,
     spread: int,
     other: int,
-    hint: int,
+    apart: int,
+    hints: I32,
     value: int,
 ) -> int:
     """Append one component of a vector difference.
@@ -118,16 +156,17 @@ def _put_component(
     the neighbours' vectors differ, `other` (0 to 3) what is known of the other component, `hint` (0
     to 2) on which side of the prediction the reference's own vector lies.
     """
-    weights = _by_length(scratch, part, spread, other, 0)
+    weights = _by_length(scratch, part, spread, other, apart, 0)
     at = mixing.put(out, at, contexts, weights, scratch, 1 if value else 0)
     if value == 0:
         return at
-    at = binary.put(out, at, contexts, SIGN + 3 * part + hint, 1 if value < 0 else 0)
+    weights = _by_sides(scratch, part, hints)
+    at = mixing.put(out, at, contexts, weights, scratch, 1 if value < 0 else 0)
     rest = abs(value)
     prefix = 0
     while True:
         more = 1 if rest >> (prefix + 1) else 0
-        weights = _by_length(scratch, part, spread, other, 1 + min(prefix, _PREFIX_CONTEXTS))
+        weights = _by_length(scratch, part, spread, other, apart, 1 + min(prefix, _PREFIX_CONTEXTS))
         at = mixing.put(out, at, contexts, weights, scratch, more)
         if not more:
             break
@@ -150,15 +189,17 @@ def _get_component(
     part: int,
     spread: int,
     other: int,
-    hint: int,
+    apart: int,
+    hints: I32,
 ) -> int:
-    weights = _by_length(scratch, part, spread, other, 0)
+    weights = _by_length(scratch, part, spread, other, apart, 0)
     if not mixing.get(state, words, contexts, weights, scratch):
         return 0
-    negative = binary.get(state, words, contexts, SIGN + 3 * part + hint)
+    weights = _by_sides(scratch, part, hints)
+    negative = mixing.get(state, words, contexts, weights, scratch)
     prefix = 0
     while prefix <= _MAX_PREFIX:
-        weights = _by_length(scratch, part, spread, other, 1 + min(prefix, _PREFIX_CONTEXTS))
+        weights = _by_length(scratch, part, spread, other, apart, 1 + min(prefix, _PREFIX_CONTEXTS))
         if not mixing.get(state, words, contexts, weights, scratch):
             break
         prefix += 1
@@ -645,8 +686,11 @@ def _put_vector(
 ) -> int:
     """Append field[y, x] as a difference to near[origin]."""
     other = 3
+    hints = np.empty(5, np.int32)
     for component in range(2):
-        value = np.int64(field[y, x, component]) - np.int64(near[origin, component])
+        start = np.int64(near[origin, component])
+        apart = _hint(field, before, y, x, component, 1 if part else 2, start, hints)
+        value = np.int64(field[y, x, component]) - start
         at = _put_component(
             out,
             at,
@@ -655,7 +699,8 @@ def _put_vector(
             part + component,
             _spread(field, y, x, component),
             other,
-            _side(np.int64(before[y, x, component]) - np.int64(near[origin, component])),
+            apart,
+            hints,
             value,
         )
         other = min(_class(abs(value)), 2)
@@ -678,7 +723,10 @@ def _get_vector(
 ) -> None:
     """Read a vector into near[origin], which holds what it is predicted from."""
     other = 3
+    hints = np.empty(5, np.int32)
     for component in range(2):
+        start = np.int64(near[origin, component])
+        apart = _hint(field, before, y, x, component, 1 if part else 2, start, hints)
         value = _get_component(
             state,
             words,
@@ -687,7 +735,8 @@ def _get_vector(
             part + component,
             _spread(field, y, x, component),
             other,
-            _side(np.int64(before[y, x, component]) - np.int64(near[origin, component])),
+            apart,
+            hints,
         )
         near[origin, component] += value
         other = min(_class(abs(value)), 2)
