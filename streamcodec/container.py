@@ -21,10 +21,10 @@ import google_crc32c
 
 from streamcodec.bitstream import (
     CRC_BYTES,
-    MODEL_HASH_BYTES,
     INTER_HEADER_BYTES,
     KEY_HEADER_BYTES,
     MAX_PACKET_BYTES,
+    MODEL_HASH_BYTES,
     PacketHeader,
     read_header,
 )

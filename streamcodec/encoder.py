@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamcodec import analysis, bitstream, rebuild, syntax
+from streamcodec import contexts as cx
 from streamcodec.analysis import Analysis
 from streamcodec.blocks import deblock, layout, loopfilter, quantise, transform
 from streamcodec.entropy import rans, tables
@@ -168,7 +169,7 @@ class FrameEncoder:
                 steps_q3,
                 before.contexts,
                 before.counts,
-                syntax.pace(quality, before.quality),
+                cx.pace(quality, before.quality),
                 seen.free,
                 hurdle,
                 counts,
@@ -279,7 +280,7 @@ class FrameEncoder:
             counts,
             before.counts,
             splits,
-            syntax.pace(quality, before.quality),
+            cx.pace(quality, before.quality),
         )
         if flags is not None:
             at = syntax.write_areas(out, at, contexts, flags)

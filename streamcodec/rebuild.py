@@ -12,7 +12,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec import syntax
+from streamcodec import contexts as cx
 from streamcodec.blocks import intra, layout, quantise, transform
 from streamcodec.entropy import mixing
 from streamcodec.motion import field as fields
@@ -412,16 +412,16 @@ def code(
                 )
                 best_count = 0
                 gain = np.float32(0)
-                syntax.count_prices(
+                cx.count_prices(
                     contexts, scratch, counts, counts_before, row, column, kind, pace, prices
                 )
                 none = prices[0]
                 spoken = 0
                 if free[row, column]:
-                    none = syntax.skip_price_q8(
+                    none = cx.skip_price_q8(
                         contexts, scratch, skips, counts_before, row, column, pace, 1
                     )
-                    spoken = _TAKING_Q8 + syntax.skip_price_q8(
+                    spoken = _TAKING_Q8 + cx.skip_price_q8(
                         contexts, scratch, skips, counts_before, row, column, pace, 0
                     )
                 best = np.float32(per_bit * 256 * hurdle[row, column])

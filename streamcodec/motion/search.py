@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec import syntax
+from streamcodec import contexts as cx
 from streamcodec.blocks import intra
 from streamcodec.entropy import mixing
 from streamcodec.motion import field as fields
@@ -30,6 +30,8 @@ _FAR = 1 << 28
 # Foretold bits of a whole block from which quarters, and intra prediction, are tried.
 QUARTERS_FROM = 60
 INTRA_FROM = 100
+# What a vector costs besides its bits where all around stands: such a block would be a skip.
+ALONE = 4
 
 
 @nb.njit(nogil=True, cache=True)
@@ -362,8 +364,8 @@ def analyse_inter(
 
     `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price
     of a bit in absolute difference, `still` the difference below which a candidate is taken without
-    a search. `worth`, `per_square` (of a squared difference) are
-    in 1/16 bit. Fills modes, field and intra_modes (-1 in inter blocks).
+    a search. `worth` and `per_square` (of a squared difference) are in 1/16 bit. `contexts` tell
+    what bits cost. Fills modes, field and intra_modes (-1 in inter blocks).
     """
     rows, columns = modes.shape
     height, width = source.shape
@@ -387,7 +389,7 @@ def analyse_inter(
             p0, p1 = np.int64(near[0, 0]), np.int64(near[0, 1])
             best = np.int64(_FAR)
             v0, v1 = np.int64(0), np.int64(0)
-            syntax.which_prices(
+            cx.which_prices(
                 contexts, scratch, takens, field, before, near, row, column, count, 1, taking
             )
             # Neighbours' vectors first: they cost almost nothing to signal.
@@ -455,6 +457,8 @@ def analyse_inter(
             v0, v1 = np.int64(start[0]), np.int64(start[1])
             # Now by Hadamard: the found vector, the best free one, four quarters, intra.
             rate = (512 + _vector_bits_q8(prices, v0 - p0, v1 - p1)) >> 4
+            if count == 1 and p0 == 0 and p1 == 0:
+                rate += 16 * ALONE
             f0, f1 = v0, v1
             found = cost_moved(source, planes, y, x, v0, v1, 16, worth, work, _FAR)
             whole = rate + found

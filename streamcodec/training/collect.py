@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec import syntax
+from streamcodec import contexts as cx
 from streamcodec.blocks import layout
 from streamcodec.encoder import Attempt, FrameEncoder
 from streamcodec.frame import Frame, Reference
@@ -133,4 +133,4 @@ def starting_contexts(
             attempt = encoder.at(quality)
             ends[0 if reference is None else 1].append(attempt.contexts)
             reference = encoder.reference_after(attempt)
-    return syntax.mean_contexts(ends[0]), syntax.mean_contexts(ends[1])
+    return cx.mean(ends[0]), cx.mean(ends[1])
