@@ -123,11 +123,14 @@ def chain(
 def starting_contexts(
     model: Model, clips: Sequence[Sequence[Frame]], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
-    """Contexts as they stand on average after a keyframe, and after inter frames."""
+    """Contexts as they stand on average after a keyframe, and after inter frames.
+
+    Every chain is coded at a coarse and at a fine quality.
+    """
     ends: tuple[list[npt.NDArray[np.uint16]], list[npt.NDArray[np.uint16]]] = ([], [])
-    for frames in clips:
+    qualities = [(int(rng.integers(4, 26)), int(rng.integers(26, 50))) for _ in clips]
+    for frames, quality in [(c, q) for c, both in zip(clips, qualities, strict=True) for q in both]:
         reference = None
-        quality = int(rng.integers(12, 52))
         for frame in frames:
             encoder = FrameEncoder(model, frame, reference)
             attempt = encoder.at(quality)
