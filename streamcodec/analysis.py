@@ -17,7 +17,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec import rebuild, syntax
+from streamcodec import contexts as cx
+from streamcodec import rebuild
 from streamcodec.blocks import intra, layout, quantise, transform
 from streamcodec.motion import compensate, search
 from streamcodec.motion import field as fields
@@ -28,17 +29,19 @@ I8 = npt.NDArray[np.int8]
 I16 = npt.NDArray[np.int16]
 F32 = npt.NDArray[np.float32]
 
-# A bit is worth this many steps of absolute Hadamard difference: sqrt(0.13), see
-# blocks/quantise.py.
-LAMBDA_PER_STEP = 0.36
+# A bit of motion is worth this many steps of absolute difference. The root of lambda would be 0.32;
+# but a vector that is right serves the frames after, too. Of 0.12 to 0.44 the best on training
+# clips, by 2 points.
+LAMBDA_PER_STEP = 0.18
 # In keyframes a mode's bits weigh more: neighbours' modes are predicted from it (measured: 1.6
 # points).
 KEY_LAMBDA_PER_STEP = 0.6
-# Mean absolute difference, in steps, below which a residual would be quantised away: no search.
-STILL_PER_STEP = 0.06
+# Mean absolute difference, in steps, below which a residual would be quantised away: no search. Of
+# 0.015 to 0.06 the best on training clips.
+STILL_PER_STEP = 0.04
 # An error that is left in a still block is shown, and copied, for many frames: it weighs more than
-# one that this frame alone shows. Of 1, 3, 5, 8 and 20 the best on training clips.
-INHERITED = 5
+# one that this frame alone shows. Of 1, 3, 5, 8, 14 and 20 the best on training clips.
+INHERITED = 8
 KEY_BUCKET = 16
 
 
@@ -133,8 +136,7 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
         ]
     )
     worth = search.worths(step, quantise.MU, LAMBDA_PER_STEP)
-    which = syntax.which_prices(before.contexts)
-    prices = syntax.vector_prices(before.contexts, syntax.VECTOR16)
+    prices = cx.vector_prices(before.contexts)
     run(
         [
             partial(
@@ -147,7 +149,7 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
                 int(256 * STILL_PER_STEP * step),
                 worth,
                 16 * INHERITED / (quantise.MU * step * step),
-                which,
+                before.contexts,
                 first,
                 modes[first:last],
                 field[2 * first : 2 * last],
@@ -203,7 +205,7 @@ def _inter_samples(
 ) -> None:
     """Residual samples of every inter block, zeros elsewhere; marks blocks that may be skipped."""
     rows, columns = modes.shape
-    near = np.zeros((5, 2), np.int32)
+    near = np.zeros((5, 3), np.int32)
     for row in range(rows):
         for column in range(columns):
             mode = modes[row, column]

@@ -2,10 +2,11 @@
 """The packet: every field of a coded frame laid out in one place (docs/bitstream.md).
 
 offset  size  field
-0       1     version (high 4 bits, now 1) and flags (bit 0: keyframe, bits 1-3: zero)
+0       1     version (high 4 bits, now 3) and flags (bit 0: keyframe, bits 1-3: zero)
 1       1     quality index 0..63 (low 6 bits), loop filter strength 0..3 (high 2 bits)
-2       8     inter frame: digest of the reference; keyframe: model hash
-10      4     keyframe only: width - 1 and height - 1, two little-endian u16
+2       4     inter frame: digest of the reference
+2       8     keyframe: model hash
+10      4     keyframe: width - 1 and height - 1, two little-endian u16
 ...           payload, see `docs/bitstream.md`
 end-4   4     CRC-32C of all bytes before it, little endian
 """
@@ -21,13 +22,14 @@ import google_crc32c
 from streamcodec.errors import HeaderError, PayloadError
 from streamcodec.frame import MAX_HEIGHT_PX, MAX_WIDTH_PX, MIN_SIDE_PX
 
-VERSION = 2
+VERSION = 3
 QUALITIES = 64
-DIGEST_BYTES = 8
+MODEL_HASH_BYTES = 8
+DIGEST_BYTES = 4  # enough to tell apart the few references that a receiver holds
 CRC_BYTES = 4
 MAX_PACKET_BYTES = 32 * 1024 * 1024  # twice a raw frame of the largest size
 INTER_HEADER_BYTES = 2 + DIGEST_BYTES
-KEY_HEADER_BYTES = INTER_HEADER_BYTES + 4
+KEY_HEADER_BYTES = 2 + MODEL_HASH_BYTES + 4
 
 _KEYFRAME = 0x01
 
@@ -39,7 +41,7 @@ class PacketHeader:
     keyframe: bool
     quality: int
     filter_strength: int
-    reference: bytes  # digest of the reference; of a keyframe: the model hash
+    reference: bytes  # digest of the reference (4 bytes); of a keyframe: the model hash (8)
     width: int = 0
     height: int = 0
 
@@ -51,11 +53,11 @@ class PacketHeader:
 def pack(header: PacketHeader, payload: bytes) -> bytes:
     """Header, payload and CRC as one packet."""
     body = struct.pack(
-        "<BB8s",
+        "<BB",
         VERSION << 4 | (_KEYFRAME if header.keyframe else 0),
         header.filter_strength << 6 | header.quality,
-        header.reference,
     )
+    body += header.reference
     if header.keyframe:
         body += struct.pack("<HH", header.width - 1, header.height - 1)
     body += payload
@@ -81,16 +83,18 @@ def read_header(packet: bytes) -> PacketHeader:
             f"packet has {len(packet)} bytes, expected {INTER_HEADER_BYTES + CRC_BYTES} "
             f"to {MAX_PACKET_BYTES}"
         )
-    first, second, reference = struct.unpack_from("<BB8s", packet)
+    first, second = packet[0], packet[1]
     if first >> 4 != VERSION:
         raise HeaderError(f"packet byte 0: version {first >> 4}, this decoder reads {VERSION}")
     if first & 0x0E:
         raise HeaderError(f"packet byte 0: reserved flags {first & 0x0E:#x} are set")
     keyframe = bool(first & _KEYFRAME)
     width = height = 0
+    reference = bytes(packet[2:INTER_HEADER_BYTES])
     if keyframe:
         if len(packet) < KEY_HEADER_BYTES + CRC_BYTES:
             raise HeaderError(f"keyframe has {len(packet)} bytes, too few for its header")
+        reference = bytes(packet[2 : 2 + MODEL_HASH_BYTES])
         width, height = (side + 1 for side in struct.unpack_from("<HH", packet, 10))
         if not (MIN_SIDE_PX <= width <= MAX_WIDTH_PX and MIN_SIDE_PX <= height <= MAX_HEIGHT_PX):
             raise HeaderError(f"packet bytes 10-13: size {width}x{height} is out of range")
@@ -100,6 +104,6 @@ def read_header(packet: bytes) -> PacketHeader:
 def digest_after(packet: bytes, reference: bytes) -> bytes:
     """Name of the reference that this packet leads to, from the name it starts at.
 
-    `reference` is the digest before it (8 bytes), `b""` for a keyframe.
+    `reference` is the digest before it (4 bytes), `b""` for a keyframe.
     """
     return hashlib.blake2b(reference + packet, digest_size=DIGEST_BYTES).digest()

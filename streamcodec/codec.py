@@ -141,7 +141,7 @@ class Codec:
 
         They are made of the tables that every stack of the prior chooses for fixed inputs.
         """
-        state = hashlib.blake2b(self.model_hash, digest_size=bitstream.DIGEST_BYTES)
+        state = hashlib.blake2b(self.model_hash, digest_size=bitstream.MODEL_HASH_BYTES)
         for stack in chain.from_iterable(chain.from_iterable(self.model.prior.stacks)):
             width = stack.first.shape[0]
             # Knuth's multiplicative hash: inputs that need no generator, the same everywhere.

@@ -21,10 +21,10 @@ import google_crc32c
 
 from streamcodec.bitstream import (
     CRC_BYTES,
-    DIGEST_BYTES,
     INTER_HEADER_BYTES,
     KEY_HEADER_BYTES,
     MAX_PACKET_BYTES,
+    MODEL_HASH_BYTES,
     PacketHeader,
     read_header,
 )
@@ -56,8 +56,10 @@ class FileHeader:
     def __post_init__(self) -> None:
         if len(self.size) != 1 or not self.size.isascii() or not self.size.isupper():
             raise HeaderError(f"model size {self.size!r}: expected one capital letter")
-        if len(self.model_hash) != DIGEST_BYTES:
-            raise HeaderError(f"model hash has {len(self.model_hash)} bytes, not {DIGEST_BYTES}")
+        if len(self.model_hash) != MODEL_HASH_BYTES:
+            raise HeaderError(
+                f"model hash has {len(self.model_hash)} bytes, not {MODEL_HASH_BYTES}"
+            )
         if not Fraction(1, 1000) <= self.fps <= 1000:
             raise HeaderError(f"frame rate {self.fps}: expected 1/1000 to 1000")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec import contexts as cx
 from streamcodec import rebuild, syntax
 from streamcodec.bitstream import PacketHeader
 from streamcodec.blocks import deblock, layout, loopfilter, transform
@@ -65,6 +66,7 @@ def decode(
             counts,
             before.counts,
             splits,
+            cx.pace(header.quality, before.quality),
         ),
         "its blocks",
     )

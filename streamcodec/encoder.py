@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamcodec import analysis, bitstream, rebuild, syntax
+from streamcodec import contexts as cx
 from streamcodec.analysis import Analysis
 from streamcodec.blocks import deblock, layout, loopfilter, quantise, transform
 from streamcodec.entropy import rans, tables
@@ -168,6 +169,7 @@ class FrameEncoder:
                 steps_q3,
                 before.contexts,
                 before.counts,
+                cx.pace(quality, before.quality),
                 seen.free,
                 hurdle,
                 counts,
@@ -209,7 +211,9 @@ class FrameEncoder:
         )
         unfiltered = (y.copy(), u.copy(), v.copy())
         flags = self._filter(seen, counts, quality, (y, u, v))
-        payload = self._payload(seen, splits, symbols, counts, found, before, contexts, flags)
+        payload = self._payload(
+            seen, splits, symbols, counts, found, before, contexts, flags, quality
+        )
         header = bitstream.PacketHeader(
             keyframe=seen.key,
             quality=quality,
@@ -260,6 +264,7 @@ class FrameEncoder:
         before: State,
         contexts: U16,
         flags: U8 | None,
+        quality: int,
     ) -> bytes:
         """Entropy-code everything; adapts `contexts`."""
         out = np.empty(_room(symbols, counts), np.uint32)
@@ -275,6 +280,7 @@ class FrameEncoder:
             counts,
             before.counts,
             splits,
+            cx.pace(quality, before.quality),
         )
         if flags is not None:
             at = syntax.write_areas(out, at, contexts, flags)

@@ -118,7 +118,7 @@ class Frame:
 class Reference:
     """What a decoder holds after a frame, and an encoder with it. Opaque outside the codec.
 
-    `digest` (8 bytes) names the chain of packets that led here: a packet says which digest it
+    `digest` (4 bytes) names the chain of packets that led here: a packet says which digest it
     needs. `frame` is the decoded picture, `quality` the index it was coded at. `state` belongs to
     the codec that made it.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec import syntax
+from streamcodec import contexts as cx
 from streamcodec.blocks import layout, loopfilter
 from streamcodec.entropy import tables
 from streamcodec.errors import ModelError
@@ -46,7 +46,7 @@ class Model:
             raise ModelError(f"weights lack {missing}: they are of another version") from None
         if not tables.are_valid(cumulative):
             raise ModelError("weights hold damaged tables")
-        if any(c.shape != (syntax.CONTEXTS, 2) for c in contexts):
+        if any(c.shape != (cx.CONTEXTS, 2) for c in contexts):
             raise ModelError("weights hold contexts of another version")
         if filter_weights.shape != loopfilter.no_weights().shape:
             raise ModelError("weights hold a loop filter of another version")
@@ -82,8 +82,8 @@ def untrained(hidden: int = 128) -> dict[str, npt.NDArray[np.generic]]:
     rows[:, -1] = np.exp(-(14.6) / scales) + 1e-7
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "tables": tables.from_probabilities(rows),
-        "contexts.key": syntax.fresh_contexts(),
-        "contexts.inter": syntax.fresh_contexts(),
+        "contexts.key": cx.fresh(),
+        "contexts.inter": cx.fresh(),
         "filter": loopfilter.no_weights(),
     }
     quality = np.arange(64)[:, None]

@@ -12,9 +12,9 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec import syntax
+from streamcodec import contexts as cx
 from streamcodec.blocks import intra, layout, quantise, transform
-from streamcodec.entropy import binary
+from streamcodec.entropy import mixing
 from streamcodec.motion import field as fields
 from streamcodec.motion.compensate import chroma_block, luma_block
 
@@ -26,6 +26,9 @@ U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
 
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
+_TAKING_Q8 = (
+    256  # price of what stands between "no skip" and the count where a vector is taken over
+)
 _CHANNEL_OF = layout.CHANNEL_OF
 # Channels that a quarter's 8x8 luma transform fills, quarter by quarter, and those of chroma.
 _QUARTER = np.array(
@@ -271,6 +274,7 @@ def code(
     steps_q3: I32,
     contexts: U16,
     counts_before: U8,
+    pace: int,
     free: U8,
     hurdle: U8,
     counts: U8,
@@ -301,7 +305,9 @@ def code(
     soft = np.empty(65, np.int32)
     line = np.empty(80, np.int32)
     guess = np.empty((16, 16), np.uint8)
-    sofar = np.zeros_like(counts)
+    skips = np.zeros_like(counts)
+    scratch = np.zeros(mixing.SCRATCH, np.int32)
+    prices = np.zeros(5, np.int32)
     here = (y, u, v)
     per_bit = mu / 256
     for row in range(rows):
@@ -370,6 +376,7 @@ def code(
             if most == 0:
                 block[:] = 0
                 counts[row, column] = 0
+                skips[row, column] = free[row, column]
                 continue
             if is_intra:
                 differences(source, here, row, column, samples)
@@ -405,16 +412,18 @@ def code(
                 )
                 best_count = 0
                 gain = np.float32(0)
-                sofar[row, column] = 0
-                none = syntax.count_price_q8(contexts, sofar, counts_before, row, column, kind, 0)
-                skipping = 0
+                cx.count_prices(
+                    contexts, scratch, counts, counts_before, row, column, kind, pace, prices
+                )
+                none = prices[0]
+                spoken = 0
                 if free[row, column]:
-                    skipping = syntax.SKIP + (3 if counts_before[row, column] == 0 else 0)
-                    if column and free[row, column - 1] and counts[row, column - 1] == 0:
-                        skipping += 1
-                    if row and free[row - 1, column] and counts[row - 1, column] == 0:
-                        skipping += 1
-                    none = binary.cost_q8(contexts, skipping, 1)
+                    none = cx.skip_price_q8(
+                        contexts, scratch, skips, counts_before, row, column, pace, 1
+                    )
+                    spoken = _TAKING_Q8 + cx.skip_price_q8(
+                        contexts, scratch, skips, counts_before, row, column, pace, 0
+                    )
                 best = np.float32(per_bit * 256 * hurdle[row, column])
                 for g in range(most):
                     quantise.weighed(
@@ -429,11 +438,7 @@ def code(
                         saved,
                     )
                     gain += saved[1] - saved[0]
-                    price = syntax.count_price_q8(
-                        contexts, sofar, counts_before, row, column, kind, g + 1
-                    )
-                    if free[row, column]:
-                        price += binary.cost_q8(contexts, skipping, 0) + 256
+                    price = prices[g + 1] + spoken
                     net = gain - np.float32(per_bit * (price - none))
                     if net > best:
                         best = net
@@ -447,7 +452,8 @@ def code(
                             needed = g + 1
                             break
                 counts[row, column] = needed
-            sofar[row, column] = counts[row, column]
+            if free[row, column] and counts[row, column] == 0:
+                skips[row, column] = 1
             if counts[row, column]:
                 transform.inverse(
                     block, steps_q3, quantise.BIAS_Q8, splits[row, column] != 0, work, tmp, residual

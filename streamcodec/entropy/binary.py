@@ -39,7 +39,8 @@ def _one(contexts: Contexts, index: int) -> int:
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def _adapt(contexts: Contexts, index: int, bit: int) -> None:
+def adapt(contexts: Contexts, index: int, bit: int) -> None:
+    """Move both estimates towards the bit."""
     target = 65535 if bit else 0
     quick = np.int64(contexts[index, 0])
     slow = np.int64(contexts[index, 1])
@@ -55,7 +56,7 @@ def put(out: U32, at: int, contexts: Contexts, index: int, bit: int) -> int:
         out[at] = np.uint32(one)
     else:
         out[at] = np.uint32(one << 16 | (rans.TOTAL - one))
-    _adapt(contexts, index, bit)
+    adapt(contexts, index, bit)
     return at + 1
 
 
@@ -68,7 +69,7 @@ def get(state: U64, words: npt.NDArray[np.uint16], contexts: Contexts, index: in
         rans.advance(state, words, 0, one)
     else:
         rans.advance(state, words, one, rans.TOTAL - one)
-    _adapt(contexts, index, bit)
+    adapt(contexts, index, bit)
     return bit
 
 

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """rANS: turns a list of (start, frequency) intervals into bytes and back, at entropy's price.
 
-Asymmetric numeral systems (J. Duda, arXiv 1311.2540; range variant) keep one integer `x` in [2**31,
-2**47). Coding a symbol of probability f / 2**15 grows x by 2**15 / f; when x would leave its range,
-its low 16 bits go out as a word. The decoder undoes the steps in reverse order, so the encoder
-works on the list from its end. `x` starts at 2**31, and the decoder must be back there after the
-last symbol: a free check that nothing was damaged.
+Asymmetric numeral systems (J. Duda, arXiv 1311.2540; range variant) keep one integer `x` below
+2**47. Coding a symbol of probability f / 2**15 grows x by 2**15 / f; when x would leave its range,
+its low 16 bits go out as a word, and x stays above 2**31 from then on. The decoder undoes the steps
+in reverse order, so the encoder works on the list from its end. `x` starts at 2**16 (as high as
+precision needs: the start is paid for), and the decoder must be back there after the last symbol: a
+free check that nothing was damaged.
 
 An interval is packed as start << 16 | frequency in one uint32; starts and frequencies are below and
-up to 2**15. Payload: three little-endian words of final state, low word first, then the other
-words in reading order.
+up to 2**15. Payload: three little-endian words of final state, low word first (two when it has no
+more and no other word follows), then the other words in reading order.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy.typing as npt
 
 PRECISION_BITS = 15
 TOTAL = 1 << PRECISION_BITS
-LOWER_BOUND = 1 << 31
+SEED = 1 << 16
+LOWER_BOUND = 1 << 31  # below it a word is taken in, while there is one
 STATE_WORDS = 3
 
 U16 = npt.NDArray[np.uint16]
@@ -30,7 +32,7 @@ U32 = npt.NDArray[np.uint32]
 @nb.njit(nogil=True, cache=True)
 def _encode(intervals: U32, count: int, words: U16) -> int:
     """Fill `words` from its end; return the index of the first one used."""
-    x = np.uint64(LOWER_BOUND)
+    x = np.uint64(SEED)
     at = words.size
     for i in range(count - 1, -1, -1):
         packed = intervals[i]
@@ -42,7 +44,10 @@ def _encode(intervals: U32, count: int, words: U16) -> int:
             x >>= np.uint64(16)
         quotient = x // frequency
         x = (quotient << np.uint64(PRECISION_BITS)) + (x - quotient * frequency) + start
+    short = at == words.size and x < np.uint64(1 << 32)
     for shift in (32, 16, 0):
+        if shift == 32 and short:
+            continue
         at -= 1
         words[at] = np.uint16((x >> np.uint64(shift)) & np.uint64(0xFFFF))
     return at
@@ -64,7 +69,7 @@ def words_of(payload: bytes) -> U16:
 
 
 # The decoder's state lives in a uint64[3] array, so that several compiled functions can read one
-# stream in turn: [0] x, [1] next word to read, [2] words asked for beyond the end.
+# stream in turn: [0] x, [1] next word to read, [2] symbols read beyond the end.
 STATE_X, STATE_NEXT, STATE_OVERRUN = 0, 1, 2
 
 
@@ -77,9 +82,7 @@ def start(words: U16) -> npt.NDArray[np.uint64]:
 def finished(state: npt.NDArray[np.uint64], words: U16) -> bool:
     """True when every word was read, none too many, and the state is back at its start."""
     return bool(
-        state[STATE_X] == LOWER_BOUND
-        and state[STATE_NEXT] == words.size
-        and state[STATE_OVERRUN] == 0
+        state[STATE_X] == SEED and state[STATE_NEXT] == words.size and state[STATE_OVERRUN] == 0
     )
 
 
@@ -91,7 +94,7 @@ def peek(state: npt.NDArray[np.uint64]) -> int:
 
 @nb.njit(nogil=True, cache=True, inline="always")
 def advance(state: npt.NDArray[np.uint64], words: U16, start_at: int, frequency: int) -> None:
-    """Consume the symbol whose interval was found. Reading past the end yields zeros, counted."""
+    """Consume the symbol whose interval was found; those past the end are counted."""
     x = state[0]
     x = (
         np.uint64(frequency) * (x >> np.uint64(PRECISION_BITS))
@@ -103,7 +106,6 @@ def advance(state: npt.NDArray[np.uint64], words: U16, start_at: int, frequency:
         if following < np.uint64(words.size):
             x = x << np.uint64(16) | np.uint64(words[following])
             state[1] = following + np.uint64(1)
-        else:
-            x = x << np.uint64(16)
+        elif x < np.uint64(SEED):
             state[2] += np.uint64(1)
     state[0] = x

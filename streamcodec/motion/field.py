@@ -56,7 +56,8 @@ def predictor(field: I16, y: int, x: int, size: int, out: I32, at: int) -> None:
 def candidates(field: I16, before: I16, row: int, column: int, out: I32) -> int:
     """Distinct vectors that the 16x16 block may take over; out[0] is also the predictor.
 
-    Returns how many (1 to 3). The order: median, left, above, same place before, above right.
+    Returns how many (1 to 3). The order: median, left, above, same place before, above right; but
+    for the first, out[k, 2] says which of the last four it was.
     """
     y = 2 * row
     x = 2 * column
@@ -80,6 +81,7 @@ def candidates(field: I16, before: I16, row: int, column: int, out: I32) -> int:
         if fresh:
             out[count, 0] = c0
             out[count, 1] = c1
+            out[count, 2] = source
             count += 1
             if count == CANDIDATES:
                 break

@@ -13,11 +13,14 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec import contexts as cx
 from streamcodec.blocks import intra
+from streamcodec.entropy import mixing
 from streamcodec.motion import field as fields
 from streamcodec.motion.compensate import PAD_PX, REACH_PX
 
 U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 I8 = npt.NDArray[np.int8]
@@ -27,6 +30,8 @@ _FAR = 1 << 28
 # Foretold bits of a whole block from which quarters, and intra prediction, are tried.
 QUARTERS_FROM = 60
 INTRA_FROM = 100
+# What a vector costs besides its bits where all around stands: such a block would be a skip.
+ALONE = 4
 
 
 @nb.njit(nogil=True, cache=True)
@@ -346,7 +351,7 @@ def analyse_inter(
     still: int,
     worth: F32,
     per_square: float,
-    which: I32,
+    contexts: U16,
     offset: int,
     modes: U8,
     field: I16,
@@ -359,15 +364,17 @@ def analyse_inter(
 
     `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price
     of a bit in absolute difference, `still` the difference below which a candidate is taken without
-    a search. `worth`, `per_square` (of a squared difference) and `which` (`syntax.which_prices`)
-    are in 1/16 bit. Fills modes, field and intra_modes (-1 in inter blocks).
+    a search. `worth` and `per_square` (of a squared difference) are in 1/16 bit. `contexts` tell
+    what bits cost. Fills modes, field and intra_modes (-1 in inter blocks).
     """
     rows, columns = modes.shape
     height, width = source.shape
-    near = np.zeros((5, 2), np.int32)
+    near = np.zeros((5, 3), np.int32)
     takens = np.zeros((rows, columns), np.uint8)
     origin = np.zeros((1, 2), np.int32)
     start = np.zeros(3, np.int32)
+    scratch = np.zeros(mixing.SCRATCH, np.int32)
+    taking = np.zeros(fields.CANDIDATES, np.int32)
     part = np.zeros((4, 2), np.int32)
     work = np.empty(64, np.int32)
     edge = np.empty(65, np.int32)
@@ -382,12 +389,9 @@ def analyse_inter(
             p0, p1 = np.int64(near[0, 0]), np.int64(near[0, 1])
             best = np.int64(_FAR)
             v0, v1 = np.int64(0), np.int64(0)
-            aside = 0
-            if column and takens[row, column - 1]:
-                aside += 1
-            if row and takens[row - 1, column]:
-                aside += 1
-            taking = which[max(count - 2, 0), aside]
+            cx.which_prices(
+                contexts, scratch, takens, field, before, near, row, column, count, 1, taking
+            )
             # Neighbours' vectors first: they cost almost nothing to signal.
             for k in range(count):
                 c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
@@ -453,6 +457,8 @@ def analyse_inter(
             v0, v1 = np.int64(start[0]), np.int64(start[1])
             # Now by Hadamard: the found vector, the best free one, four quarters, intra.
             rate = (512 + _vector_bits_q8(prices, v0 - p0, v1 - p1)) >> 4
+            if count == 1 and p0 == 0 and p1 == 0:
+                rate += 16 * ALONE
             f0, f1 = v0, v1
             found = cost_moved(source, planes, y, x, v0, v1, 16, worth, work, _FAR)
             whole = rate + found

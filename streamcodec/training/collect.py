@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec import syntax
+from streamcodec import contexts as cx
 from streamcodec.blocks import layout
 from streamcodec.encoder import Attempt, FrameEncoder
 from streamcodec.frame import Frame, Reference
@@ -123,19 +123,17 @@ def chain(
 def starting_contexts(
     model: Model, clips: Sequence[Sequence[Frame]], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
-    """Contexts as they stand on average after a keyframe, and after inter frames."""
+    """Contexts as they stand on average after a keyframe, and after inter frames.
+
+    Every chain is coded at a coarse and at a fine quality.
+    """
     ends: tuple[list[npt.NDArray[np.uint16]], list[npt.NDArray[np.uint16]]] = ([], [])
-    for frames in clips:
+    qualities = [(int(rng.integers(4, 26)), int(rng.integers(26, 50))) for _ in clips]
+    for frames, quality in [(c, q) for c, both in zip(clips, qualities, strict=True) for q in both]:
         reference = None
-        quality = int(rng.integers(12, 52))
         for frame in frames:
             encoder = FrameEncoder(model, frame, reference)
             attempt = encoder.at(quality)
             ends[0 if reference is None else 1].append(attempt.contexts)
             reference = encoder.reference_after(attempt)
-    means = []
-    for group in ends:
-        slow = np.mean([c[:, 1].astype(np.float64) for c in group], axis=0)
-        means.append(np.repeat(np.rint(slow).astype(np.uint16)[:, None], 2, axis=1))
-    assert means[0].shape == (syntax.CONTEXTS, 2)
-    return means[0], means[1]
+    return cx.mean(ends[0]), cx.mean(ends[1])

@@ -11,7 +11,7 @@ nothing (training/store.py).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +37,7 @@ from streamcodec.training.store import Arrays, Store
 STACKS = [(k, g, p) for k in range(2) for g in range(layout.GROUPS) for p in range(PHASES)]
 _FEWEST_ROWS = 64  # a stack that met fewer keeps what it had
 _COLLECT_SHARE = 0.4  # of the minutes given
+_CONTEXT_FILES = 20  # clips, and as many pictures, that starting contexts are taken from
 _TRIAL_STEPS = 10
 _WARM = 10  # by which the rate is lower when stacks start from fitted ones
 # A decibel is worth about so much in bytes: enough to tell whether training helped.
@@ -226,11 +227,17 @@ class _Round:
     def _contexts(self, model: Model, files: data.Files) -> Arrays:
         def make() -> Arrays:
             rng = self._rng(2)
-            clips = [
-                data.chain(path, frames=self.config.frames, crop_px=self.config.crop_px, rng=rng)
-                for path in files.train[:: max(len(files.train) // 12, 1)]
+            clips = [path for path in files.train if path.suffix.lower() in data.CLIPS]
+            pictures = [path for path in files.train if path not in clips]
+            # Real motion tells what inter frames are like; pictures have it only where need be.
+            frames = 2 if clips else self.config.frames
+            chosen = [(path, self.config.frames) for path in _spread(clips, _CONTEXT_FILES)]
+            chosen += [(path, frames) for path in _spread(pictures, _CONTEXT_FILES)]
+            chains = [
+                data.chain(path, frames=count, crop_px=self.config.crop_px, rng=rng)
+                for path, count in chosen
             ]
-            key, inter = collect.starting_contexts(model, clips, rng)
+            key, inter = collect.starting_contexts(model, chains, rng)
             return {"contexts.key": key, "contexts.inter": inter}
 
         if self.config.frames < 2:
@@ -349,3 +356,8 @@ def _unpacked(arrays: Arrays) -> list[collect.Rows]:
             )
         )
     return rows
+
+
+def _spread(files: Sequence[Path], count: int) -> Sequence[Path]:
+    """About `count` of the files, from all over the list."""
+    return files[:: max(len(files) // count, 1)]

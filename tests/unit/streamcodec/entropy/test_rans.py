@@ -14,14 +14,16 @@ Interval = tuple[int, int]
 
 
 def twin_encode(intervals: list[Interval]) -> bytes:
-    x = 1 << 31
+    x = 1 << 16
     words: list[int] = []
     for start, frequency in reversed(intervals):
         if x >= frequency << 32:
             words.append(x & 0xFFFF)
             x >>= 16
         x = (x // frequency << 15) + x % frequency + start
-    words += [x >> 32 & 0xFFFF, x >> 16 & 0xFFFF, x & 0xFFFF]
+    if words or x >> 32:
+        words.append(x >> 32 & 0xFFFF)
+    words += [x >> 16 & 0xFFFF, x & 0xFFFF]
     return b"".join(word.to_bytes(2, "little") for word in reversed(words))
 
 
@@ -35,14 +37,15 @@ def packed(intervals: list[Interval]) -> np.ndarray[tuple[int], np.dtype[np.uint
     return np.array([start << 16 | frequency for start, frequency in intervals], np.uint32)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 50, 3000])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 50, 3000])
 def test_bytes_equal_those_of_the_plain_twin(count: int) -> None:
     intervals = intervals_of(count, count)
     assert rans.encode(packed(intervals), count) == twin_encode(intervals)
 
 
-def test_the_decoder_walks_through_every_interval_and_ends_where_it_should() -> None:
-    intervals = intervals_of(9, 2000)
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 6, 7, 8, 20, 2000])
+def test_the_decoder_walks_through_every_interval_and_ends_where_it_should(count: int) -> None:
+    intervals = intervals_of(9, count)
     words = rans.words_of(rans.encode(packed(intervals), len(intervals)))
     state = rans.start(words)
     for start, frequency in intervals:
@@ -58,6 +61,11 @@ def test_reading_past_the_end_is_noted() -> None:
         rans.advance(state, words, 0, 3)
     assert state[rans.STATE_OVERRUN]
     assert not rans.finished(state, words)
+
+
+def test_a_stream_of_almost_nothing_takes_four_bytes() -> None:
+    intervals = [(0, 32_700)] * 2000
+    assert len(rans.encode(packed(intervals), len(intervals))) == 4
 
 
 def test_bytes_stay_within_one_percent_and_40_bytes_of_the_ideal() -> None:

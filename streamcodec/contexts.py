@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which contexts foretell which bit of a packet's side information, and what bits cost.
+
+`syntax.write` and `syntax.read` ask the `by_...` functions here, so both name the same contexts;
+docs/bitstream.md, section 4, has them as tables. The encoder's decisions ask the prices.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from streamcodec.entropy import binary, mixing
+
+U8 = npt.NDArray[np.uint8]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+U16 = npt.NDArray[np.uint16]
+
+# Bits that are foretold by three contexts: how many contexts of each family, and sets of weights.
+_MIXED = (
+    (6, 16, 72, 3),  # SKIP
+    (6, 50, 32, 2),  # WHICH: not the first candidate
+    (3, 25, 64, 1),  # WHICH_SECOND: not the second one either
+    (3, 16, 15, 1),  # INTRA
+    (3, 9, 15, 1),  # SPLIT
+    (3, 9, 15, 1),  # MERGE
+    (48, 192, 768, 8),  # VECTOR: magnitude of a difference, zero or not and its length in binary
+    (96, 80, 300, 16),  # COUNT: more groups than k
+    (12, 24, 20, 2),  # TRANSFORM
+    (12, 36, 36, 4),  # SIGN
+)
+SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE, VECTOR, COUNT, TRANSFORM, SIGN = range(len(_MIXED))
+WHOLE, QUARTERS, TAKEN, WITHIN = range(4)  # kinds of block: own vector, four, a neighbour's, intra
+# Contexts on their own; the number in brackets is how many follow.
+_SINGLE = (
+    3,  # KEY_SPLIT
+    1,  # LIKELY
+    2,  # LIKELY_WHICH
+    32,  # MODE: binary tree of five levels
+    2,  # FILTER: area filtered, luma and chroma
+    8,  # TOP: highest bit of a magnitude below its leading one: size of block x length
+)
+_STARTS_AT = np.concatenate(([0], np.cumsum(_SINGLE)))
+KEY_SPLIT, LIKELY, LIKELY_WHICH, MODE, FILTER, TOP = (int(n) for n in _STARTS_AT[:-1])
+_SIZES = np.array(_MIXED, np.int64) * np.array([1, 1, 1, mixing.INPUTS])
+# First row of each family of contexts, and of the weights.
+BASE = (
+    _STARTS_AT[-1] + np.concatenate(([0], np.cumsum(_SIZES.ravel())))[:-1].reshape(_SIZES.shape)
+).astype(np.int64)
+CONTEXTS = int(_STARTS_AT[-1] + _SIZES.sum())
+
+PREFIX_CONTEXTS = 10
+_LENGTHS = PREFIX_CONTEXTS + 2  # contexts of a vector component in each family
+
+
+def fresh() -> npt.NDArray[np.uint16]:
+    """Contexts that know nothing, every bit at even odds, mixed in equal parts."""
+    contexts = np.full((CONTEXTS, 2), 32768, np.uint16)
+    for (*_, first), (*_, count) in zip(BASE, _SIZES, strict=True):
+        contexts[first : first + count] = mixing.weights(count)
+    return contexts
+
+
+def pace(quality: int, before: int) -> int:
+    """0, 1 or 2: a frame is coarser than its reference, as fine, or finer."""
+    return 0 if quality < before else (1 if quality == before else 2)
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _by(scratch: I32, kind: int, a: int, b: int, c: int, group: int) -> int:
+    """Name the three contexts of a bit; returns where its weights stand."""
+    scratch[0] = BASE[kind, 0] + a
+    scratch[1] = BASE[kind, 1] + b
+    scratch[2] = BASE[kind, 2] + c
+    return BASE[kind, 3] + mixing.INPUTS * group
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def by_length(scratch: I32, part: int, spread: int, other: int, apart: int, length: int) -> int:
+    return _by(
+        scratch,
+        VECTOR,
+        part * _LENGTHS + length,
+        (4 * part + spread) * _LENGTHS + length,
+        (16 * part + 4 * other + apart) * _LENGTHS + length,
+        2 * part + (1 if length else 0),
+    )
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def by_sides(scratch: I32, part: int, hints: I32) -> int:
+    return _by(
+        scratch,
+        SIGN,
+        3 * part + hints[0],
+        9 * part + 3 * hints[1] + hints[2],
+        9 * part + 3 * hints[3] + hints[4],
+        part,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def hint(
+    field: I16, before: I16, y: int, x: int, component: int, size: int, value: int, hints: I32
+) -> int:
+    """On which side (0, 1, 2) of a value the vectors around lie; how far the reference's own does.
+
+    `hints` gets the reference's here, left, above, above right, and the reference's further on.
+    """
+    rows, columns = field.shape[0], field.shape[1]
+    own = np.int64(before[y, x, component]) - value
+    hints[0] = _side(own)
+    hints[1] = _side(np.int64(field[y, x - 1, component]) - value) if x else 1
+    hints[2] = _side(np.int64(field[y - 1, x, component]) - value) if y else 1
+    hints[3] = 1
+    if y and x + size < columns and y % 2 == 0:
+        hints[3] = _side(np.int64(field[y - 1, x + size, component]) - value)
+    further = np.int64(0)
+    if x + size < columns:
+        further += np.int64(before[y, x + size, component]) - value
+    if y + size < rows:
+        further += np.int64(before[y + size, x, component]) - value
+    hints[4] = _side(further)
+    return size_class(abs(own))
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def size_class(size: int) -> int:
+    """0 to 3: nothing, up to half a sample, up to two, more."""
+    return 0 if size == 0 else (1 if size <= 2 else (2 if size <= 8 else 3))
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def spread(field: I16, y: int, x: int, component: int) -> int:
+    """How far the left and the upper vector differ in one component."""
+    if y == 0 or x == 0:
+        return 0
+    left, above = np.int64(field[y, x - 1, component]), np.int64(field[y - 1, x, component])
+    return size_class(abs(left - above))
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _side(value: int) -> int:
+    return 0 if value < 0 else (2 if value > 0 else 1)
+
+
+@nb.njit(nogil=True, cache=True)
+def vector_prices(contexts: U16) -> I32:
+    """(2, 1024) price in 1/256 bit of each magnitude of a whole block's vector difference."""
+    prices = np.zeros((2, 1024), np.int32)
+    for component in range(2):
+        first = BASE[VECTOR, 0] + _LENGTHS * component
+        prices[component, 0] = binary.cost_q8(contexts, first, 0)
+        spent = binary.cost_q8(contexts, first, 1) + 256
+        prefix = 0
+        while (1 << prefix) < 1024:
+            stop = binary.cost_q8(contexts, first + 1 + min(prefix, PREFIX_CONTEXTS), 0)
+            for value in range(1 << prefix, min(2 << prefix, 1024)):
+                prices[component, value] = spent + stop + 256 * prefix
+            spent += binary.cost_q8(contexts, first + 1 + min(prefix, PREFIX_CONTEXTS), 1)
+            prefix += 1
+    return prices
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def around(grid: U8, row: int, column: int, above: int) -> int:
+    """How many of the left and upper neighbours have a value greater than `above`."""
+    n = 0
+    if column and grid[row, column - 1] > above:
+        n += 1
+    if row and grid[row - 1, column] > above:
+        n += 1
+    return n
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _pattern(grid: U8, row: int, column: int) -> int:
+    """Which of the left, upper, upper left and upper right neighbours have a value, in bits."""
+    columns = grid.shape[1]
+    bits = 0
+    if column and grid[row, column - 1]:
+        bits |= 1
+    if row:
+        if grid[row - 1, column]:
+            bits |= 2
+        if column and grid[row - 1, column - 1]:
+            bits |= 4
+        if column + 1 < columns and grid[row - 1, column + 1]:
+            bits |= 8
+    return bits
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _coded_before(before: U8, row: int, column: int) -> int:
+    """0 to 23: groups that the reference coded here (up to two), and whether around."""
+    rows, columns = before.shape
+    index = 8 * min(np.int64(before[row, column]), 2)
+    if column + 1 < columns and before[row, column + 1]:
+        index += 4
+    if row + 1 < rows and before[row + 1, column]:
+        index += 2
+    if (column and before[row, column - 1]) or (row and before[row - 1, column]):
+        index += 1
+    return index
+
+
+@nb.njit(nogil=True, cache=True)
+def by_skip(scratch: I32, skips: U8, before: U8, row: int, column: int, pace: int) -> int:
+    return _by(
+        scratch,
+        SKIP,
+        (3 if before[row, column] == 0 else 0) + around(skips, row, column, 0),
+        _pattern(skips, row, column),
+        24 * pace + _coded_before(before, row, column),
+        pace,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def _votes(field: I16, before: I16, row: int, column: int, vy: int, vx: int) -> int:
+    """How many of the vectors around, in this frame and in the reference, are this one; up to 4."""
+    y, x = 2 * row, 2 * column
+    rows, columns = field.shape[0], field.shape[1]
+    votes = 0
+    if x and field[y, x - 1, 0] == vy and field[y, x - 1, 1] == vx:
+        votes += 1
+    if y:
+        if field[y - 1, x, 0] == vy and field[y - 1, x, 1] == vx:
+            votes += 1
+        if x and field[y - 1, x - 1, 0] == vy and field[y - 1, x - 1, 1] == vx:
+            votes += 1
+        if x + 2 < columns and field[y - 1, x + 2, 0] == vy and field[y - 1, x + 2, 1] == vx:
+            votes += 1
+    if before[y, x, 0] == vy and before[y, x, 1] == vx:
+        votes += 1
+    if x + 2 < columns and before[y, x + 2, 0] == vy and before[y, x + 2, 1] == vx:
+        votes += 1
+    if y + 2 < rows and before[y + 2, x, 0] == vy and before[y + 2, x, 1] == vx:
+        votes += 1
+    return min(votes, 4)
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _still(near: I32, k: int) -> int:
+    return 1 if near[k, 0] == 0 and near[k, 1] == 0 else 0
+
+
+@nb.njit(nogil=True, cache=True)
+def by_which(
+    scratch: I32,
+    takens: U8,
+    field: I16,
+    before: I16,
+    near: I32,
+    row: int,
+    column: int,
+    ways: int,
+    skip: int,
+) -> int:
+    first = _votes(field, before, row, column, near[0, 0], near[0, 1])
+    second = _votes(field, before, row, column, near[1, 0], near[1, 1])
+    return _by(
+        scratch,
+        WHICH,
+        3 * (ways - 2) + around(takens, row, column, 0),
+        25 * (ways - 2) + 5 * first + second,
+        16 * skip + 4 * np.int64(near[1, 2]) + 2 * _still(near, 0) + _still(near, 1),
+        ways - 2,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_which_second(
+    scratch: I32, takens: U8, field: I16, before: I16, near: I32, row: int, column: int
+) -> int:
+    second = _votes(field, before, row, column, near[1, 0], near[1, 1])
+    third = _votes(field, before, row, column, near[2, 0], near[2, 1])
+    return _by(
+        scratch,
+        WHICH_SECOND,
+        around(takens, row, column, 1),
+        5 * second + third,
+        16 * np.int64(near[1, 2])
+        + 4 * np.int64(near[2, 2])
+        + 2 * _still(near, 1)
+        + _still(near, 2),
+        0,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def which_prices(
+    contexts: U16,
+    scratch: I32,
+    takens: U8,
+    field: I16,
+    before: I16,
+    near: I32,
+    row: int,
+    column: int,
+    ways: int,
+    skip: int,
+    prices: I32,
+) -> None:
+    """Fill prices[:ways] with the price in 1/16 bit of taking each candidate."""
+    prices[:] = 0
+    if ways < 2:
+        return
+    weights = by_which(scratch, takens, field, before, near, row, column, ways, skip)
+    prices[0] = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
+    prices[1] = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
+    if ways > 2:
+        weights = by_which_second(scratch, takens, field, before, near, row, column)
+        prices[2] = prices[1] + (mixing.cost_q8(contexts, weights, scratch, 1) >> 4)
+        prices[1] += mixing.cost_q8(contexts, weights, scratch, 0) >> 4
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _count_context(counts: U8, before: U8, row: int, column: int, kind: int, k: int) -> int:
+    was = 1 if before[row, column] > k else 0
+    return 24 * kind + 6 * k + 3 * was + around(counts, row, column, k)
+
+
+@nb.njit(nogil=True, cache=True)
+def by_count(
+    scratch: I32, counts: U8, before: U8, row: int, column: int, kind: int, k: int, pace: int
+) -> int:
+    rows, columns = counts.shape
+    four = 0
+    if column and counts[row, column - 1] > k:
+        four += 1
+    if row:
+        if counts[row - 1, column] > k:
+            four += 1
+        if column and counts[row - 1, column - 1] > k:
+            four += 1
+        if column + 1 < columns and counts[row - 1, column + 1] > k:
+            four += 1
+    was_around = 0
+    if column and before[row, column - 1] > k:
+        was_around += 1
+    if row and before[row - 1, column] > k:
+        was_around += 1
+    if column + 1 < columns and before[row, column + 1] > k:
+        was_around += 1
+    if row + 1 < rows and before[row + 1, column] > k:
+        was_around += 1
+    return _by(
+        scratch,
+        COUNT,
+        _count_context(counts, before, row, column, kind, k),
+        5 * (4 * kind + k) + four,
+        25 * (3 * k + pace) + 5 * np.int64(before[row, column]) + was_around,
+        4 * kind + k,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_transform(
+    scratch: I32, splits: U8, counts: U8, before: U8, row: int, column: int, quarter: int
+) -> int:
+    near = around(splits, row, column, 0)
+    coded = np.int64(counts[row, column]) - 1
+    return _by(
+        scratch,
+        TRANSFORM,
+        6 * quarter + (3 if before[row, column] > 1 else 0) + near,
+        3 * (4 * quarter + coded) + near,
+        5 * coded + np.int64(before[row, column]),
+        quarter,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def count_prices(
+    contexts: U16,
+    scratch: I32,
+    counts: U8,
+    before: U8,
+    row: int,
+    column: int,
+    kind: int,
+    pace: int,
+    prices: I32,
+) -> None:
+    """Fill prices[0..4] with the price in 1/256 bit of each count of a block.
+
+    A block that took over a vector and is no skip has at least one group: it does not say so.
+    """
+    first = 1 if kind == TAKEN else 0
+    prices[:] = 0
+    for k in range(first, 4):
+        weights = by_count(scratch, counts, before, row, column, kind, k, pace)
+        prices[k] += mixing.cost_q8(contexts, weights, scratch, 0)
+        more = mixing.cost_q8(contexts, weights, scratch, 1)
+        for count in range(k + 1, 5):
+            prices[count] += more
+
+
+@nb.njit(nogil=True, cache=True)
+def skip_price_q8(
+    contexts: U16,
+    scratch: I32,
+    skips: U8,
+    before: U8,
+    row: int,
+    column: int,
+    pace: int,
+    skip: int,
+) -> int:
+    """Price in 1/256 bit of a block's being a skip, or none."""
+    weights = by_skip(scratch, skips, before, row, column, pace)
+    return mixing.cost_q8(contexts, weights, scratch, skip)
+
+
+@nb.njit(nogil=True, cache=True)
+def by_intra(scratch: I32, intras: U8, before: U8, row: int, column: int, pace: int) -> int:
+    return _by(
+        scratch,
+        INTRA,
+        around(intras, row, column, 0),
+        _pattern(intras, row, column),
+        5 * pace + np.int64(before[row, column]),
+        0,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_split(
+    scratch: I32, quarters: U8, before: U8, row: int, column: int, ways: int, pace: int
+) -> int:
+    near = around(quarters, row, column, 0)
+    return _by(
+        scratch,
+        SPLIT,
+        near,
+        3 * (ways - 1) + near,
+        5 * pace + np.int64(before[row, column]),
+        0,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_merge(
+    scratch: I32, merges: U8, before: U8, row: int, column: int, ways: int, pace: int
+) -> int:
+    near = around(merges, row, column, 0)
+    return _by(
+        scratch,
+        MERGE,
+        near,
+        3 * (ways - 1) + near,
+        5 * pace + np.int64(before[row, column]),
+        0,
+    )
+
+
+def mean(several: list[U16]) -> U16:
+    """The middle of contexts as they stand after many frames, a start for new streams."""
+    stacked = np.stack(several)
+    result = np.repeat(np.rint(stacked[..., 1].mean(axis=0)).astype(np.uint16)[:, None], 2, axis=1)
+    for (*_, first), (*_, count) in zip(BASE, _SIZES, strict=True):
+        held = stacked[:, first : first + count].astype(np.float64)
+        mean = np.rint((held[..., 0] * 65536 + held[..., 1]).mean(axis=0)).astype(np.int64)
+        result[first : first + count] = np.stack((mean >> 16, mean & 0xFFFF), axis=1)
+    return result
