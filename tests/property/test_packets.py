@@ -80,7 +80,8 @@ def test_packed_headers_come_back(  # noqa: PLR0917  (one argument for each fiel
     payload: bytes,
 ) -> None:
     size = (width, height) if keyframe else (0, 0)
-    header = PacketHeader(keyframe, quality, strength, name, *size)
+    reference = name if keyframe else name[: bitstream.DIGEST_BYTES]
+    header = PacketHeader(keyframe, quality, strength, reference, *size)
     assert bitstream.unpack(bitstream.pack(header, payload)) == (header, payload)
 
 
