@@ -63,6 +63,17 @@ def fresh() -> npt.NDArray[np.uint16]:
     return contexts
 
 
+def mean(several: list[U16]) -> U16:
+    """The middle of contexts as they stand after many frames, a start for new streams."""
+    stacked = np.stack(several)
+    result = np.repeat(np.rint(stacked[..., 1].mean(axis=0)).astype(np.uint16)[:, None], 2, axis=1)
+    for (*_, first), (*_, count) in zip(BASE, _SIZES, strict=True):
+        held = stacked[:, first : first + count].astype(np.float64)
+        middle = np.rint((held[..., 0] * 65536 + held[..., 1]).mean(axis=0)).astype(np.int64)
+        result[first : first + count] = np.stack((middle >> 16, middle & 0xFFFF), axis=1)
+    return result
+
+
 def pace(quality: int, before: int) -> int:
     """0, 1 or 2: a frame is coarser than its reference, as fine, or finer."""
     return 0 if quality < before else (1 if quality == before else 2)
@@ -75,93 +86,6 @@ def _by(scratch: I32, kind: int, a: int, b: int, c: int, group: int) -> int:
     scratch[1] = BASE[kind, 1] + b
     scratch[2] = BASE[kind, 2] + c
     return BASE[kind, 3] + mixing.INPUTS * group
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def by_length(scratch: I32, part: int, spread: int, other: int, apart: int, length: int) -> int:
-    return _by(
-        scratch,
-        VECTOR,
-        part * _LENGTHS + length,
-        (4 * part + spread) * _LENGTHS + length,
-        (16 * part + 4 * other + apart) * _LENGTHS + length,
-        2 * part + (1 if length else 0),
-    )
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def by_sides(scratch: I32, part: int, hints: I32) -> int:
-    return _by(
-        scratch,
-        SIGN,
-        3 * part + hints[0],
-        9 * part + 3 * hints[1] + hints[2],
-        9 * part + 3 * hints[3] + hints[4],
-        part,
-    )
-
-
-@nb.njit(nogil=True, cache=True)
-def hint(
-    field: I16, before: I16, y: int, x: int, component: int, size: int, value: int, hints: I32
-) -> int:
-    """On which side (0, 1, 2) of a value the vectors around lie; how far the reference's own does.
-
-    `hints` gets the reference's here, left, above, above right, and the reference's further on.
-    """
-    rows, columns = field.shape[0], field.shape[1]
-    own = np.int64(before[y, x, component]) - value
-    hints[0] = _side(own)
-    hints[1] = _side(np.int64(field[y, x - 1, component]) - value) if x else 1
-    hints[2] = _side(np.int64(field[y - 1, x, component]) - value) if y else 1
-    hints[3] = 1
-    if y and x + size < columns and y % 2 == 0:
-        hints[3] = _side(np.int64(field[y - 1, x + size, component]) - value)
-    further = np.int64(0)
-    if x + size < columns:
-        further += np.int64(before[y, x + size, component]) - value
-    if y + size < rows:
-        further += np.int64(before[y + size, x, component]) - value
-    hints[4] = _side(further)
-    return size_class(abs(own))
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def size_class(size: int) -> int:
-    """0 to 3: nothing, up to half a sample, up to two, more."""
-    return 0 if size == 0 else (1 if size <= 2 else (2 if size <= 8 else 3))
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def spread(field: I16, y: int, x: int, component: int) -> int:
-    """How far the left and the upper vector differ in one component."""
-    if y == 0 or x == 0:
-        return 0
-    left, above = np.int64(field[y, x - 1, component]), np.int64(field[y - 1, x, component])
-    return size_class(abs(left - above))
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def _side(value: int) -> int:
-    return 0 if value < 0 else (2 if value > 0 else 1)
-
-
-@nb.njit(nogil=True, cache=True)
-def vector_prices(contexts: U16) -> I32:
-    """(2, 1024) price in 1/256 bit of each magnitude of a whole block's vector difference."""
-    prices = np.zeros((2, 1024), np.int32)
-    for component in range(2):
-        first = BASE[VECTOR, 0] + _LENGTHS * component
-        prices[component, 0] = binary.cost_q8(contexts, first, 0)
-        spent = binary.cost_q8(contexts, first, 1) + 256
-        prefix = 0
-        while (1 << prefix) < 1024:
-            stop = binary.cost_q8(contexts, first + 1 + min(prefix, PREFIX_CONTEXTS), 0)
-            for value in range(1 << prefix, min(2 << prefix, 1024)):
-                prices[component, value] = spent + stop + 256 * prefix
-            spent += binary.cost_q8(contexts, first + 1 + min(prefix, PREFIX_CONTEXTS), 1)
-            prefix += 1
-    return prices
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
@@ -207,18 +131,6 @@ def _coded_before(before: U8, row: int, column: int) -> int:
 
 
 @nb.njit(nogil=True, cache=True)
-def by_skip(scratch: I32, skips: U8, before: U8, row: int, column: int, pace: int) -> int:
-    return _by(
-        scratch,
-        SKIP,
-        (3 if before[row, column] == 0 else 0) + around(skips, row, column, 0),
-        _pattern(skips, row, column),
-        24 * pace + _coded_before(before, row, column),
-        pace,
-    )
-
-
-@nb.njit(nogil=True, cache=True)
 def _votes(field: I16, before: I16, row: int, column: int, vy: int, vx: int) -> int:
     """How many of the vectors around, in this frame and in the reference, are this one; up to 4."""
     y, x = 2 * row, 2 * column
@@ -245,6 +157,18 @@ def _votes(field: I16, before: I16, row: int, column: int, vy: int, vx: int) -> 
 @nb.njit(nogil=True, cache=True, inline="always")
 def _still(near: I32, k: int) -> int:
     return 1 if near[k, 0] == 0 and near[k, 1] == 0 else 0
+
+
+@nb.njit(nogil=True, cache=True)
+def by_skip(scratch: I32, skips: U8, before: U8, row: int, column: int, pace: int) -> int:
+    return _by(
+        scratch,
+        SKIP,
+        (3 if before[row, column] == 0 else 0) + around(skips, row, column, 0),
+        _pattern(skips, row, column),
+        24 * pace + _coded_before(before, row, column),
+        pace,
+    )
 
 
 @nb.njit(nogil=True, cache=True)
@@ -291,30 +215,45 @@ def by_which_second(
 
 
 @nb.njit(nogil=True, cache=True)
-def which_prices(
-    contexts: U16,
-    scratch: I32,
-    takens: U8,
-    field: I16,
-    before: I16,
-    near: I32,
-    row: int,
-    column: int,
-    ways: int,
-    skip: int,
-    prices: I32,
-) -> None:
-    """Fill prices[:ways] with the price in 1/16 bit of taking each candidate."""
-    prices[:] = 0
-    if ways < 2:
-        return
-    weights = by_which(scratch, takens, field, before, near, row, column, ways, skip)
-    prices[0] = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
-    prices[1] = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
-    if ways > 2:
-        weights = by_which_second(scratch, takens, field, before, near, row, column)
-        prices[2] = prices[1] + (mixing.cost_q8(contexts, weights, scratch, 1) >> 4)
-        prices[1] += mixing.cost_q8(contexts, weights, scratch, 0) >> 4
+def by_intra(scratch: I32, intras: U8, before: U8, row: int, column: int, pace: int) -> int:
+    return _by(
+        scratch,
+        INTRA,
+        around(intras, row, column, 0),
+        _pattern(intras, row, column),
+        5 * pace + np.int64(before[row, column]),
+        0,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_split(
+    scratch: I32, quarters: U8, before: U8, row: int, column: int, ways: int, pace: int
+) -> int:
+    near = around(quarters, row, column, 0)
+    return _by(
+        scratch,
+        SPLIT,
+        near,
+        3 * (ways - 1) + near,
+        5 * pace + np.int64(before[row, column]),
+        0,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_merge(
+    scratch: I32, merges: U8, before: U8, row: int, column: int, ways: int, pace: int
+) -> int:
+    near = around(merges, row, column, 0)
+    return _by(
+        scratch,
+        MERGE,
+        near,
+        3 * (ways - 1) + near,
+        5 * pace + np.int64(before[row, column]),
+        0,
+    )
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
@@ -373,6 +312,118 @@ def by_transform(
     )
 
 
+@nb.njit(nogil=True, cache=True, inline="always")
+def size_class(size: int) -> int:
+    """0 to 3: nothing, up to half a sample, up to two, more."""
+    return 0 if size == 0 else (1 if size <= 2 else (2 if size <= 8 else 3))
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _side(value: int) -> int:
+    return 0 if value < 0 else (2 if value > 0 else 1)
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def spread(field: I16, y: int, x: int, component: int) -> int:
+    """How far the left and the upper vector differ in one component."""
+    if y == 0 or x == 0:
+        return 0
+    left, above = np.int64(field[y, x - 1, component]), np.int64(field[y - 1, x, component])
+    return size_class(abs(left - above))
+
+
+@nb.njit(nogil=True, cache=True)
+def hint(
+    field: I16, before: I16, y: int, x: int, component: int, size: int, value: int, hints: I32
+) -> int:
+    """On which side (0, 1, 2) of a value the vectors around lie; how far the reference's own does.
+
+    `hints` gets the reference's here, left, above, above right, and the reference's further on.
+    """
+    rows, columns = field.shape[0], field.shape[1]
+    own = np.int64(before[y, x, component]) - value
+    hints[0] = _side(own)
+    hints[1] = _side(np.int64(field[y, x - 1, component]) - value) if x else 1
+    hints[2] = _side(np.int64(field[y - 1, x, component]) - value) if y else 1
+    hints[3] = 1
+    if y and x + size < columns and y % 2 == 0:
+        hints[3] = _side(np.int64(field[y - 1, x + size, component]) - value)
+    further = np.int64(0)
+    if x + size < columns:
+        further += np.int64(before[y, x + size, component]) - value
+    if y + size < rows:
+        further += np.int64(before[y + size, x, component]) - value
+    hints[4] = _side(further)
+    return size_class(abs(own))
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def by_length(scratch: I32, part: int, spread: int, other: int, apart: int, length: int) -> int:
+    return _by(
+        scratch,
+        VECTOR,
+        part * _LENGTHS + length,
+        (4 * part + spread) * _LENGTHS + length,
+        (16 * part + 4 * other + apart) * _LENGTHS + length,
+        2 * part + (1 if length else 0),
+    )
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def by_sides(scratch: I32, part: int, hints: I32) -> int:
+    return _by(
+        scratch,
+        SIGN,
+        3 * part + hints[0],
+        9 * part + 3 * hints[1] + hints[2],
+        9 * part + 3 * hints[3] + hints[4],
+        part,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def skip_price_q8(
+    contexts: U16,
+    scratch: I32,
+    skips: U8,
+    before: U8,
+    row: int,
+    column: int,
+    pace: int,
+    skip: int,
+) -> int:
+    """Price in 1/256 bit of a block's being a skip, or none."""
+    weights = by_skip(scratch, skips, before, row, column, pace)
+    return mixing.cost_q8(contexts, weights, scratch, skip)
+
+
+@nb.njit(nogil=True, cache=True)
+def which_prices(
+    contexts: U16,
+    scratch: I32,
+    takens: U8,
+    field: I16,
+    before: I16,
+    near: I32,
+    row: int,
+    column: int,
+    ways: int,
+    skip: int,
+    prices: I32,
+) -> None:
+    """Fill prices[:ways] with the price in 1/16 bit of taking each candidate."""
+    prices[:] = 0
+    if ways < 2:
+        return
+    weights = by_which(scratch, takens, field, before, near, row, column, ways, skip)
+    prices[0] = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
+    prices[1] = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
+    if ways > 2:
+        weights = by_which_second(scratch, takens, field, before, near, row, column)
+        prices[2] = prices[1] + (mixing.cost_q8(contexts, weights, scratch, 1) >> 4)
+        prices[1] += mixing.cost_q8(contexts, weights, scratch, 0) >> 4
+
+
 @nb.njit(nogil=True, cache=True)
 def count_prices(
     contexts: U16,
@@ -400,69 +451,18 @@ def count_prices(
 
 
 @nb.njit(nogil=True, cache=True)
-def skip_price_q8(
-    contexts: U16,
-    scratch: I32,
-    skips: U8,
-    before: U8,
-    row: int,
-    column: int,
-    pace: int,
-    skip: int,
-) -> int:
-    """Price in 1/256 bit of a block's being a skip, or none."""
-    weights = by_skip(scratch, skips, before, row, column, pace)
-    return mixing.cost_q8(contexts, weights, scratch, skip)
-
-
-@nb.njit(nogil=True, cache=True)
-def by_intra(scratch: I32, intras: U8, before: U8, row: int, column: int, pace: int) -> int:
-    return _by(
-        scratch,
-        INTRA,
-        around(intras, row, column, 0),
-        _pattern(intras, row, column),
-        5 * pace + np.int64(before[row, column]),
-        0,
-    )
-
-
-@nb.njit(nogil=True, cache=True)
-def by_split(
-    scratch: I32, quarters: U8, before: U8, row: int, column: int, ways: int, pace: int
-) -> int:
-    near = around(quarters, row, column, 0)
-    return _by(
-        scratch,
-        SPLIT,
-        near,
-        3 * (ways - 1) + near,
-        5 * pace + np.int64(before[row, column]),
-        0,
-    )
-
-
-@nb.njit(nogil=True, cache=True)
-def by_merge(
-    scratch: I32, merges: U8, before: U8, row: int, column: int, ways: int, pace: int
-) -> int:
-    near = around(merges, row, column, 0)
-    return _by(
-        scratch,
-        MERGE,
-        near,
-        3 * (ways - 1) + near,
-        5 * pace + np.int64(before[row, column]),
-        0,
-    )
-
-
-def mean(several: list[U16]) -> U16:
-    """The middle of contexts as they stand after many frames, a start for new streams."""
-    stacked = np.stack(several)
-    result = np.repeat(np.rint(stacked[..., 1].mean(axis=0)).astype(np.uint16)[:, None], 2, axis=1)
-    for (*_, first), (*_, count) in zip(BASE, _SIZES, strict=True):
-        held = stacked[:, first : first + count].astype(np.float64)
-        mean = np.rint((held[..., 0] * 65536 + held[..., 1]).mean(axis=0)).astype(np.int64)
-        result[first : first + count] = np.stack((mean >> 16, mean & 0xFFFF), axis=1)
-    return result
+def vector_prices(contexts: U16) -> I32:
+    """(2, 1024) price in 1/256 bit of each magnitude of a whole block's vector difference."""
+    prices = np.zeros((2, 1024), np.int32)
+    for component in range(2):
+        first = BASE[VECTOR, 0] + _LENGTHS * component
+        prices[component, 0] = binary.cost_q8(contexts, first, 0)
+        spent = binary.cost_q8(contexts, first, 1) + 256
+        prefix = 0
+        while (1 << prefix) < 1024:
+            stop = binary.cost_q8(contexts, first + 1 + min(prefix, PREFIX_CONTEXTS), 0)
+            for value in range(1 << prefix, min(2 << prefix, 1024)):
+                prices[component, value] = spent + stop + 256 * prefix
+            spent += binary.cost_q8(contexts, first + 1 + min(prefix, PREFIX_CONTEXTS), 1)
+            prefix += 1
+    return prices
