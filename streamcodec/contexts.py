@@ -33,7 +33,7 @@ _MIXED = (
 )
 SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE, VECTOR, COUNT, TRANSFORM, SIGN = range(len(_MIXED))
 WHOLE, QUARTERS, TAKEN, WITHIN = range(4)  # kinds of block: own vector, four, a neighbour's, intra
-# Contexts on their own; the number in brackets is how many follow.
+# Contexts on their own: how many of each.
 _SINGLE = (
     3,  # KEY_SPLIT
     1,  # LIKELY
@@ -100,18 +100,18 @@ def around(grid: U8, row: int, column: int, above: int) -> int:
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def _pattern(grid: U8, row: int, column: int) -> int:
-    """Which of the left, upper, upper left and upper right neighbours have a value, in bits."""
+def _pattern(grid: U8, row: int, column: int, above: int) -> int:
+    """Which of left, upper, upper left and upper right have a value greater than `above`."""
     columns = grid.shape[1]
     bits = 0
-    if column and grid[row, column - 1]:
+    if column and grid[row, column - 1] > above:
         bits |= 1
     if row:
-        if grid[row - 1, column]:
+        if grid[row - 1, column] > above:
             bits |= 2
-        if column and grid[row - 1, column - 1]:
+        if column and grid[row - 1, column - 1] > above:
             bits |= 4
-        if column + 1 < columns and grid[row - 1, column + 1]:
+        if column + 1 < columns and grid[row - 1, column + 1] > above:
             bits |= 8
     return bits
 
@@ -165,7 +165,7 @@ def by_skip(scratch: I32, skips: U8, before: U8, row: int, column: int, pace: in
         scratch,
         SKIP,
         (3 if before[row, column] == 0 else 0) + around(skips, row, column, 0),
-        _pattern(skips, row, column),
+        _pattern(skips, row, column, 0),
         24 * pace + _coded_before(before, row, column),
         pace,
     )
@@ -220,35 +220,21 @@ def by_intra(scratch: I32, intras: U8, before: U8, row: int, column: int, pace: 
         scratch,
         INTRA,
         around(intras, row, column, 0),
-        _pattern(intras, row, column),
+        _pattern(intras, row, column, 0),
         5 * pace + np.int64(before[row, column]),
         0,
     )
 
 
 @nb.njit(nogil=True, cache=True)
-def by_split(
-    scratch: I32, quarters: U8, before: U8, row: int, column: int, ways: int, pace: int
+def by_ways(
+    scratch: I32, kind: int, grid: U8, before: U8, row: int, column: int, ways: int, pace: int
 ) -> int:
-    near = around(quarters, row, column, 0)
+    """For SPLIT and MERGE: where `grid` is set around, and how many candidates there are."""
+    near = around(grid, row, column, 0)
     return _by(
         scratch,
-        SPLIT,
-        near,
-        3 * (ways - 1) + near,
-        5 * pace + np.int64(before[row, column]),
-        0,
-    )
-
-
-@nb.njit(nogil=True, cache=True)
-def by_merge(
-    scratch: I32, merges: U8, before: U8, row: int, column: int, ways: int, pace: int
-) -> int:
-    near = around(merges, row, column, 0)
-    return _by(
-        scratch,
-        MERGE,
+        kind,
         near,
         3 * (ways - 1) + near,
         5 * pace + np.int64(before[row, column]),
@@ -267,16 +253,8 @@ def by_count(
     scratch: I32, counts: U8, before: U8, row: int, column: int, kind: int, k: int, pace: int
 ) -> int:
     rows, columns = counts.shape
-    four = 0
-    if column and counts[row, column - 1] > k:
-        four += 1
-    if row:
-        if counts[row - 1, column] > k:
-            four += 1
-        if column and counts[row - 1, column - 1] > k:
-            four += 1
-        if column + 1 < columns and counts[row - 1, column + 1] > k:
-            four += 1
+    pattern = _pattern(counts, row, column, k)
+    four = (pattern & 1) + (pattern >> 1 & 1) + (pattern >> 2 & 1) + (pattern >> 3)
     was_around = 0
     if column and before[row, column - 1] > k:
         was_around += 1
@@ -382,19 +360,13 @@ def by_sides(scratch: I32, part: int, hints: I32) -> int:
 
 
 @nb.njit(nogil=True, cache=True)
-def skip_price_q8(
-    contexts: U16,
-    scratch: I32,
-    skips: U8,
-    before: U8,
-    row: int,
-    column: int,
-    pace: int,
-    skip: int,
-) -> int:
-    """Price in 1/256 bit of a block's being a skip, or none."""
+def skip_prices_q8(
+    contexts: U16, scratch: I32, skips: U8, before: U8, row: int, column: int, pace: int
+) -> tuple[int, int]:
+    """Prices in 1/256 bit of a block's being no skip, and of its being one."""
     weights = by_skip(scratch, skips, before, row, column, pace)
-    return mixing.cost_q8(contexts, weights, scratch, skip)
+    no = mixing.cost_q8(contexts, weights, scratch, 0)
+    return no, mixing.cost_q8(contexts, weights, scratch, 1)
 
 
 @nb.njit(nogil=True, cache=True)

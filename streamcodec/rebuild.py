@@ -26,9 +26,8 @@ U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
 
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
-_TAKING_Q8 = (
-    256  # price of what stands between "no skip" and the count where a vector is taken over
-)
+# Price of what stands between "no skip" and the count where a vector is taken over.
+_TAKING_Q8 = 256
 _CHANNEL_OF = layout.CHANNEL_OF
 # Channels that a quarter's 8x8 luma transform fills, quarter by quarter, and those of chroma.
 _QUARTER = np.array(
@@ -405,11 +404,12 @@ def code(
                             needed = g + 1
                 counts[row, column] = needed
             else:
-                kind = (
-                    3
-                    if is_intra
-                    else (1 if mode == fields.INTER8 else (2 if free[row, column] else 0))
-                )
+                if is_intra:
+                    kind = cx.WITHIN
+                elif mode == fields.INTER8:
+                    kind = cx.QUARTERS
+                else:
+                    kind = cx.TAKEN if free[row, column] else cx.WHOLE
                 best_count = 0
                 gain = np.float32(0)
                 cx.count_prices(
@@ -418,12 +418,10 @@ def code(
                 none = prices[0]
                 spoken = 0
                 if free[row, column]:
-                    none = cx.skip_price_q8(
-                        contexts, scratch, skips, counts_before, row, column, pace, 1
+                    spoken, none = cx.skip_prices_q8(
+                        contexts, scratch, skips, counts_before, row, column, pace
                     )
-                    spoken = _TAKING_Q8 + cx.skip_price_q8(
-                        contexts, scratch, skips, counts_before, row, column, pace, 0
-                    )
+                    spoken += _TAKING_Q8
                 best = np.float32(per_bit * 256 * hurdle[row, column])
                 for g in range(most):
                     quantise.weighed(

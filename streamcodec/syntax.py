@@ -48,8 +48,8 @@ def _put_component(
     """Append one component of a vector difference.
 
     `part` is 0 and 1 for dy and dx of whole blocks, 2 and 3 of quarters; `spread` (0 to 3) how far
-    the neighbours' vectors differ, `other` (0 to 3) what is known of the other component, `hint` (0
-    to 2) on which side of the prediction the reference's own vector lies.
+    the neighbours' vectors differ, `other` (0 to 3) what is known of the other component, `apart`
+    and `hints` where the vectors around lie (`contexts.hint`).
     """
     weights = cx.by_length(scratch, part, spread, other, apart, 0)
     at = mixing.put(out, at, contexts, weights, scratch, 1 if value else 0)
@@ -345,7 +345,7 @@ def write(
             mode = np.int64(modes[row, column])
             count = np.int64(counts[row, column])
             y, x = 2 * row, 2 * column
-            kind = 0
+            kind = cx.WHOLE
             first = 0
             if not key:
                 ways = fields.candidates(field, field_before, row, column, near)
@@ -383,11 +383,13 @@ def write(
                 intras[row, column] = is_intra
                 if not is_intra:
                     quarter = 1 if mode == fields.INTER8 else 0
-                    weights = cx.by_split(scratch, quarters, counts_before, row, column, ways, pace)
+                    weights = cx.by_ways(
+                        scratch, cx.SPLIT, quarters, counts_before, row, column, ways, pace
+                    )
                     at = mixing.put(out, at, contexts, weights, scratch, quarter)
                     quarters[row, column] = quarter
                     if quarter:
-                        kind = 1
+                        kind = cx.QUARTERS
                         for k in range(4):
                             yy, xx = y + (k >> 1), x + (k & 1)
                             fields.predictor(field, yy, xx, 1, near, 4)
@@ -396,13 +398,13 @@ def write(
                             )
                     else:
                         merged = 1 if taken >= 0 else 0
-                        weights = cx.by_merge(
-                            scratch, merges, counts_before, row, column, ways, pace
+                        weights = cx.by_ways(
+                            scratch, cx.MERGE, merges, counts_before, row, column, ways, pace
                         )
                         at = mixing.put(out, at, contexts, weights, scratch, merged)
                         merges[row, column] = merged
                         if merged:
-                            kind = 2
+                            kind = cx.TAKEN
                             first = 1
                             at = _put_which(
                                 out,
@@ -424,7 +426,7 @@ def write(
                                 out, at, contexts, scratch, 0, field, field_before, near, 0, y, x
                             )
             if mode >= fields.INTRA16:
-                kind = 3
+                kind = cx.WITHIN
                 small = 1 if mode == fields.INTRA8 else 0
                 at = binary.put(
                     out, at, contexts, cx.KEY_SPLIT + cx.around(quarters, row, column, 0), small
@@ -440,7 +442,13 @@ def write(
                     break
             if mode < fields.INTRA16 and count:
                 weights = cx.by_transform(
-                    scratch, splits, counts, counts_before, row, column, 1 if kind == 1 else 0
+                    scratch,
+                    splits,
+                    counts,
+                    counts_before,
+                    row,
+                    column,
+                    1 if kind == cx.QUARTERS else 0,
                 )
                 at = mixing.put(out, at, contexts, weights, scratch, np.int64(splits[row, column]))
     return at
@@ -474,7 +482,7 @@ def read(
     for row in range(rows):
         for column in range(columns):
             y, x = 2 * row, 2 * column
-            kind = 0
+            kind = cx.WHOLE
             first = 0
             mode = fields.INTRA16
             splits[row, column] = 0
@@ -496,14 +504,14 @@ def read(
                     is_intra = mixing.get(state, words, contexts, weights, scratch)
                     intras[row, column] = is_intra
                     if not is_intra:
-                        weights = cx.by_split(
-                            scratch, quarters, counts_before, row, column, ways, pace
+                        weights = cx.by_ways(
+                            scratch, cx.SPLIT, quarters, counts_before, row, column, ways, pace
                         )
                         quarter = mixing.get(state, words, contexts, weights, scratch)
                         quarters[row, column] = quarter
                         if not quarter:
-                            weights = cx.by_merge(
-                                scratch, merges, counts_before, row, column, ways, pace
+                            weights = cx.by_ways(
+                                scratch, cx.MERGE, merges, counts_before, row, column, ways, pace
                             )
                             merged = mixing.get(state, words, contexts, weights, scratch)
                 merges[row, column] = merged
@@ -533,12 +541,12 @@ def read(
                     ):
                         return False
                     mode = fields.INTER16
-                    kind = 2
+                    kind = cx.TAKEN
                     first = 1
                     fields.set_block(field, row, column, near[taken, 0], near[taken, 1])
                 elif not is_intra:
                     mode = fields.INTER8 if quarter else fields.INTER16
-                    kind = 1 if quarter else 0
+                    kind = cx.QUARTERS if quarter else cx.WHOLE
                     for k in range(4 if quarter else 1):
                         yy, xx = y + (k >> 1), x + (k & 1)
                         at = 0
@@ -572,7 +580,7 @@ def read(
                     modes[row, column] = mode
                     continue
             if mode >= fields.INTRA16:
-                kind = 3
+                kind = cx.WITHIN
                 small = binary.get(
                     state, words, contexts, cx.KEY_SPLIT + cx.around(quarters, row, column, 0)
                 )
@@ -597,7 +605,13 @@ def read(
             counts[row, column] = count
             if mode < fields.INTRA16 and count:
                 weights = cx.by_transform(
-                    scratch, splits, counts, counts_before, row, column, 1 if kind == 1 else 0
+                    scratch,
+                    splits,
+                    counts,
+                    counts_before,
+                    row,
+                    column,
+                    1 if kind == cx.QUARTERS else 0,
                 )
                 splits[row, column] = mixing.get(state, words, contexts, weights, scratch)
     return True

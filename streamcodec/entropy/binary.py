@@ -49,26 +49,35 @@ def adapt(contexts: Contexts, index: int, bit: int) -> None:
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def put(out: U32, at: int, contexts: Contexts, index: int, bit: int) -> int:
-    """Append the bit, adapt, return the next free place in `out`."""
-    one = _one(contexts, index)
-    if bit:
-        out[at] = np.uint32(one)
-    else:
-        out[at] = np.uint32(one << 16 | (rans.TOTAL - one))
-    adapt(contexts, index, bit)
+def put_foretold(out: U32, at: int, one: int, bit: int) -> int:
+    """Append a bit whose frequency of a one is known; return the next free place in `out`."""
+    out[at] = np.uint32(one) if bit else np.uint32(one << 16 | (rans.TOTAL - one))
     return at + 1
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def get(state: U64, words: npt.NDArray[np.uint16], contexts: Contexts, index: int) -> int:
-    """Read one bit and adapt."""
-    one = _one(contexts, index)
+def get_foretold(state: U64, words: npt.NDArray[np.uint16], one: int) -> int:
+    """Read a bit written by `put_foretold`."""
     bit = 1 if rans.peek(state) < one else 0
     if bit:
         rans.advance(state, words, 0, one)
     else:
         rans.advance(state, words, one, rans.TOTAL - one)
+    return bit
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def put(out: U32, at: int, contexts: Contexts, index: int, bit: int) -> int:
+    """Append the bit, adapt, return the next free place in `out`."""
+    at = put_foretold(out, at, _one(contexts, index), bit)
+    adapt(contexts, index, bit)
+    return at
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def get(state: U64, words: npt.NDArray[np.uint16], contexts: Contexts, index: int) -> int:
+    """Read one bit and adapt."""
+    bit = get_foretold(state, words, _one(contexts, index))
     adapt(contexts, index, bit)
     return bit
 

@@ -92,9 +92,9 @@ def put(out: U32, at: int, contexts: U16, weights_at: int, scratch: I32, bit: in
     scratch[:WAYS] names the contexts; the INPUTS weights stand from row `weights_at`.
     """
     one = _one(contexts, weights_at, scratch)
-    out[at] = np.uint32(one) if bit else np.uint32(one << 16 | (rans.TOTAL - one))
+    at = binary.put_foretold(out, at, one, bit)
     _adapt(contexts, weights_at, scratch, bit, one)
-    return at + 1
+    return at
 
 
 @nb.njit(nogil=True, cache=True)
@@ -108,10 +108,6 @@ def cost_q8(contexts: U16, weights_at: int, scratch: I32, bit: int) -> int:
 def get(state: U64, words: U16, contexts: U16, weights_at: int, scratch: I32) -> int:
     """Read one bit and adapt."""
     one = _one(contexts, weights_at, scratch)
-    bit = 1 if rans.peek(state) < one else 0
-    if bit:
-        rans.advance(state, words, 0, one)
-    else:
-        rans.advance(state, words, one, rans.TOTAL - one)
+    bit = binary.get_foretold(state, words, one)
     _adapt(contexts, weights_at, scratch, bit, one)
     return bit

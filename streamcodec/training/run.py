@@ -228,7 +228,7 @@ class _Round:
         def make() -> Arrays:
             rng = self._rng(2)
             clips = [path for path in files.train if path.suffix.lower() in data.CLIPS]
-            pictures = [path for path in files.train if path not in clips]
+            pictures = [path for path in files.train if path.suffix.lower() in data.PICTURES]
             # Real motion tells what inter frames are like; pictures have it only where need be.
             frames = 2 if clips else self.config.frames
             chosen = [(path, self.config.frames) for path in _spread(clips, _CONTEXT_FILES)]
