@@ -57,10 +57,12 @@ def one_by_one(jobs: Sequence[Callable[[], object]]) -> None:
 def _bands(rows: int) -> tuple[tuple[int, int], ...]:
     """Two bands of block rows that are analysed on their own, whether at once or not.
 
-    Always two, so that bytes do not depend on how many threads there are.
+    Always the same, so that bytes do not depend on how many threads there are; no square of blocks
+    that may be coded as one lies in both.
     """
-    half = rows // 2
-    return ((0, half), (half, rows)) if half else ((0, rows),)
+    side = fields.REGIONS[0]
+    half = (rows + side) // (2 * side) * side
+    return ((0, half), (half, rows)) if 0 < half < rows else ((0, rows),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,6 +153,8 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
                 16 * INHERITED / (quantise.MU * step * step),
                 before.contexts,
                 first,
+                before.counts[first:last],
+                1,
                 modes[first:last],
                 field[2 * first : 2 * last],
                 intra_modes[2 * first : 2 * last],
@@ -206,6 +210,8 @@ def _inter_samples(
     """Residual samples of every inter block, zeros elsewhere; marks blocks that may be skipped."""
     rows, columns = modes.shape
     near = np.zeros((5, 3), np.int32)
+    sides = np.empty((rows, columns), np.uint8)
+    fields.unite(modes, field, sides)
     for row in range(rows):
         for column in range(columns):
             mode = modes[row, column]
@@ -214,14 +220,12 @@ def _inter_samples(
                 own[:] = 0
                 continue
             rebuild.differences(source, prediction, row, column, own)
-            if mode == fields.INTER16:
-                ways = fields.candidates(field, field_before, row, column, near)
-                for k in range(ways):
-                    if (
-                        near[k, 0] == field[2 * row, 2 * column, 0]
-                        and near[k, 1] == field[2 * row, 2 * column, 1]
-                    ):
-                        free[row, column] = 1
+            if sides[row, column] > 1:
+                free[row, column] = rebuild.JOINED
+            elif mode == fields.INTER16:
+                ways = fields.candidates(field, field_before, row, column, 1, near)
+                if fields.which(near, ways, field, 2 * row, 2 * column) >= 0:
+                    free[row, column] = rebuild.TAKEN
 
 
 @nb.njit(nogil=True, cache=True)

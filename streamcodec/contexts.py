@@ -21,18 +21,22 @@ U16 = npt.NDArray[np.uint16]
 # Bits that are foretold by three contexts: how many contexts of each family, and sets of weights.
 _MIXED = (
     (6, 16, 72, 3),  # SKIP
-    (6, 50, 32, 2),  # WHICH: not the first candidate
-    (3, 25, 64, 1),  # WHICH_SECOND: not the second one either
+    (12, 100, 64, 4),  # WHICH: not the first candidate
+    (6, 50, 128, 2),  # WHICH_SECOND: not the second one either
     (3, 16, 15, 1),  # INTRA
     (3, 9, 15, 1),  # SPLIT
-    (3, 9, 15, 1),  # MERGE
+    (9, 27, 45, 3),  # MERGE
     (48, 192, 768, 8),  # VECTOR: magnitude of a difference, zero or not and its length in binary
-    (96, 80, 300, 16),  # COUNT: more groups than k
+    (120, 100, 300, 20),  # COUNT: more groups than k
     (12, 24, 20, 2),  # TRANSFORM
     (12, 36, 36, 4),  # SIGN
+    (6, 32, 108, 2),  # UNITED: a square of blocks with one vector
+    (6, 32, 24, 2),  # EMPTY: and nothing else
 )
-SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE, VECTOR, COUNT, TRANSFORM, SIGN = range(len(_MIXED))
-WHOLE, QUARTERS, TAKEN, WITHIN = range(4)  # kinds of block: own vector, four, a neighbour's, intra
+SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE = range(6)
+VECTOR, COUNT, TRANSFORM, SIGN, UNITED, EMPTY = range(6, 12)
+# Kinds of block: own vector, four, a neighbour's, intra, part of a square with one vector.
+WHOLE, QUARTERS, TAKEN, WITHIN, JOINED = range(5)
 # Contexts on their own: how many of each.
 _SINGLE = (
     3,  # KEY_SPLIT
@@ -131,8 +135,11 @@ def _coded_before(before: U8, row: int, column: int) -> int:
 
 
 @nb.njit(nogil=True, cache=True)
-def _votes(field: I16, before: I16, row: int, column: int, vy: int, vx: int) -> int:
+def _votes(
+    field: I16, before: I16, row: int, column: int, blocks: int, vy: int, vx: int
+) -> int:
     """How many of the vectors around, in this frame and in the reference, are this one; up to 4."""
+    size = 2 * blocks
     y, x = 2 * row, 2 * column
     rows, columns = field.shape[0], field.shape[1]
     votes = 0
@@ -143,13 +150,13 @@ def _votes(field: I16, before: I16, row: int, column: int, vy: int, vx: int) -> 
             votes += 1
         if x and field[y - 1, x - 1, 0] == vy and field[y - 1, x - 1, 1] == vx:
             votes += 1
-        if x + 2 < columns and field[y - 1, x + 2, 0] == vy and field[y - 1, x + 2, 1] == vx:
+        if x + size < columns and field[y - 1, x + size, 0] == vy and field[y - 1, x + size, 1] == vx:
             votes += 1
     if before[y, x, 0] == vy and before[y, x, 1] == vx:
         votes += 1
-    if x + 2 < columns and before[y, x + 2, 0] == vy and before[y, x + 2, 1] == vx:
+    if x + size < columns and before[y, x + size, 0] == vy and before[y, x + size, 1] == vx:
         votes += 1
-    if y + 2 < rows and before[y + 2, x, 0] == vy and before[y + 2, x, 1] == vx:
+    if y + size < rows and before[y + size, x, 0] == vy and before[y + size, x, 1] == vx:
         votes += 1
     return min(votes, 4)
 
@@ -180,38 +187,123 @@ def by_which(
     near: I32,
     row: int,
     column: int,
+    blocks: int,
     ways: int,
     skip: int,
 ) -> int:
-    first = _votes(field, before, row, column, near[0, 0], near[0, 1])
-    second = _votes(field, before, row, column, near[1, 0], near[1, 1])
+    first = _votes(field, before, row, column, blocks, near[0, 0], near[0, 1])
+    second = _votes(field, before, row, column, blocks, near[1, 0], near[1, 1])
+    square = 1 if blocks > 1 else 0
+    use = 1 + (blocks >> 1) if square else skip
     return _by(
         scratch,
         WHICH,
-        3 * (ways - 2) + around(takens, row, column, 0),
-        25 * (ways - 2) + 5 * first + second,
-        16 * skip + 4 * np.int64(near[1, 2]) + 2 * _still(near, 0) + _still(near, 1),
-        ways - 2,
+        6 * square + 3 * (ways - 2) + around(takens, row, column, 0),
+        50 * square + 25 * (ways - 2) + 5 * first + second,
+        16 * use + 4 * np.int64(near[1, 2]) + 2 * _still(near, 0) + _still(near, 1),
+        2 * square + ways - 2,
     )
 
 
 @nb.njit(nogil=True, cache=True)
 def by_which_second(
-    scratch: I32, takens: U8, field: I16, before: I16, near: I32, row: int, column: int
+    scratch: I32,
+    takens: U8,
+    field: I16,
+    before: I16,
+    near: I32,
+    row: int,
+    column: int,
+    blocks: int,
 ) -> int:
-    second = _votes(field, before, row, column, near[1, 0], near[1, 1])
-    third = _votes(field, before, row, column, near[2, 0], near[2, 1])
+    second = _votes(field, before, row, column, blocks, near[1, 0], near[1, 1])
+    third = _votes(field, before, row, column, blocks, near[2, 0], near[2, 1])
+    square = 1 if blocks > 1 else 0
     return _by(
         scratch,
         WHICH_SECOND,
-        around(takens, row, column, 1),
-        5 * second + third,
-        16 * np.int64(near[1, 2])
+        3 * square + around(takens, row, column, 1),
+        25 * square + 5 * second + third,
+        64 * square
+        + 16 * np.int64(near[1, 2])
         + 4 * np.int64(near[2, 2])
         + 2 * _still(near, 1)
         + _still(near, 2),
-        0,
+        square,
     )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_united(
+    scratch: I32,
+    sides: U8,
+    field_before: I16,
+    before: U8,
+    row: int,
+    column: int,
+    blocks: int,
+    pace: int,
+) -> int:
+    """`sides` are those of the squares known so far, `before` the reference's counts."""
+    rows, columns = before.shape
+    level = blocks >> 2
+    alike = 1 if _alike(field_before, row, column, blocks) else 0
+    beyond = 0
+    if column + blocks < columns and _alike(field_before, row, column + blocks, blocks):
+        beyond += 1
+    if row + blocks < rows and _alike(field_before, row + blocks, column, blocks):
+        beyond += 1
+    return _by(
+        scratch,
+        UNITED,
+        3 * level + around(sides, row, column, blocks - 1),
+        16 * level + _pattern(sides, row, column, blocks - 1),
+        54 * level
+        + 18 * pace
+        + 6 * min(_coded_within(before, row, column, blocks), 2)
+        + 3 * alike
+        + beyond,
+        level,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_empty(
+    scratch: I32, skips: U8, before: U8, row: int, column: int, blocks: int, pace: int
+) -> int:
+    level = blocks >> 2
+    return _by(
+        scratch,
+        EMPTY,
+        3 * level + around(skips, row, column, 0),
+        16 * level + _pattern(skips, row, column, 0),
+        12 * level + 4 * pace + min(_coded_within(before, row, column, blocks), 3),
+        level,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def _alike(field: I16, row: int, column: int, blocks: int) -> bool:
+    """True when all vectors of a square are the same."""
+    vy, vx = field[2 * row, 2 * column, 0], field[2 * row, 2 * column, 1]
+    for y in range(2 * row, min(2 * (row + blocks), field.shape[0])):
+        for x in range(2 * column, min(2 * (column + blocks), field.shape[1])):
+            if field[y, x, 0] != vy or field[y, x, 1] != vx:
+                return False
+    return True
+
+
+@nb.njit(nogil=True, cache=True)
+def _coded_within(before: U8, row: int, column: int, blocks: int) -> int:
+    """0 to 3: none, one, up to a quarter, or more blocks of a square had symbols before."""
+    coded = 0
+    for i in range(row, min(row + blocks, before.shape[0])):
+        for j in range(column, min(column + blocks, before.shape[1])):
+            if before[i, j]:
+                coded += 1
+    if coded < 2:
+        return coded
+    return 2 if 4 * coded <= blocks * blocks else 3
 
 
 @nb.njit(nogil=True, cache=True)
@@ -228,17 +320,26 @@ def by_intra(scratch: I32, intras: U8, before: U8, row: int, column: int, pace: 
 
 @nb.njit(nogil=True, cache=True)
 def by_ways(
-    scratch: I32, kind: int, grid: U8, before: U8, row: int, column: int, ways: int, pace: int
+    scratch: I32,
+    kind: int,
+    grid: U8,
+    before: U8,
+    row: int,
+    column: int,
+    blocks: int,
+    ways: int,
+    pace: int,
 ) -> int:
     """For SPLIT and MERGE: where `grid` is set around, and how many candidates there are."""
     near = around(grid, row, column, 0)
+    level = blocks >> 1  # 0, 1 or 2
     return _by(
         scratch,
         kind,
-        near,
-        3 * (ways - 1) + near,
-        5 * pace + np.int64(before[row, column]),
-        0,
+        3 * level + near,
+        9 * level + 3 * (ways - 1) + near,
+        15 * level + 5 * pace + np.int64(before[row, column]),
+        level,
     )
 
 
@@ -379,6 +480,7 @@ def which_prices(
     near: I32,
     row: int,
     column: int,
+    blocks: int,
     ways: int,
     skip: int,
     prices: I32,
@@ -387,11 +489,11 @@ def which_prices(
     prices[:] = 0
     if ways < 2:
         return
-    weights = by_which(scratch, takens, field, before, near, row, column, ways, skip)
+    weights = by_which(scratch, takens, field, before, near, row, column, blocks, ways, skip)
     prices[0] = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
     prices[1] = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
     if ways > 2:
-        weights = by_which_second(scratch, takens, field, before, near, row, column)
+        weights = by_which_second(scratch, takens, field, before, near, row, column, blocks)
         prices[2] = prices[1] + (mixing.cost_q8(contexts, weights, scratch, 1) >> 4)
         prices[1] += mixing.cost_q8(contexts, weights, scratch, 0) >> 4
 

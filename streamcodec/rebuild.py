@@ -26,6 +26,8 @@ U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
 
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
+# What `free` says of a block: it takes over a vector, or is part of a square with one vector.
+TAKEN, JOINED = 1, 2
 # Price of what stands between "no skip" and the count where a vector is taken over.
 _TAKING_Q8 = 256
 _CHANNEL_OF = layout.CHANNEL_OF
@@ -285,8 +287,8 @@ def code(
     """Choose symbols by rate and distortion, and rebuild the picture along the way.
 
     `coefficients` (blocks, 384) are those of the inter blocks; `tables` (blocks, 384) the tables
-    that a first pass found; `free` marks blocks that cost nothing but a skip when their count is 0,
-    and coding them must gain more than their `hurdle` in bits.
+    that a first pass found; `free` (0, TAKEN or JOINED) marks blocks that cost next to nothing when
+    their count is 0, and coding them must gain more than their `hurdle` in bits.
     On entry `counts` holds the first pass' counts, an upper bound; on return the final ones. y, u,
     v hold the inter prediction on entry and the picture on return.
     """
@@ -408,6 +410,8 @@ def code(
                     kind = cx.WITHIN
                 elif mode == fields.INTER8:
                     kind = cx.QUARTERS
+                elif free[row, column] == JOINED:
+                    kind = cx.JOINED
                 else:
                     kind = cx.TAKEN if free[row, column] else cx.WHOLE
                 best_count = 0
@@ -417,7 +421,7 @@ def code(
                 )
                 none = prices[0]
                 spoken = 0
-                if free[row, column]:
+                if free[row, column] == TAKEN:
                     spoken, none = cx.skip_prices_q8(
                         contexts, scratch, skips, counts_before, row, column, pace
                     )

@@ -124,18 +124,21 @@ def _put_which(
     near: I32,
     row: int,
     column: int,
+    blocks: int,
     ways: int,
     skip: int,
     taken: int,
 ) -> int:
     """Append which of `ways` candidates was taken; notes it in `takens`."""
     if ways > 1:
-        weights = cx.by_which(scratch, takens, field, before, near, row, column, ways, skip)
+        weights = cx.by_which(
+            scratch, takens, field, before, near, row, column, blocks, ways, skip
+        )
         at = mixing.put(out, at, contexts, weights, scratch, 1 if taken else 0)
         if taken and ways > 2:
-            weights = cx.by_which_second(scratch, takens, field, before, near, row, column)
+            weights = cx.by_which_second(scratch, takens, field, before, near, row, column, blocks)
             at = mixing.put(out, at, contexts, weights, scratch, taken - 1)
-    takens[row, column] = taken
+    fields.fill(takens, row, column, blocks, taken)
     return at
 
 
@@ -151,17 +154,20 @@ def _get_which(
     near: I32,
     row: int,
     column: int,
+    blocks: int,
     ways: int,
     skip: int,
 ) -> int:
     taken = 0
     if ways > 1:
-        weights = cx.by_which(scratch, takens, field, before, near, row, column, ways, skip)
+        weights = cx.by_which(
+            scratch, takens, field, before, near, row, column, blocks, ways, skip
+        )
         taken = mixing.get(state, words, contexts, weights, scratch)
         if taken and ways > 2:
-            weights = cx.by_which_second(scratch, takens, field, before, near, row, column)
+            weights = cx.by_which_second(scratch, takens, field, before, near, row, column, blocks)
             taken += mixing.get(state, words, contexts, weights, scratch)
-    takens[row, column] = taken
+    fields.fill(takens, row, column, blocks, taken)
     return taken
 
 
@@ -252,13 +258,14 @@ def _put_vector(
     origin: int,
     y: int,
     x: int,
+    size: int,
 ) -> int:
-    """Append field[y, x] as a difference to near[origin]."""
+    """Append field[y, x], of a square of `size` 8x8 blocks, as a difference to near[origin]."""
     other = 3
     hints = np.empty(5, np.int32)
     for component in range(2):
         start = np.int64(near[origin, component])
-        apart = cx.hint(field, before, y, x, component, 1 if part else 2, start, hints)
+        apart = cx.hint(field, before, y, x, component, size, start, hints)
         value = np.int64(field[y, x, component]) - start
         at = _put_component(
             out,
@@ -289,13 +296,14 @@ def _get_vector(
     origin: int,
     y: int,
     x: int,
+    size: int,
 ) -> None:
     """Read a vector into near[origin], which holds what it is predicted from."""
     other = 3
     hints = np.empty(5, np.int32)
     for component in range(2):
         start = np.int64(near[origin, component])
-        apart = cx.hint(field, before, y, x, component, 1 if part else 2, start, hints)
+        apart = cx.hint(field, before, y, x, component, size, start, hints)
         value = _get_component(
             state,
             words,
@@ -340,6 +348,8 @@ def write(
     quarters = np.zeros((rows, columns), np.uint8)
     takens = np.zeros((rows, columns), np.uint8)
     merges = np.zeros((rows, columns), np.uint8)
+    sides = np.ones((rows, columns), np.uint8)
+    empties = np.zeros((rows, columns), np.uint8)
     for row in range(rows):
         for column in range(columns):
             mode = np.int64(modes[row, column])
@@ -347,14 +357,68 @@ def write(
             y, x = 2 * row, 2 * column
             kind = cx.WHOLE
             first = 0
-            if not key:
-                ways = fields.candidates(field, field_before, row, column, near)
-                taken = -1
-                if mode == fields.INTER16:
-                    for k in range(ways):
-                        if near[k, 0] == field[y, x, 0] and near[k, 1] == field[y, x, 1]:
-                            taken = k
-                            break
+            if not key and sides[row, column] == 1:
+                for blocks in fields.REGIONS:
+                    if sides[row, column] > 1 or not fields.may_unite(
+                        rows, columns, row, column, blocks
+                    ):
+                        continue
+                    united = 1 if fields.is_united(modes, field, row, column, blocks) else 0
+                    weights = cx.by_united(
+                        scratch, sides, field_before, counts_before, row, column, blocks, pace
+                    )
+                    at = mixing.put(out, at, contexts, weights, scratch, united)
+                    if not united:
+                        continue
+                    fields.fill(sides, row, column, blocks, blocks)
+                    ways = fields.candidates(field, field_before, row, column, blocks, near)
+                    taken = fields.which(near, ways, field, y, x)
+                    merged = 1 if taken >= 0 else 0
+                    weights = cx.by_ways(
+                        scratch, cx.MERGE, merges, counts_before, row, column, blocks, ways, pace
+                    )
+                    at = mixing.put(out, at, contexts, weights, scratch, merged)
+                    fields.fill(merges, row, column, blocks, merged)
+                    if merged:
+                        at = _put_which(
+                            out,
+                            at,
+                            contexts,
+                            scratch,
+                            takens,
+                            field,
+                            field_before,
+                            near,
+                            row,
+                            column,
+                            blocks,
+                            ways,
+                            0,
+                            taken,
+                        )
+                    else:
+                        at = _put_vector(
+                            *(out, at, contexts, scratch, 0, field, field_before),
+                            *(near, 0, y, x, 2 * blocks),
+                        )
+                    empty = 1
+                    for i in range(row, min(row + blocks, rows)):
+                        for j in range(column, min(column + blocks, columns)):
+                            if counts[i, j]:
+                                empty = 0
+                    weights = cx.by_empty(
+                        scratch, skips, counts_before, row, column, blocks, pace
+                    )
+                    at = mixing.put(out, at, contexts, weights, scratch, empty)
+                    fields.fill(empties, row, column, blocks, empty)
+            if sides[row, column] > 1:
+                kind = cx.JOINED
+                skips[row, column] = 1 if count == 0 else 0
+                if empties[row, column]:
+                    continue
+            elif not key:
+                ways = fields.candidates(field, field_before, row, column, 1, near)
+                taken = fields.which(near, ways, field, y, x) if mode == fields.INTER16 else -1
                 skip = 1 if taken >= 0 and count == 0 else 0
                 weights = cx.by_skip(scratch, skips, counts_before, row, column, pace)
                 at = mixing.put(out, at, contexts, weights, scratch, skip)
@@ -372,6 +436,7 @@ def write(
                         near,
                         row,
                         column,
+                        1,
                         ways,
                         1,
                         taken,
@@ -384,7 +449,7 @@ def write(
                 if not is_intra:
                     quarter = 1 if mode == fields.INTER8 else 0
                     weights = cx.by_ways(
-                        scratch, cx.SPLIT, quarters, counts_before, row, column, ways, pace
+                        scratch, cx.SPLIT, quarters, counts_before, row, column, 1, ways, pace
                     )
                     at = mixing.put(out, at, contexts, weights, scratch, quarter)
                     quarters[row, column] = quarter
@@ -394,12 +459,12 @@ def write(
                             yy, xx = y + (k >> 1), x + (k & 1)
                             fields.predictor(field, yy, xx, 1, near, 4)
                             at = _put_vector(
-                                out, at, contexts, scratch, 2, field, field_before, near, 4, yy, xx
+                                out, at, contexts, scratch, 2, field, field_before, near, 4, yy, xx, 1
                             )
                     else:
                         merged = 1 if taken >= 0 else 0
                         weights = cx.by_ways(
-                            scratch, cx.MERGE, merges, counts_before, row, column, ways, pace
+                            scratch, cx.MERGE, merges, counts_before, row, column, 1, ways, pace
                         )
                         at = mixing.put(out, at, contexts, weights, scratch, merged)
                         merges[row, column] = merged
@@ -417,13 +482,14 @@ def write(
                                 near,
                                 row,
                                 column,
+                                1,
                                 ways,
                                 0,
                                 taken,
                             )
                         else:
                             at = _put_vector(
-                                out, at, contexts, scratch, 0, field, field_before, near, 0, y, x
+                                out, at, contexts, scratch, 0, field, field_before, near, 0, y, x, 2
                             )
             if mode >= fields.INTRA16:
                 kind = cx.WITHIN
@@ -479,6 +545,8 @@ def read(
     quarters = np.zeros((rows, columns), np.uint8)
     takens = np.zeros((rows, columns), np.uint8)
     merges = np.zeros((rows, columns), np.uint8)
+    sides = np.ones((rows, columns), np.uint8)
+    empties = np.zeros((rows, columns), np.uint8)
     for row in range(rows):
         for column in range(columns):
             y, x = 2 * row, 2 * column
@@ -487,11 +555,73 @@ def read(
             mode = fields.INTRA16
             splits[row, column] = 0
             counts[row, column] = 0
-            fields.set_block(field, row, column, 0, 0)
             for k in range(4):
                 intra_modes[y + (k >> 1), x + (k & 1)] = -1
-            if not key:
-                ways = fields.candidates(field, field_before, row, column, near)
+            if not key and sides[row, column] == 1:
+                for blocks in fields.REGIONS:
+                    if sides[row, column] > 1 or not fields.may_unite(
+                        rows, columns, row, column, blocks
+                    ):
+                        continue
+                    weights = cx.by_united(
+                        scratch, sides, field_before, counts_before, row, column, blocks, pace
+                    )
+                    if not mixing.get(state, words, contexts, weights, scratch):
+                        continue
+                    fields.fill(sides, row, column, blocks, blocks)
+                    ways = fields.candidates(field, field_before, row, column, blocks, near)
+                    weights = cx.by_ways(
+                        scratch, cx.MERGE, merges, counts_before, row, column, blocks, ways, pace
+                    )
+                    merged = mixing.get(state, words, contexts, weights, scratch)
+                    fields.fill(merges, row, column, blocks, merged)
+                    taken = 0
+                    if merged:
+                        taken = _get_which(
+                            state,
+                            words,
+                            contexts,
+                            scratch,
+                            takens,
+                            field,
+                            field_before,
+                            near,
+                            row,
+                            column,
+                            blocks,
+                            ways,
+                            0,
+                        )
+                    else:
+                        _get_vector(
+                            *(state, words, contexts, scratch, 0, field, field_before),
+                            *(near, 0, y, x, 2 * blocks),
+                        )
+                    fields.set_square(field, row, column, blocks, near[taken, 0], near[taken, 1])
+                    weights = cx.by_empty(scratch, skips, counts_before, row, column, blocks, pace)
+                    empty = mixing.get(state, words, contexts, weights, scratch)
+                    fields.fill(empties, row, column, blocks, empty)
+            if sides[row, column] > 1:
+                if not fields.within_reach(
+                    16 * row,
+                    16 * column,
+                    np.int64(field[y, x, 0]),
+                    np.int64(field[y, x, 1]),
+                    16 * rows,
+                    16 * columns,
+                    REACH_PX,
+                ):
+                    return False
+                mode = fields.INTER16
+                kind = cx.JOINED
+                if empties[row, column]:
+                    skips[row, column] = 1
+                    modes[row, column] = mode
+                    continue
+            else:
+                fields.set_block(field, row, column, 0, 0)
+            if not key and kind != cx.JOINED:
+                ways = fields.candidates(field, field_before, row, column, 1, near)
                 weights = cx.by_skip(scratch, skips, counts_before, row, column, pace)
                 skip = mixing.get(state, words, contexts, weights, scratch)
                 skips[row, column] = skip
@@ -505,13 +635,13 @@ def read(
                     intras[row, column] = is_intra
                     if not is_intra:
                         weights = cx.by_ways(
-                            scratch, cx.SPLIT, quarters, counts_before, row, column, ways, pace
+                            scratch, cx.SPLIT, quarters, counts_before, row, column, 1, ways, pace
                         )
                         quarter = mixing.get(state, words, contexts, weights, scratch)
                         quarters[row, column] = quarter
                         if not quarter:
                             weights = cx.by_ways(
-                                scratch, cx.MERGE, merges, counts_before, row, column, ways, pace
+                                scratch, cx.MERGE, merges, counts_before, row, column, 1, ways, pace
                             )
                             merged = mixing.get(state, words, contexts, weights, scratch)
                 merges[row, column] = merged
@@ -527,6 +657,7 @@ def read(
                         near,
                         row,
                         column,
+                        1,
                         ways,
                         skip,
                     )
@@ -565,6 +696,7 @@ def read(
                             at,
                             yy,
                             xx,
+                            1 if quarter else 2,
                         )
                         vy, vx = np.int64(near[at, 0]), np.int64(near[at, 1])
                         if not fields.within_reach(
@@ -603,6 +735,8 @@ def read(
                     break
                 count += 1
             counts[row, column] = count
+            if kind == cx.JOINED and count == 0:
+                skips[row, column] = 1
             if mode < fields.INTRA16 and count:
                 weights = cx.by_transform(
                     scratch,

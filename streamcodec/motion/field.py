@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 INTER16, INTER8, INTRA16, INTRA8 = 0, 1, 2, 3
 CANDIDATES = 3  # vectors that a block may take over without a difference
+REGIONS = (4, 2)  # sides, in blocks, of the squares that may be coded as one, the larger first
 
+U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 
@@ -41,7 +43,7 @@ def predictor(field: I16, y: int, x: int, size: int, out: I32, at: int) -> None:
     if not left:
         l0, l1 = a0, a1
     # Above right is coded already unless it lies in a block to the right of this row of blocks.
-    known = above and x + size < columns and (size == 2 or y % 2 == 0 or x % 2 == 0)
+    known = above and x + size < columns and (size >= 2 or y % 2 == 0 or x % 2 == 0)
     r0 = np.int64(field[y - 1, x + size, 0]) if known else a0
     r1 = np.int64(field[y - 1, x + size, 1]) if known else a1
     if not above:
@@ -53,15 +55,17 @@ def predictor(field: I16, y: int, x: int, size: int, out: I32, at: int) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def candidates(field: I16, before: I16, row: int, column: int, out: I32) -> int:
-    """Distinct vectors that the 16x16 block may take over; out[0] is also the predictor.
+def candidates(field: I16, before: I16, row: int, column: int, blocks: int, out: I32) -> int:
+    """Distinct vectors that a square of `blocks` times `blocks` blocks may take over.
 
-    Returns how many (1 to 3). The order: median, left, above, same place before, above right; but
-    for the first, out[k, 2] says which of the last four it was.
+    Returns how many (1 to 3); out[0] is also the predictor. The order: median, left, above, the
+    middle of the same place before, above right; but for the first, out[k, 2] says which of the
+    last four it was.
     """
     y = 2 * row
     x = 2 * column
-    predictor(field, y, x, 2, out, 0)
+    size = 2 * blocks
+    predictor(field, y, x, size, out, 0)
     count = 1
     for source in range(4):
         if source == 0 and x > 0:
@@ -69,9 +73,11 @@ def candidates(field: I16, before: I16, row: int, column: int, out: I32) -> int:
         elif source == 1 and y > 0:
             c0, c1 = np.int64(field[y - 1, x, 0]), np.int64(field[y - 1, x, 1])
         elif source == 2:
-            c0, c1 = np.int64(before[y, x, 0]), np.int64(before[y, x, 1])
-        elif source == 3 and y > 0 and x + 2 < field.shape[1]:
-            c0, c1 = np.int64(field[y - 1, x + 2, 0]), np.int64(field[y - 1, x + 2, 1])
+            yy = min(y + 2 * (blocks >> 1), before.shape[0] - 1)
+            xx = min(x + 2 * (blocks >> 1), before.shape[1] - 1)
+            c0, c1 = np.int64(before[yy, xx, 0]), np.int64(before[yy, xx, 1])
+        elif source == 3 and y > 0 and x + size < field.shape[1]:
+            c0, c1 = np.int64(field[y - 1, x + size, 0]), np.int64(field[y - 1, x + size, 1])
         else:
             continue
         fresh = True
@@ -86,6 +92,64 @@ def candidates(field: I16, before: I16, row: int, column: int, out: I32) -> int:
             if count == CANDIDATES:
                 break
     return count
+
+
+@nb.njit(nogil=True, cache=True)
+def which(near: I32, ways: int, field: I16, y: int, x: int) -> int:
+    """Which of the candidates equals the vector at (y, x), or -1."""
+    for k in range(ways):
+        if near[k, 0] == field[y, x, 0] and near[k, 1] == field[y, x, 1]:
+            return k
+    return -1
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def may_unite(rows: int, columns: int, row: int, column: int, blocks: int) -> bool:
+    """True where a square of this side starts, and reaches beyond its first quarter."""
+    return (
+        row % blocks == 0
+        and column % blocks == 0
+        and (row + (blocks >> 1) < rows or column + (blocks >> 1) < columns)
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def is_united(modes: U8, field: I16, row: int, column: int, blocks: int) -> bool:
+    """True when all blocks of a square have one vector, and the same."""
+    vy, vx = field[2 * row, 2 * column, 0], field[2 * row, 2 * column, 1]
+    for i in range(row, min(row + blocks, modes.shape[0])):
+        for j in range(column, min(column + blocks, modes.shape[1])):
+            if (
+                modes[i, j] != INTER16
+                or field[2 * i, 2 * j, 0] != vy
+                or field[2 * i, 2 * j, 1] != vx
+            ):
+                return False
+    return True
+
+
+@nb.njit(nogil=True, cache=True)
+def fill(grid: U8, row: int, column: int, blocks: int, value: int) -> None:
+    """Give all blocks of a square inside the grid one value."""
+    for i in range(row, min(row + blocks, grid.shape[0])):
+        for j in range(column, min(column + blocks, grid.shape[1])):
+            grid[i, j] = value
+
+
+@nb.njit(nogil=True, cache=True)
+def unite(modes: U8, field: I16, sides: U8) -> None:
+    """Fill sides[row, column] with the side in blocks of the square coded as one: 4, 2, or 1."""
+    rows, columns = modes.shape
+    sides[:] = 1
+    for blocks in REGIONS:
+        for row in range(0, rows, blocks):
+            for column in range(0, columns, blocks):
+                if (
+                    sides[row, column] == 1
+                    and may_unite(rows, columns, row, column, blocks)
+                    and is_united(modes, field, row, column, blocks)
+                ):
+                    fill(sides, row, column, blocks, blocks)
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
@@ -103,3 +167,11 @@ def set_block(field: I16, row: int, column: int, vy: int, vx: int) -> None:
         for j in range(2):
             field[2 * row + i, 2 * column + j, 0] = vy
             field[2 * row + i, 2 * column + j, 1] = vx
+
+
+@nb.njit(nogil=True, cache=True)
+def set_square(field: I16, row: int, column: int, blocks: int, vy: int, vx: int) -> None:
+    """Give all blocks of a square one vector."""
+    for i in range(row, min(row + blocks, field.shape[0] // 2)):
+        for j in range(column, min(column + blocks, field.shape[1] // 2)):
+            set_block(field, i, j, vy, vx)
