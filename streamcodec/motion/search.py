@@ -519,6 +519,7 @@ def analyse_inter(
             if total < whole:
                 modes[row, column] = fields.INTER8
                 takens[row, column] = 0
+                costs[row, column] = total
                 whole = total
             else:
                 fields.set_block(field, row, column, v0, v1)
@@ -662,7 +663,6 @@ def _unite(
     tries = np.zeros((16 + fields.CANDIDATES, 2), np.int64)
     apart = np.zeros((rows, columns), np.int32)  # price of a square as it stands, at its corner
     sides = np.ones((rows, columns), np.uint8)
-    changed = np.zeros((rows, columns), np.uint8)
     fresh = np.zeros((16, 1), np.int32)
     kept = np.zeros((16, 1), np.int32)
     for blocks in (2, 4):
@@ -682,12 +682,14 @@ def _unite(
                 count = 0
                 for i in range(row, bottom):
                     for j in range(column, right):
-                        if modes[i, j] != fields.INTER16:
+                        if modes[i, j] >= fields.INTRA16:
                             whole = False
                             break
                         vy, vx = np.int64(field[2 * i, 2 * j, 0]), np.int64(field[2 * i, 2 * j, 1])
                         spent += costs[i, j]
-                        if blocks == 2:
+                        if blocks == 2 and modes[i, j] == fields.INTER8:
+                            spent += SINGLE
+                        elif blocks == 2:
                             spent += SINGLE + _motion_price(
                                 contexts, scratch, takens, field, before, prices, near, taking,
                                 i, j, 1, vy, vx,
@@ -704,7 +706,7 @@ def _unite(
                     if not whole:
                         break
                 if not whole:
-                    # Its price is not asked for: no square around it can be united.
+                    # Its price is not asked for: with an intra block in it no square is united.
                     continue
                 if count > 1:
                     ways = fields.candidates(field, before, row, column, blocks, near)
@@ -729,7 +731,11 @@ def _unite(
                     at = 0
                     for i in range(row, bottom):
                         for j in range(column, right):
-                            if field[2 * i, 2 * j, 0] == vy and field[2 * i, 2 * j, 1] == vx:
+                            if (
+                                modes[i, j] == fields.INTER16
+                                and field[2 * i, 2 * j, 0] == vy
+                                and field[2 * i, 2 * j, 1] == vx
+                            ):
                                 own = np.int64(costs[i, j])
                             elif total < best:
                                 own = _cost_at(
@@ -750,12 +756,8 @@ def _unite(
                     at = 0
                     for i in range(row, bottom):
                         for j in range(column, right):
-                            if (
-                                field[2 * i, 2 * j, 0] != tries[chosen, 0]
-                                or field[2 * i, 2 * j, 1] != tries[chosen, 1]
-                            ):
-                                changed[i, j] = 1
-                                fields.set_block(field, i, j, tries[chosen, 0], tries[chosen, 1])
+                            modes[i, j] = fields.INTER16
+                            fields.set_block(field, i, j, tries[chosen, 0], tries[chosen, 1])
                             costs[i, j] = kept[at, 0]
                             at += 1
                     fields.fill(sides, row, column, blocks, blocks)
