@@ -105,15 +105,19 @@ def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     modes = np.zeros((rows, columns), np.uint8)
     intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
+    splits = np.zeros((rows, columns), np.uint8)
     worth = search.worths(transform.step_q3(middle) / 8, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
     run(
         [
-            partial(search.analyse_key, source[0], worth, first, last, modes, intra_modes)
+            partial(
+                search.analyse_key,
+                *(source[0], worth, 8 / transform.step_q3(middle), first, last),
+                *(modes, intra_modes, splits),
+            )
             for first, last in _bands(rows)
         ]
     )
     field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
-    splits = (modes == fields.INTRA8).astype(np.uint8)
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
     _open_loop(source, modes, intra_modes, coefficients)
     empty = (np.empty_like(source[0]), np.empty_like(source[1]), np.empty_like(source[2]))

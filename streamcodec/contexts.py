@@ -11,6 +11,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec.blocks import transform
 from streamcodec.entropy import binary, mixing
 
 U8 = npt.NDArray[np.uint8]
@@ -32,9 +33,10 @@ _MIXED = (
     (12, 36, 36, 4),  # SIGN
     (6, 32, 108, 2),  # UNITED: a square of blocks with one vector
     (6, 32, 24, 2),  # EMPTY: and nothing else
+    (12, 36, 64, 4),  # KIND: a quarter's transform is finer than 8x8, and then: it has none
 )
 SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE = range(6)
-VECTOR, COUNT, TRANSFORM, SIGN, UNITED, EMPTY = range(6, 12)
+VECTOR, COUNT, TRANSFORM, SIGN, UNITED, EMPTY, KIND = range(6, 13)
 # Kinds of block: own vector, four, a neighbour's, intra, part of a square with one vector.
 WHOLE, QUARTERS, TAKEN, WITHIN, JOINED = range(5)
 # Contexts on their own: how many of each.
@@ -388,6 +390,45 @@ def by_transform(
         3 * (4 * quarter + coded) + near,
         5 * coded + np.int64(before[row, column]),
         quarter,
+    )
+
+
+@nb.njit(nogil=True, cache=True)
+def by_kind(
+    scratch: I32, splits: U8, row: int, column: int, quarter: int, within: int, plain: int
+) -> int:
+    """Of a quarter whose block's `splits` holds the kinds of the quarters before it.
+
+    `within` is 1 in intra blocks. `plain` 0 asks whether the kind is a finer one, 1 which.
+    """
+    own = np.int64(splits[row, column])
+    a, b = quarter >> 1, quarter & 1
+    left, above = np.int64(0), np.int64(0)
+    if b:
+        left = transform.kind_of(own, quarter - 1)
+    elif column:
+        left = transform.kind_of(np.int64(splits[row, column - 1]), quarter + 1)
+    if a:
+        above = transform.kind_of(own, quarter - 2)
+    elif row:
+        above = transform.kind_of(np.int64(splits[row - 1, column]), quarter + 2)
+    finer = 0
+    for k in range(quarter):
+        if transform.kind_of(own, k) > plain:
+            finer += 1
+    around = 0
+    if column and np.int64(splits[row, column - 1]) > 1:
+        around += 1
+    if row and np.int64(splits[row - 1, column]) > 1:
+        around += 2
+    group = 2 * plain + within
+    return _by(
+        scratch,
+        KIND,
+        3 * group + (1 if left > plain else 0) + (1 if above > plain else 0),
+        9 * group + 3 * left + above,
+        16 * group + 4 * finer + around,
+        group,
     )
 
 

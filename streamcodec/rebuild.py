@@ -44,6 +44,33 @@ _QUARTER = np.array(
 )
 
 
+# Channels of each 4x4 square of a quarter, square by square, and where in the square they belong.
+_FINE = np.array(
+    [
+        [
+            sorted(
+                int(layout.CHANNEL_OF[(2 * (2 * u + c) + a) * 16 + 2 * (2 * v + d) + b])
+                for u in range(4)
+                for v in range(4)
+            )
+            for c in range(2)
+            for d in range(2)
+        ]
+        for a in range(2)
+        for b in range(2)
+    ],
+    np.int64,
+)
+_FINE_AT = np.array(
+    [
+        [4 * (int(layout.ORDER[c]) // 16 // 4) + int(layout.ORDER[c]) % 16 // 4 for c in square]
+        for quarter in _FINE
+        for square in quarter
+    ],
+    np.int64,
+).reshape(4, 4, 16)
+
+
 @nb.njit(nogil=True, cache=True)
 def predict_inter(
     modes: U8, field: I16, ref_y: U8, ref_u: U8, ref_v: U8, y: U8, u: U8, v: U8
@@ -219,7 +246,7 @@ def rebuild(
                     symbols[row * columns + column],
                     steps_q3,
                     quantise.BIAS_Q8,
-                    splits[row, column] != 0,
+                    np.int64(splits[row, column]),
                     work,
                     tmp,
                     residual,
@@ -234,6 +261,19 @@ def rebuild(
                 else:
                     for k in range(4):
                         a, b = k >> 1, k & 1
+                        way = np.int64(intra_modes[2 * row + a, 2 * column + b])
+                        if transform.kind_of(np.int64(splits[row, column]), k):
+                            for m in range(4):
+                                yy, xx = top + 8 * a + 4 * (m >> 1), left + 8 * b + 4 * (m & 1)
+                                right = intra.right_of_sixteenth(m, k, row)
+                                below = intra.below_sixteenth(m, k)
+                                _intra_into(
+                                    y, yy, xx, 4, right, below, way, edge, soft, line, guess
+                                )
+                                if count:
+                                    at = (yy - top) * 16 + xx - left
+                                    _add(y, yy, xx, 4, residual, at, 16)
+                            continue
                         _intra_into(
                             y,
                             top + 8 * a,
@@ -241,7 +281,7 @@ def rebuild(
                             8,
                             intra.right_of_quarter(k, row),
                             8 if k == 0 else 0,
-                            np.int64(intra_modes[2 * row + a, 2 * column + b]),
+                            way,
                             edge,
                             soft,
                             line,
@@ -330,6 +370,24 @@ def code(
                     block[:] = 0
                     for k in range(4):
                         a, b = k >> 1, k & 1
+                        way = np.int64(intra_modes[2 * row + a, 2 * column + b])
+                        kind = transform.kind_of(np.int64(splits[row, column]), k)
+                        if kind:
+                            for m in range(4):
+                                yy, xx = top + 8 * a + 4 * (m >> 1), left + 8 * b + 4 * (m & 1)
+                                right = intra.right_of_sixteenth(m, k, row)
+                                below = intra.below_sixteenth(m, k)
+                                _intra_into(
+                                    y, yy, xx, 4, right, below, way, edge, soft, line, guess
+                                )
+                                if most:
+                                    _code_fine(
+                                        *(source[0], y, yy, xx, _FINE[k, m], _FINE_AT[k, m], kind),
+                                        *(own, row_tables, costs_q8, mu, inverse_steps),
+                                        *(_STARTS[most], steps_q3, block),
+                                        *(samples, ftmp, fout, saved, work, tmp, residual),
+                                    )
+                            continue
                         _intra_into(
                             y,
                             top + 8 * a,
@@ -337,7 +395,7 @@ def code(
                             8,
                             intra.right_of_quarter(k, row),
                             8 if k == 0 else 0,
-                            np.int64(intra_modes[2 * row + a, 2 * column + b]),
+                            way,
                             edge,
                             soft,
                             line,
@@ -458,7 +516,8 @@ def code(
                 skips[row, column] = 1
             if counts[row, column]:
                 transform.inverse(
-                    block, steps_q3, quantise.BIAS_Q8, splits[row, column] != 0, work, tmp, residual
+                    *(block, steps_q3, quantise.BIAS_Q8, np.int64(splits[row, column])),
+                    *(work, tmp, residual),
                 )
                 if mode != fields.INTRA8:
                     _add(y, top, left, 16, residual, 0, 16)
@@ -501,7 +560,7 @@ def _code_quarter(
         for j in range(8):
             yy, xx = top + 8 * a + i, left + 8 * b + j
             samples[i * 8 + j] = np.float32(source[yy, xx]) - np.float32(y[yy, xx])
-    transform._forward8(samples, 0, 8, ftmp, fout)
+    transform.forward8(samples, 0, 8, ftmp, fout)
     for u in range(8):
         for v in range(8):
             own[_CHANNEL_OF[(2 * u + a) * 16 + 2 * v + b]] = fout[u * 8 + v]
@@ -521,3 +580,51 @@ def _code_quarter(
         for j in range(8):
             residual[i * 8 + j] = tmp[i * 8 + j]
     _add(y, top + 8 * a, left + 8 * b, 8, residual, 0, 8)
+
+
+@nb.njit(nogil=True, cache=True)
+def _code_fine(
+    source: U8,
+    y: U8,
+    top: int,
+    left: int,
+    channels: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
+    kind: int,
+    own: F32,
+    tables: U8,
+    costs_q8: I32,
+    mu: float,
+    inverse_steps: F32,
+    limit: int,
+    steps_q3: I32,
+    block: I16,
+    samples: F32,
+    ftmp: F32,
+    fout: F32,
+    saved: F32,
+    work: I32,
+    tmp: I32,
+    residual: I32,
+) -> None:
+    """Code one 4x4 luma square of an intra block against the prediction that stands in `y`."""
+    for i in range(4):
+        for j in range(4):
+            samples[i * 4 + j] = np.float32(source[top + i, left + j]) - np.float32(
+                y[top + i, left + j]
+            )
+    if kind == transform.FOUR:
+        transform.forward4(samples, 0, 4, ftmp, fout)
+    else:
+        fout[:16] = samples[:16]
+    for k in range(16):
+        own[channels[k]] = fout[places[k]]
+    for k in range(16):
+        c = channels[k]
+        if c < limit:
+            quantise.weighed(own, inverse_steps, c, c + 1, tables, costs_q8, mu, block, saved)
+        work[places[k]] = transform.dequantised(
+            np.int64(block[c]), np.int64(steps_q3[c]), quantise.BIAS_Q8
+        )
+    transform.inverse_fine(work, kind, tmp, residual)
+    _add(y, top, left, 4, residual, 0, 4)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamcodec import contexts as cx
-from streamcodec.blocks import intra
+from streamcodec.blocks import intra, transform
 from streamcodec.entropy import binary, mixing
 from streamcodec.motion import field as fields
 from streamcodec.motion.compensate import REACH_PX
@@ -29,7 +29,7 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 
 _MAX_PREFIX = 11
-BITS_PER_BLOCK = 4 * 2 * 40 + 60  # intervals that `write` appends for one block at most
+BITS_PER_BLOCK = 4 * 2 * 40 + 80  # intervals that `write` appends for one block at most
 
 
 @nb.njit(nogil=True, cache=True)
@@ -320,6 +320,52 @@ def _get_vector(
 
 
 @nb.njit(nogil=True, cache=True)
+def _put_kinds(
+    out: U32,
+    at: int,
+    contexts: U16,
+    scratch: I32,
+    said: U8,
+    row: int,
+    column: int,
+    within: int,
+    split: int,
+) -> int:
+    """Append how the quarters of a block with `split` above 0 are transformed."""
+    said[row, column] = 1
+    for k in range(4):
+        kind = transform.kind_of(split, k)
+        weights = cx.by_kind(scratch, said, row, column, k, within, 0)
+        at = mixing.put(out, at, contexts, weights, scratch, 1 if kind else 0)
+        if kind:
+            weights = cx.by_kind(scratch, said, row, column, k, within, 1)
+            at = mixing.put(out, at, contexts, weights, scratch, kind - 1)
+        said[row, column] = transform.with_kind(np.int64(said[row, column]), k, kind)
+    return at
+
+
+@nb.njit(nogil=True, cache=True)
+def _get_kinds(
+    state: U64,
+    words: U16,
+    contexts: U16,
+    scratch: I32,
+    splits: U8,
+    row: int,
+    column: int,
+    within: int,
+) -> None:
+    splits[row, column] = 1
+    for k in range(4):
+        weights = cx.by_kind(scratch, splits, row, column, k, within, 0)
+        kind = mixing.get(state, words, contexts, weights, scratch)
+        if kind:
+            weights = cx.by_kind(scratch, splits, row, column, k, within, 1)
+            kind += mixing.get(state, words, contexts, weights, scratch)
+        splits[row, column] = transform.with_kind(np.int64(splits[row, column]), k, kind)
+
+
+@nb.njit(nogil=True, cache=True)
 def write(
     out: U32,
     at: int,
@@ -350,6 +396,7 @@ def write(
     merges = np.zeros((rows, columns), np.uint8)
     sides = np.ones((rows, columns), np.uint8)
     empties = np.zeros((rows, columns), np.uint8)
+    said = np.zeros((rows, columns), np.uint8)
     for row in range(rows):
         for column in range(columns):
             mode = np.int64(modes[row, column])
@@ -500,6 +547,9 @@ def write(
                 quarters[row, column] = small
                 for k in range(4 if small else 1):
                     at = _put_mode(out, at, contexts, intra_modes, y + (k >> 1), x + (k & 1), three)
+                if small:
+                    split = np.int64(splits[row, column])
+                    at = _put_kinds(out, at, contexts, scratch, said, row, column, 1, split)
             for k in range(first, 4):
                 more = 1 if count > k else 0
                 weights = cx.by_count(scratch, counts, counts_before, row, column, kind, k, pace)
@@ -516,7 +566,10 @@ def write(
                     column,
                     1 if kind == cx.QUARTERS else 0,
                 )
-                at = mixing.put(out, at, contexts, weights, scratch, np.int64(splits[row, column]))
+                split = np.int64(splits[row, column])
+                at = mixing.put(out, at, contexts, weights, scratch, 1 if split else 0)
+                if split:
+                    at = _put_kinds(out, at, contexts, scratch, said, row, column, 0, split)
     return at
 
 
@@ -726,7 +779,8 @@ def read(
                     else:
                         for i in range(4):
                             intra_modes[y + (i >> 1), x + (i & 1)] = found
-                splits[row, column] = small
+                if small:
+                    _get_kinds(state, words, contexts, scratch, splits, row, column, 1)
             modes[row, column] = mode
             count = first
             for k in range(first, 4):
@@ -747,7 +801,8 @@ def read(
                     column,
                     1 if kind == cx.QUARTERS else 0,
                 )
-                splits[row, column] = mixing.get(state, words, contexts, weights, scratch)
+                if mixing.get(state, words, contexts, weights, scratch):
+                    _get_kinds(state, words, contexts, scratch, splits, row, column, 0)
     return True
 
 

@@ -124,6 +124,20 @@ def right_of_quarter(k: int, row: int) -> int:
     return 0 if k == 3 or (k == 1 and row == 0) else 8
 
 
+@nb.njit(nogil=True, cache=True, inline="always")
+def right_of_sixteenth(k: int, quarter: int, row: int) -> int:
+    """Decoded samples beyond the upper right corner of a quarter's 4x4 square."""
+    if k == 1:
+        return min(right_of_quarter(quarter, row), 4)
+    return 0 if k == 3 else 4
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def below_sixteenth(k: int, quarter: int) -> int:
+    """Decoded samples below the lower left corner of a quarter's 4x4 square."""
+    return 4 if k == 0 or (k == 2 and quarter == 0) else 0
+
+
 @nb.njit(nogil=True, cache=True)
 def predict(edge: I32, size: int, mode: int, line: I32, out: U8) -> None:
     """Fill out[:size, :size] from an edge as `gather` makes it. `line` is scratch of 64."""

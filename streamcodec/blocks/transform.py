@@ -40,10 +40,12 @@ def basis(size: int) -> npt.NDArray[np.float64]:
 
 D16 = basis(16).astype(np.float32)
 D8 = basis(8).astype(np.float32)
+D4 = basis(4).astype(np.float32)
 D16T = np.ascontiguousarray(D16.T)
 D8T = np.ascontiguousarray(D8.T)
 _B16 = np.rint(basis(16) * (1 << _BASIS_BITS)).astype(np.int32)
 _B8 = np.rint(basis(8) * (1 << _BASIS_BITS)).astype(np.int32)
+_B4 = np.rint(basis(4) * (1 << _BASIS_BITS)).astype(np.int32)
 _ORDER = layout.ORDER
 _CHANNEL_OF = layout.CHANNEL_OF
 
@@ -78,6 +80,28 @@ CHANNEL_STEPS_Q3 = np.where(
 ).astype(np.int32)
 
 
+# How the luma of an 8x8 quarter is transformed: whole, as four 4x4, or not at all. `splits` of a
+# block is 0 for one 16x16 transform, else 1 plus the quarters' kinds as digits to the base 3.
+EIGHT, FOUR, PLAIN = range(3)
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def kind_of(split: int, quarter: int) -> int:
+    """The kind of a quarter, EIGHT also where the block has one transform."""
+    rest = max(split - 1, 0)
+    for _ in range(quarter):
+        rest //= 3
+    return rest % 3
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def with_kind(split: int, quarter: int, kind: int) -> int:
+    """`split` (at least 1) with the kind of a quarter, EIGHT before, put in."""
+    for _ in range(quarter):
+        kind *= 3
+    return split + kind
+
+
 @nb.njit(nogil=True, cache=True)
 def _forward16(block: F32, at: int, tmp: F32, out: F32) -> None:
     """DCT of the 16x16 floats at block[at:], rows first; out gets 256 by position."""
@@ -98,7 +122,7 @@ def _forward16(block: F32, at: int, tmp: F32, out: F32) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def _forward8(block: F32, at: int, pitch: int, tmp: F32, out: F32) -> None:
+def forward8(block: F32, at: int, pitch: int, tmp: F32, out: F32) -> None:
     """DCT of the 8x8 floats at block[at:] with this row pitch; out gets 64."""
     for i in range(8):
         for k in range(8):
@@ -125,7 +149,7 @@ def forward(samples: F32, split: bool, coefficients: F32, tmp: F32, out: F32) ->
     if split:
         for a in range(2):
             for b in range(2):
-                _forward8(samples, a * 128 + b * 8, 16, tmp, out)
+                forward8(samples, a * 128 + b * 8, 16, tmp, out)
                 for u in range(8):
                     for v in range(8):
                         coefficients[_CHANNEL_OF[(2 * u + a) * 16 + 2 * v + b]] = out[u * 8 + v]
@@ -134,30 +158,101 @@ def forward(samples: F32, split: bool, coefficients: F32, tmp: F32, out: F32) ->
         for i in range(256):
             coefficients[_CHANNEL_OF[i]] = out[i]
     for plane in range(2):
-        _forward8(samples, 256 + 64 * plane, 8, tmp, out)
+        forward8(samples, 256 + 64 * plane, 8, tmp, out)
         for i in range(64):
             coefficients[_CHANNEL_OF[256 + 64 * plane + i]] = out[i]
 
 
+@nb.njit(nogil=True, cache=True)
+def forward4(block: F32, at: int, pitch: int, tmp: F32, out: F32) -> None:
+    """DCT of the 4x4 floats at block[at:] with this row pitch; out gets 16."""
+    for i in range(4):
+        for k in range(4):
+            tmp[i * 4 + k] = np.float32(0)
+            for j in range(4):
+                tmp[i * 4 + k] += block[at + i * pitch + j] * D4[k, j]
+    for u in range(4):
+        for k in range(4):
+            out[u * 4 + k] = np.float32(0)
+            for i in range(4):
+                out[u * 4 + k] += D4[u, i] * tmp[i * 4 + k]
+
+
 @nb.njit(nogil=True, cache=True, fastmath=True)
-def _worth(luma: F32, inverse_step: float) -> float:
-    """Rough weighed cost of a luma transform: what coding or dropping each coefficient costs.
+def worth(levels: F32, count: int, inverse_step: float) -> float:
+    """Rough weighed cost of coefficients: what coding or dropping each costs.
 
     In bits: dropping costs a**2 / 0.13, coding about 2.5 + 2 sqrt(a).
     """
     total = np.float32(0)
-    for c in range(256):
-        a = abs(luma[c]) * np.float32(inverse_step)
+    for c in range(count):
+        a = abs(levels[c]) * np.float32(inverse_step)
         total += min(a * a * np.float32(7.7), np.float32(2.5) + np.float32(2) * np.sqrt(a))
     return total
 
 
+# Bits by which the rough cost of finer kinds must be lower.
+FOUR_BITS = 2
+PLAIN_BITS = 3
+FINER_RATIO = 1.25
+COARSEST = 12  # bits of a quarter below which no finer kind is tried
+
+
+@nb.njit(nogil=True, cache=True)
+def finer(
+    samples: F32, at: int, coarse: float, inverse_step: float, tmp: F32, out: F32
+) -> tuple[int, float]:
+    """(kind, rough cost) of the 8x8 differences at samples[at:], row pitch 16.
+
+    `coarse` is the cost of the 8x8 transform; `tmp` and `out` are scratch of 64.
+    """
+    if coarse < COARSEST:
+        return EIGHT, coarse
+    four = np.float32(FOUR_BITS)
+    for k in range(4):
+        forward4(samples, at + 64 * (k >> 1) + 4 * (k & 1), 16, tmp, out)
+        four += worth(out, 16, inverse_step)
+    plain = np.float32(PLAIN_BITS)
+    for i in range(8):
+        plain += worth(samples[at + 16 * i : at + 16 * i + 8], 8, inverse_step)
+    four *= np.float32(FINER_RATIO)
+    plain *= np.float32(FINER_RATIO)
+    if plain < min(four, coarse):
+        return PLAIN, plain
+    if four < coarse:
+        return FOUR, four
+    return EIGHT, coarse
+
+
+@nb.njit(nogil=True, cache=True)
+def spread(samples: F32, quarter: int, kind: int, tmp: F32, out: F32, luma: F32) -> None:
+    """Transform a quarter of 16x16 differences and put it in its places among the luma's 256."""
+    a, b = quarter >> 1, quarter & 1
+    if kind == EIGHT:
+        forward8(samples, a * 128 + b * 8, 16, tmp, out)
+        for u in range(8):
+            for v in range(8):
+                luma[(2 * u + a) * 16 + 2 * v + b] = out[u * 8 + v]
+        return
+    for k in range(4):
+        c, d = k >> 1, k & 1
+        at = (8 * a + 4 * c) * 16 + 8 * b + 4 * d
+        if kind == FOUR:
+            forward4(samples, at, 16, tmp, out)
+        else:
+            for i in range(4):
+                for j in range(4):
+                    out[i * 4 + j] = samples[at + 16 * i + j]
+        for u in range(4):
+            for v in range(4):
+                luma[(2 * (2 * u + c) + a) * 16 + 2 * (2 * v + d) + b] = out[u * 4 + v]
+
+
 @nb.njit(nogil=True, cache=True)
 def cheaper(samples: F32, inverse_step: float, splits: U8, coefficients: F32) -> None:
-    """Transform (blocks, 384) samples into channels, luma in whichever transform is cheaper.
+    """Transform (blocks, 384) samples into channels, luma in whichever way is cheapest.
 
-    Sets `splits` where four 8x8 transforms win. Each block by itself, so that bands of blocks can
-    be done side by side.
+    Fills `splits`. Each block by itself, so that bands of blocks can be done side by side.
     """
     tmp = np.empty(256, np.float32)
     out = np.empty(64, np.float32)
@@ -168,22 +263,26 @@ def cheaper(samples: F32, inverse_step: float, splits: U8, coefficients: F32) ->
         row = coefficients[index]
         _forward16(own, 0, tmp, whole)
         luma = whole
-        worth = _worth(whole, inverse_step)
+        cost = worth(whole, 256, inverse_step)
         # Below this nothing is coded in either.
-        if worth > 20:
-            for a in range(2):
-                for b in range(2):
-                    _forward8(own, a * 128 + b * 8, 16, tmp, out)
-                    for u in range(8):
-                        for v in range(8):
-                            quarters[(2 * u + a) * 16 + 2 * v + b] = out[u * 8 + v]
-            if _worth(quarters, inverse_step) < worth:
-                splits[index] = 1
+        if cost > 20:
+            split = 1
+            apart = np.float32(0)
+            for k in range(4):
+                at = (k >> 1) * 128 + (k & 1) * 8
+                forward8(own, at, 16, tmp, out)
+                eight = worth(out, 64, inverse_step)
+                kind, least = finer(own, at, eight, inverse_step, tmp, out)
+                split = with_kind(split, k, kind)
+                spread(own, k, kind, tmp, out, quarters)
+                apart += least
+            if apart < cost:
+                splits[index] = split
                 luma = quarters
         for i in range(256):
             row[_CHANNEL_OF[i]] = luma[i]
         for plane in range(2):
-            _forward8(own, 256 + 64 * plane, 8, tmp, out)
+            forward8(own, 256 + 64 * plane, 8, tmp, out)
             for i in range(64):
                 row[_CHANNEL_OF[256 + 64 * plane + i]] = out[i]
 
@@ -220,28 +319,46 @@ def _inverse_columns(source: I32, at: int, size: int, pitch: int, bases: I32, ou
         out[i] = (out[i] + last) >> (_BASIS_BITS + _UNIT_BITS)
 
 
+@nb.njit(nogil=True, cache=True, inline="always")
+def dequantised(symbol: int, step_q3: int, bias_q8: int) -> int:
+    """A coefficient in 1/8 units.
+
+    `bias_q8` pulls it towards zero by so many 1/256 of a step: the mean of a falling density lies
+    inside its interval.
+    """
+    bias = (step_q3 * bias_q8) >> 8
+    value = np.int64(0)
+    if symbol > 0:
+        value = symbol * step_q3 - bias
+    elif symbol < 0:
+        value = symbol * step_q3 + bias
+    return _clip(value, _LIMIT)
+
+
 @nb.njit(nogil=True, cache=True)
 def dequantise(symbols: I16, steps_q3: I32, bias_q8: int, out: I32) -> None:
-    """Coefficients by position, in 1/8 units, from 384 symbols by channel.
-
-    `bias_q8` pulls each level towards zero by so many 1/256 of a step: the mean of a falling
-    density lies inside its interval.
-    """
+    """Coefficients by position, in 1/8 units, from 384 symbols by channel."""
     for c in range(384):
-        step_q3 = np.int64(steps_q3[c])
-        bias = (step_q3 * bias_q8) >> 8
-        symbol = np.int64(symbols[c])
-        value = np.int64(0)
-        if symbol > 0:
-            value = symbol * step_q3 - bias
-        elif symbol < 0:
-            value = symbol * step_q3 + bias
-        out[_ORDER[c]] = np.int32(_clip(value, _LIMIT))
+        out[_ORDER[c]] = np.int32(
+            dequantised(np.int64(symbols[c]), np.int64(steps_q3[c]), bias_q8)
+        )
+
+
+@nb.njit(nogil=True, cache=True)
+def inverse_fine(source: I32, kind: int, tmp: I32, out: I32) -> None:
+    """Residual out[16] of a 4x4 square's 16 coefficients in 1/8 units, FOUR or PLAIN."""
+    if kind == FOUR:
+        _inverse_columns(source, 0, 4, 4, _B4, tmp)
+        for i in range(16):
+            out[i] = tmp[i]
+    else:
+        for i in range(16):
+            out[i] = (source[i] + (1 << (_UNIT_BITS - 1))) >> _UNIT_BITS
 
 
 @nb.njit(nogil=True, cache=True)
 def inverse(
-    symbols: I16, steps_q3: I32, bias_q8: int, split: bool, work: I32, tmp: I32, residual: I32
+    symbols: I16, steps_q3: I32, bias_q8: int, split: int, work: I32, tmp: I32, residual: I32
 ) -> None:
     """Residual samples (384 int32: luma 16x16, U 8x8, V 8x8) of one block's symbols.
 
@@ -250,8 +367,11 @@ def inverse(
     dequantise(symbols, steps_q3, bias_q8, work)
     if split:
         packed = np.empty(64, np.int32)
-        for a in range(2):
-            for b in range(2):
+        out = np.empty(16, np.int32)
+        for quarter in range(4):
+            a, b = quarter >> 1, quarter & 1
+            kind = kind_of(split, quarter)
+            if kind == EIGHT:
                 for u in range(8):
                     for v in range(8):
                         packed[u * 8 + v] = work[(2 * u + a) * 16 + 2 * v + b]
@@ -259,6 +379,16 @@ def inverse(
                 for i in range(8):
                     for j in range(8):
                         residual[(a * 8 + i) * 16 + b * 8 + j] = tmp[i * 8 + j]
+                continue
+            for k in range(4):
+                c, d = k >> 1, k & 1
+                for u in range(4):
+                    for v in range(4):
+                        packed[u * 4 + v] = work[(2 * (2 * u + c) + a) * 16 + 2 * (2 * v + d) + b]
+                inverse_fine(packed, kind, tmp, out)
+                for i in range(4):
+                    for j in range(4):
+                        residual[(a * 8 + 4 * c + i) * 16 + b * 8 + 4 * d + j] = out[i * 4 + j]
     else:
         _inverse_columns(work, 0, 16, 16, _B16, tmp)
         for i in range(256):

@@ -203,6 +203,10 @@ def misc(
             m[:] = 0
             m[np.int64(modes[row, column])] = 127
             m[4] = 127 if splits[row, column] else 0
+            for k in range(4):
+                kind = transform.kind_of(np.int64(splits[row, column]), k)
+                if kind:
+                    m[39 + kind] += 31
             count = np.int64(counts[row, column])
             if count:
                 m[4 + count] = 127
