@@ -119,7 +119,7 @@ def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     )
     field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
-    _open_loop(source, modes, intra_modes, coefficients)
+    _open_loop(source, modes, intra_modes, splits, coefficients)
     empty = (np.empty_like(source[0]), np.empty_like(source[1]), np.empty_like(source[2]))
     free = np.zeros((rows, columns), np.uint8)
     return Analysis(source, True, modes, field, intra_modes, splits, coefficients, empty, free)
@@ -141,6 +141,7 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
             partial(compensate.quarter_planes, ref_y[half - 4 :], shifted[:, half - 4 :]),
         ]
     )
+    splits = np.zeros((rows, columns), np.uint8)
     worth = search.worths(step, quantise.MU, LAMBDA_PER_STEP)
     prices = cx.vector_prices(before.contexts)
     run(
@@ -159,9 +160,11 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
                 first,
                 before.counts[first:last],
                 1,
+                1 / step,
                 modes[first:last],
                 field[2 * first : 2 * last],
                 intra_modes[2 * first : 2 * last],
+                splits[first:last],
             )
             for first, last in _bands(rows)
         ]
@@ -169,7 +172,6 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
     prediction = (np.zeros_like(source[0]), np.zeros_like(source[1]), np.zeros_like(source[2]))
     rebuild.predict_inter(modes, field, ref_y, ref_u, ref_v, *prediction)
     rebuild.overlap(modes, field, ref_y, ref_u, ref_v, *prediction)
-    splits = np.zeros((rows, columns), np.uint8)
     free = np.zeros((rows, columns), np.uint8)
     samples = np.empty((rows * columns, layout.CHANNELS), np.float32)
     _inter_samples(source, prediction, modes, field, before.field, samples, free)
@@ -187,7 +189,7 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
             for first, last in _bands(rows)
         ]
     )
-    _open_loop(source, modes, intra_modes, coefficients)
+    _open_loop(source, modes, intra_modes, splits, coefficients)
     return Analysis(
         source,
         False,
@@ -233,7 +235,9 @@ def _inter_samples(
 
 
 @nb.njit(nogil=True, cache=True)
-def _open_loop(source: Planes, modes: U8, intra_modes: I8, coefficients: F32) -> None:
+def _open_loop(
+    source: Planes, modes: U8, intra_modes: I8, splits: U8, coefficients: F32
+) -> None:
     """Coefficients of intra blocks predicted from the source: a first guess for the prior."""
     rows, columns = modes.shape
     samples = np.empty(384, np.float32)
@@ -282,4 +286,5 @@ def _open_loop(source: Planes, modes: U8, intra_modes: I8, coefficients: F32) ->
                         samples[256 + 64 * plane + i * 8 + j] = np.float32(
                             chroma[8 * row + i, 8 * column + j]
                         ) - np.float32(guess[i, j])
-            transform.forward(samples, small, coefficients[row * columns + column], tmp, out)
+            split = np.int64(splits[row, column])
+            transform.forward(samples, split, coefficients[row * columns + column], tmp, out)

@@ -22,7 +22,7 @@ import google_crc32c
 from streamcodec.errors import HeaderError, PayloadError
 from streamcodec.frame import MAX_HEIGHT_PX, MAX_WIDTH_PX, MIN_SIDE_PX
 
-VERSION = 3
+VERSION = 4
 QUALITIES = 64
 MODEL_HASH_BYTES = 8
 DIGEST_BYTES = 4  # enough to tell apart the few references that a receiver holds

@@ -439,7 +439,7 @@ def code(
                 continue
             if is_intra:
                 differences(source, here, row, column, samples)
-                transform.forward(samples, mode == fields.INTRA8, own, ftmp, fout)
+                transform.forward(samples, 1 if mode == fields.INTRA8 else 0, own, ftmp, fout)
                 levels = own
             else:
                 levels = coefficients[index]

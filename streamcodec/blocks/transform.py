@@ -141,29 +141,6 @@ def forward8(block: F32, at: int, pitch: int, tmp: F32, out: F32) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def forward(samples: F32, split: bool, coefficients: F32, tmp: F32, out: F32) -> None:
-    """Transform the 384 samples of one block into 384 channels.
-
-    `split` takes four 8x8 luma transforms; `tmp` and `out` are scratch of 256.
-    """
-    if split:
-        for a in range(2):
-            for b in range(2):
-                forward8(samples, a * 128 + b * 8, 16, tmp, out)
-                for u in range(8):
-                    for v in range(8):
-                        coefficients[_CHANNEL_OF[(2 * u + a) * 16 + 2 * v + b]] = out[u * 8 + v]
-    else:
-        _forward16(samples, 0, tmp, out)
-        for i in range(256):
-            coefficients[_CHANNEL_OF[i]] = out[i]
-    for plane in range(2):
-        forward8(samples, 256 + 64 * plane, 8, tmp, out)
-        for i in range(64):
-            coefficients[_CHANNEL_OF[256 + 64 * plane + i]] = out[i]
-
-
-@nb.njit(nogil=True, cache=True)
 def forward4(block: F32, at: int, pitch: int, tmp: F32, out: F32) -> None:
     """DCT of the 4x4 floats at block[at:] with this row pitch; out gets 16."""
     for i in range(4):
@@ -194,7 +171,8 @@ def worth(levels: F32, count: int, inverse_step: float) -> float:
 # Bits by which the rough cost of finer kinds must be lower.
 FOUR_BITS = 2
 PLAIN_BITS = 3
-FINER_RATIO = 1.25
+FOUR_RATIO = 1.4
+PLAIN_RATIO = 1.8
 COARSEST = 12  # bits of a quarter below which no finer kind is tried
 
 
@@ -215,8 +193,8 @@ def finer(
     plain = np.float32(PLAIN_BITS)
     for i in range(8):
         plain += worth(samples[at + 16 * i : at + 16 * i + 8], 8, inverse_step)
-    four *= np.float32(FINER_RATIO)
-    plain *= np.float32(FINER_RATIO)
+    four *= np.float32(FOUR_RATIO)
+    plain *= np.float32(PLAIN_RATIO)
     if plain < min(four, coarse):
         return PLAIN, plain
     if four < coarse:
@@ -246,6 +224,28 @@ def spread(samples: F32, quarter: int, kind: int, tmp: F32, out: F32, luma: F32)
         for u in range(4):
             for v in range(4):
                 luma[(2 * (2 * u + c) + a) * 16 + 2 * (2 * v + d) + b] = out[u * 4 + v]
+
+
+@nb.njit(nogil=True, cache=True)
+def forward(samples: F32, split: int, coefficients: F32, tmp: F32, out: F32) -> None:
+    """Transform the 384 samples of one block into 384 channels.
+
+    `split` says how luma is transformed; `tmp` and `out` are scratch of 256.
+    """
+    if split:
+        luma = np.empty(256, np.float32)
+        for k in range(4):
+            spread(samples, k, kind_of(split, k), tmp, out, luma)
+        for i in range(256):
+            coefficients[_CHANNEL_OF[i]] = luma[i]
+    else:
+        _forward16(samples, 0, tmp, out)
+        for i in range(256):
+            coefficients[_CHANNEL_OF[i]] = out[i]
+    for plane in range(2):
+        forward8(samples, 256 + 64 * plane, 8, tmp, out)
+        for i in range(64):
+            coefficients[_CHANNEL_OF[256 + 64 * plane + i]] = out[i]
 
 
 @nb.njit(nogil=True, cache=True)

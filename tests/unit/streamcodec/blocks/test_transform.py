@@ -9,7 +9,11 @@ import pytest
 from streamcodec.blocks import layout, transform
 
 
-def inverse(symbols: np.ndarray, step_q3: int, split: bool) -> np.ndarray:
+WHOLE, QUARTERS = 0, 1
+MIXED = 1 + 1 + 3 * 2 + 9 * 0 + 27 * 1  # quarters: four 4x4, none, 8x8, four 4x4
+
+
+def inverse(symbols: np.ndarray, step_q3: int, split: int) -> np.ndarray:
     residual = np.zeros(384, np.int32)
     steps_q3 = np.full(384, step_q3, np.int32)
     transform.inverse(
@@ -18,7 +22,7 @@ def inverse(symbols: np.ndarray, step_q3: int, split: bool) -> np.ndarray:
     return residual
 
 
-def forward(samples: np.ndarray, split: bool) -> np.ndarray:
+def forward(samples: np.ndarray, split: int) -> np.ndarray:
     out = np.zeros(384, np.float32)
     transform.forward(
         samples.astype(np.float32), split, out, np.empty(256, np.float32), np.empty(256, np.float32)
@@ -26,8 +30,8 @@ def forward(samples: np.ndarray, split: bool) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("split", [False, True])
-def test_the_integer_inverse_undoes_the_forward(split: bool) -> None:
+@pytest.mark.parametrize("split", [WHOLE, QUARTERS, MIXED])
+def test_the_integer_inverse_undoes_the_forward(split: int) -> None:
     rng = np.random.default_rng(0)
     for scale in (3, 40, 255):
         samples = rng.integers(-scale, scale + 1, 384)
@@ -36,14 +40,14 @@ def test_the_integer_inverse_undoes_the_forward(split: bool) -> None:
         assert np.abs(inverse(symbols, 1, split) - samples).max() <= 1
 
 
-@pytest.mark.parametrize("split", [False, True])
-def test_the_forward_keeps_energy(split: bool) -> None:
+@pytest.mark.parametrize("split", [WHOLE, QUARTERS, MIXED])
+def test_the_forward_keeps_energy(split: int) -> None:
     samples = np.random.default_rng(1).normal(0, 50, 384)
     assert np.isclose(np.square(forward(samples, split)).sum(), np.square(samples).sum(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("split", [False, True])
-def test_the_largest_levels_saturate_instead_of_overflowing(split: bool) -> None:
+@pytest.mark.parametrize("split", [WHOLE, QUARTERS, MIXED])
+def test_the_largest_levels_saturate_instead_of_overflowing(split: int) -> None:
     """Against a plain int64 rendering of the same arithmetic."""
     rng = np.random.default_rng(2)
     for step_q3 in (12, 2822):
@@ -55,7 +59,7 @@ def test_the_largest_levels_saturate_instead_of_overflowing(split: bool) -> None
         assert np.array_equal(inverse(symbols, step_q3, split), expected)
 
 
-def plain_inverse(placed: np.ndarray, split: bool) -> np.ndarray:
+def plain_inverse(placed: np.ndarray, split: int) -> np.ndarray:
     def one(block: np.ndarray) -> np.ndarray:
         size = len(block)
         k, x = np.arange(size)[:, None], np.arange(size)[None]
@@ -68,13 +72,45 @@ def plain_inverse(placed: np.ndarray, split: bool) -> np.ndarray:
     luma = placed[:256].reshape(16, 16)
     out = np.zeros((16, 16), np.int64)
     if split:
-        for a in range(2):
-            for b in range(2):
-                out[8 * a : 8 * a + 8, 8 * b : 8 * b + 8] = one(luma[a::2, b::2])
+        for quarter in range(4):
+            a, b = divmod(quarter, 2)
+            own = luma[a::2, b::2]
+            kind = (split - 1) // 3**quarter % 3
+            if kind == transform.EIGHT:
+                out[8 * a : 8 * a + 8, 8 * b : 8 * b + 8] = one(own)
+                continue
+            for c in range(2):
+                for d in range(2):
+                    square = own[c::2, d::2]
+                    y, x = 8 * a + 4 * c, 8 * b + 4 * d
+                    plain = (square + 4) >> 3
+                    out[y : y + 4, x : x + 4] = one(square) if kind == transform.FOUR else plain
     else:
         out = one(luma)
     chroma = [one(placed[s : s + 64].reshape(8, 8)).ravel() for s in (256, 320)]
     return np.concatenate([out.ravel(), *chroma])
+
+
+def test_kinds_of_quarters_are_digits() -> None:
+    split = 1
+    for quarter, kind in enumerate((transform.FOUR, transform.PLAIN, transform.EIGHT, 1)):
+        split = transform.with_kind(split, quarter, kind)
+    assert split == MIXED
+    assert [transform.kind_of(MIXED, k) for k in range(4)] == [1, 2, 0, 1]
+    assert [transform.kind_of(WHOLE, k) for k in range(4)] == [0, 0, 0, 0]
+
+
+def test_an_edge_in_a_quarter_is_left_untransformed_and_a_smooth_block_whole() -> None:
+    y, x = np.mgrid[:16, :16]
+    dots = np.zeros((16, 16))
+    dots[3, 5] = dots[6, 2] = 200  # all in the first quarter
+    samples = np.zeros((2, 384), np.float32)
+    samples[0, :256] = (20 * np.cos(x / 9) + y).ravel()
+    samples[1, :256] = dots.ravel()
+    splits = np.zeros(2, np.uint8)
+    transform.cheaper(samples, 1 / 20, splits, np.zeros((2, 384), np.float32))
+    assert splits[0] == 0
+    assert transform.kind_of(splits[1], 0) == transform.PLAIN
 
 
 def test_each_quality_step_is_a_twelfth_root_coarser() -> None:
