@@ -113,13 +113,11 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
 
 def check_exactness() -> None:
     """Compare the fast integer product with its plain twin; SystemExit when they differ."""
-    import torch  # noqa: PLC0415  # after the thread settings of the caller
-
-    from streamcodec.networks import integer  # noqa: PLC0415
+    from streamcodec.networks import integer  # noqa: PLC0415  # after the caller's thread settings
 
     rng = np.random.default_rng(0)
     activations = rng.integers(0, 128, (256, 192), dtype=np.uint8)
-    weights = torch.from_numpy(rng.integers(-127, 128, (192, 96)).astype(np.int8))
+    weights = integer.matrix(rng.integers(-127, 128, (192, 96)).astype(np.int8))
     fast = integer.product(activations, weights)
     plain = integer.product_twin(activations, weights)
     if not np.array_equal(fast, plain):

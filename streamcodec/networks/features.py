@@ -10,6 +10,7 @@ four sides.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numba as nb
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 
 from streamcodec.blocks import layout, transform
 from streamcodec.motion import field as fields
+from streamcodec.networks import integer
 
 U8 = npt.NDArray[np.uint8]
 I8 = npt.NDArray[np.int8]
@@ -74,18 +76,14 @@ def move_symbols(symbols: U8, counts: U8, field: I16, modes: U8, out: U8, moved_
             moved_counts[row, column] = counts[y, x]
 
 
-def _bases() -> tuple[torch.Tensor, torch.Tensor]:
-    """DCT bases as bytes, by position: (256, 256) times 1016, (64, 64) times 508."""
-    result = []
-    for size in (16, 8):
-        one = transform.basis(size)
-        both = np.einsum("ui,vj->ijuv", one, one).reshape(size * size, size * size)
-        scaled = np.rint(both * (127 * size / 2)).astype(np.int8)
-        result.append(torch.from_numpy(np.ascontiguousarray(scaled)))
-    return result[0], result[1]
+@cache
+def _basis(size: int) -> torch.Tensor:
+    """DCT basis as bytes, by position: (256, 256) times 1016, or (64, 64) times 508."""
+    one = transform.basis(size)
+    both = np.einsum("ui,vj->ijuv", one, one).reshape(size * size, size * size)
+    return integer.matrix(np.rint(both * (127 * size / 2)).astype(np.int8))
 
 
-_LUMA_BASIS, _CHROMA_BASIS = _bases()
 _FIRST_LUMA = int(layout.CHANNEL_OF[0])
 _FIRST_CHROMA = int(layout.CHANNEL_OF[256])
 
@@ -97,13 +95,11 @@ def spectrum(planes: tuple[U8, U8, U8], blocks: I32) -> tuple[I32, I32]:
     """
     if not blocks.size:
         return np.zeros((0, 256), np.int32), np.zeros((0, 128), np.int32)
-    torch.get_num_threads()  # hands this thread its thread count, see networks/integer.py
     luma = np.empty((blocks.size, 256), np.uint8)
     chroma = np.empty((2 * blocks.size, 64), np.uint8)
     _tiles(planes, blocks, planes[0].shape[1] // 16, luma, chroma)
-    luma_sums = torch._int_mm(torch.from_numpy(luma.view(np.int8)), _LUMA_BASIS)
-    chroma_sums = torch._int_mm(torch.from_numpy(chroma.view(np.int8)), _CHROMA_BASIS)
-    return luma_sums.numpy(), chroma_sums.numpy().reshape(-1, 128)
+    of_chroma = integer.product(chroma, _basis(8))
+    return integer.product(luma, _basis(16)), of_chroma.reshape(-1, 128)
 
 
 @nb.njit(nogil=True, cache=True)

@@ -29,7 +29,7 @@ PHASES = 2
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Weights of one group and phase, as the products take them: (inputs, outputs) int8."""
+    """Weights of one group and phase, as the products take them: (inputs, outputs)."""
 
     first: torch.Tensor
     second: torch.Tensor
@@ -60,7 +60,7 @@ class Prior:
         """Build from stored integers; names as `stack_name` makes them."""
 
         def weight(name: str) -> torch.Tensor:
-            return torch.from_numpy(np.ascontiguousarray(arrays[name], np.int8))
+            return integer.matrix(np.asarray(arrays[name], np.int8))
 
         def bias(name: str) -> I32:
             return np.ascontiguousarray(arrays[name], np.int32)
