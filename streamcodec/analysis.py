@@ -141,7 +141,6 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
             partial(compensate.quarter_planes, ref_y[half - 4 :], shifted[:, half - 4 :]),
         ]
     )
-    splits = np.zeros((rows, columns), np.uint8)
     worth = search.worths(step, quantise.MU, LAMBDA_PER_STEP)
     prices = cx.vector_prices(before.contexts)
     run(
@@ -160,11 +159,9 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
                 first,
                 before.counts[first:last],
                 1,
-                1 / step,
                 modes[first:last],
                 field[2 * first : 2 * last],
                 intra_modes[2 * first : 2 * last],
-                splits[first:last],
             )
             for first, last in _bands(rows)
         ]
@@ -172,6 +169,7 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
     prediction = (np.zeros_like(source[0]), np.zeros_like(source[1]), np.zeros_like(source[2]))
     rebuild.predict_inter(modes, field, ref_y, ref_u, ref_v, *prediction)
     rebuild.overlap(modes, field, ref_y, ref_u, ref_v, *prediction)
+    splits = np.zeros((rows, columns), np.uint8)
     free = np.zeros((rows, columns), np.uint8)
     samples = np.empty((rows * columns, layout.CHANNELS), np.float32)
     _inter_samples(source, prediction, modes, field, before.field, samples, free)
@@ -235,9 +233,7 @@ def _inter_samples(
 
 
 @nb.njit(nogil=True, cache=True)
-def _open_loop(
-    source: Planes, modes: U8, intra_modes: I8, splits: U8, coefficients: F32
-) -> None:
+def _open_loop(source: Planes, modes: U8, intra_modes: I8, splits: U8, coefficients: F32) -> None:
     """Coefficients of intra blocks predicted from the source: a first guess for the prior."""
     rows, columns = modes.shape
     samples = np.empty(384, np.float32)

@@ -137,9 +137,7 @@ def _coded_before(before: U8, row: int, column: int) -> int:
 
 
 @nb.njit(nogil=True, cache=True)
-def _votes(
-    field: I16, before: I16, row: int, column: int, blocks: int, vy: int, vx: int
-) -> int:
+def _votes(field: I16, before: I16, row: int, column: int, blocks: int, vy: int, vx: int) -> int:
     """How many of the vectors around, in this frame and in the reference, are this one; up to 4."""
     size = 2 * blocks
     y, x = 2 * row, 2 * column
@@ -152,7 +150,11 @@ def _votes(
             votes += 1
         if x and field[y - 1, x - 1, 0] == vy and field[y - 1, x - 1, 1] == vx:
             votes += 1
-        if x + size < columns and field[y - 1, x + size, 0] == vy and field[y - 1, x + size, 1] == vx:
+        if (
+            x + size < columns
+            and field[y - 1, x + size, 0] == vy
+            and field[y - 1, x + size, 1] == vx
+        ):
             votes += 1
     if before[y, x, 0] == vy and before[y, x, 1] == vx:
         votes += 1

@@ -131,9 +131,7 @@ def _put_which(
 ) -> int:
     """Append which of `ways` candidates was taken; notes it in `takens`."""
     if ways > 1:
-        weights = cx.by_which(
-            scratch, takens, field, before, near, row, column, blocks, ways, skip
-        )
+        weights = cx.by_which(scratch, takens, field, before, near, row, column, blocks, ways, skip)
         at = mixing.put(out, at, contexts, weights, scratch, 1 if taken else 0)
         if taken and ways > 2:
             weights = cx.by_which_second(scratch, takens, field, before, near, row, column, blocks)
@@ -160,9 +158,7 @@ def _get_which(
 ) -> int:
     taken = 0
     if ways > 1:
-        weights = cx.by_which(
-            scratch, takens, field, before, near, row, column, blocks, ways, skip
-        )
+        weights = cx.by_which(scratch, takens, field, before, near, row, column, blocks, ways, skip)
         taken = mixing.get(state, words, contexts, weights, scratch)
         if taken and ways > 2:
             weights = cx.by_which_second(scratch, takens, field, before, near, row, column, blocks)
@@ -453,9 +449,7 @@ def write(
                         for j in range(column, min(column + blocks, columns)):
                             if counts[i, j]:
                                 empty = 0
-                    weights = cx.by_empty(
-                        scratch, skips, counts_before, row, column, blocks, pace
-                    )
+                    weights = cx.by_empty(scratch, skips, counts_before, row, column, blocks, pace)
                     at = mixing.put(out, at, contexts, weights, scratch, empty)
                     fields.fill(empties, row, column, blocks, empty)
             if sides[row, column] > 1:
@@ -506,7 +500,18 @@ def write(
                             yy, xx = y + (k >> 1), x + (k & 1)
                             fields.predictor(field, yy, xx, 1, near, 4)
                             at = _put_vector(
-                                out, at, contexts, scratch, 2, field, field_before, near, 4, yy, xx, 1
+                                out,
+                                at,
+                                contexts,
+                                scratch,
+                                2,
+                                field,
+                                field_before,
+                                near,
+                                4,
+                                yy,
+                                xx,
+                                1,
                             )
                     else:
                         merged = 1 if taken >= 0 else 0

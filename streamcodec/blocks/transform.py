@@ -339,9 +339,7 @@ def dequantised(symbol: int, step_q3: int, bias_q8: int) -> int:
 def dequantise(symbols: I16, steps_q3: I32, bias_q8: int, out: I32) -> None:
     """Coefficients by position, in 1/8 units, from 384 symbols by channel."""
     for c in range(384):
-        out[_ORDER[c]] = np.int32(
-            dequantised(np.int64(symbols[c]), np.int64(steps_q3[c]), bias_q8)
-        )
+        out[_ORDER[c]] = np.int32(dequantised(np.int64(symbols[c]), np.int64(steps_q3[c]), bias_q8))
 
 
 @nb.njit(nogil=True, cache=True)

@@ -32,7 +32,6 @@ QUARTERS_FROM = 60
 INTRA_FROM = 100
 # What a vector costs besides its bits where all around stands: such a block would be a skip.
 ALONE = 4
-INTRA_EXTRA = 4 * 16  # by which intra prediction must be cheaper in an inter frame, in 1/16 bit
 # What stands around a vector, in 1/16 bit: for a block that takes over a neighbour's, for a block
 # on its own beside its motion, for a square of blocks with one vector.
 TAKING = 4
@@ -432,11 +431,9 @@ def analyse_inter(
     offset: int,
     counts_before: U8,
     pace: int,
-    inverse_step: float,
     modes: U8,
     field: I16,
     intra_modes: I8,
-    splits: U8,
 ) -> None:
     """Choose mode and vectors for every block of a band of rows of an inter frame.
 
@@ -462,10 +459,6 @@ def analyse_inter(
     soft = np.empty(65, np.int32)
     line = np.empty(80, np.int32)
     guess = np.empty((16, 16), np.uint8)
-    small = np.empty(4, np.int64)
-    samples = np.zeros(256, np.float32)
-    ftmp = np.empty(64, np.float32)
-    fout = np.empty(64, np.float32)
     costs = np.zeros((rows, columns), np.int32)
     stands = np.zeros((rows, columns), np.uint8)
     for row in range(rows):
@@ -636,46 +629,7 @@ def analyse_inter(
                         work,
                         intra.PLANAR,
                     )
-                best = min(whole, cost + INTRA_EXTRA)
-                total = np.int64(INTRA_EXTRA + 3 * 16)
-                kinds = 1
-                if cost < whole + (whole >> 2):
-                    for k in range(4):
-                        a, b = k >> 1, k & 1
-                        small[k], own = best_intra(
-                            source,
-                            y + 8 * a,
-                            x + 8 * b,
-                            8,
-                            intra.right_of_quarter(k, row + offset),
-                            8 if k == 0 else 0,
-                            worth,
-                            False,
-                            edge,
-                            soft,
-                            line,
-                            guess,
-                            work,
-                            mode,
-                        )
-                        kind, eight, least = _kind_of_quarter(
-                            *(source, row + offset, column, k, small[k], inverse_step),
-                            *(edge, soft, line, guess, samples, ftmp, fout),
-                        )
-                        if kind:
-                            own = np.int64(own * least / eight)
-                            kinds = transform.with_kind(kinds, k, kind)
-                        total += own
-                        if total >= best:
-                            break
-                    if total < best:
-                        modes[row, column] = fields.INTRA8
-                        splits[row, column] = kinds
-                        fields.set_block(field, row, column, 0, 0)
-                        for k in range(4):
-                            intra_modes[2 * row + (k >> 1), 2 * column + (k & 1)] = small[k]
-                        continue
-                if cost + INTRA_EXTRA < whole:
+                if cost + 4 * 16 < whole:
                     modes[row, column] = fields.INTRA16
                     fields.set_block(field, row, column, 0, 0)
                     for i in range(2):
@@ -808,8 +762,19 @@ def _unite(
                             spent += SINGLE
                         elif blocks == 2:
                             spent += SINGLE + _motion_price(
-                                contexts, scratch, takens, field, before, prices, near, taking,
-                                i, j, 1, vy, vx,
+                                contexts,
+                                scratch,
+                                takens,
+                                field,
+                                before,
+                                prices,
+                                near,
+                                taking,
+                                i,
+                                j,
+                                1,
+                                vy,
+                                vx,
                             )
                         elif i % 2 == 0 and j % 2 == 0:
                             spent += apart[i, j]
@@ -840,9 +805,24 @@ def _unite(
                 motion_of = np.int64(0)
                 for k in range(count):
                     vy, vx = tries[k, 0], tries[k, 1]
-                    motion = yes + SQUARE + _motion_price(
-                        contexts, scratch, takens, field, before, prices, near, taking,
-                        row, column, blocks, vy, vx,
+                    motion = (
+                        yes
+                        + SQUARE
+                        + _motion_price(
+                            contexts,
+                            scratch,
+                            takens,
+                            field,
+                            before,
+                            prices,
+                            near,
+                            taking,
+                            row,
+                            column,
+                            blocks,
+                            vy,
+                            vx,
+                        )
                     )
                     total = motion
                     at = 0
@@ -856,8 +836,17 @@ def _unite(
                                 own = np.int64(costs[i, j])
                             elif total < best:
                                 own = _cost_at(
-                                    source, planes, 16 * (i + offset), 16 * j, vy, vx,
-                                    stands[i, j], worth, per_square, work, best - total,
+                                    source,
+                                    planes,
+                                    16 * (i + offset),
+                                    16 * j,
+                                    vy,
+                                    vx,
+                                    stands[i, j],
+                                    worth,
+                                    per_square,
+                                    work,
+                                    best - total,
                                 )
                             else:
                                 own = np.int64(_FAR)
@@ -886,8 +875,24 @@ def _unite(
                             total += costs[i, j]
                     apart[row, column] = spent - total
     _mend(
-        source, planes, before, prices, worth, per_square, contexts, offset, modes, field, costs,
-        stands, takens, sides, near, taking, scratch, work,
+        source,
+        planes,
+        before,
+        prices,
+        worth,
+        per_square,
+        contexts,
+        offset,
+        modes,
+        field,
+        costs,
+        stands,
+        takens,
+        sides,
+        near,
+        taking,
+        scratch,
+        work,
     )
 
 
@@ -932,8 +937,17 @@ def _mend(
             for k in range(ways):
                 price = np.int64(taking[k]) + TAKING
                 own = _cost_at(
-                    source, planes, 16 * (row + offset), 16 * column, near[k, 0], near[k, 1],
-                    stands[row, column], worth, per_square, work, best - price,
+                    source,
+                    planes,
+                    16 * (row + offset),
+                    16 * column,
+                    near[k, 0],
+                    near[k, 1],
+                    stands[row, column],
+                    worth,
+                    per_square,
+                    work,
+                    best - price,
                 )
                 if price + own < best:
                     best = price + own

@@ -47,7 +47,9 @@ def product(activations: U8, weights: torch.Tensor) -> I32:
 def _bytes_are_fast() -> bool:
     """Whether products of bytes beat those of floats here. Results are equal either way."""
 
-    def least_s(multiply: Callable[[torch.Tensor, torch.Tensor], object], ones: torch.Tensor) -> float:
+    def least_s(
+        multiply: Callable[[torch.Tensor, torch.Tensor], object], ones: torch.Tensor
+    ) -> float:
         return min(timeit.repeat(lambda: multiply(ones, ones), number=1, repeat=4))
 
     torch.get_num_threads()

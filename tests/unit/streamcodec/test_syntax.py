@@ -40,9 +40,9 @@ def decisions(rng: np.random.Generator, rows: int, columns: int, *, key: bool) -
                     intra_modes[y, x] = rng.integers(0, 35)
                 elif mode == fields.INTRA16:
                     intra_modes[y, x] = intra_modes[2 * row, 2 * column]
-            if mode == fields.INTRA8:
-                splits[row, column] = 1 + rng.integers(0, KINDS_OF_SPLITS)
-            elif mode < fields.INTRA16 and counts[row, column] and rng.random() < 0.3:
+            if mode == fields.INTRA8 or (
+                mode < fields.INTRA16 and counts[row, column] and rng.random() < 0.3
+            ):
                 splits[row, column] = 1 + rng.integers(0, KINDS_OF_SPLITS)
     return [modes, field, intra_modes, counts, splits]
 
@@ -69,9 +69,7 @@ def test_what_is_written_is_read(key: bool, rows: int, columns: int) -> None:
         )
         assert rans.finished(state, words)
         assert np.array_equal(written, read)
-        for wanted, got in zip(
-            (modes, field, intra_modes, counts, splits), found, strict=True
-        ):
+        for wanted, got in zip((modes, field, intra_modes, counts, splits), found, strict=True):
             assert np.array_equal(wanted, got)
 
 

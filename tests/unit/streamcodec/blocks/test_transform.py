@@ -8,7 +8,6 @@ import pytest
 
 from streamcodec.blocks import layout, transform
 
-
 WHOLE, QUARTERS = 0, 1
 MIXED = 1 + 1 + 3 * 2 + 9 * 0 + 27 * 1  # quarters: four 4x4, none, 8x8, four 4x4
 

@@ -11,7 +11,6 @@ from streamcodec import Codec
 from streamcodec import weights as files
 from streamcodec.networks import features, integer
 
-
 DTYPES = pytest.mark.parametrize("dtype", [torch.int8, torch.float32])
 
 
@@ -40,7 +39,7 @@ def test_products_do_not_saturate_at_the_extremes(weight: int, dtype: torch.dtyp
 
 
 def test_sums_stay_where_floats_are_exact() -> None:
-    assert max(features.INTER_FEATURES, max(files.HIDDEN.values())) * 127 * 127 < 2**24
+    assert max(features.INTER_FEATURES, *files.HIDDEN.values()) * 127 * 127 < 2**24
 
 
 @DTYPES
