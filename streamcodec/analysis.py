@@ -20,7 +20,7 @@ import numpy.typing as npt
 from streamcodec import contexts as cx
 from streamcodec import rebuild
 from streamcodec.blocks import intra, layout, quantise, transform
-from streamcodec.motion import compensate, search
+from streamcodec.motion import compensate, cost, intra_search, search
 from streamcodec.motion import field as fields
 from streamcodec.state import Planes, State
 
@@ -106,11 +106,11 @@ def analyse_key(source: Planes, quality: int, run: Run) -> Analysis:
     modes = np.zeros((rows, columns), np.uint8)
     intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
     splits = np.zeros((rows, columns), np.uint8)
-    worth = search.worths(transform.step_q3(middle) / 8, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
+    worth = cost.worths(transform.step_q3(middle) / 8, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
     run(
         [
             partial(
-                search.analyse_key,
+                intra_search.analyse_key,
                 *(source[0], worth, 8 / transform.step_q3(middle), first, last),
                 *(modes, intra_modes, splits),
             )
@@ -141,7 +141,7 @@ def analyse_inter(source: Planes, before: State, run: Run) -> Analysis:
             partial(compensate.quarter_planes, ref_y[half - 4 :], shifted[:, half - 4 :]),
         ]
     )
-    worth = search.worths(step, quantise.MU, LAMBDA_PER_STEP)
+    worth = cost.worths(step, quantise.MU, LAMBDA_PER_STEP)
     prices = cx.vector_prices(before.contexts)
     run(
         [
