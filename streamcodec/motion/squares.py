@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Squares of blocks that share one vector: the encoder unites blocks after its search where it pays.
+"""Squares of blocks that share one vector: the encoder unites blocks after its own search of them.
 
 Small squares first. All prices are those of the adaptive contexts, in 1/16 bit.
 """
