@@ -155,8 +155,6 @@ class FrameEncoder:
                 _NEWS_BITS
             )
 
-        mus = _mus(seen)
-
         def code(found: U8, symbols: I16, counts: U8) -> Planes:
             y, u, v = (plane.copy() for plane in seen.prediction)
             rebuild.code(
@@ -167,7 +165,7 @@ class FrameEncoder:
                 seen.coefficients,
                 found,
                 self._model.costs_q8,
-                mus,
+                quantise.KEY_MU if seen.key else quantise.MU,
                 steps_q3,
                 before.contexts,
                 before.counts,
@@ -313,15 +311,6 @@ def highest_that_fits(
         stride *= 2
         quality = min(max(quality, fits + 1), fails - 1)
     return attempt_at(fits) if fits >= 0 else None
-
-
-def _mus(seen: Analysis) -> F32:
-    """(rows, columns) weight of a bit against distortion, see blocks/quantise.py."""
-    if seen.key:
-        return np.full(seen.modes.shape, quantise.KEY_MU, np.float32)
-    moved = seen.field[::2, ::2].any(axis=2)
-    inter = np.where(moved, quantise.MOVED_MU, quantise.MU)
-    return np.where(seen.modes >= fields.INTRA16, quantise.NEW_MU, inter).astype(np.float32)
 
 
 def _guess(quality: int, blocks: int) -> U8:

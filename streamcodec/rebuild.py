@@ -311,7 +311,7 @@ def code(
     coefficients: F32,
     tables: U8,
     costs_q8: I32,
-    mus: F32,
+    mu: float,
     steps_q3: I32,
     contexts: U16,
     counts_before: U8,
@@ -327,9 +327,8 @@ def code(
     """Choose symbols by rate and distortion, and rebuild the picture along the way.
 
     `coefficients` (blocks, 384) are those of the inter blocks; `tables` (blocks, 384) the tables
-    that a first pass found; `mus` (rows, columns) weighs a block's bits; `free` (0, TAKEN or
-    JOINED) marks blocks that cost next to nothing when their count is 0, and coding them must gain
-    more than their `hurdle` in bits.
+    that a first pass found; `free` (0, TAKEN or JOINED) marks blocks that cost next to nothing when
+    their count is 0, and coding them must gain more than their `hurdle` in bits.
     On entry `counts` holds the first pass' counts, an upper bound; on return the final ones. y, u,
     v hold the inter prediction on entry and the picture on return.
     """
@@ -351,11 +350,10 @@ def code(
     scratch = np.zeros(mixing.SCRATCH, np.int32)
     prices = np.zeros(5, np.int32)
     here = (y, u, v)
+    per_bit = mu / 256
     for row in range(rows):
         for column in range(columns):
             index = row * columns + column
-            mu = np.float64(mus[row, column])
-            per_bit = mu / 256
             mode = modes[row, column]
             most = np.int64(counts[row, column])
             block = symbols[index]

@@ -17,9 +17,6 @@ from streamcodec.blocks import layout
 # in our unit. All that follows is predicted from a keyframe, which is worth more bits.
 MU = 0.10
 KEY_MU = 0.09
-# In inter frames: what moves is soon covered or seen from elsewhere, what is new serves for long.
-MOVED_MU = 0.135
-NEW_MU = 0.08
 BIAS_Q8 = 10  # decoders put a level 10/256 of a step nearer to zero
 _BIAS = BIAS_Q8 / 256
 MAX_LEVEL = 30_000
