@@ -111,8 +111,13 @@ def test_a_late_viewer_has_a_picture_within_a_second_without_a_keyframe() -> Non
         wait_for(lambda: bool(sink.frames))
         assert time.monotonic() - begin < 1.0
         assert sender.snapshot().key_frames_encoded == keyframes
-        newest = seen.frames[-1]
-        wait_for(lambda: any(frame.same_pixels(newest) for frame in sink.frames))
+        # A busy machine passes over single frames at either viewer.
+        known = len(seen.frames) - 1
+        wait_for(
+            lambda: any(
+                frame.same_pixels(other) for other in seen.frames[known:] for frame in sink.frames
+            )
+        )
 
 
 def test_relays_stand_behind_relays_and_latency_counts_from_the_capture() -> None:
