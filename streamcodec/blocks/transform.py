@@ -42,6 +42,7 @@ D16 = basis(16).astype(np.float32)
 D8 = basis(8).astype(np.float32)
 D4 = basis(4).astype(np.float32)
 D16T = np.ascontiguousarray(D16.T)
+D4T = np.ascontiguousarray(D4.T)
 D8T = np.ascontiguousarray(D8.T)
 _B16 = np.rint(basis(16) * (1 << _BASIS_BITS)).astype(np.int32)
 _B8 = np.rint(basis(8) * (1 << _BASIS_BITS)).astype(np.int32)
@@ -146,13 +147,17 @@ def forward4(block: F32, at: int, pitch: int, tmp: F32, out: F32) -> None:
     for i in range(4):
         for k in range(4):
             tmp[i * 4 + k] = np.float32(0)
-            for j in range(4):
-                tmp[i * 4 + k] += block[at + i * pitch + j] * D4[k, j]
+        for j in range(4):
+            sample = block[at + i * pitch + j]
+            for k in range(4):
+                tmp[i * 4 + k] += sample * D4T[j, k]
     for u in range(4):
         for k in range(4):
             out[u * 4 + k] = np.float32(0)
-            for i in range(4):
-                out[u * 4 + k] += D4[u, i] * tmp[i * 4 + k]
+        for i in range(4):
+            weight = D4[u, i]
+            for k in range(4):
+                out[u * 4 + k] += weight * tmp[i * 4 + k]
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
@@ -186,20 +191,36 @@ def finer(
     """
     if coarse < COARSEST:
         return EIGHT, coarse
-    four = np.float32(FOUR_BITS)
+    bits = np.float32(FOUR_BITS)
+    four = np.float32(0)
     for k in range(4):
         forward4(samples, at + 64 * (k >> 1) + 4 * (k & 1), 16, tmp, out)
-        four += worth(out, 16, inverse_step)
-    plain = np.float32(PLAIN_BITS)
+        bits += worth(out, 16, inverse_step)
+        four = bits * np.float32(FOUR_RATIO)
+        if four >= coarse:
+            break
+    least = min(four, coarse)
+    bits = np.float32(PLAIN_BITS)
+    plain = np.float32(0)
     for i in range(8):
-        plain += worth(samples[at + 16 * i : at + 16 * i + 8], 8, inverse_step)
-    four *= np.float32(FOUR_RATIO)
-    plain *= np.float32(PLAIN_RATIO)
-    if plain < min(four, coarse):
+        bits += worth(samples[at + 16 * i : at + 16 * i + 8], 8, inverse_step)
+        plain = bits * np.float32(PLAIN_RATIO)
+        if plain >= least:
+            break
+    if plain < least:
         return PLAIN, plain
     if four < coarse:
         return FOUR, four
     return EIGHT, coarse
+
+
+@nb.njit(nogil=True, cache=True)
+def place(coefficients: F32, quarter: int, luma: F32) -> None:
+    """Put the 64 coefficients of a quarter in their places among the luma's 256."""
+    a, b = quarter >> 1, quarter & 1
+    for u in range(8):
+        for v in range(8):
+            luma[(2 * u + a) * 16 + 2 * v + b] = coefficients[u * 8 + v]
 
 
 @nb.njit(nogil=True, cache=True)
@@ -208,9 +229,7 @@ def spread(samples: F32, quarter: int, kind: int, tmp: F32, out: F32, luma: F32)
     a, b = quarter >> 1, quarter & 1
     if kind == EIGHT:
         forward8(samples, a * 128 + b * 8, 16, tmp, out)
-        for u in range(8):
-            for v in range(8):
-                luma[(2 * u + a) * 16 + 2 * v + b] = out[u * 8 + v]
+        place(out, quarter, luma)
         return
     for k in range(4):
         c, d = k >> 1, k & 1
@@ -272,9 +291,11 @@ def cheaper(samples: F32, inverse_step: float, splits: U8, coefficients: F32) ->
                 at = (k >> 1) * 128 + (k & 1) * 8
                 forward8(own, at, 16, tmp, out)
                 eight = worth(out, 64, inverse_step)
+                place(out, k, quarters)
                 kind, least = finer(own, at, eight, inverse_step, tmp, out)
-                split = with_kind(split, k, kind)
-                spread(own, k, kind, tmp, out, quarters)
+                if kind != EIGHT:
+                    split = with_kind(split, k, kind)
+                    spread(own, k, kind, tmp, out, quarters)
                 apart += least
             if apart < cost:
                 splits[index] = split
