@@ -7,7 +7,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-NOTICE = "compiling for this processor; only the first start takes this long (about a minute) ..."
+NOTICE = "compiling for this processor; only the first start takes this long (minutes) ..."
 
 
 def is_first_start() -> bool:

@@ -24,8 +24,8 @@ from services.demo.messages import (
     Note,
     Started,
 )
-from services.errors import EXIT_FAILURE, ServiceError
-from streamcodec.errors import StreamCodecError
+from services.errors import EXIT_CONFIG, EXIT_FAILURE, ServiceError
+from streamcodec.errors import ModelError, StreamCodecError
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec
@@ -88,6 +88,8 @@ def _run(pipe: Connection, settings: Settings, work: Callable[[_Boss], None]) ->
         work(boss)
     except ServiceError as error:
         boss.tell(Failed(str(error), error.exit_code))
+    except ModelError as error:
+        boss.tell(Failed(str(error), EXIT_CONFIG))
     except (StreamCodecError, OSError) as error:
         boss.tell(Failed(str(error), EXIT_FAILURE))
     except (BrokenPipeError, EOFError):

@@ -80,6 +80,7 @@ def test_a_demo_over_a_thin_link_shows_its_capacity(command: Command, tmp_path: 
         (("--source", "none.mp4"), 5, "none.mp4: no such file"),
         (("--source", SCENE, "--link", "no-such-link"), 3, "no-such-link"),
         (("--source", SCENE, "--quality", 99), 3, "from 0 to 63"),
+        (("--source", SCENE, "--weights", "none.safetensors"), 3, "none.safetensors cannot be"),
     ],
 )
 def test_what_breaks_in_a_process_is_told_in_its_own_sentence(
