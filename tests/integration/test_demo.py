@@ -13,13 +13,15 @@ from pathlib import Path
 import cv2
 import pytest
 
-from services.config import Settings
+from services.config import CodecSettings, Settings
 from services.demo.history import Moment
 from services.demo.outcome import best_pair
 from services.demo.report import WIDTH, Sample
 from services.demo.supervisor import Supervisor
-from services.errors import PeerLost
+from services.errors import EXIT_CONFIG, PeerLost, ServiceError
 from services.media.scene import Scene
+from streamcodec.codec import Codec
+from streamcodec.errors import ModelError
 from tests.integration.cli import Command, load_fake, make_command
 
 pytestmark = pytest.mark.timeout(180)
@@ -80,7 +82,6 @@ def test_a_demo_over_a_thin_link_shows_its_capacity(command: Command, tmp_path: 
         (("--source", "none.mp4"), 5, "none.mp4: no such file"),
         (("--source", SCENE, "--link", "no-such-link"), 3, "no-such-link"),
         (("--source", SCENE, "--quality", 99), 3, "from 0 to 63"),
-        (("--source", SCENE, "--weights", "none.safetensors"), 3, "none.safetensors cannot be"),
     ],
 )
 def test_what_breaks_in_a_process_is_told_in_its_own_sentence(
@@ -91,8 +92,16 @@ def test_what_breaks_in_a_process_is_told_in_its_own_sentence(
     assert message in outcome.sentence
 
 
+def load_unfit(settings: CodecSettings) -> Codec:
+    """As with `--weights` that are damaged."""
+    raise ModelError("weights hold damaged tables")
+
+
 def supervise(
-    on_moment: Callable[[Supervisor, Moment], None], *, source: str = SCENE
+    on_moment: Callable[[Supervisor, Moment], None],
+    *,
+    source: str = SCENE,
+    load: Callable[[CodecSettings], Codec] = load_fake,
 ) -> tuple[Supervisor, threading.Event]:
     """A demo without screen and without end; `on_moment` is called five times a second."""
     settings = Settings()
@@ -109,7 +118,7 @@ def supervise(
     made = Supervisor(
         settings,
         seconds=None,
-        load=load_fake,
+        load=load,
         with_link=False,
         say=lambda text: None,
         show=show,
@@ -141,6 +150,12 @@ def test_a_killed_process_ends_the_demo_with_a_sentence() -> None:
     demo, _ = supervise(kill_the_sender)
     with pytest.raises(PeerLost, match="sender process was killed by signal 9"):
         demo.run()
+
+
+def test_weights_that_do_not_fit_are_a_wrong_setting() -> None:
+    with pytest.raises(ServiceError, match="damaged tables") as caught:
+        supervise(lambda demo, moment: None, load=load_unfit)[0].run()
+    assert caught.value.exit_code == EXIT_CONFIG
 
 
 def test_a_source_that_ends_ends_the_demo(tmp_path: Path) -> None:

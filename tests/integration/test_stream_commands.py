@@ -74,7 +74,7 @@ def test_send_ends_with_its_source(command: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_command_well(command: Command, number: signal.Signals) -> None:
     url = f"tcp://127.0.0.1:{free_port()}"
-    timer = threading.Timer(0.7, os.kill, (os.getpid(), number))
+    timer = threading.Timer(2.0, os.kill, (os.getpid(), number))
     timer.start()
     outcome = command("send", "--source", "scene:64x48@30", "--bind", url, "--json")
     timer.join()
