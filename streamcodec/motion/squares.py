@@ -54,6 +54,12 @@ def _cost_at(
 
 
 @nb.njit(nogil=True, cache=True)
+def _price_anew(prices: I32, near: I32, vy: int, vx: int) -> int:
+    """Price of a vector that is no candidate, in 1/16 bit: told against the first of `near`."""
+    return np.int64((512 + vector_bits_q8(prices, vy - near[0, 0], vx - near[0, 1])) >> 4)
+
+
+@nb.njit(nogil=True, cache=True)
 def _motion_price(
     contexts: U16,
     scratch: I32,
@@ -77,7 +83,7 @@ def _motion_price(
     for k in range(ways):
         if near[k, 0] == vy and near[k, 1] == vx:
             return np.int64(taking[k]) + TAKING
-    return np.int64((512 + vector_bits_q8(prices, vy - near[0, 0], vx - near[0, 1])) >> 4)
+    return _price_anew(prices, near, vy, vx)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -127,7 +133,7 @@ def unite(
     scratch = np.zeros(mixing.SCRATCH, np.int32)
     work = np.empty(64, np.int32)
     tries = np.zeros((16 + fields.CANDIDATES, 2), np.int64)
-    apart = np.zeros((rows, columns), np.int32)  # price of a square as it stands, at its corner
+    apart = np.zeros((rows, columns), np.int32)  # price of motion in a square, at its corner
     sides = np.ones((rows, columns), np.uint8)
     fresh = np.zeros(16, np.int32)  # costs of the blocks under the vector that is tried
     kept = np.zeros(16, np.int32)
@@ -137,24 +143,25 @@ def unite(
                 if not fields.may_unite(rows, columns, row, column, blocks):
                     continue
                 bottom, right = min(row + blocks, rows), min(column + blocks, columns)
+                if not _is_inter(modes, row, bottom, column, right):
+                    continue
                 united = fields.is_united(modes, field, row, column, blocks)
                 weights = cx.by_united(
                     scratch, sides, before, counts_before, row, column, blocks, pace
                 )
                 yes = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
                 no = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
-                if not _is_inter(modes, row, bottom, column, right):
-                    continue
-                spent = no
+                motions = np.int64(no)  # what is said of motion while nothing is united
+                coded = np.int64(0)
                 count = 0
                 for i in range(row, bottom):
                     for j in range(column, right):
                         vy, vx = np.int64(field[2 * i, 2 * j, 0]), np.int64(field[2 * i, 2 * j, 1])
-                        spent += costs[i, j]
+                        coded += costs[i, j]
                         if blocks == 2 and modes[i, j] == fields.INTER8:
-                            spent += SINGLE
+                            motions += SINGLE
                         elif blocks == 2:
-                            spent += SINGLE + _motion_price(
+                            motions += SINGLE + _motion_price(
                                 contexts,
                                 scratch,
                                 takens,
@@ -170,13 +177,13 @@ def unite(
                                 vx,
                             )
                         elif i % 2 == 0 and j % 2 == 0:
-                            spent += apart[i, j]
+                            motions += apart[i, j]
                         count = _add(tries, count, vy, vx)
                 if count > 1:
                     ways = fields.candidates(field, before, row, column, blocks, near)
                     for w in range(ways):
                         count = _add(tries, count, near[w, 0], near[w, 1])
-                best = np.int64(FAR) if united else np.int64(spent)
+                best = np.int64(FAR) if united else motions + coded
                 chosen = -1
                 motion_of = np.int64(0)
                 for k in range(count):
@@ -245,11 +252,7 @@ def unite(
                     fields.fill(sides, row, column, blocks, blocks)
                     apart[row, column] = motion_of
                 else:
-                    total = np.int64(0)
-                    for i in range(row, bottom):
-                        for j in range(column, right):
-                            total += costs[i, j]
-                    apart[row, column] = spent - total
+                    apart[row, column] = motions
     _mend(
         source,
         planes,
@@ -307,9 +310,7 @@ def _mend(
             cx.which_prices(
                 contexts, scratch, takens, field, before, near, row, column, 1, ways, 1, taking
             )
-            best = costs[row, column] + (
-                (512 + vector_bits_q8(prices, v0 - near[0, 0], v1 - near[0, 1])) >> 4
-            )
+            best = costs[row, column] + _price_anew(prices, near, v0, v1)
             for k in range(ways):
                 price = np.int64(taking[k]) + TAKING
                 own = _cost_at(
