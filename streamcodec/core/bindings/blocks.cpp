@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/arrays.hpp"
+#include "bindings/block_arrays.hpp"
+#include "pool.hpp"
+
+namespace sc {
+
+void bind_blocks(nb::module_& module) { (void)module; }
+
+}  // namespace sc
