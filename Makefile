@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Needs Python 3.11 or later with venv, and nothing else.
+# Needs Python 3.11 or later with venv, and nothing else: where there is no C++ compiler, the build
+# of the native core takes one from PyPI.
 #
 # On Linux, PyPI's torch is a build for NVIDIA cards of several GB. Without such a card:
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -14,6 +15,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MANIFEST := pyproject.toml constraints.txt
+CORE := CMakeLists.txt $(shell find streamcodec/core -name "*.[ch]pp" -o -name "*.py")
 
 .PHONY: help install demo test lint docs clean
 
@@ -44,11 +46,11 @@ docs: $(VENV)/installed-dev
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
-$(VENV)/installed: $(VENV)/created
-	$(PIP) install --quiet --constraint constraints.txt --editable .
+$(VENV)/installed: $(VENV)/created $(CORE)
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[networks]"
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/created
+$(VENV)/installed-dev: $(VENV)/created $(CORE)
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@ $(VENV)/installed
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import torch
 
 from benchmarks.material import load_clips
 from benchmarks.sized_codec import SizedCodec
@@ -33,7 +32,7 @@ from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611, ssim
-from streamcodec.parallel import SecondThread
+from streamcodec.parallel import Threads
 
 _MEASURED = 5  # quality is measured on every so many-th frame, outside the coding thread
 
@@ -51,10 +50,9 @@ def main() -> None:
     parser.add_argument("--tcp", default="", help="congestion control of the kernel's TCP")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    with SecondThread() as second:
-        _work(options, load_codec(options.codec, second))
+    with Threads() as threads:
+        _work(options, load_codec(options.codec, threads))
 
 
 def _work(options: argparse.Namespace, codec: Codec) -> None:
@@ -66,11 +64,11 @@ def _work(options: argparse.Namespace, codec: Codec) -> None:
     options.out.write_text(json.dumps(run(options, codec, list(clip.frames))), encoding="utf-8")
 
 
-def load_codec(name: str, second: SecondThread) -> Codec:
+def load_codec(name: str, threads: Threads) -> Codec:
     """A size of the real codec, or "model" for one of plausible sizes that costs no time."""
     if name == "model":
         return SizedCodec()
-    return Codec.load(name, device="cpu").sharing(second.run)
+    return Codec.load(name, device="cpu").sharing(threads)
 
 
 class ClipSource:

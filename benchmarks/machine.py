@@ -10,7 +10,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("streamcodec", "numpy", "torch", "numba", "opencv-python", "av", "pillow")
+_PACKAGES = ("streamcodec", "numpy", "torch", "opencv-python", "av", "pillow")
 
 
 def describe(*, device: str = "cpu") -> dict[str, object]:

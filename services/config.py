@@ -40,7 +40,12 @@ class CodecSettings:
     size: str = setting("S", "size of the model", choices=SIZES)
     device: str = setting("auto", "where the networks run; auto prefers a GPU", choices=DEVICES)
     weights: str | None = setting(None, "file of weights to use instead of the shipped ones")
-    threads: int = setting(1, "threads of each process's networks", low=1, high=256)
+    effort: str = setting(
+        "normal", "how hard the encoder tries: time against bits", choices=("fast", "normal", "best")
+    )
+    threads: int = setting(
+        0, "threads that work on one picture; 0 takes one for each core", low=0, high=256
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ _SPEED_QUALITY = 32
 _PACKAGES = (
     "streamcodec",
     "torch",
-    "numba",
     "numpy",
     "opencv-python-headless",
     "av",

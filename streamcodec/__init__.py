@@ -5,13 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from streamcodec.compiled import forget_stale
 from streamcodec.frame import Frame, Reference
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec
-
-forget_stale()
 
 __version__ = "0.1.0"
 __all__ = ["Codec", "Frame", "Reference", "__version__"]

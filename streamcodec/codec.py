@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from streamcodec import bitstream, decoder
-from streamcodec.analysis import Run, one_by_one
 from streamcodec.bitstream import QUALITIES
+from streamcodec.effort import Effort
 from streamcodec.encoder import Attempt, FrameEncoder, highest_that_fits
 from streamcodec.errors import FrameError, ModelError, ReferenceMissing
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
+from streamcodec.networks import prior as priors
+from streamcodec.parallel import Threads
+from streamcodec.workspace import Workspaces
 
 _TEST_ROWS = 64  # inputs of the self test, for each stack
 
@@ -47,13 +49,22 @@ class Codec:
     """A loaded model that encodes and decodes; holds no state between calls."""
 
     def __init__(
-        self, model: Model, *, size: str = "S", device: str = "cpu", run: Run = one_by_one
+        self,
+        model: Model,
+        *,
+        size: str = "S",
+        device: str = "cpu",
+        effort: Effort = Effort.NORMAL,
+        threads: Threads | None = None,
     ) -> None:
         self.model = model
-        self._run = run
         self.size = size
         self.device = device
+        self.effort = effort
         self.model_hash = model.digest
+        self._threads = threads
+        self._pool = None if threads is None else threads.pool
+        self._workspaces = Workspaces()
 
     @classmethod
     def load(
@@ -62,20 +73,39 @@ class Codec:
         *,
         device: str = "auto",
         weights: Path | None = None,
-        run: Run = one_by_one,
+        effort: Effort = Effort.NORMAL,
+        threads: Threads | None = None,
     ) -> Codec:
         """Load the shipped weights of a size. Raises ModelError when they are absent or damaged.
 
-        `run` may do an encoder's independent jobs at once (streamcodec/parallel.py); bytes are
-        the same either way.
+        `threads` may do a picture's independent jobs at once; bytes are the same either way. Their
+        owner closes them.
         """
         from streamcodec import weights as files  # noqa: PLC0415  (weights build on this)
 
-        return cls(files.load(size, weights), size=size, device=files.pick_device(device), run=run)
+        return cls(
+            files.load(size, weights),
+            size=size,
+            device=files.pick_device(device, size),
+            effort=effort,
+            threads=threads,
+        )
 
-    def sharing(self, run: Run) -> Codec:
-        """The same codec, its encoder's independent jobs done by `run`."""
-        return Codec(self.model, size=self.size, device=self.device, run=run)
+    def sharing(self, threads: Threads) -> Codec:
+        """The same codec, a picture's independent jobs done by these threads."""
+        return Codec(
+            self.model, size=self.size, device=self.device, effort=self.effort, threads=threads
+        )
+
+    def trying(self, effort: Effort) -> Codec:
+        """The same codec at another effort."""
+        return Codec(
+            self.model,
+            size=self.size,
+            device=self.device,
+            effort=effort,
+            threads=self._threads,
+        )
 
     def encode(
         self,
@@ -102,17 +132,26 @@ class Codec:
                 f"frame is {frame.width}x{frame.height}, its reference "
                 f"{reference.frame.width}x{reference.frame.height}: code a keyframe instead"
             )
-        encoder = FrameEncoder(self.model, frame, reference, self._run)
-        if budget_bytes is None:
-            assert quality is not None
-            best: Attempt | None = encoder.at(quality)
-        else:
-            start = reference.quality if reference is not None else QUALITIES // 2
-            finest = QUALITIES - 1 if quality is None else quality
-            best = highest_that_fits(encoder.at, budget_bytes, start, finest)
-        if best is None:
-            return Encoded(None, None, -1, reference is None)
-        return Encoded(best.packet, encoder.reference_after(best), best.quality, reference is None)
+        with self._workspaces.borrow() as workspace:
+            encoder = FrameEncoder(
+                self.model,
+                frame,
+                reference,
+                effort=self.effort,
+                workspace=workspace,
+                pool=self._pool,
+            )
+            if budget_bytes is None:
+                assert quality is not None
+                best: Attempt | None = encoder.at(quality)
+            else:
+                start = reference.quality if reference is not None else QUALITIES // 2
+                finest = QUALITIES - 1 if quality is None else quality
+                best = highest_that_fits(encoder.at, budget_bytes, start, finest)
+            if best is None:
+                return Encoded(None, None, -1, reference is None)
+            after = encoder.reference_after(best)
+        return Encoded(best.packet, after, best.quality, reference is None)
 
     def decode(self, packet: bytes, reference: Reference | None = None) -> Decoded:
         """Decode a packet against the reference it names.
@@ -133,7 +172,18 @@ class Codec:
             if reference is None or reference.digest != header.reference:
                 raise ReferenceMissing(f"packet needs reference {header.reference.hex()}")
             width, height = reference.frame.width, reference.frame.height
-        after = decoder.decode(self.model, packet, header, payload, reference, width, height)
+        with self._workspaces.borrow() as workspace:
+            after = decoder.decode(
+                self.model,
+                packet,
+                header,
+                payload,
+                reference,
+                width,
+                height,
+                workspace=workspace,
+                pool=self._pool,
+            )
         return Decoded(after.frame, after)
 
     def self_test(self) -> bytes:
@@ -142,13 +192,13 @@ class Codec:
         They are made of the tables that every stack of the prior chooses for fixed inputs.
         """
         state = hashlib.blake2b(self.model_hash, digest_size=bitstream.MODEL_HASH_BYTES)
-        for stack in chain.from_iterable(chain.from_iterable(self.model.prior.stacks)):
-            width = stack.first.shape[0]
-            # Knuth's multiplicative hash: inputs that need no generator, the same everywhere.
-            mixed = np.arange(_TEST_ROWS * width, dtype=np.uint64) * np.uint64(2654435761)
-            rows = ((mixed >> np.uint64(13)) % np.uint64(128)).astype(np.uint8)
+        for place in priors.places():
+            rows = priors.fixed_rows(place, _TEST_ROWS)
             for quality in (0, 31, QUALITIES - 1):
-                state.update(stack.tables(rows.reshape(_TEST_ROWS, width), quality).tobytes())
+                found = self.model.prior.tables(
+                    place.kind == 0, place.group, place.phase, rows, quality
+                )
+                state.update(found.tobytes())
         return state.digest()
 
     def warm_up(self, width: int, height: int) -> None:

@@ -4,32 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec import analysis, bitstream, rebuild, syntax
+from streamcodec import _core, analysis, bitstream, quantise
 from streamcodec import contexts as cx
 from streamcodec.analysis import Analysis
-from streamcodec.blocks import deblock, layout, loopfilter, quantise, transform
-from streamcodec.entropy import rans, tables
+from streamcodec.blocks import layout, transform
+from streamcodec.effort import TRYING, Effort
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model, filter_of
-from streamcodec.motion import field as fields
-from streamcodec.networks import features
-from streamcodec.networks.prior import walk
 from streamcodec.state import Planes, State, reference_after, state_of
+from streamcodec.workspace import Workspace
 
 U8 = npt.NDArray[np.uint8]
-I8 = npt.NDArray[np.int8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 U16 = npt.NDArray[np.uint16]
-U32 = npt.NDArray[np.uint32]
-F32 = npt.NDArray[np.float32]
 
+INTRA16 = 2  # modes from here on are intra
+INTRA8 = 3
 # Below 1/2, so that the first pass leaves about what the weighed second one will.
 _FIRST_PASS_ROUNDING = 0.35
 # What coding a still block must gain when the frame is not to be finer than its reference: else it
@@ -37,34 +33,41 @@ _FIRST_PASS_ROUNDING = 0.35
 _NEWS_BITS = 96
 _STILL_SHARE = 0.97
 _FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
-_STARTS = np.array(layout.GROUP_STARTS, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """A frame coded at one quality."""
+    """A frame coded at one quality.
+
+    `weighing` is what a bit was worth in it, relative to `quantise.MU`. `planes` is the decoded
+    picture (sides multiples of 16), `unfiltered` the same before the loop filter; `symbols` and
+    `moved` are (blocks, 384).
+    """
 
     quality: int
+    weighing: float
     packet: bytes
-    planes: Planes  # decoded picture, sides multiples of 16
-    unfiltered: Planes  # the same before the loop filter
-    counts: U8
+    planes: Planes
+    unfiltered: Planes
+    blocks: _core.Blocks
     symbols: I16
-    tables: U8
     contexts: U16
     moved: U8
     moved_counts: U8
-    looked_at: U8 | None  # `features.reference_rows`, None in keyframes
-    modes: U8
-    intra_modes: I8
-    splits: U8
-    field: I16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FirstPass:
+    """What the first pass of a quality leaves: tables, and groups that may be coded."""
+
+    tables: U8
+    counts: U8
 
 
 class FrameEncoder:
     """Codes one frame against one reference at any quality; the analysis is shared.
 
-    Calls with the same quality return the same attempt.
+    Calls with the same quality and weighing return the same attempt.
     """
 
     def __init__(
@@ -72,22 +75,28 @@ class FrameEncoder:
         model: Model,
         frame: Frame,
         reference: Reference | None,
-        run: analysis.Run = analysis.one_by_one,
+        *,
+        effort: Effort = Effort.NORMAL,
+        workspace: Workspace | None = None,
+        pool: _core.Pool | None = None,
     ) -> None:
         self._model = model
-        self._run = run
+        self._trying = TRYING[effort]
+        self._workspace = workspace or Workspace()
+        self._pool = pool
         self._frame = frame
         self._reference = reference
         self._source = analysis.padded(frame.planes)
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
-        self._done: dict[int, Attempt] = {}
+        self._first: dict[int, _FirstPass] = {}
+        self._done: dict[tuple[int, float], Attempt] = {}
 
-    def at(self, quality: int) -> Attempt:
-        """The frame coded at this quality."""
-        if quality not in self._done:
-            self._done[quality] = self._attempt(quality)
-        return self._done[quality]
+    def at(self, quality: int, weighing: float = 1.0) -> Attempt:
+        """The frame coded at this quality; a bit is worth `weighing` times the usual."""
+        if (quality, weighing) not in self._done:
+            self._done[quality, weighing] = self._attempt(quality, weighing)
+        return self._done[quality, weighing]
 
     def reference_after(self, attempt: Attempt) -> Reference:
         """The reference that an attempt's packet leads to."""
@@ -98,194 +107,240 @@ class FrameEncoder:
             height=self._frame.height,
             quality=attempt.quality,
             planes=attempt.planes,
-            field=attempt.field,
-            counts=attempt.counts,
+            blocks=attempt.blocks,
             symbols=attempt.symbols,
             moved=attempt.moved,
             contexts=self._model.contexts[1] if self._reference is None else attempt.contexts,
         )
 
+    def seen_by_prior(self, attempt: Attempt) -> list[tuple[int, int, I32, U8]]:
+        """What the prior saw when it coded an attempt: (group, phase, blocks, rows of features)."""
+        seen = self._look(attempt.quality)
+        before = self._before_at(seen, attempt.quality)
+        coding = _Coding(
+            self._model, seen, before, attempt.quality, self._workspace, self._pool
+        )
+        return coding.feature_rows(attempt.blocks, attempt.symbols)
+
+    def _before_at(self, seen: Analysis, quality: int) -> State:
+        rows, columns = seen.blocks.rows, seen.blocks.columns
+        return self._before or State.none(self._model, rows, columns, quality)
+
     def _look(self, quality: int) -> Analysis:
         bucket = quality // analysis.KEY_BUCKET if self._before is None else 0
         if bucket not in self._seen:
             self._seen[bucket] = (
-                analysis.analyse_key(self._source, quality, self._run)
+                analysis.analyse_key(self._source, quality, self._workspace, self._pool)
                 if self._before is None
-                else analysis.analyse_inter(self._source, self._before, self._run)
+                else analysis.analyse_inter(
+                    self._source, self._before, self._trying, self._workspace, self._pool
+                )
             )
         return self._seen[bucket]
 
-    def _attempt(self, quality: int) -> Attempt:
+    def _attempt(self, quality: int, weighing: float) -> Attempt:
         seen = self._look(quality)
-        steps_q3 = transform.CHANNEL_STEPS_Q3[quality]
-        rows, columns = seen.modes.shape
-        before = self._before or State.none(self._model, rows, columns, quality)
-        moved, moved_counts = before.moved(seen.field, seen.modes)
-        looked_at: U8 | None = None
+        before = self._before_at(seen, quality)
+        coding = _Coding(self._model, seen, before, quality, self._workspace, self._pool)
+        if quality not in self._first:
+            self._first[quality] = coding.first_pass()
+        return coding.second_pass(self._first[quality], weighing, self._header(quality))
 
-        def find_tables(symbols: I16, counts: U8) -> U8:
-            misc = np.empty((rows * columns, features.MISC), np.uint8)
-            features.misc(
-                seen.modes,
-                seen.field,
-                seen.intra_modes,
-                counts,
-                moved_counts,
-                seen.splits,
-                quality,
-                before.quality,
-                misc,
+    def _header(self, quality: int) -> bitstream.PacketHeader:
+        return bitstream.PacketHeader(
+            keyframe=self._reference is None,
+            quality=quality,
+            filter_strength=0,
+            reference=self._model.digest if self._reference is None else self._reference.digest,
+            width=self._frame.width,
+            height=self._frame.height,
+        )
+
+
+class _Coding:
+    """Two passes over one frame at one quality."""
+
+    def __init__(
+        self,
+        model: Model,
+        seen: Analysis,
+        before: State,
+        quality: int,
+        workspace: Workspace,
+        pool: _core.Pool | None,
+    ) -> None:
+        self._model = model
+        self._seen = seen
+        self._before = before
+        self._quality = quality
+        self._workspace = workspace
+        self._pool = pool
+        self._steps_q3 = transform.plane_steps_q3(quality)
+        self._channel_steps_q3 = transform.CHANNEL_STEPS_Q3[quality]
+        self._moved, self._moved_counts = before.moved(seen.blocks)
+
+    def first_pass(self) -> _FirstPass:
+        """Learn what each symbol would cost."""
+        seen = self._seen
+        blocks = seen.blocks.copy()
+        symbols = self._no_symbols()
+        if seen.key:
+            # Neighbours must be decoded ones already here: predicted from the source, a smooth
+            # block seems to need nothing, and errors would spread unseen.
+            blocks.counts[:] = layout.GROUPS
+            guess = _guess(self._quality, len(symbols))
+            self._code(blocks, guess, symbols, weighing=1.0)
+            np.maximum(blocks.counts, _FEWEST_GROUPS, out=blocks.counts)
+        else:
+            _core.quantise_plainly(
+                seen.coefficients,
+                self._channel_steps_q3,
+                _FIRST_PASS_ROUNDING,
+                symbols,
+                blocks.counts,
             )
-            found = np.zeros(symbols.shape, np.uint8)
-            stacks = self._model.prior.stacks[0 if seen.key else 1]
+            within = blocks.modes >= INTRA16
+            blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
+        return _FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
-            def visit(group: int, phase: int, blocks: I32, inputs: U8) -> None:
-                first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
-                found[blocks, first:last] = stacks[group][phase].tables(inputs, quality)
+    def second_pass(
+        self, first: _FirstPass, weighing: float, header: bitstream.PacketHeader
+    ) -> Attempt:
+        """Final symbols by rate and distortion, the picture, and the packet."""
+        seen, before, model = self._seen, self._before, self._model
+        blocks = seen.blocks.copy()
+        blocks.counts[:] = first.counts
+        symbols = self._no_symbols()
+        planes = self._code(blocks, first.tables, symbols, weighing)
+        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        found = self._find_tables(blocks, symbols)
+        _core.deblock(self._workspace.pictures, blocks, *self._steps_q3, planes, self._pool)
+        y, u, v = planes
+        unfiltered = (y.copy(), u.copy(), v.copy())
+        flags = self._filter(blocks, planes)
+        contexts = before.contexts.copy()
+        writer = _core.Writer()
+        writer.blocks(
+            contexts,
+            seen.key,
+            blocks,
+            before.field,
+            before.counts,
+            cx.pace(self._quality, before.quality),
+        )
+        if flags is not None:
+            writer.areas(contexts, flags)
+        writer.symbols(blocks.counts, symbols, found, model.cumulative)
+        header = replace(header, filter_strength=0 if flags is None else 1)
+        return Attempt(
+            quality=self._quality,
+            weighing=weighing,
+            packet=bitstream.pack(header, writer.encode()),
+            planes=planes,
+            unfiltered=unfiltered,
+            blocks=blocks,
+            symbols=symbols,
+            contexts=contexts,
+            moved=self._moved,
+            moved_counts=self._moved_counts,
+        )
 
-            walk(counts, symbols, misc, looked_at, visit)
-            return found
+    def _no_symbols(self) -> I16:
+        blocks = self._seen.blocks
+        return np.zeros((blocks.rows * blocks.columns, layout.CHANNELS), np.int16)
 
-        hurdle = np.zeros((rows, columns), np.uint8)
-        if not seen.key and quality <= before.quality:
-            reach = np.abs(seen.field[::2, ::2]).max(axis=2)
+    def _find_tables(self, blocks: _core.Blocks, symbols: I16) -> U8:
+        """Tables (blocks, 384) that the prior finds for these symbols."""
+        self._describe(blocks)
+        found = np.zeros(symbols.shape, np.uint8)
+        _core.find_tables(
+            self._model.prior,
+            self._workspace.prior,
+            blocks.counts,
+            self._quality,
+            symbols,
+            found,
+            self._pool,
+        )
+        return found
+
+    def feature_rows(self, blocks: _core.Blocks, symbols: I16) -> list[tuple[int, int, I32, U8]]:
+        """Rows of features (n, features) of each group and phase, with the blocks they are of."""
+        self._describe(blocks)
+        rows = _core.feature_rows(self._workspace.prior, blocks.counts, symbols)
+        return [(group, phase, turn.ravel(), inputs) for group, phase, turn, inputs in rows]
+
+    def _describe(self, blocks: _core.Blocks) -> None:
+        """Tell the prior all but the symbols."""
+        seen = self._seen
+        prior = self._workspace.prior
+        _core.describe(
+            prior, blocks, self._moved_counts, self._quality, self._before.quality, seen.key
+        )
+        if not seen.key:
+            _core.remember_reference(
+                prior, blocks, self._moved, seen.prediction, *self._steps_q3, self._pool
+            )
+
+    def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
+        """Choose symbols; lowers blocks.counts to what is coded; returns the picture."""
+        seen, before = self._seen, self._before
+        y, u, v = seen.prediction
+        planes = (y.copy(), u.copy(), v.copy())
+        params = _core.CodeParams(
+            mu=weighing * (quantise.KEY_MU if seen.key else quantise.MU),
+            pace=cx.pace(self._quality, before.quality),
+        )
+        _core.code(
+            self._workspace.blocks,
+            params,
+            seen.source,
+            blocks,
+            seen.coefficients,
+            tables,
+            self._model.costs_q8,
+            self._channel_steps_q3,
+            before.contexts,
+            before.counts,
+            seen.free,
+            self._hurdle(),
+            symbols,
+            planes,
+        )
+        return planes
+
+    def _hurdle(self) -> U8:
+        """Bits (rows, columns) that coding a block must gain."""
+        seen = self._seen
+        hurdle = np.zeros((seen.blocks.rows, seen.blocks.columns), np.uint8)
+        if not seen.key and self._quality <= self._before.quality:
+            reach = np.abs(seen.blocks.field[::2, ::2]).max(axis=2)
             still = reach == 0
             # Where almost everything stands, a small vector follows noise.
             hurdle[reach <= 2 if still.mean() > _STILL_SHARE else still & (seen.free > 0)] = (
                 _NEWS_BITS
             )
+        return hurdle
 
-        def code(found: U8, symbols: I16, counts: U8) -> Planes:
-            y, u, v = (plane.copy() for plane in seen.prediction)
-            rebuild.code(
-                seen.source,
-                seen.modes,
-                seen.intra_modes,
-                seen.splits,
-                seen.coefficients,
-                found,
-                self._model.costs_q8,
-                quantise.KEY_MU if seen.key else quantise.MU,
-                steps_q3,
-                before.contexts,
-                before.counts,
-                cx.pace(quality, before.quality),
-                seen.free,
-                hurdle,
-                counts,
-                symbols,
-                y,
-                u,
-                v,
-            )
-            return y, u, v
-
-        # First pass, to learn what each symbol would cost.
-        symbols = np.zeros((rows * columns, layout.CHANNELS), np.int16)
-        if seen.key:
-            # Neighbours must be decoded ones already here: predicted from the source, a smooth
-            # block seems to need nothing, and errors would spread unseen.
-            counts = np.full((rows, columns), layout.GROUPS, np.uint8)
-            code(_guess(quality, rows * columns), symbols, counts)
-            np.maximum(counts, _FEWEST_GROUPS, out=counts)
-        else:
-            counts = np.zeros((rows, columns), np.uint8)
-            _quantise_plainly(seen.coefficients, steps_q3, _FIRST_PASS_ROUNDING, symbols, counts)
-            counts[seen.modes >= fields.INTRA16] = np.maximum(
-                counts[seen.modes >= fields.INTRA16], _FEWEST_GROUPS
-            )
-        if not seen.key:
-            looked_at = features.reference_rows(
-                moved, seen.prediction, seen.modes, counts, steps_q3
-            )
-        found = find_tables(symbols, counts)
-        # Second pass: final symbols by rate and distortion, and the picture.
-        y, u, v = code(found, symbols, counts)
-        splits = np.where((counts > 0) | (seen.modes == fields.INTRA8), seen.splits, 0).astype(
-            np.uint8
-        )
-        found = find_tables(symbols, counts)
-        contexts = before.contexts.copy()
-        deblock.picture(
-            seen.modes, seen.field, counts, splits, *transform.plane_steps_q3(quality), y, u, v
-        )
-        unfiltered = (y.copy(), u.copy(), v.copy())
-        flags = self._filter(seen, counts, quality, (y, u, v))
-        payload = self._payload(
-            seen, splits, symbols, counts, found, before, contexts, flags, quality
-        )
-        header = bitstream.PacketHeader(
-            keyframe=seen.key,
-            quality=quality,
-            filter_strength=0 if flags is None else 1,
-            reference=self._model.digest if self._reference is None else self._reference.digest,
-            width=self._frame.width,
-            height=self._frame.height,
-        )
-        return Attempt(
-            quality,
-            bitstream.pack(header, payload),
-            (y, u, v),
-            unfiltered,
-            counts,
-            symbols,
-            found,
-            contexts,
-            moved,
-            moved_counts,
-            looked_at,
-            seen.modes,
-            seen.intra_modes,
-            splits,
-            seen.field,
-        )
-
-    def _filter(self, seen: Analysis, counts: U8, quality: int, planes: Planes) -> U8 | None:
+    def _filter(self, blocks: _core.Blocks, planes: Planes) -> U8 | None:
         """Run the loop filter where it helps; which areas, or None when nowhere."""
-        weights = filter_of(self._model, seen.key, quality)
-        if not weights.any() or not (counts.any() or seen.key):
+        seen = self._seen
+        weights = filter_of(self._model, seen.key, self._quality)
+        if not weights.any() or not (blocks.counts.any() or seen.key):
             return None
-        steps_q3 = transform.plane_steps_q3(quality)
         # An area's flag is one bit or less: worth lambda squared errors.
-        worth = (
-            int(quantise.MU * (steps_q3[0] / 8) ** 2),
-            int(quantise.MU * (steps_q3[1] / 8) ** 2),
+        worth = tuple(int(quantise.MU * (step / 8) ** 2) for step in self._steps_q3)
+        flags = _core.filter_search(
+            self._workspace.pictures,
+            seen.source,
+            planes,
+            blocks,
+            self._steps_q3,
+            weights,
+            worth,
+            self._pool,
         )
-        flags = loopfilter.search(seen.source, planes, counts, seen.modes, steps_q3, weights, worth)
         return flags if flags.any() else None
-
-    def _payload(
-        self,
-        seen: Analysis,
-        splits: U8,
-        symbols: I16,
-        counts: U8,
-        found: U8,
-        before: State,
-        contexts: U16,
-        flags: U8 | None,
-        quality: int,
-    ) -> bytes:
-        """Entropy-code everything; adapts `contexts`."""
-        out = np.empty(_room(symbols, counts), np.uint32)
-        at = syntax.write(
-            out,
-            0,
-            contexts,
-            seen.key,
-            seen.modes,
-            seen.field,
-            before.field,
-            seen.intra_modes,
-            counts,
-            before.counts,
-            splits,
-            cx.pace(quality, before.quality),
-        )
-        if flags is not None:
-            at = syntax.write_areas(out, at, contexts, flags)
-        at = _put_groups(out, at, counts, symbols, found, self._model.cumulative)
-        return rans.encode(out, at)
 
 
 def highest_that_fits(
@@ -318,58 +373,3 @@ def _guess(quality: int, blocks: int) -> U8:
     channel = np.arange(layout.CHANNELS)
     index = 44 + (quality - 40) * 0.45 - 5.5 * np.log1p(channel)
     return np.tile(np.clip(index, 0, 63).astype(np.uint8), (blocks, 1))
-
-
-@nb.njit(nogil=True, cache=True)
-def _quantise_plainly(
-    coefficients: F32, steps_q3: I32, rounding: float, symbols: I16, counts: U8
-) -> None:
-    """Quantise all blocks with a fixed rounding offset."""
-    inverse_steps = (np.float32(8) / steps_q3).astype(np.float32)
-    rows, columns = counts.shape
-    for index in range(rows * columns):
-        counts[index // columns, index % columns] = quantise.plain(
-            coefficients[index], inverse_steps, rounding, symbols[index]
-        )
-
-
-@nb.njit(nogil=True, cache=True)
-def _put_groups(out: U32, at: int, counts: U8, symbols: I16, found: U8, cumulative: U16) -> int:
-    """Append all symbols in the order that `prior.walk` visits them."""
-    rows, columns = counts.shape
-    for group in range(4):
-        first, last = _STARTS[group], _STARTS[group + 1]
-        for phase in range(2):
-            for row in range(rows):
-                for column in range(columns):
-                    if counts[row, column] > group and (row + column) & 1 == phase:
-                        index = row * columns + column
-                        at = tables.put_symbols(
-                            out,
-                            at,
-                            symbols[index, first:last],
-                            found[index, first:last],
-                            cumulative,
-                        )
-    return at
-
-
-def _room(symbols: I16, counts: U8) -> int:
-    """Intervals that a frame can take at most."""
-    return counts.size * (syntax.BITS_PER_BLOCK + 2) + _symbol_room(symbols, counts)
-
-
-@nb.njit(nogil=True, cache=True)
-def _symbol_room(symbols: I16, counts: U8) -> int:
-    """Intervals of all coded symbols: one each, a sign, and the escape's raw bits."""
-    rows, columns = counts.shape
-    room = 64
-    for index in range(rows * columns):
-        last = _STARTS[counts[index // columns, index % columns]]
-        room += last
-        for c in range(last):
-            if symbols[index, c]:
-                room += 1
-                if abs(np.int64(symbols[index, c])) >= 15:
-                    room += 30
-    return room

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec import _core
 from streamcodec import contexts as cx
 from streamcodec.blocks import layout, loopfilter
 from streamcodec.entropy import tables
 from streamcodec.errors import ModelError
-from streamcodec.networks import features
-from streamcodec.networks.prior import PHASES, Prior, stack_name
+from streamcodec.networks import prior as priors
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
@@ -24,7 +24,7 @@ Arrays = Mapping[str, npt.NDArray[np.generic]]
 class Model:
     """Everything that both ends must share. Immutable; built by `from_arrays`."""
 
-    prior: Prior
+    prior: _core.Prior
     cumulative: npt.NDArray[np.uint16]  # (64, 17)
     costs_q8: npt.NDArray[np.int32]  # (64, 16)
     contexts: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]  # keyframe, first inter frame
@@ -40,7 +40,8 @@ class Model:
                 np.ascontiguousarray(arrays[name], np.uint16)
                 for name in ("contexts.key", "contexts.inter")
             )
-            prior = Prior.from_arrays(arrays)
+            prior = priors.build(arrays)
+            priors.check(prior, arrays)
             filter_weights = np.ascontiguousarray(arrays["filter"], np.int16)
         except KeyError as missing:
             raise ModelError(f"weights lack {missing}: they are of another version") from None
@@ -87,21 +88,18 @@ def untrained(hidden: int = 128) -> dict[str, npt.NDArray[np.generic]]:
         "filter": loopfilter.no_weights(),
     }
     quality = np.arange(64)[:, None]
-    for kind, width in enumerate((features.KEY_FEATURES, features.INTER_FEATURES)):
-        for group in range(layout.GROUPS):
-            first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
-            channel = np.arange(first, last)[None]
-            guess = 44 + (quality - 40) * 0.45 - 5.5 * np.log1p(channel) - 6 * kind
-            for phase in range(PHASES):
-                name = stack_name(kind, group, phase)
-                arrays |= {
-                    f"{name}.w1": np.zeros((width, hidden), np.int8),
-                    f"{name}.w2": np.zeros((hidden, hidden), np.int8),
-                    f"{name}.w3": np.zeros((hidden, last - first), np.int8),
-                    f"{name}.b1": np.zeros((64, hidden), np.int32),
-                    f"{name}.b2": np.zeros(hidden, np.int32),
-                    f"{name}.b3": np.clip(guess * 256, 0, 63 * 256).astype(np.int32),
-                }
+    for place in priors.places():
+        first = layout.GROUP_STARTS[place.group]
+        channel = np.arange(first, first + place.channels)[None]
+        guess = 44 + (quality - 40) * 0.45 - 5.5 * np.log1p(channel) - 6 * place.kind
+        arrays |= {
+            f"{place.name}.w1": np.zeros((place.features, hidden), np.int8),
+            f"{place.name}.w2": np.zeros((hidden, hidden), np.int8),
+            f"{place.name}.w3": np.zeros((hidden, place.channels), np.int8),
+            f"{place.name}.b1": np.zeros((priors.QUALITIES, hidden), np.int32),
+            f"{place.name}.b2": np.zeros(hidden, np.int32),
+            f"{place.name}.b3": np.clip(guess * 256, 0, 63 * 256).astype(np.int32),
+        }
     return arrays
 
 

@@ -1,34 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two jobs at once: a second thread that an encoder may borrow. Results are the same without it."""
+"""Threads that a codec may borrow for one picture. Bytes and samples are the same without them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+import sys
+
+from streamcodec import _core
+
+MOST_THREADS = 16  # more than a picture's bands are of no use
 
 
-class SecondThread:
-    """Runs every second job on a thread of its own; compiled code leaves the interpreter free.
+def cores() -> int:
+    """Cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
-    Use as a context manager, or call `close`; hand `run` to `Codec.load`.
+
+class Threads:
+    """A pool whose owner closes it: a context manager, or call `close`. Hand it to `Codec.load`.
+
+    `count` includes the thread that encodes; 0 takes one for each core.
     """
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="encode-2")
+    def __init__(self, count: int = 0) -> None:
+        self.pool = _core.Pool(min(count or cores(), MOST_THREADS))
 
-    def run(self, jobs: Sequence[Callable[[], object]]) -> None:
-        """Do all jobs and return; an error of any is raised."""
-        handed = [self._pool.submit(job) for job in jobs[1::2]]
-        for job in jobs[0::2]:
-            job()
-        for future in handed:
-            future.result()
+    @property
+    def count(self) -> int:
+        """Threads that work on a picture, the caller's included."""
+        return self.pool.threads
 
     def close(self) -> None:
-        """Stop the thread."""
-        self._pool.shutdown()
+        """Stop the threads; codecs that hold them work on alone."""
+        self.pool.close()
 
-    def __enter__(self) -> SecondThread:
+    def __enter__(self) -> Threads:
         return self
 
     def __exit__(self, *_: object) -> None:

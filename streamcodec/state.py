@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec import _core
 from streamcodec.bitstream import digest_after
 from streamcodec.blocks import layout
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
-from streamcodec.networks import features
 
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
@@ -49,11 +49,11 @@ class State:
             quality,
         )
 
-    def moved(self, field: I16, modes: U8) -> tuple[U8, U8]:
+    def moved(self, blocks: _core.Blocks) -> tuple[U8, U8]:
         """Memory and counts, fetched from where each block came from."""
         memory = np.empty_like(self.memory)
         counts = np.empty_like(self.counts)
-        features.move_symbols(self.memory, self.counts, field, modes, memory, counts)
+        _core.move_memory(blocks, self.memory, self.counts, memory, counts)
         return memory, counts
 
 
@@ -71,20 +71,19 @@ def reference_after(
     height: int,
     quality: int,
     planes: Planes,
-    field: I16,
-    counts: U8,
+    blocks: _core.Blocks,
     symbols: I16,
     moved: U8,
     contexts: U16,
 ) -> Reference:
     """The reference that a packet leads to; `before` is the digest it started from, or b""."""
     memory = np.empty(moved.shape, np.uint8)
-    features.remember(symbols, counts, moved, memory)
+    _core.remember_symbols(blocks.counts, symbols, moved, memory)
     half = (height + 1) // 2, (width + 1) // 2
     frame = Frame(
         planes[0][:height, :width],
         planes[1][: half[0], : half[1]],
         planes[2][: half[0], : half[1]],
     )
-    state = State(planes, field, counts, memory, contexts, quality)
+    state = State(planes, blocks.field, blocks.counts, memory, contexts, quality)
     return Reference(frame, digest_after(packet, before), quality, state)

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from services.errors import EndOfSource, SourceError
-from streamcodec.analysis import Run, one_by_one
+from streamcodec.effort import Effort
+from streamcodec.parallel import Threads
 from streamcodec.bitstream import QUALITIES, PacketHeader, digest_after, pack, unpack
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.errors import FrameError, ModelError, PayloadError, ReferenceMissing
@@ -42,6 +43,7 @@ class FakeCodec(Codec):
         self.model_hash = hashlib.blake2b(model, digest_size=8).digest()
         self.size = "S"
         self.device = "cpu"
+        self.effort = Effort.NORMAL
         self.encode_delay_s = encode_delay_s
         self.decode_delay_s = decode_delay_s
         self.fail_decoding = False
@@ -56,15 +58,21 @@ class FakeCodec(Codec):
         *,
         device: str = "auto",
         weights: Path | None = None,
-        run: Run = one_by_one,
+        effort: Effort = Effort.NORMAL,
+        threads: Threads | None = None,
     ) -> FakeCodec:
         """A fake of any size; the rest is accepted and ignored."""
         codec = cls(model=b"fake" + size.encode())
         codec.size = size
         return codec
 
-    def sharing(self, _run: object) -> FakeCodec:
+    def sharing(self, _threads: object) -> FakeCodec:
         """Nothing here can be done at once."""
+        return self
+
+    def trying(self, effort: Effort) -> FakeCodec:
+        """Every effort costs the same."""
+        self.effort = effort
         return self
 
     def encode(

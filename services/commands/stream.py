@@ -124,11 +124,11 @@ def _sender(settings: Settings, stack: ExitStack) -> Sender:
     """A sender with its codec loaded; the stack closes what it borrows."""
     from services import logs
     from services.assemble import make_sender
-    from streamcodec.parallel import SecondThread
+    from streamcodec.parallel import Threads
 
-    second = stack.enter_context(SecondThread())
+    threads = stack.enter_context(Threads(settings.codec.threads))
     logs.get("send").info("loading", size=settings.codec.size, device=settings.codec.device)
-    return make_sender(settings, lambda: load_codec(settings.codec).sharing(second.run))
+    return make_sender(settings, lambda: load_codec(settings.codec).sharing(threads))
 
 
 def recv(
@@ -191,6 +191,7 @@ def recv(
     from services.demo.history import History, Moment
     from services.demo.liveview import live_screen
     from services.view.serving import serving_metrics
+    from streamcodec.parallel import Threads
 
     log = logs.get("recv")
     with stop_on_signals() as stopped, ExitStack() as stack:
@@ -202,7 +203,8 @@ def recv(
             stack.callback(sink.close)
         if shown.note:
             log.warning("no_window", why=shown.note)
-        codec = load_codec(settings.codec)
+        threads = stack.enter_context(Threads(settings.codec.threads))
+        codec = load_codec(settings.codec).sharing(threads)
         receiver = make_receiver(settings, codec, sinks=shown.sinks)
         history = History()
         title = settings.receiver.connect or settings.receiver.bind or "receiving"

@@ -30,7 +30,6 @@ from services.demo.messages import (
 )
 from services.demo.worker import CodecLoader
 from services.errors import PeerLost, ServiceError
-from services.firststart import NOTICE, is_first_start
 from services.stats import ReceiverSnapshot, SenderSnapshot
 
 _TICK_S = 0.1
@@ -108,7 +107,6 @@ class Supervisor:
         self._picture_s: float | None = None
         self._end: str | None = None
         self._last_psnr: float | None = None
-        self._waiting: Settings | None = None  # of a receiver that starts after the sender
 
     @property
     def pids(self) -> dict[str, int]:
@@ -133,12 +131,7 @@ class Supervisor:
         sender = replace(base, sender=replace(base.sender, bind=sender_url, connect=None))
         receiver = replace(base, receiver=replace(base.receiver, bind=None, connect=link_url))
         self._spawn("sender", worker.send, sender)
-        if is_first_start():
-            # One of them compiles for both; two at once would only do it twice.
-            self._say(NOTICE)
-            self._waiting = receiver
-        else:
-            self._spawn("receiver", worker.receive, receiver)
+        self._spawn("receiver", worker.receive, receiver)
         if self._with_link:
             link = replace(base, link=replace(base.link, listen=link_url, connect=sender_url))
             self._spawn("link", worker.link, link)
@@ -237,9 +230,6 @@ class Supervisor:
         child.started = started
         self._run.size = started.size or self._run.size
         self._run.device = started.device or self._run.device
-        if self._waiting is not None and child.role == "sender":
-            self._spawn("receiver", worker.receive, self._waiting)
-            self._waiting = None
 
     def _finish(self) -> None:
         """Stop the sender, let frames under way arrive, then stop the others."""

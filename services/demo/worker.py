@@ -104,14 +104,14 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
     def work(boss: _Boss) -> None:
         from services.assemble import make_sender
         from services.sender import SentFrame
-        from streamcodec.parallel import SecondThread
+        from streamcodec.parallel import Threads
 
         codec: Codec | None = None
-        second = SecondThread()
+        threads = Threads(settings.codec.threads)
 
         def load_once() -> Codec:
             nonlocal codec
-            codec = codec or load(settings.codec).sharing(second.run)
+            codec = codec or load(settings.codec).sharing(threads)
             return codec
 
         sender = make_sender(settings, load_once)
@@ -134,7 +134,7 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
             boss.tell(Counted(sender.snapshot()))
         finally:
             sender.stop()
-            second.close()
+            threads.close()
         boss.tell(keeper.kept())
 
     _run(pipe, settings, work)
@@ -146,8 +146,10 @@ def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
     def work(boss: _Boss) -> None:
         from services.assemble import make_receiver, make_sinks
         from services.receiver import ShownFrame
+        from streamcodec.parallel import Threads
 
-        codec = load(settings.codec)
+        threads = Threads(settings.codec.threads)
+        codec = load(settings.codec).sharing(threads)
         outputs = make_sinks(settings)
         if outputs.note:
             boss.tell(Note(outputs.note))
@@ -187,6 +189,7 @@ def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
             if page is not None:
                 page.close()
             receiver.stop()
+            threads.close()
         boss.tell(keeper.kept())
 
     _run(pipe, settings, work)

@@ -1,133 +1,125 @@
 # SPDX-License-Identifier: Apache-2.0
 """The prior: for every symbol, which of 64 tables codes it. An exact integer network.
 
-    features (networks/features.py) -> 96 hidden -> 96 hidden -> table index of each channel of the
-    group
+    features -> hidden -> hidden -> table index of each channel of the group
 
 One such stack per frame type, group and checkerboard phase; keyframes have no reference. The
-quality enters as a bias of the first layer and of the last.
+quality enters as a bias of the first layer and of the last. The native core runs it; `twin_tables`
+is the same in plain int64, which judges the core when weights are loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from streamcodec import _core
 from streamcodec.blocks import layout
-from streamcodec.networks import features, integer
+from streamcodec.errors import ModelError
 
+I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
-I16 = npt.NDArray[np.int16]
-I32 = npt.NDArray[np.int32]
+Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 PHASES = 2
+KEY_FEATURES = 328
+INTER_FEATURES = 819
+QUALITIES = 64
+_ACTIVATION_SHIFT = 6
+_INDEX_SHIFT = 8
+_LAYERS = (("w1", np.int8), ("w2", np.int8), ("w3", np.int8))
+_BIASES = (("b1", np.int32), ("b2", np.int32), ("b3", np.int32))
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """Weights of one group and phase, as the products take them: (inputs, outputs)."""
+class Place(NamedTuple):
+    """Which stack: frame type (0 keyframe, 1 inter frame), group, checkerboard phase."""
 
-    first: torch.Tensor
-    second: torch.Tensor
-    third: torch.Tensor
-    first_bias: I32  # (64 qualities, hidden)
-    second_bias: I32  # (hidden,)
-    base: I32  # (64 qualities, channels of the group)
+    kind: int
+    group: int
+    phase: int
 
-    def tables(self, rows: U8, quality: int) -> U8:
-        """Table index of every channel: (n, channels) from (n, features)."""
-        hidden = np.empty((len(rows), self.first.shape[1]), np.uint8)
-        integer.activate(integer.product(rows, self.first), self.first_bias[quality], hidden)
-        again = np.empty_like(hidden)
-        integer.activate(integer.product(hidden, self.second), self.second_bias, again)
-        out = np.empty((len(rows), self.third.shape[1]), np.uint8)
-        integer.table_indices(integer.product(again, self.third), self.base[quality], out)
-        return out
+    @property
+    def name(self) -> str:
+        """Its name in the weights file."""
+        return f"prior.{'key' if self.kind == 0 else 'inter'}.{self.group}.{self.phase}"
+
+    @property
+    def features(self) -> int:
+        """Inputs of its first layer."""
+        return KEY_FEATURES if self.kind == 0 else INTER_FEATURES
+
+    @property
+    def channels(self) -> int:
+        """Channels of its group."""
+        return layout.GROUP_STARTS[self.group + 1] - layout.GROUP_STARTS[self.group]
 
 
-@dataclass(frozen=True, slots=True)
-class Prior:
-    """Both frame types' stacks: [frame type][group][phase]; type 0 is the keyframe."""
-
-    stacks: tuple[tuple[tuple[Stack, ...], ...], ...]
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Prior:
-        """Build from stored integers; names as `stack_name` makes them."""
-
-        def weight(name: str) -> torch.Tensor:
-            return integer.matrix(np.asarray(arrays[name], np.int8))
-
-        def bias(name: str) -> I32:
-            return np.ascontiguousarray(arrays[name], np.int32)
-
-        return cls(
-            tuple(
-                tuple(
-                    tuple(
-                        Stack(
-                            weight(f"{stack_name(kind, g, p)}.w1"),
-                            weight(f"{stack_name(kind, g, p)}.w2"),
-                            weight(f"{stack_name(kind, g, p)}.w3"),
-                            bias(f"{stack_name(kind, g, p)}.b1"),
-                            bias(f"{stack_name(kind, g, p)}.b2"),
-                            bias(f"{stack_name(kind, g, p)}.b3"),
-                        )
-                        for p in range(PHASES)
-                    )
-                    for g in range(layout.GROUPS)
-                )
-                for kind in range(2)
-            )
-        )
+def places() -> Iterator[Place]:
+    """All stacks of a model."""
+    for kind in range(2):
+        for group in range(layout.GROUPS):
+            for phase in range(PHASES):
+                yield Place(kind, group, phase)
 
 
 def stack_name(kind: int, group: int, phase: int) -> str:
     """Name of a stack in the weights file."""
-    return f"prior.{'key' if kind == 0 else 'inter'}.{group}.{phase}"
+    return Place(kind, group, phase).name
 
 
-def walk(
-    counts: U8,
-    symbols: I16,
-    misc_rows: U8,
-    reference: U8 | None,
-    visit: Callable[[int, int, I32, U8], None],
-) -> None:
-    """Go through groups and phases in coding order.
+def build(arrays: Arrays) -> _core.Prior:
+    """The prior as the core runs it. Raises KeyError for an absent array, ModelError for others."""
+    prior = _core.Prior()
+    for place in places():
+        parts = [
+            np.ascontiguousarray(arrays[f"{place.name}.{part}"], dtype)
+            for part, dtype in (*_LAYERS, *_BIASES)
+        ]
+        try:
+            prior.add(place.kind == 0, place.group, place.phase, *parts)
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"weights hold a damaged {place.name}: {error}") from None
+    return prior
 
-    `visit(group, phase, blocks, rows)` gets the blocks whose turn it is (flat indices) and their
-    features, and must leave their symbols of the group in `symbols` (blocks, 384) before it
-    returns; an encoder has them there already. `reference` is `features.reference_rows`, None in
-    keyframes.
-    """
-    rows, columns = counts.shape
-    parity = (np.arange(rows)[:, None] + np.arange(columns)[None]).ravel() & 1
-    flat = counts.ravel()
-    shown = np.zeros((rows * columns, features.OWN), np.uint8)
-    energy = np.zeros((rows * columns, features.BANDS), np.uint8)
-    width = features.KEY_FEATURES if reference is None else features.INTER_FEATURES
-    looked_at = np.zeros((1, 1), np.uint8) if reference is None else reference
-    for group in range(layout.GROUPS):
-        for phase in range(PHASES):
-            blocks = np.flatnonzero((flat > group) & (parity == phase)).astype(np.int32)
-            if not blocks.size:
-                continue
-            inputs = np.empty((blocks.size, width), np.uint8)
-            features.rows(
-                blocks,
-                columns,
-                rows,
-                shown,
-                energy,
-                misc_rows,
-                looked_at,
-                reference is not None,
-                inputs,
+
+def twin_tables(arrays: Arrays, place: Place, rows: U8, quality: int) -> U8:
+    """Table indices (n, channels) of rows (n, features) in 0..127, in plain int64."""
+
+    def product(inputs: I64, part: str) -> I64:
+        return inputs @ np.asarray(arrays[f"{place.name}.{part}"], np.int64)
+
+    def bias(part: str) -> I64:
+        return np.asarray(arrays[f"{place.name}.{part}"], np.int64)
+
+    def activated(sums: I64) -> I64:
+        half = 1 << (_ACTIVATION_SHIFT - 1)
+        return np.clip((sums + half) >> _ACTIVATION_SHIFT, 0, 127)
+
+    hidden = activated(product(rows.astype(np.int64), "w1") + bias("b1")[quality])
+    again = activated(product(hidden, "w2") + bias("b2"))
+    sums = product(again, "w3") + bias("b3")[quality]
+    return np.clip((sums + (1 << (_INDEX_SHIFT - 1))) >> _INDEX_SHIFT, 0, 63).astype(np.uint8)
+
+
+def fixed_rows(place: Place, count: int) -> U8:
+    """Inputs that need no generator and are the same everywhere, for the self test."""
+    # Knuth's multiplicative hash.
+    mixed = np.arange(count * place.features, dtype=np.uint64) * np.uint64(2654435761)
+    rows = ((mixed >> np.uint64(13)) % np.uint64(128)).astype(np.uint8)
+    return rows.reshape(count, place.features)
+
+
+def check(prior: _core.Prior, arrays: Arrays, *, rows: int = 4) -> None:
+    """Compare the core with the twin on fixed inputs. Raises ModelError where they differ."""
+    for place in places():
+        inputs = fixed_rows(place, rows)
+        quality = 17 * (place.group + 1) % QUALITIES
+        found = prior.tables(place.kind == 0, place.group, place.phase, inputs, quality)
+        if not np.array_equal(found, twin_tables(arrays, place, inputs, quality)):
+            raise ModelError(
+                f"this processor computes {place.name} wrongly at level {_core.level()}: "
+                "set STREAMCODEC_LEVEL=plain and report it (streamcodec doctor)"
             )
-            visit(group, phase, blocks, inputs)
-            features.reveal(symbols, blocks, group, shown, energy)

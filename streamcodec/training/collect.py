@@ -19,10 +19,7 @@ from streamcodec.blocks import layout
 from streamcodec.encoder import Attempt, FrameEncoder
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
-from streamcodec.networks import features
-from streamcodec.networks.prior import walk
 from streamcodec.pattern import quality_at
-from streamcodec.state import State, state_of
 from streamcodec.training.filters import Equations
 
 U8 = npt.NDArray[np.uint8]
@@ -66,58 +63,33 @@ def chain(
         encoder = FrameEncoder(model, frame, reference)
         attempt = encoder.at(jittered)
         equations.add_frame(frame, attempt, key=reference is None)
-        rows_of_blocks, columns = attempt.modes.shape
-        before = (
-            State.none(model, rows_of_blocks, columns, jittered)
-            if reference is None
-            else state_of(reference)
-        )
-        misc = np.empty((rows_of_blocks * columns, features.MISC), np.uint8)
-        features.misc(
-            attempt.modes,
-            attempt.field,
-            attempt.intra_modes,
-            attempt.counts,
-            attempt.moved_counts,
-            attempt.splits,
-            jittered,
-            before.quality,
-            misc,
-        )
-        kind = 0 if reference is None else 1
-        collected: list[Rows] = []
-        frame_bits = 8 * len(attempt.packet)
-
-        def visit(  # noqa: PLR0917  # the first four are walk's, the others bind this frame
-            group: int,
-            phase: int,
-            blocks: npt.NDArray[np.int32],
-            inputs: U8,
-            attempt: Attempt = attempt,
-            collected: list[Rows] = collected,
-            kind: int = kind,
-            jittered: int = jittered,
-            frame_bits: int = frame_bits,
-        ) -> None:
-            first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
-            keep = rng.permutation(blocks.size)[: _ROWS_PER_VISIT[kind]]
-            collected.append(
-                Rows(
-                    kind,
-                    group,
-                    phase,
-                    inputs[keep],
-                    np.minimum(np.abs(attempt.symbols[blocks[keep], first:last]), 15).astype(
-                        np.uint8
-                    ),
-                    np.full(keep.size, jittered, np.uint8),
-                    np.full(keep.size, blocks.size / keep.size / frame_bits, np.float32),
-                )
-            )
-
-        walk(attempt.counts, attempt.symbols, misc, attempt.looked_at, visit)
+        collected = _rows(encoder, attempt, 0 if reference is None else 1, rng)
         reference = encoder.reference_after(attempt)
         yield collected, reference
+
+
+def _rows(
+    encoder: FrameEncoder, attempt: Attempt, kind: int, rng: np.random.Generator
+) -> list[Rows]:
+    """Some rows of every group and phase of one coded frame."""
+    frame_bits = 8 * len(attempt.packet)
+    collected = []
+    for group, phase, turn, inputs in encoder.seen_by_prior(attempt):
+        first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
+        keep = rng.permutation(turn.size)[: _ROWS_PER_VISIT[kind]]
+        magnitudes = np.abs(attempt.symbols[turn[keep], first:last])
+        collected.append(
+            Rows(
+                kind,
+                group,
+                phase,
+                inputs[keep],
+                np.minimum(magnitudes, 15).astype(np.uint8),
+                np.full(keep.size, attempt.quality, np.uint8),
+                np.full(keep.size, turn.size / keep.size / frame_bits, np.float32),
+            )
+        )
+    return collected
 
 
 def starting_contexts(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec import _core
 from streamcodec.analysis import padded
 from streamcodec.blocks import loopfilter, transform
 from streamcodec.encoder import Attempt
@@ -38,12 +39,10 @@ class Equations:
         steps_q3 = transform.plane_steps_q3(attempt.quality)
         for number, plane in enumerate(attempt.unfiltered):
             which = min(number, 1)
-            loopfilter.accumulate(
-                np.pad(plane, 2, mode="edge"),
-                8 if which else 16,
+            _core.filter_accumulate(
+                plane,
                 source[number],
-                attempt.counts,
-                attempt.modes,
+                attempt.blocks,
                 steps_q3[which],
                 self.squares[kind, band, which],
                 self.products[kind, band, which],

@@ -17,10 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from streamcodec.blocks import layout
-from streamcodec.entropy import rans, tables
-from streamcodec.networks import features
-from streamcodec.networks.prior import stack_name
+from streamcodec.entropy import tables
+from streamcodec.networks.prior import Place
 from streamcodec.training.collect import Rows
 
 ANCHORS = 17  # qualities 0, 4, ..., 64 between which biases are interpolated
@@ -81,7 +79,7 @@ class TrainableStack(nn.Module):
         return ((hidden @ self._weight(self.w3) + b3[quality]) / 256).clamp(0, 63)
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
-        """The integers, as `Prior.from_arrays` reads them."""
+        """The integers, as `networks.prior.build` reads them."""
         with torch.no_grad():
             b1, b2, b3 = self._biases()
             result: dict[str, npt.NDArray[np.generic]] = {
@@ -156,14 +154,15 @@ def fit(
     seed: int = 0,
 ) -> tuple[TrainableStack, float, float]:
     """Train one stack; returns it with its mean bits a row before and after, on held-out rows."""
-    torch.get_num_threads()  # hands this thread its thread count, see networks/integer.py
+    # torch hands its thread count to a thread only when asked in it; without this, products in any
+    # thread but the first take all cores, and many times as long when they are busy.
+    torch.get_num_threads()
     rng = np.random.default_rng(seed)
-    width = features.KEY_FEATURES if data.kind == 0 else features.INTER_FEATURES
-    channels = layout.GROUP_STARTS[data.group + 1] - layout.GROUP_STARTS[data.group]
-    stack = TrainableStack(width, hidden, channels, torch.Generator().manual_seed(seed))
-    name = stack_name(data.kind, data.group, data.phase)
+    place = Place(data.kind, data.group, data.phase)
+    channels = place.channels
+    stack = TrainableStack(place.features, hidden, channels, torch.Generator().manual_seed(seed))
     if start is not None:
-        stack.load_arrays(name, start)
+        stack.load_arrays(place.name, start)
     costs = torch.from_numpy(costs_q8 / 256.0).float()
     count = len(data.inputs)
     held = np.arange(count - max(count // 20, 1), count)
@@ -226,5 +225,5 @@ def refit(
     counts: npt.NDArray[np.float64], current: npt.NDArray[np.uint16]
 ) -> npt.NDArray[np.uint16]:
     """Tables from counts; indices that were seldom met lean on the tables they had."""
-    old = np.diff(current.astype(np.float64), axis=1) / rans.TOTAL
+    old = np.diff(current.astype(np.float64), axis=1) / tables.TOTAL
     return tables.from_probabilities(counts + 300 * old + 1e-9)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import safetensors
 import safetensors.numpy
-import torch
 
 from streamcodec.errors import ModelError
 from streamcodec.model import Model
@@ -44,10 +43,20 @@ def load(size: str = "S", path: Path | None = None) -> Model:
     return Model.from_arrays(arrays)
 
 
-def pick_device(device: str) -> str:
-    """Turn "auto" into what this machine has. Raises ModelError when "cuda" is not there."""
+def pick_device(device: str, size: str = "S") -> str:
+    """Turn "auto" into the device that a size runs on. Raises ModelError where it does not run.
+
+    Size S has no network in the path of the pixels: all of it runs on the processor, and torch is
+    never imported for it.
+    """
     if device not in DEVICES:
         raise ModelError(f"device is {device!r}, expected one of {', '.join(DEVICES)}")
+    if size == "S":
+        if device == "cuda":
+            raise ModelError("size S runs on the processor alone: use --device cpu or auto")
+        return "cpu"
+    import torch  # noqa: PLC0415  (a second, and 200 MB)
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():

@@ -26,7 +26,7 @@ from services.sender import Sender, SenderConfig, SentFrame, Source
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
-from streamcodec.parallel import SecondThread
+from streamcodec.parallel import Threads
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     end: Sender | ReceiverDaemon
     with ExitStack() as stack:
         if arguments.role == "sender":
-            second = stack.enter_context(SecondThread())  # as `streamcodec send` does
+            threads = stack.enter_context(Threads())  # as `streamcodec send` does
             source: Source = (
                 FakeSource(width=arguments.width, height=arguments.height, fps=arguments.fps)
                 if arguments.source == "fake"
@@ -57,7 +57,7 @@ def main() -> None:
             rules = Rules(kbps=arguments.kbps, quality=arguments.quality)
             end = Sender(
                 SenderConfig(Endpoint(arguments.url, bind=True), rules=rules),
-                codec=_codec(arguments.codec).sharing(second.run),
+                codec=_codec(arguments.codec).sharing(threads),
                 source=source,
             )
             epoch = end.snapshot().epoch

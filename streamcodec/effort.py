@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How hard an encoder tries: time against bits at equal quality. Decoders do not notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Effort(StrEnum):
+    """Names that a person gives; `normal` is what all published tables were made with."""
+
+    FAST = "fast"
+    NORMAL = "normal"
+    BEST = "best"
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """What an effort means.
+
+    `search` is the motion search's effort (0 fast, 1 normal, 2 best). `prices_asked` says whether
+    symbols are chosen by what the prior will say of them (a pass of its own), or by what it said of
+    the reference. `most_attempts` bounds the qualities that a budget tries.
+    """
+
+    search: int
+    prices_asked: bool
+    most_attempts: int
+
+
+TRYING = {
+    Effort.FAST: Trying(search=0, prices_asked=False, most_attempts=3),
+    Effort.NORMAL: Trying(search=1, prices_asked=True, most_attempts=12),
+    Effort.BEST: Trying(search=2, prices_asked=True, most_attempts=12),
+}
