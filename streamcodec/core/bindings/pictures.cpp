@@ -3,6 +3,8 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/tuple.h>
 
+#include <array>
+
 #include "bindings/arrays.hpp"
 #include "bindings/block_arrays.hpp"
 #include "pictures/compensate.hpp"
@@ -52,6 +54,17 @@ LoopFilter loop_filter(Pair steps, const Array<const i16, 3>& weights) {
     return filter;
 }
 
+// A fresh array, zero everywhere, and what keeps its memory.
+template <int DIMENSIONS>
+auto zeros(const std::array<std::size_t, DIMENSIONS>& shape) {
+    std::size_t size = 1;
+    for (const auto side : shape) size *= side;
+    auto* samples = new u8[size]();
+    nb::capsule owner(samples, [](void* p) noexcept { delete[] static_cast<u8*>(p); });
+    return nb::ndarray<nb::numpy, u8, nb::ndim<DIMENSIONS>, nb::c_contig>(samples, DIMENSIONS,
+                                                                        shape.data(), owner);
+}
+
 Areas areas_in(const Array<u8, 3>& flags, const Blocks& blocks) {
     const int rows = areas_of(blocks.rows());
     const int columns = areas_of(blocks.columns());
@@ -72,20 +85,26 @@ void rebuild_filtered(const PlaneTuple<u8>& three, const Array<u8, 3>& flags, Bl
     filter_rebuild(to, areas, blocks.view(), filter, workspace ? *workspace : own, pool);
 }
 
-void search_filtered(const PlaneTuple<const u8>& source, const PlaneTuple<u8>& three,
+auto search_filtered(const PlaneTuple<const u8>& source, const PlaneTuple<u8>& three,
                      BlockArrays& blocks, Pair steps, const Array<const i16, 3>& weights,
-                     std::pair<i64, i64> worth, const Array<u8, 3>& flags, Pool* pool,
-                     FilterWorkspace* workspace) {
+                     std::pair<i64, i64> worth, Pool* pool, FilterWorkspace* workspace) {
     const auto from = planes(source);
     const auto to = planes(three);
     require_planes(from, blocks.view());
     require_planes(to, blocks.view());
-    const auto areas = areas_in(flags, blocks.view());
     const auto filter = loop_filter(steps, weights);
-    nb::gil_scoped_release release;
-    FilterWorkspace own;
-    filter_search(from, to, blocks.view(), filter, {worth.first, worth.second}, areas,
-                  workspace ? *workspace : own, pool);
+    const int rows = areas_of(blocks.rows());
+    const int columns = areas_of(blocks.columns());
+    auto flags = zeros<3>({2, std::size_t(rows), std::size_t(columns)});
+    const Areas areas{{flags.data(), rows, columns},
+                      {flags.data() + rows * columns, rows, columns}};
+    {
+        nb::gil_scoped_release release;
+        FilterWorkspace own;
+        filter_search(from, to, blocks.view(), filter, {worth.first, worth.second}, areas,
+                      workspace ? *workspace : own, pool);
+    }
+    return flags;
 }
 
 void accumulate(const Strided<const u8>& samples, const Strided<const u8>& source,
@@ -103,20 +122,14 @@ void accumulate(const Strided<const u8>& samples, const Strided<const u8>& sourc
     filter_accumulate(from, original, coded, kinds, step_q3, {squares.data(), products.data()});
 }
 
-Array<u8, 2> square_of(int size) {
-    auto* samples = new u8[std::size_t(size) * size]();
-    nb::capsule owner(samples, [](void* p) noexcept { delete[] static_cast<u8*>(p); });
-    return Array<u8, 2>(samples, {std::size_t(size), std::size_t(size)}, owner);
-}
-
 // For tests: one block, moved.
 template <auto MOVE>
 auto moved_block(const Strided<const u8>& reference, int y, int x, std::pair<i16, i16> by,
                  int size) {
     require(size == 16 || size == 8 || size == 4, "a block has 16, 8 or 4 samples a side");
-    auto out = square_of(size);
+    auto out = zeros<2>({std::size_t(size), std::size_t(size)});
     MOVE(plane(reference), y, x, {by.first, by.second}, size, out.data(), size);
-    return nb::ndarray<nb::numpy, u8, nb::ndim<2>>(out.handle());
+    return out;
 }
 
 }  // namespace
@@ -158,7 +171,7 @@ void bind_pictures(nb::module_& module) {
     module.def("filter_rebuild", &rebuild_filtered, "planes"_a, "flags"_a, "blocks"_a, "steps_q3"_a,
                "weights"_a, "pool"_a.none() = nb::none(), "workspace"_a.none() = nb::none());
     module.def("filter_search", &search_filtered, "source"_a, "planes"_a, "blocks"_a, "steps_q3"_a,
-               "weights"_a, "worth"_a, "flags"_a, "pool"_a.none() = nb::none(),
+               "weights"_a, "worth"_a, "pool"_a.none() = nb::none(),
                "workspace"_a.none() = nb::none());
     module.def("filter_accumulate", &accumulate, "plane"_a, "source"_a, "counts"_a, "modes"_a,
                "step_q3"_a, "squares"_a, "products"_a);

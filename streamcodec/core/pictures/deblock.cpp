@@ -73,7 +73,8 @@ class Row {
         bool strong = false;
         for (int j = 1; j < cells_; ++j) {
             luma_[j] = thresholds_.limit[left_[j]];
-            const bool chroma = j % 2 == 0 && left_[j] == 2;
+            if (j % 2) continue;
+            const bool chroma = left_[j] == 2;
             chroma_[j / 2] = chroma ? thresholds_.chroma_limit : i16{0};
             strong = strong || chroma;
         }
