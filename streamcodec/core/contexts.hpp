@@ -89,7 +89,7 @@ struct VectorPrices {
 };
 void vector_prices(ConstContexts contexts, VectorPrices& out);
 
-struct YesNo {
+struct YesNo_GONE {
     int yes_q8;
     int no_q8;
 };

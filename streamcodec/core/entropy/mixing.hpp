@@ -1,24 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several contexts, one bit: their opinions are mixed, and the mixture learns whom to trust.
+//
+// Each context gives two inputs, its quick and its slow estimate, in the logistic domain
+// (ln(p / (1 - p)) in 1/256). Weights in 1/65536 are moved after every bit along the gradient of
+// its price (logistic mixing as in lpaq, M. Mahoney). All in integers: the same on every machine.
+//
+// Weights live among the contexts, one in a row: the row's two uint16 are its high and low half,
+// plus 2**31. So whatever carries contexts carries weights.
 #pragma once
 
-#include <span>
-
-#include "grid.hpp"
+#include "entropy/binary.hpp"
 
 namespace sc {
 
-// A row of the (CONTEXTS, 2) uint16 array: two estimates of P(bit = 1) in 1/65536, one quick and
-// one slow. Weights live in such rows, too: high and low half of the weight plus 2**31.
-struct Context {
-    u16 quick = 32768;
-    u16 slow = 32768;
-};
-static_assert(sizeof(Context) == 4);
-using Contexts = std::span<Context>;
-using ConstContexts = std::span<const Context>;
-
 inline constexpr int WAYS = 3;  // contexts that are mixed
 inline constexpr int INPUTS = 2 * WAYS;
+inline constexpr int LOGIT_LIMIT = 2047;
+
+extern const i16 STRETCH[4096];                 // logit of (i + 0.5) / 4096
+extern const i16 SQUASH[2 * LOGIT_LIMIT + 1];   // and from -2047..2047 back to 1/2**15
+
+// Which rows foretell a bit: its contexts, and where its INPUTS weights start.
+struct Foretold {
+    i32 context[WAYS];
+    i32 weights;
+};
+
+// All throw Outside when a row lies outside the contexts.
+void put_mixed(Intervals& out, Contexts contexts, Foretold by, int bit);
+int get_mixed(RansState& stream, Contexts contexts, Foretold by);
+
+struct YesNo {
+    int yes_q8;  // price in 1/256 bit of a one
+    int no_q8;   // and of a zero
+};
+YesNo mixed_costs(ConstContexts contexts, Foretold by);
 
 }  // namespace sc

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// rANS: turns a list of (start, frequency) intervals into bytes and back, at entropy's price.
+//
+// Asymmetric numeral systems (J. Duda, arXiv 1311.2540; range variant) keep one integer `x` below
+// 2**47. Coding a symbol of probability f / 2**15 grows x by 2**15 / f; when x would leave its
+// range, its low 16 bits go out as a word, and x stays above 2**31 from then on. The decoder undoes
+// the steps in reverse order, so the encoder works on the list from its end. `x` starts at 2**16
+// (as high as precision needs: the start is paid for), and the decoder must be back there after
+// the last symbol: a free check that nothing was damaged.
+//
+// Payload: three little-endian words of final state, low word first (two when it has no more and no
+// other word follows), then the other words in reading order.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "grid.hpp"
+
+namespace sc {
+
+inline constexpr int PRECISION_BITS = 15;
+inline constexpr u32 TOTAL = 1u << PRECISION_BITS;
+inline constexpr u64 SEED = 1u << 16;
+inline constexpr u64 LOWER_BOUND = 1ull << 31;  // below it a word is taken in, while there is one
+inline constexpr int STATE_WORDS = 3;
+
+// Where a decoder stands. Small, so that loops can keep it in registers.
+struct RansState {
+    u64 x = 0;
+    const u16* next = nullptr;
+    const u16* end = nullptr;
+    bool overrun = false;  // a symbol was read beyond the end: no honest stream does
+
+    // Where in [0, 2**15) the next symbol's interval is hit.
+    [[nodiscard]] u32 peek() const { return static_cast<u32>(x) & (TOTAL - 1); }
+    // Consume the symbol whose interval was found.
+    void advance(u32 start, u32 frequency) {
+        x = frequency * (x >> PRECISION_BITS) + (x & (TOTAL - 1)) - start;
+        if (x < LOWER_BOUND) {
+            if (next != end) {
+                x = x << 16 | *next++;
+            } else if (x < SEED) {
+                overrun = true;
+            }
+        }
+    }
+};
+
+// Owns a payload's words while it is read.
+class RansReader {
+  public:
+    explicit RansReader(std::span<const u8> payload);
+    RansReader(const RansReader&) = delete;
+    RansReader& operator=(const RansReader&) = delete;
+
+    RansState state;
+    [[nodiscard]] bool overrun() const { return state.overrun; }
+    // True when every byte was read, none too many, and the state is back at its start.
+    [[nodiscard]] bool finished() const {
+        return whole_ && state.x == SEED && state.next == state.end && !state.overrun;
+    }
+
+  private:
+    std::vector<u16> words_;
+    bool whole_;  // no lone byte at the end
+};
+
+// The list that becomes a payload. It grows, and keeps its memory when it is cleared.
+class Intervals {
+  public:
+    void put(u32 start, u32 frequency) { list_.push_back(start << 16 | frequency); }
+    void put_raw(int bit) { list_.push_back(bit ? TOTAL << 15 | TOTAL >> 1 : TOTAL >> 1); }
+    void reserve(std::size_t more) { list_.reserve(list_.size() + more); }
+    void clear() { list_.clear(); }
+    [[nodiscard]] std::size_t size() const { return list_.size(); }
+    // Bytes that decode to the intervals, in their order.
+    [[nodiscard]] std::vector<u8> encode() const;
+
+  private:
+    std::vector<u32> list_;  // start << 16 | frequency
+};
+
+}  // namespace sc
