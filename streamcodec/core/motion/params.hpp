@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a search is told: prices of its decisions, and how hard it shall try.
+#pragma once
+
+#include "grid.hpp"
+#include "kernels/motion.hpp"
+
+namespace sc {
+
+// How hard the search tries. The defaults are those of effort `normal`.
+struct SearchEffort {
+    int wide_step = 16;      // first step, in quarter samples, where a start is poor
+    int near_step = 4;       // and where it is good
+    int most_moves = 16;     // of one size of step
+    bool diagonals = true;   // of half and quarter steps: eight neighbours, not four
+    bool others = true;      // try the reference's vectors around, not only the candidates
+    bool refine = false;     // weigh the last quarter steps by foretold bits, too
+    int quarters_step = 8;   // first step of a quarter's search; 0: quarters are not tried
+    int quarters_from = 60;  // foretold bits of a whole block from which quarters are tried
+    int intra_from = 100;    // and intra prediction
+    bool squares = true;     // try other blocks' vectors for squares that are not united yet
+};
+
+struct MotionParams {
+    int lambda_q8 = 0;     // price of a bit in absolute difference
+    int still = 0;         // difference below which a candidate is taken without a search
+    Worth worth{};         // of Hadamard coefficients, in 1/16 bit
+    float per_square = 0;  // of a squared difference that stays, in 1/16 bit
+    SearchEffort effort;
+};
+
+}  // namespace sc

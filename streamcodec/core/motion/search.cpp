@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "motion/search.hpp"
+
+#include "motion/descend.hpp"
+#include "motion/intra_search.hpp"
+#include "motion/squares.hpp"
+
+namespace sc {
+
+namespace {
+
+// What a vector costs besides its bits where all around stands, in bits: such a block would be a
+// skip.
+constexpr int ALONE = 4;
+constexpr int BIT = 16;  // in foretold costs
+
+struct BlockSearch {
+    const BandSearch& band;
+    int row, column;
+    int y, x;
+    Limits limits;
+    Candidates near;
+    i32 taking[MOST_CANDIDATES];  // prices of the candidates, in 1/16 bit
+    int sads[MOST_CANDIDATES];
+    Vector best{};
+    int cost = FAR;   // of `best`, in absolute difference
+    int whole = FAR;  // of the block under one vector, in 1/16 bit
+
+    BlockSearch(const BandSearch& of, int block_row, int block_column)
+        : band(of),
+          row(block_row),
+          column(block_column),
+          y(of.y_of(block_row)),
+          x(BLOCK_PX * block_column),
+          limits(of.limits(block_row, block_column)),
+          near(candidates(of.blocks.field, of.known.field_before, row, column, 1)) {
+        which_prices(band.contexts, band.takens, band.blocks.field, band.known.field_before, near,
+                     row, column, 1, 1, taking);
+    }
+
+    void search() {
+        band.blocks.modes(row, column) = INTER16;
+        fill(band.blocks.intra_modes, 2 * row, 2 * column, 2, i8{-1});
+        try_candidates();
+        if (cost < band.params.still) {
+            stand();
+            return;
+        }
+        if (band.params.effort.others) try_others();
+        Walker walker{y, x, BLOCK_PX, band.samples_of(row, column), limits, near.at[0], best, cost};
+        // A good start needs no wide steps.
+        const auto& effort = band.params.effort;
+        descend(band, walker,
+                cost > 8 * band.params.still ? effort.wide_step : effort.near_step);
+        best = walker.at;
+        weigh();
+        if (effort.quarters_step > 0 && whole >= BIT * effort.quarters_from) try_quarters();
+        if (whole > BIT * std::max(effort.intra_from, effort.quarters_from)) try_intra();
+    }
+
+    // Neighbours' vectors cost almost nothing to signal.
+    void try_candidates() {
+        for (int k = 0; k < near.count; ++k) {
+            sads[k] = FAR;
+            if (!limits.hold(near.at[k])) continue;
+            sads[k] = band.sad(row, column, near.at[k]);
+            const int rate = near.count > 1 ? (band.params.lambda_q8 * taking[k]) >> 12 : 0;
+            if (rate + sads[k] < cost) {
+                cost = rate + sads[k];
+                best = near.at[k];
+            }
+        }
+    }
+
+    // Differences this small are not coded: what counts is the error that stays.
+    void stand() {
+        band.stands(row, column) = 1;
+        double least = 1e30;
+        for (int k = 0; k < near.count; ++k) {
+            if (!limits.hold(near.at[k])) continue;
+            const auto* other = band.shifted.moved(y, x, BLOCK_PX, near.at[k]);
+            const auto error = static_cast<float>(band.kernels.squared16(
+                band.samples_of(row, column), other, band.shifted.pitch()));
+            const double stays =
+                static_cast<double>(error * band.params.per_square) + taking[k];
+            band.weighed(row, column).add(near.at[k], band.standing_cost(error));
+            if (stays < least) {
+                least = stays;
+                best = near.at[k];
+                band.costs(row, column) = band.standing_cost(error);
+                band.takens(row, column) = static_cast<u8>(k);
+            }
+        }
+        set_block(band.blocks.field, row, column, best);
+    }
+
+    void try_other(Vector by) {
+        if (by == best || !limits.hold(by)) return;
+        const int rate = band.in_difference(2 * 256 + band.bits_q8(by, near.at[0]));
+        if (rate >= cost) return;
+        const int k = which(near, by);
+        const int total = rate + (k >= 0 ? sads[k] : band.sad(row, column, by));
+        if (total < cost) {
+            cost = total;
+            best = by;
+        }
+    }
+
+    // Standing still, and what the reference's own blocks here and around did.
+    void try_others() {
+        const auto before = band.known.field_before;
+        try_other({});
+        try_other(before(2 * row, 2 * column));
+        try_other(before(2 * row + 1, 2 * column + 1));
+        if (column + 1 < band.blocks.columns()) try_other(before(2 * row, 2 * column + 2));
+        if (row + 1 < band.blocks.rows()) try_other(before(2 * row + 2, 2 * column));
+    }
+
+    // By Hadamard: the found vector, the best free one.
+    void weigh() {
+        const Vector found = best;
+        int rate = (2 * 256 + band.bits_q8(found, near.at[0])) >> 4;
+        if (near.count == 1 && near.at[0] == Vector{}) rate += BIT * ALONE;
+        band.costs(row, column) = band.cost(row, column, found);
+        whole = rate + band.costs(row, column);
+        for (int k = 0; k < near.count; ++k) {
+            if (!limits.hold(near.at[k])) continue;
+            const int free = taking[k] + BIT;
+            const int own = band.cost(row, column, near.at[k]);
+            if (free + own <= whole) {
+                whole = free + own;
+                best = near.at[k];
+                band.costs(row, column) = own;
+                band.takens(row, column) = static_cast<u8>(k);
+            }
+        }
+        set_block(band.blocks.field, row, column, best);
+    }
+
+    void try_quarters() {
+        const auto field = band.blocks.field;
+        int total = 3 * BIT;
+        for (int k = 0; k < 4 && total < whole; ++k) {
+            const int a = k >> 1, b = k & 1;
+            const int down = y + 8 * a, right = x + 8 * b;
+            const u8* own = band.samples_of(row, column) + 8 * (16 * a + b);
+            const Vector from = predictor(field, 2 * row + a, 2 * column + b, 1);
+            Walker walker{down, right, 8, own, {down, right, band.source.rows, band.source.columns},
+                          from, best};
+            walker.cost = band.in_difference(band.bits_q8(best, from)) + sad8(walker, best);
+            if (limits.hold(from)) {
+                const int other = band.in_difference(band.prices.of(0, 0)) + sad8(walker, from);
+                if (other < walker.cost) {
+                    walker.at = from;
+                    walker.cost = other;
+                }
+            }
+            descend(band, walker, band.params.effort.quarters_step);
+            // Reach was checked for a 16x16 block at this corner; keep the whole block's, too.
+            if (!limits.hold(walker.at)) walker.at = best;
+            field(2 * row + a, 2 * column + b) = walker.at;
+            total += band.bits_q8(walker.at, from) >> 4;
+            total += band.kernels.worth8(own, band.shifted.moved(down, right, 8, walker.at),
+                                         band.shifted.pitch(), band.params.worth);
+        }
+        if (total < whole) {
+            band.blocks.modes(row, column) = INTER8;
+            band.takens(row, column) = 0;
+            band.costs(row, column) = total;
+            whole = total;
+        } else {
+            set_block(field, row, column, best);
+        }
+    }
+
+    [[nodiscard]] int sad8(const Walker& walker, Vector by) const {
+        return band.kernels.sad8(walker.samples, band.shifted.moved(walker.y, walker.x, 8, by),
+                                 band.shifted.pitch());
+    }
+
+    // Few blocks of an inter frame are intra: five modes tell whether to try them all.
+    void try_intra() {
+        const Square square{y, x, BLOCK_PX, BLOCK_PX, 0};
+        const auto choose = [&](bool quick) {
+            return best_intra(band.kernels, band.source, square, band.samples_of(row, column),
+                              band.params.worth, PLANAR, quick);
+        };
+        IntraChoice found = choose(true);
+        if (found.cost < whole + (whole >> 2)) found = choose(false);
+        if (found.cost + 4 * BIT >= whole) return;
+        band.blocks.modes(row, column) = INTRA16;
+        set_block(band.blocks.field, row, column, {});
+        fill(band.blocks.intra_modes, 2 * row, 2 * column, 2, static_cast<i8>(found.mode));
+    }
+};
+
+}  // namespace
+
+void search_band(const BandSearch& band) {
+    for (int row = 0; row < band.blocks.rows(); ++row) {
+        for (int column = 0; column < band.blocks.columns(); ++column) {
+            BlockSearch(band, row, column).search();
+        }
+    }
+}
+
+}  // namespace sc
