@@ -88,7 +88,7 @@ def analyse_key(
     _core.analyse_key(workspace.motion, source[0], *worth, 1 / step, blocks, pool)
     # Attempts of several buckets may be held at once: each has its own coefficients.
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
-    _core.open_loop(source, blocks, coefficients)
+    _core.open_loop(source, blocks, coefficients, pool)
     free = np.zeros((rows, columns), np.uint8)
     return Analysis(source, True, blocks, coefficients, empty_planes(rows, columns), free)
 
@@ -126,7 +126,7 @@ def analyse_inter(
         pool,
     )
     prediction = empty_planes(rows, columns)
-    _core.predict(workspace.pictures, before.planes, blocks, prediction, pool)
+    _core.predict(before.planes, blocks, prediction, pool)
     free = np.zeros((rows, columns), np.uint8)
     coefficients = workspace.floats("coefficients", (rows * columns, layout.CHANNELS))
     _core.transform_inter(
@@ -140,7 +140,7 @@ def analyse_inter(
         free,
         pool,
     )
-    _core.open_loop(source, blocks, coefficients)
+    _core.open_loop(source, blocks, coefficients, pool)
     return Analysis(source, False, blocks, coefficients, prediction, free)
 
 

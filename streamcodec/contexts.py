@@ -26,8 +26,10 @@ _ZERO = 1 << 31  # what is added to a weight, so that it is never negative
 
 @cache
 def _weight_rows() -> tuple[tuple[int, int], ...]:
-    """(first, count) of the rows that hold weights."""
-    return tuple((first, count) for first, count in _core.weight_rows())
+    """(first, count) of the rows that hold weights: the last part of each family."""
+    bases = _core.context_bases()
+    ends = [*bases[1:, 0].tolist(), CONTEXTS]
+    return tuple((first, end - first) for first, end in zip(bases[:, 3].tolist(), ends, strict=True))
 
 
 def fresh() -> U16:

@@ -59,7 +59,7 @@ def decode(
             workspace.prior, blocks, moved_counts, header.quality, before.quality, key
         )
         if not key:
-            _core.predict(workspace.pictures, before.planes, blocks, planes, pool)
+            _core.predict(before.planes, blocks, planes, pool)
             _core.remember_reference(workspace.prior, blocks, moved, planes, *steps_q3, pool)
         _core.read_symbols(
             model.prior,
@@ -78,9 +78,11 @@ def decode(
     _core.rebuild(
         blocks, symbols, transform.CHANNEL_STEPS_Q3[header.quality], planes, pool
     )
-    _core.deblock(workspace.pictures, blocks, *steps_q3, planes, pool)
+    _core.deblock(blocks, *steps_q3, planes, pool)
     weights = filter_of(model, key, header.quality)
-    _core.filter_rebuild(workspace.pictures, planes, flags, blocks, steps_q3, weights, pool)
+    _core.filter_rebuild(
+        planes, flags, blocks, steps_q3, weights, pool, workspace.filter
+    )
     return reference_after(
         packet,
         b"" if reference is None else reference.digest,

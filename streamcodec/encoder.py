@@ -214,7 +214,7 @@ class _Coding:
         planes = self._code(blocks, first.tables, symbols, weighing)
         blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
         found = self._find_tables(blocks, symbols)
-        _core.deblock(self._workspace.pictures, blocks, *self._steps_q3, planes, self._pool)
+        _core.deblock(blocks, *self._steps_q3, planes, self._pool)
         y, u, v = planes
         unfiltered = (y.copy(), u.copy(), v.copy())
         flags = self._filter(blocks, planes)
@@ -331,7 +331,6 @@ class _Coding:
         # An area's flag is one bit or less: worth lambda squared errors.
         worth = tuple(int(quantise.MU * (step / 8) ** 2) for step in self._steps_q3)
         flags = _core.filter_search(
-            self._workspace.pictures,
             seen.source,
             planes,
             blocks,
@@ -339,6 +338,7 @@ class _Coding:
             weights,
             worth,
             self._pool,
+            self._workspace.filter,
         )
         return flags if flags.any() else None
 

@@ -42,7 +42,8 @@ class Equations:
             _core.filter_accumulate(
                 plane,
                 source[number],
-                attempt.blocks,
+                attempt.blocks.counts,
+                attempt.blocks.modes,
                 steps_q3[which],
                 self.squares[kind, band, which],
                 self.products[kind, band, which],

@@ -34,13 +34,31 @@ class Said:
     splits: U8
 
 
+# Basis values on a tie (63.5) whose magnitude is 63 in the format, not 64 (docs/bitstream.md, 6):
+# by frequency, one mask for each row of samples, bit j for column j.
+SMALLER = {
+    (16, 0, 8): [0xafe8] * 16,
+    (16, 8, 0): [0x0, 0x0, 0x0, 0xffff, 0x0, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0x0, 0xffff, 0x0, 0xffff],
+    (16, 8, 8): [0xabe0, 0xafe8, 0xabe0, 0xbfea, 0xabe0, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xbfea, 0xffff, 0xafe8, 0xffff, 0xabe0, 0xffff],
+    (8, 0, 0): [0xff] * 8,
+    (8, 0, 4): [0xea] * 8,
+    (8, 4, 0): [0x0, 0xff, 0x0, 0xff, 0x0, 0xff, 0xff, 0xff],
+    (8, 4, 4): [0xe8, 0xea, 0xe0, 0xeb, 0xe0, 0xff, 0xff, 0xff],
+}
+
+
 def basis(size: int) -> I64:
     """(u, v, i, j): two-dimensional DCT, rounded to bytes."""
     k, x = np.arange(size)[:, None], np.arange(size)[None]
     one = np.cos(np.pi * (2 * x + 1) * k / (2 * size)) * math.sqrt(2 / size)
     one[0] /= math.sqrt(2)
     both = np.einsum("ui,vj->uvij", one, one)
-    return np.asarray(np.rint(both * (127 * size / 2)), np.int64)
+    rounded = np.rint(both * (127 * size / 2) * (1 + 1e-9)).astype(np.int64)
+    for (of, u, v), masks in SMALLER.items():
+        if of == size:
+            rows = np.array(masks)[:, None] >> np.arange(size) & 1
+            rounded[u, v] -= np.sign(rounded[u, v]) * rows
+    return rounded
 
 
 def spectrum(plane: U8, size: int) -> I64:

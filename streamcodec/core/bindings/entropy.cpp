@@ -4,6 +4,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/block_arrays.hpp"
+#include "bindings/reader.hpp"
 #include "contexts.hpp"
 #include "entropy/damaged.hpp"
 #include "entropy/symbols.hpp"
@@ -58,14 +59,6 @@ Foretold foretold_by(const Rows& rows, int weights) {
 class PayloadWriter {
   public:
     Intervals list;
-    Said said;
-};
-
-class PayloadReader {
-  public:
-    explicit PayloadReader(const nb::bytes& payload)
-        : reader({static_cast<const u8*>(payload.data()), payload.size()}) {}
-    RansReader reader;
     Said said;
 };
 

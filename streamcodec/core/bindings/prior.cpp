@@ -152,7 +152,7 @@ void bind_prior(nb::module_& module) {
         "pool"_a.none() = nb::none());
     module.def(
         "read_symbols",
-        [](const Prior& prior, PriorWorkspace& workspace, Reader& reader,
+        [](const Prior& prior, PriorWorkspace& workspace, PayloadReader& reader,
            Array<const u16, 2> cumulative, Array<const u8, 2> counts, int quality,
            Array<i16, 2> symbols, Pool* pool) {
             check_quality(quality);
@@ -162,7 +162,7 @@ void bind_prior(nb::module_& module) {
                         workspace.features.misc.size() == blocks * MISC,
                     "another number of blocks");
             nb::gil_scoped_release unlocked;
-            read_symbols(prior, workspace, reader.stream,
+            read_symbols(prior, workspace, reader.reader,
                          reinterpret_cast<Cumulative>(cumulative.data()), grid(counts), quality,
                          grid(symbols), pool);
         },

@@ -10,12 +10,12 @@
 #include <span>
 #include <vector>
 
+#include "blocks/layout.hpp"
 #include "grid.hpp"
 #include "pool.hpp"
 
 namespace sc {
 
-inline constexpr int BANDS = 11;       // of channels, that a neighbour's energy is summed by
 inline constexpr int SHOWN = 96;       // channels below the last group, shown one by one
 inline constexpr int LOW = 24;         // channels of the four sides that are shown one by one
 inline constexpr int MISC = 48;

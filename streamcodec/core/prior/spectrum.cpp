@@ -10,18 +10,60 @@
 
 #include "blocks/layout.hpp"
 #include "kernels.hpp"
+#include "prior/ties.hpp"
 
 namespace sc {
 namespace {
 
 // A basis value of a DCT of `size`: scaled so that no two-dimensional one leaves -127..127.
-// Values lie at least 1e-6 from a half, so that every machine rounds the same (a test looks).
+// Values lie at least 1e-6 from a half, so that every machine rounds the same (a test looks), but
+// for ties at frequencies 0 and half of the size, which are 64 here (`SMALLER`).
 int rounded(int size, int u, int v, int i, int j) {
     const auto one = [size](int frequency, int sample) {
         const double scale = std::sqrt((frequency == 0 ? 1.0 : 2.0) / size);
         return scale * std::cos(std::numbers::pi * (2 * sample + 1) * frequency / (2.0 * size));
     };
-    return static_cast<int>(std::nearbyint(one(u, i) * one(v, j) * (127.0 * size / 2)));
+    const double exact = one(u, i) * one(v, j) * (127.0 * size / 2);
+    return static_cast<int>(std::nearbyint(exact * (1 + 1e-9)));
+}
+
+template <int SIZE>
+bool is_smaller(int tie, int i, int j) {
+    return ((SIZE == 16 ? SMALLER16[tie][i] : SMALLER8[tie][i % 8]) >> j & 1) != 0;
+}
+
+// What is added at the four frequencies that lie on ties: by sample, -1, 0 or 1, as 16-bit numbers
+// that pair with the samples.
+template <int SIZE>
+struct Ties {
+    i16 change[4][SIZE * SIZE];
+    bool any[4] = {};
+
+    Ties() {
+        for (int tie = 0; tie < 4; ++tie) {
+            const int u = (tie >> 1) * SIZE / 2, v = (tie & 1) * SIZE / 2;
+            for (int i = 0; i < SIZE; ++i) {
+                for (int j = 0; j < SIZE; ++j) {
+                    const int sign = rounded(SIZE, u, v, i, j) > 0 ? 1 : -1;
+                    const bool smaller = is_smaller<SIZE>(tie, i, j);
+                    change[tie][i * SIZE + j] = static_cast<i16>(smaller ? -sign : 0);
+                    any[tie] = any[tie] || smaller;
+                }
+            }
+        }
+    }
+};
+
+template <int SIZE>
+const Ties<SIZE>& ties() {
+    static const Ties<SIZE> value;
+    return value;
+}
+
+// Where frequency (u, v) stands among the places of `Folded`: even ones make up set 0.
+template <int SIZE>
+constexpr int place_of(int u, int v) {
+    return u / 2 * (SIZE / 2) + v / 2;
 }
 
 // The bases of the four sets, and the channels they lead to.
@@ -88,6 +130,18 @@ void transform(const Folded<SIZE>& folded, Grid<const u8> plane, int top, int le
     const auto* kernel = kernels().prior;
     for (int set = 0; set < 4; ++set)
         kernel->product16(sets[set], folded.packed[set], PLACES, out + set * PLACES);
+    i16 samples[SIZE * SIZE];
+    for (int i = 0; i < SIZE; ++i) {
+        const u8* line = plane.row(top + i) + left;
+        for (int j = 0; j < SIZE; ++j) samples[i * SIZE + j] = static_cast<i16>(line[j] - 128);
+    }
+    for (int tie = 0; tie < 4; ++tie) {
+        if (!ties<SIZE>().any[tie]) continue;
+        const i16* change = ties<SIZE>().change[tie];
+        i32 sum = 0;
+        for (int k = 0; k < SIZE * SIZE; ++k) sum += samples[k] * change[k];
+        out[place_of<SIZE>((tie >> 1) * SIZE / 2, (tie & 1) * SIZE / 2)] += sum;
+    }
 }
 
 template <int SIZE>
@@ -95,8 +149,12 @@ void whole_basis(i8* out) {
     for (int i = 0; i < SIZE; ++i)
         for (int j = 0; j < SIZE; ++j)
             for (int u = 0; u < SIZE; ++u)
-                for (int v = 0; v < SIZE; ++v)
-                    *out++ = static_cast<i8>(rounded(SIZE, u, v, i, j));
+                for (int v = 0; v < SIZE; ++v) {
+                    int value = rounded(SIZE, u, v, i, j);
+                    if (u % (SIZE / 2) == 0 && v % (SIZE / 2) == 0)
+                        value += ties<SIZE>().change[(u != 0) * 2 + (v != 0)][i * SIZE + j];
+                    *out++ = static_cast<i8>(value);
+                }
 }
 
 }  // namespace
