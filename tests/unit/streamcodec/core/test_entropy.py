@@ -218,9 +218,7 @@ def test_an_endless_escape_is_damage() -> None:
     for _ in range(60):
         writer.raw(1)
     with pytest.raises(_core.Damaged):
-        _core.Reader(writer.encode()).symbols(
-            np.full(1, 7, np.uint8), rows, np.zeros(1, np.int16)
-        )
+        _core.Reader(writer.encode()).symbols(np.full(1, 7, np.uint8), rows, np.zeros(1, np.int16))
 
 
 def test_tables_that_do_not_exist_or_do_not_rise_are_refused() -> None:
