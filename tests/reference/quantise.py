@@ -74,7 +74,7 @@ def weighed(
         row = costs_q8[tables[c]]
         best = a * a + price * np.float32(row[0])
         zeroed += a * a
-        chosen = int(0)
+        chosen = 0
         upper = int(a + np.float32(0.5))
         if upper:
             if upper >= 15:
