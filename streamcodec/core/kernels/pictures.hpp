@@ -34,18 +34,29 @@ struct FilterRun {
     const int32_t (*pairs)[3];  // of each class: its six weights, two in a word
 };
 
+// A square of both chroma planes.
+struct ChromaFrom {
+    const uint8_t* at[2];
+    ptrdiff_t pitch[2];
+};
+struct ChromaTo {
+    uint8_t* at[2];
+    ptrdiff_t pitch[2];
+};
+
 struct PictureKernels {
     // Predict rows x columns (16 or 8) of luma at `from`, moved by quarter samples fy and fx more.
-    // Along a direction with a fraction, 3 samples before and 4 after are read.
+    // With a fraction, up to 4 samples around may be read.
     void (*luma)(const uint8_t* from, ptrdiff_t from_pitch, int fy, int fx, int rows, int columns,
                  uint8_t* out, ptrdiff_t out_pitch);
-    // The same for chroma (8 or 4 columns) in eighths: 1 sample before, 2 after.
-    void (*chroma)(const uint8_t* from, ptrdiff_t from_pitch, int fy, int fx, int rows, int columns,
-                   uint8_t* out, ptrdiff_t out_pitch);
-    // Mix the half of a cell (8 or 4 samples a side) that lies at `side` (left, above, right, below)
-    // with another prediction of the whole cell.
-    void (*blend)(uint8_t* cell, ptrdiff_t pitch, int size, int side, const uint8_t* other,
-                  ptrdiff_t other_pitch);
+    // The same for both chroma planes (8 or 4 columns) in eighths: 1 sample before, 2 after.
+    void (*chroma)(const ChromaFrom& from, int fy, int fx, int rows, int columns,
+                   const ChromaTo& to);
+    // Mix the half of a cell (8 samples a side, chroma 4) that lies at `side` (left, above, right,
+    // below) with another prediction of the cell.
+    void (*blend_luma)(uint8_t* cell, ptrdiff_t pitch, int side, const uint8_t* other,
+                       ptrdiff_t other_pitch);
+    void (*blend_chroma)(const ChromaTo& cell, int side, const ChromaFrom& other);
 
     // Three horizontal shifts of a row: unrounded sums for `quarter_down`, in an order of its own,
     // and the finished samples. Reads 3 samples before and 4 after.
