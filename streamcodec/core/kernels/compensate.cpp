@@ -7,7 +7,7 @@
 #include "kernels/pictures.hpp"
 
 #ifdef __SSE4_1__
-#include "kernels/lanes.hpp"
+#include "kernels/interpolate.hpp"
 #endif
 
 namespace sc::SC_LEVEL {
@@ -132,7 +132,7 @@ void luma(const uint8_t* from, ptrdiff_t from_pitch, int fy, int fx, int rows, i
 #ifdef __SSE4_1__
 #ifdef __AVX2__
     if (columns == 16) {
-        filter_block(LumaSixteen{from, from_pitch, out, out_pitch}, rows, down, across);
+        filter_block(LumaSixteen{{}, from, from_pitch, out, out_pitch}, rows, down, across);
         return;
     }
 #endif

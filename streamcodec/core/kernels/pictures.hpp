@@ -17,13 +17,13 @@ struct QuarterRows {
     const int16_t* wide[3][8];
 };
 
-// One row of samples as an edge sees it: limits are 0 where nothing is filtered.
+// How far samples at an edge may move, 0 where it is left alone; and how flat its sides must be.
 struct EdgeLimits {
-    const int16_t* limit;  // one for each sample along the edge
+    const int16_t* limit;
     int16_t beta;
 };
 
-// Sums over the four rows of 4x4 squares, and what follows from them.
+// Four rows of 4x4 squares, side by side.
 struct FilterRun {
     const uint8_t* from;  // first sample of the run's first row, unfiltered; rows `from_pitch` apart
     ptrdiff_t from_pitch;
@@ -65,12 +65,11 @@ struct PictureKernels {
     // The twelve planes below a whole-sample row: out[4 * (fy - 1) + fx].
     void (*quarter_down)(const QuarterRows& rows, int count, uint8_t* const* out);
 
-    // Filter the edge above q0's row along `count` samples (a multiple of 4).
-    void (*edge_above)(uint8_t* q0, ptrdiff_t pitch, EdgeLimits limits, int count);
-    // Filter edges left of q0 and every `apart` samples after it, over `rows` (8 or 4) rows;
-    // limits.limit has one for each edge.
-    void (*edges_left)(uint8_t* q0, ptrdiff_t pitch, EdgeLimits limits, int edges, int apart,
-                       int rows);
+    // Smooth the edge above q0's row along `count` samples, a multiple of 8; a limit for each.
+    void (*edge_above)(uint8_t* q0, ptrdiff_t pitch, const EdgeLimits& limits, int count);
+    // Smooth the edges left of q0 and every eight samples after it, over 16 or 8 rows; two limits
+    // for each edge, of the upper and the lower half of the rows.
+    void (*edges_left)(uint8_t* q0, ptrdiff_t pitch, const EdgeLimits& limits, int edges, int rows);
 
     // Filter four rows of 4x4 squares; differences are clipped to +-bound. Reads two samples around.
     void (*filter)(const FilterRun& run, int16_t bound);
