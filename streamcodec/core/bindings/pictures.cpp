@@ -123,12 +123,19 @@ void accumulate(const Strided<const u8>& samples, const Strided<const u8>& sourc
 }
 
 // For tests: one block, moved.
-template <auto MOVE>
-auto moved_block(const Strided<const u8>& reference, int y, int x, std::pair<i16, i16> by,
-                 int size) {
-    require(size == 16 || size == 8 || size == 4, "a block has 16, 8 or 4 samples a side");
+auto moved_luma(const Strided<const u8>& reference, int y, int x, std::pair<i16, i16> by, int size) {
+    require(size == 16 || size == 8, "a block of luma has 16 or 8 samples a side");
     auto out = zeros<2>({std::size_t(size), std::size_t(size)});
-    MOVE(plane(reference), y, x, {by.first, by.second}, size, out.data(), size);
+    luma_block(plane(reference), y, x, {by.first, by.second}, size, out.data(), size);
+    return out;
+}
+
+auto moved_chroma(const Strided<const u8>& u, const Strided<const u8>& v, int y, int x,
+                  std::pair<i16, i16> by, int size) {
+    require(size == 8 || size == 4, "a block of chroma has 8 or 4 samples a side");
+    auto out = zeros<3>({2, std::size_t(size), std::size_t(size)});
+    chroma_block({{}, plane(u), plane(v)}, y, x, {by.first, by.second}, size,
+                 {{out.data(), out.data() + size * size}, {size, size}});
     return out;
 }
 
@@ -160,10 +167,8 @@ void bind_pictures(nb::module_& module) {
                     nb::handle(), {self.pitch(), 1});
             },
             "fy"_a, "fx"_a, nb::rv_policy::reference_internal);
-    module.def("luma_block", &moved_block<luma_block>, "reference"_a, "y"_a, "x"_a, "by"_a,
-               "size"_a);
-    module.def("chroma_block", &moved_block<chroma_block>, "reference"_a, "y"_a, "x"_a, "by"_a,
-               "size"_a);
+    module.def("luma_block", &moved_luma, "reference"_a, "y"_a, "x"_a, "by"_a, "size"_a);
+    module.def("chroma_block", &moved_chroma, "u"_a, "v"_a, "y"_a, "x"_a, "by"_a, "size"_a);
     module.def("predict", &predict_planes, "reference"_a, "blocks"_a, "planes"_a,
                "pool"_a.none() = nb::none());
     module.def("deblock", &deblock_planes, "blocks"_a, "step_q3"_a, "chroma_step_q3"_a, "planes"_a,

@@ -53,60 +53,71 @@ u8 within(int mode, bool split, Vector own, Vector theirs) {
     return split || far(own, theirs);
 }
 
-// One row of cells at a time, with memory for its strengths and limits.
-class Row {
+// One row of blocks at a time, with memory for its strengths and limits.
+class BlockRow {
   public:
-    Row(const Blocks& blocks, const Thresholds& thresholds, Planes& planes)
-        : blocks_(blocks),
-          thresholds_(thresholds),
-          planes_(planes),
-          cells_(2 * blocks.columns()),
-          left_(cells_),
-          top_(cells_),
-          luma_(8 * std::size_t(cells_)),
-          chroma_(4 * std::size_t(cells_)) {}
+    BlockRow(const Blocks& blocks, const Thresholds& thresholds, Planes& planes)
+        : blocks_(blocks), thresholds_(thresholds), planes_(planes), cells_(2 * blocks.columns()) {
+        for (auto& one : left_) one.resize(cells_);
+        for (auto& one : top_) one.resize(cells_);
+        luma_.resize(8 * std::size_t(cells_));
+        chroma_.resize(4 * std::size_t(cells_));
+    }
 
-    // Edges between columns in a row of cells.
-    void columns(int row) {
-        edge_strengths(blocks_, row, left_.data(), top_.data());
-        const PictureKernels& kernel = *kernels().pictures;
-        bool strong = false;
-        for (int j = 1; j < cells_; ++j) {
-            luma_[j] = thresholds_.limit[left_[j]];
-            if (j % 2) continue;
-            const bool chroma = left_[j] == 2;
-            chroma_[j / 2] = chroma ? thresholds_.chroma_limit : i16{0};
-            strong = strong || chroma;
-        }
-        kernel.edges_left(planes_.y.row(8 * row) + 8, planes_.y.pitch,
-                          {luma_.data() + 1, thresholds_.beta}, cells_ - 1, 8, 8);
-        if (!strong) return;
-        for (const Grid<u8>* plane : {&planes_.u, &planes_.v}) {
-            kernel.edges_left(plane->row(4 * row) + 8, plane->pitch,
-                              {chroma_.data() + 1, thresholds_.chroma_beta}, cells_ / 2 - 1, 8, 4);
+    void learn(int row) {
+        row_ = row;
+        for (int k = 0; k < 2; ++k) {
+            edge_strengths(blocks_, 2 * row + k, left_[k].data(), top_[k].data());
         }
     }
 
-    // Edges above a row of cells, which is not the first one.
-    void above(int row, bool known) {
-        if (!known) edge_strengths(blocks_, row, left_.data(), top_.data());
+    // Edges between columns.
+    void columns() {
+        bool any = false;
+        bool strong = false;
+        for (int j = 1; j < cells_; ++j) {
+            for (int k = 0; k < 2; ++k) {
+                const u8 strength = left_[k][j];
+                luma_[2 * j + k] = thresholds_.limit[strength];
+                any = any || strength;
+                if (j % 2) continue;
+                chroma_[j + k] = strength == 2 ? thresholds_.chroma_limit : i16{0};
+                strong = strong || strength == 2;
+            }
+        }
         const PictureKernels& kernel = *kernels().pictures;
+        if (any) {
+            kernel.edges_left(planes_.y.row(16 * row_) + 8, planes_.y.pitch,
+                              {luma_.data() + 2, thresholds_.beta}, cells_ - 1, 16);
+        }
+        if (!strong) return;
+        for (const Grid<u8>* plane : {&planes_.u, &planes_.v}) {
+            kernel.edges_left(plane->row(8 * row_) + 8, plane->pitch,
+                              {chroma_.data() + 2, thresholds_.chroma_beta}, cells_ / 2 - 1, 8);
+        }
+    }
+
+    // The edge above the upper (0) or the lower (1) row of cells; not that of the first row.
+    void above(int half) {
+        const auto& top = top_[half];
         bool any = false;
         bool strong = false;
         for (int j = 0; j < cells_; ++j) {
-            std::fill_n(luma_.data() + 8 * j, 8, thresholds_.limit[top_[j]]);
-            const bool chroma = row % 2 == 0 && top_[j] == 2;
-            std::fill_n(chroma_.data() + 4 * j, 4, chroma ? thresholds_.chroma_limit : i16{0});
-            any = any || top_[j];
-            strong = strong || chroma;
+            std::fill_n(luma_.data() + 8 * j, 8, thresholds_.limit[top[j]]);
+            any = any || top[j];
+            if (half) continue;
+            std::fill_n(chroma_.data() + 4 * j, 4,
+                        top[j] == 2 ? thresholds_.chroma_limit : i16{0});
+            strong = strong || top[j] == 2;
         }
+        const PictureKernels& kernel = *kernels().pictures;
         if (any) {
-            kernel.edge_above(planes_.y.row(8 * row), planes_.y.pitch,
+            kernel.edge_above(planes_.y.row(16 * row_ + 8 * half), planes_.y.pitch,
                               {luma_.data(), thresholds_.beta}, 8 * cells_);
         }
         if (!strong) return;
         for (const Grid<u8>* plane : {&planes_.u, &planes_.v}) {
-            kernel.edge_above(plane->row(4 * row), plane->pitch,
+            kernel.edge_above(plane->row(8 * row_), plane->pitch,
                               {chroma_.data(), thresholds_.chroma_beta}, 4 * cells_);
         }
     }
@@ -116,7 +127,8 @@ class Row {
     const Thresholds& thresholds_;
     Planes& planes_;
     int cells_;
-    std::vector<u8> left_, top_;
+    int row_ = 0;
+    std::vector<u8> left_[2], top_[2];
     std::vector<i16> luma_, chroma_;
 };
 
@@ -155,21 +167,23 @@ void deblock(const Blocks& blocks, int step_q3, int chroma_step_q3, Planes plane
     };
     if (!(fits(planes.y, 16) && fits(planes.u, 8) && fits(planes.v, 8))) throw Outside();
     const Thresholds found = thresholds(step_q3, chroma_step_q3);
-    const int rows = blocks.field.rows;
-    constexpr int CELLS = 2 * ROWS_A_JOB;
-    const int jobs = (rows + CELLS - 1) / CELLS;
+    const int rows = blocks.rows();
+    const int jobs = (rows + ROWS_A_JOB - 1) / ROWS_A_JOB;
     run_jobs(pool, jobs, [&](int job) {
-        Row line(blocks, found, planes);
-        const int first = CELLS * job;
-        const int last = std::min(first + CELLS, rows);
+        BlockRow line(blocks, found, planes);
+        const int first = ROWS_A_JOB * job;
+        const int last = std::min(first + ROWS_A_JOB, rows);
         for (int row = first; row < last; ++row) {
-            line.columns(row);
-            if (row > first) line.above(row, true);
+            line.learn(row);
+            line.columns();
+            if (row > first) line.above(0);
+            line.above(1);
         }
     });
     run_jobs(pool, jobs - 1, [&](int job) {
-        Row line(blocks, found, planes);
-        line.above(CELLS * (job + 1), false);
+        BlockRow line(blocks, found, planes);
+        line.learn(ROWS_A_JOB * (job + 1));
+        line.above(0);
     });
 }
 

@@ -12,7 +12,7 @@ struct Window {
     std::ptrdiff_t pitch;
 };
 
-inline constexpr int WINDOW_PX = 23;  // a 16x16 block and the seven samples of a filter
+inline constexpr int WINDOW_PX = 24;  // a 16x16 block and four samples around it
 
 // rows x columns samples at (y, x) and `before` samples above and left of them, `after` below and
 // right. `copy` gives room for WINDOW_PX x 32 samples. Any (y, x) will do: nothing outside the

@@ -12,14 +12,14 @@ namespace {
 
 constexpr int ROWS_A_JOB = 2;
 
+ChromaTo chroma_at(const Planes& planes, int y, int x) {
+    return {{planes.u.row(y) + x, planes.v.row(y) + x}, {planes.u.pitch, planes.v.pitch}};
+}
+
 // A square of luma at (y, x) and its chroma.
 void move_square(const ConstPlanes& reference, int y, int x, Vector by, int size, Planes& out) {
     luma_part(reference.y, y, x, by, size, size, out.y.row(y) + x, out.y.pitch);
-    const int half = size / 2;
-    y /= 2;
-    x /= 2;
-    chroma_part(reference.u, y, x, by, half, half, out.u.row(y) + x, out.u.pitch);
-    chroma_part(reference.v, y, x, by, half, half, out.v.row(y) + x, out.v.pitch);
+    chroma_part(reference, y / 2, x / 2, by, size / 2, size / 2, chroma_at(out, y / 2, x / 2));
 }
 
 void move_row(const ConstPlanes& reference, const Blocks& blocks, int row, Planes& out) {
@@ -41,23 +41,23 @@ void move_row(const ConstPlanes& reference, const Blocks& blocks, int row, Plane
 
 enum Side { LEFT, ABOVE, RIGHT, BELOW };
 
-// Mix one side of a cell. Above and below, only the half that is mixed is predicted.
+// Mix one side of a cell with what its neighbour's vector predicts.
 void mix_side(const ConstPlanes& reference, int row, int column, Side side, Vector theirs,
               Planes& out) {
     const PictureKernels& kernel = *kernels().pictures;
     alignas(16) u8 other[64];
+    alignas(16) u8 chroma[2][16];
+    // Above and below, half of the rows is all that is needed.
     const bool across = side == ABOVE || side == BELOW;
     const int rows = across ? 4 : 8;
     const int skipped = side == BELOW ? 4 : 0;
     luma_part(reference.y, 8 * row + skipped, 8 * column, theirs, rows, 8, other + 8 * skipped, 8);
-    kernel.blend(out.y.row(8 * row) + 8 * column, out.y.pitch, 8, side, other, 8);
-    for (int plane = 0; plane < 2; ++plane) {
-        const Grid<const u8>& from = plane ? reference.v : reference.u;
-        const Grid<u8>& to = plane ? out.v : out.u;
-        chroma_part(from, 4 * row + skipped / 2, 4 * column, theirs, rows / 2, 4,
-                    other + 4 * skipped / 2, 4);
-        kernel.blend(to.row(4 * row) + 4 * column, to.pitch, 4, side, other, 4);
-    }
+    kernel.blend_luma(out.y.row(8 * row) + 8 * column, out.y.pitch, side, other, 8);
+    const int first = 4 * (skipped / 2);
+    chroma_part(reference, 4 * row + skipped / 2, 4 * column, theirs, rows / 2, 4,
+                {{chroma[0] + first, chroma[1] + first}, {4, 4}});
+    kernel.blend_chroma(chroma_at(out, 4 * row, 4 * column), side,
+                        {{chroma[0], chroma[1]}, {4, 4}});
 }
 
 void mix_row(const ConstPlanes& reference, const Blocks& blocks, int row, Planes& out) {
