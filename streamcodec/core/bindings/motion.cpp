@@ -127,6 +127,7 @@ void bind_motion(nb::module_& module) {
         .def_rw("quarters_from", &SearchEffort::quarters_from)
         .def_rw("intra_from", &SearchEffort::intra_from)
         .def_rw("squares", &SearchEffort::squares);
+    module.def("search_effort", [](const std::string& name) { return effort_of(name); }, "name"_a);
     nb::class_<MotionParams>(module, "MotionParams")
         .def(
             "__init__",
