@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which contexts foretell which bit of a packet's side information, and what bits cost.
 //
-// The traversal of syntax.hpp asks the `by_...` functions here, for reading and for writing;
-// docs/bitstream.md, section 4, has them as tables. The encoder's decisions ask the prices.
+// The rows of the contexts, and the prices that the encoder's decisions ask. Which rows foretell which
+// bit is in foretelling.hpp; docs/bitstream.md, section 4, has both as tables.
 #pragma once
 
 #include <cstdlib>
@@ -88,11 +88,6 @@ struct VectorPrices {
     }
 };
 void vector_prices(ConstContexts contexts, VectorPrices& out);
-
-struct YesNo_GONE {
-    int yes_q8;
-    int no_q8;
-};
 
 // Price in 1/16 bit of taking each candidate; 0 where there is none.
 void which_prices(ConstContexts contexts, Grid<const u8> takens, Grid<const Vector> field,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Block transforms: a float DCT for the encoder, an exact integer one for both ends (transform.py).
+// The encoder's block transforms, and the ways in which a block's luma may be transformed
+// (transform.py). residual.hpp has the exact inverse.
 #pragma once
 
 #include "grid.hpp"
@@ -30,14 +31,20 @@ void forward8(const float* samples, int pitch, float* out);
 float worth(const float* levels, int count, float inverse_step);
 
 // The cheapest kind of an 8x8 quarter's differences (row pitch 16) and its rough cost in bits, where
-// one 8x8 transform costs `coarse`. Finer kinds must cost clearly less.
+// one 8x8 transform costs `coarse`. Finer kinds must cost clearly less. Where one is chosen, `out`
+// (64, if not null) gets its coefficients, one 4x4 square after the other.
 struct Finer {
     int kind;
     float bits;
 };
-Finer finer(const float* samples, float coarse, float inverse_step);
+Finer finer(const float* samples, float coarse, float inverse_step, float* out = nullptr);
 
 // Bits of a quarter below which no finer kind is tried.
 inline constexpr float COARSEST = 12;
+
+// Transform the 384 samples of a block (luma 16x16, U, V) into channels, luma as `split` says.
+void forward(const float* samples, int split, float* channels);
+// The same in whichever way is cheapest; returns the split.
+int forward_cheapest(const float* samples, float inverse_step, float* channels);
 
 }  // namespace sc

@@ -12,9 +12,9 @@ struct Opinion {
     i32 one;  // frequency of a one in 1/2**15
 };
 
-// One comparison a row; the table of rows in contexts.hpp already keeps them inside.
+// Foretelling keeps them inside; this costs little enough to be sure.
 void check(std::size_t rows, const Foretold& by) {
-    bool inside = static_cast<u32>(by.weights) + INPUTS <= rows;
+    bool inside = u64{static_cast<u32>(by.weights)} + INPUTS <= rows;
     for (const i32 row : by.context) inside &= static_cast<u32>(row) < rows;
     if (!inside) throw Outside();
 }

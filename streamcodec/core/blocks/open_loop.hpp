@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Coefficients before anything is coded: what the prior and the first pass look at.
+#pragma once
+
+#include "blocks/workspace.hpp"
+#include "grid.hpp"
+
+namespace sc {
+
+class Pool;
+
+// What `free` says of a block: it takes over a vector, or is part of a square with one vector, and
+// so costs next to nothing when its count is 0.
+enum class Free : u8 { NO = 0, TAKEN = 1, JOINED = 2 };
+
+// Transform source minus prediction of every inter block, luma in whichever way is cheapest: fills
+// the blocks' splits, a row of `coefficients` each (zeros in intra blocks), and `free`.
+void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
+                     const ConstPlanes& prediction, const Blocks& blocks,
+                     Grid<const Vector> field_before, float inverse_step, Grid<float> coefficients,
+                     Grid<u8> free, Pool* pool);
+
+// Coefficients of intra blocks as predicted from the source; other rows are left alone.
+void open_loop(const ConstPlanes& source, const Blocks& blocks, Grid<float> coefficients,
+               Pool* pool);
+
+// The 384 samples of a block, source minus prediction; returns whether any is not zero.
+bool differences(const ConstPlanes& source, const ConstPlanes& prediction, int row, int column,
+                 float* out);
+
+}  // namespace sc

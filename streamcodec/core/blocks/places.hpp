@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where each channel stands among the coefficients of its transform.
+//
+// A block's 384 coefficients in the order of transforms: luma as one 16x16, or quarter after
+// quarter, each as one 8x8 or as four 4x4; then U and V.
+#pragma once
+
+#include "blocks/layout.hpp"
+#include "blocks/transform.hpp"
+
+namespace sc {
+
+using Places = TableOf<u16, 384>;
+
+// Quarter of the luma whose 8x8 transform fills a channel; 4 for chroma.
+constexpr int quarter_of(int channel) {
+    const int at = ORDER[channel];
+    return at >= 256 ? 4 : 2 * (at >> 4 & 1) + (at & 1);
+}
+constexpr int place_in_eight(int at) {
+    return 64 * (2 * (at >> 4 & 1) + (at & 1)) + 8 * (at >> 5) + (at >> 1 & 7);
+}
+constexpr int place_in_four(int at) {
+    const int u = at >> 5, v = at >> 1 & 7;
+    return 64 * (2 * (at >> 4 & 1) + (at & 1)) + 16 * (2 * (u & 1) + (v & 1)) + 4 * (u >> 1) +
+           (v >> 1);
+}
+
+// Of blocks with one transform, with four of 8x8, and with sixteen of 4x4.
+inline constexpr Places WHOLE_PLACES = [] {
+    Places places{};
+    for (int c = 0; c < 384; ++c) places.at[c] = ORDER[c];
+    return places;
+}();
+inline constexpr Places EIGHT_PLACES = [] {
+    Places places{};
+    for (int c = 0; c < 384; ++c) {
+        places.at[c] = static_cast<u16>(is_chroma(c) ? ORDER[c] : place_in_eight(ORDER[c]));
+    }
+    return places;
+}();
+inline constexpr Places FOUR_PLACES = [] {
+    Places places{};
+    for (int c = 0; c < 384; ++c) {
+        places.at[c] = static_cast<u16>(is_chroma(c) ? ORDER[c] : place_in_four(ORDER[c]));
+    }
+    return places;
+}();
+
+inline constexpr TableOf<u8, 384> QUARTER_OF = [] {
+    TableOf<u8, 384> table{};
+    for (int c = 0; c < 384; ++c) table.at[c] = static_cast<u8>(quarter_of(c));
+    return table;
+}();
+
+// Channels of each quarter, and of each 4x4 square of a quarter, in rising order; of both chromas.
+struct ChannelLists {
+    u16 quarter[4][64];
+    u16 sixteenth[4][4][16];
+    u16 chroma[128];
+};
+inline constexpr ChannelLists LISTS = [] {
+    ChannelLists lists{};
+    int in_quarter[4] = {}, in_sixteenth[16] = {}, in_chroma = 0;
+    for (int c = 0; c < 384; ++c) {
+        const auto channel = static_cast<u16>(c);
+        if (is_chroma(c)) {
+            lists.chroma[in_chroma++] = channel;
+            continue;
+        }
+        const int quarter = quarter_of(c);
+        const int square = place_in_four(ORDER[c]) / 16;
+        lists.quarter[quarter][in_quarter[quarter]++] = channel;
+        lists.sixteenth[quarter][square % 4][in_sixteenth[square]++] = channel;
+    }
+    return lists;
+}();
+
+}  // namespace sc

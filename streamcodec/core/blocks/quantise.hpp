@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rate-distortion quantisation: levels as distortion plus price say, with true table costs.
+//
+// All in units of the step: a coefficient x of step D has the size a = |x| / D; choosing level k
+// costs (a - k)**2 + mu * bits(k). mu = lambda / D**2 is the same at every quality.
+#pragma once
+
+#include "blocks/residual.hpp"
+#include "grid.hpp"
+
+namespace sc {
+
+inline constexpr int TABLES = 64;
+inline constexpr int MAGNITUDES = 16;  // of a table: 0 to 14, and 15 or more
+inline constexpr int MAX_LEVEL = 30'000;
+
+// mu times what each level costs, table by table; an escape counts with eight of its bits.
+struct LevelPrices {
+    float of[TABLES][MAGNITUDES];
+    u16 zero_q8[TABLES];
+    float per_q8;
+
+    // `costs_q8` is (64, 16) in 1/256 bit.
+    void set(Grid<const i32> costs_q8, double mu);
+};
+
+struct Choice {
+    int level;   // with the sign of x, 0 where nothing pays
+    float gain;  // what it saves against zero
+};
+
+// The cheapest level of a coefficient x in steps that rounds to at least 1. `prices` is its table's.
+inline Choice choose(float x, const float* prices) {
+    constexpr float bias = static_cast<float>(BIAS_Q8) / 256;
+    const float size = x < 0 ? -x : x;
+    const float zero = size * size + prices[0];
+    const int upper = static_cast<int>(size + 0.5F);
+    if (upper < 1) return {0, 0};
+    float best = zero;
+    int chosen = 0;
+    if (upper >= MAGNITUDES - 1) {
+        chosen = upper < MAX_LEVEL ? upper : MAX_LEVEL;
+        const float miss = size - static_cast<float>(chosen) + bias;
+        best = miss * miss + prices[MAGNITUDES - 1];
+    } else {
+        for (int level = upper > 1 ? upper - 1 : 1; level <= upper; ++level) {
+            const float miss = size - static_cast<float>(level) + bias;
+            const float cost = miss * miss + prices[level];
+            if (cost < best) {
+                best = cost;
+                chosen = level;
+            }
+        }
+    }
+    return {x > 0 ? chosen : -chosen, zero - best};
+}
+
+struct Steps {
+    float inverse[CHANNELS];
+    explicit Steps(const i32* steps_q3) {
+        for (int c = 0; c < CHANNELS; ++c) inverse[c] = 8.0F / static_cast<float>(steps_q3[c]);
+    }
+};
+
+// Quantise all blocks (a row of `coefficients` and of `symbols` each) with a fixed rounding offset;
+// `counts` gets the groups needed.
+void quantise_plainly(Grid<const float> coefficients, const i32* steps_q3, float rounding,
+                      Grid<i16> symbols, Grid<u8> counts);
+
+}  // namespace sc

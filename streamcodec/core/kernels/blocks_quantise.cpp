@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loops over the channels of a block: which levels are not zero, and what zeros cost.
+#include "kernels/blocks_parts.hpp"
+#include "kernels/vectors.hpp"
+
+namespace sc::SC_LEVEL {
+namespace {
+
+// Which of sixteen coefficients round to at least one step, a bit each.
+SC_INLINE uint32_t large16(const float* coefficients, const float* inverse_steps) {
+#if defined(__AVX512F__)
+    const __m512 size = _mm512_abs_ps(
+        _mm512_mul_ps(_mm512_loadu_ps(coefficients), _mm512_loadu_ps(inverse_steps)));
+    return _mm512_cmp_ps_mask(_mm512_add_ps(size, _mm512_set1_ps(0.5F)), _mm512_set1_ps(1.0F),
+                              _CMP_GE_OQ);
+#elif defined(__AVX__)
+    uint32_t bits = 0;
+    for (int half = 0; half < 2; ++half) {
+        const Floats size = absolute(load<Floats>(coefficients + 8 * half) *
+                                     load<Floats>(inverse_steps + 8 * half));
+        bits |= static_cast<uint32_t>(_mm256_movemask_ps((__m256)(size + 0.5F >= 1.0F)))
+                << (8 * half);
+    }
+    return bits;
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < 16; ++i) {
+        const float size = __builtin_fabsf(coefficients[i] * inverse_steps[i]);
+        bits |= static_cast<uint32_t>(size + 0.5F >= 1.0F) << i;
+    }
+    return bits;
+#endif
+}
+
+}  // namespace
+
+bool quantise_plain(const float* coefficients, const float* inverse_steps, int count,
+                    float rounding, int most, int16_t* symbols) {
+    int any = 0;
+    for (int c = 0; c < count; ++c) {
+        const float x = coefficients[c] * inverse_steps[c];
+        const int level = least(static_cast<int>(__builtin_fabsf(x) + rounding), most);
+        any |= level;
+        symbols[c] = static_cast<int16_t>(x > 0 ? level : -level);
+    }
+    return any != 0;
+}
+
+int large(const float* coefficients, const float* inverse_steps, int count, uint16_t* channels) {
+    int found = 0;
+    int c = 0;
+    for (; c + 16 <= count; c += 16) {
+        uint32_t bits = large16(coefficients + c, inverse_steps + c);
+        while (bits) {
+            channels[found++] = static_cast<uint16_t>(c + __builtin_ctz(bits));
+            bits &= bits - 1;
+        }
+    }
+    for (; c < count; ++c) {
+        const float size = __builtin_fabsf(coefficients[c] * inverse_steps[c]);
+        if (size + 0.5F >= 1.0F) channels[found++] = static_cast<uint16_t>(c);
+    }
+    return found;
+}
+
+int sum_prices(const uint8_t* tables, int count, const uint16_t* prices) {
+    int total = 0;
+    for (int c = 0; c < count; ++c) total += prices[tables[c] & 63];
+    return total;
+}
+
+}  // namespace sc::SC_LEVEL

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Short vectors of floats, integers and bytes that a compiler turns into whatever the level has.
+#pragma once
+
+#include "kernels/level.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+// Vectors wider than the plain level's registers never cross a call: all helpers are inlined.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+namespace sc::SC_LEVEL {
+
+typedef float Floats __attribute__((vector_size(32)));
+typedef int32_t Ints __attribute__((vector_size(32)));
+typedef int32_t FourInts __attribute__((vector_size(16)));
+typedef uint8_t Bytes __attribute__((vector_size(16)));
+typedef uint8_t EightBytes __attribute__((vector_size(8)));
+typedef uint8_t FourBytes __attribute__((vector_size(4)));
+
+template <class V>
+SC_INLINE V load(const void* from) {
+    V value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return value;
+}
+template <class V>
+SC_INLINE void store(void* to, V value) {
+    __builtin_memcpy(to, &value, sizeof value);
+}
+
+SC_INLINE Floats absolute(Floats a) { return (Floats)((Ints)a & 0x7FFFFFFF); }
+SC_INLINE Floats least(Floats a, Floats b) { return a < b ? a : b; }
+template <class V>
+SC_INLINE V bound(V value, int low, int high) {
+    value = value < low ? V{} + low : value;
+    return value > high ? V{} + high : value;
+}
+SC_INLINE Floats root(Floats a) {
+#if defined(__AVX__)
+    return (Floats)_mm256_sqrt_ps((__m256)a);
+#else
+    Floats result = a;
+    for (int i = 0; i < 8; ++i) result[i] = __builtin_sqrtf(a[i]);
+    return result;
+#endif
+}
+// Sixteen lanes added in one order.
+SC_INLINE float total(Floats low, Floats high) {
+    const Floats eight = low + high;
+    const float four[4] = {eight[0] + eight[4], eight[1] + eight[5], eight[2] + eight[6],
+                           eight[3] + eight[7]};
+    return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+}  // namespace sc::SC_LEVEL
