@@ -1,130 +1,254 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vectors of 16-bit lanes as wide as the level has them, for kernels that compilers do not find.
-//
-// A Lanes is a row of groups of eight lanes (128 bits); interleaving and packing stay within a
-// group, as on x86, so that one text serves every width. Without x86 a group stands alone.
+// Rows of samples in x86 vectors, for the interpolation filters: eight or sixteen columns of luma,
+// eight columns of chroma, or four of both chroma planes side by side.
 #pragma once
 
+#include <immintrin.h>
 #include <string.h>
 
 #include "kernels/level.hpp"
 
-#if defined(__SSE4_1__)
-#include <immintrin.h>
-#endif
-
 namespace sc::SC_LEVEL {
 
-typedef int16_t Lanes1 __attribute__((vector_size(16)));
-typedef int32_t Ints1 __attribute__((vector_size(16)));
-typedef float Floats1 __attribute__((vector_size(16)));
-typedef uint8_t Bytes1 __attribute__((vector_size(8)));
+SC_INLINE __m128i load16(const uint8_t* at) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+SC_INLINE __m128i load8(const uint8_t* at) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(at));
+}
+SC_INLINE __m128i load4(const uint8_t* at) {
+    int32_t word;
+    memcpy(&word, at, 4);
+    return _mm_cvtsi32_si128(word);
+}
+SC_INLINE void store8(uint8_t* at, __m128i value) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(at), value);
+}
 
-#if defined(__SSE4_1__)
+// Eight lanes of 16 bits, or four of 32.
+struct Eight {
+    using V = __m128i;
+    static V words(int value) { return _mm_set1_epi16(static_cast<short>(value)); }
+    static V longs(int value) { return _mm_set1_epi32(value); }
+    static V add16(V a, V b) { return _mm_add_epi16(a, b); }
+    static V add32(V a, V b) { return _mm_add_epi32(a, b); }
+    static V right16(V a, int by) { return _mm_srai_epi16(a, by); }
+    static V right32(V a, int by) { return _mm_srai_epi32(a, by); }
+    static V byte_products(V bytes, V taps) { return _mm_maddubs_epi16(bytes, taps); }
+    static V word_products(V a, V taps) { return _mm_madd_epi16(a, taps); }
+    static V low(V a, V b) { return _mm_unpacklo_epi16(a, b); }
+    static V high(V a, V b) { return _mm_unpackhi_epi16(a, b); }
+    static V narrow(V a, V b) { return _mm_packs_epi32(a, b); }
+};
 
-#define SC_LANES_OPS(LANES, INTS, REGISTER, PREFIX)                                            \
-    SC_INLINE LANES low16(LANES a, LANES b) {                                                  \
-        return (LANES)PREFIX##_unpacklo_epi16((REGISTER)a, (REGISTER)b);                       \
-    }                                                                                          \
-    SC_INLINE LANES high16(LANES a, LANES b) {                                                 \
-        return (LANES)PREFIX##_unpackhi_epi16((REGISTER)a, (REGISTER)b);                       \
-    }                                                                                          \
-    SC_INLINE LANES low32(LANES a, LANES b) {                                                  \
-        return (LANES)PREFIX##_unpacklo_epi32((REGISTER)a, (REGISTER)b);                       \
-    }                                                                                          \
-    SC_INLINE LANES high32(LANES a, LANES b) {                                                 \
-        return (LANES)PREFIX##_unpackhi_epi32((REGISTER)a, (REGISTER)b);                       \
-    }                                                                                          \
-    SC_INLINE LANES low64(LANES a, LANES b) {                                                  \
-        return (LANES)PREFIX##_unpacklo_epi64((REGISTER)a, (REGISTER)b);                       \
-    }                                                                                          \
-    SC_INLINE LANES high64(LANES a, LANES b) {                                                 \
-        return (LANES)PREFIX##_unpackhi_epi64((REGISTER)a, (REGISTER)b);                       \
-    }                                                                                          \
-    SC_INLINE LANES sizes(LANES a) { return (LANES)PREFIX##_abs_epi16((REGISTER)a); }          \
-    /* a[2i] * b[2i] + a[2i + 1] * b[2i + 1] */                                                \
-    SC_INLINE INTS products(LANES a, LANES b) {                                                \
-        return (INTS)PREFIX##_madd_epi16((REGISTER)a, (REGISTER)b);                            \
-    }                                                                                          \
-    /* each group's lanes: four of `a`, then four of `b`, kept within int16 */                 \
-    SC_INLINE LANES packed(INTS a, INTS b) {                                                   \
-        return (LANES)PREFIX##_packs_epi32((REGISTER)a, (REGISTER)b);                          \
+// Pairs of neighbours (2k, 2k + 1) of each of eight columns, whose first sample is byte `first`.
+SC_INLINE __m128i column_pairs(__m128i bytes, int first) {
+    const __m128i order = _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
+    return _mm_shuffle_epi8(bytes, _mm_add_epi8(order, _mm_set1_epi8(static_cast<char>(first))));
+}
+
+struct LumaEight : Eight {
+    static constexpr int TAPS = 8;
+    const uint8_t* from;
+    ptrdiff_t from_pitch;
+    uint8_t* out;
+    ptrdiff_t out_pitch;
+
+    V across(int i) const { return load16(from + i * from_pitch - 4); }
+    static V pairs(V bytes, int k) { return column_pairs(bytes, 1 + 2 * k); }
+    __m128i line(int i) const { return load8(from + i * from_pitch); }
+    static V zip(__m128i a, __m128i b) { return _mm_unpacklo_epi8(a, b); }
+    void put(int i, V value) const {
+        store8(out + i * out_pitch, _mm_packus_epi16(value, value));
     }
+};
 
-SC_LANES_OPS(Lanes1, Ints1, __m128i, _mm)
-#if defined(__AVX2__)
-typedef int16_t Lanes2 __attribute__((vector_size(32)));
-typedef int32_t Ints2 __attribute__((vector_size(32)));
-typedef float Floats2 __attribute__((vector_size(32)));
-typedef uint8_t Bytes2 __attribute__((vector_size(16)));
-SC_LANES_OPS(Lanes2, Ints2, __m256i, _mm256)
+struct ChromaEight : LumaEight {
+    static constexpr int TAPS = 4;
+    // Samples -1 to 6, then 2 to 9.
+    V across(int i) const {
+        const uint8_t* row = from + i * from_pitch;
+        return _mm_unpacklo_epi64(load8(row - 1), load8(row + 2));
+    }
+    static V pairs(V bytes, int k) {
+        return _mm_shuffle_epi8(
+            bytes, k ? _mm_setr_epi8(2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 13, 13, 14, 14, 15)
+                     : _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 13));
+    }
+};
+
+// Four columns of each chroma plane.
+struct ChromaFour : Eight {
+    static constexpr int TAPS = 4;
+    const uint8_t* from[2];
+    ptrdiff_t from_pitch[2];
+    uint8_t* out[2];
+    ptrdiff_t out_pitch[2];
+
+    // Of each plane: samples -1 to 2, then 2 to 5.
+    V across(int i) const {
+        const uint8_t* u = from[0] + i * from_pitch[0];
+        const uint8_t* v = from[1] + i * from_pitch[1];
+        return _mm_unpacklo_epi64(_mm_unpacklo_epi32(load4(u - 1), load4(u + 2)),
+                                  _mm_unpacklo_epi32(load4(v - 1), load4(v + 2)));
+    }
+    static V pairs(V bytes, int k) {
+        return _mm_shuffle_epi8(
+            bytes, k ? _mm_setr_epi8(2, 3, 3, 5, 5, 6, 6, 7, 10, 11, 11, 13, 13, 14, 14, 15)
+                     : _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 5, 8, 9, 9, 10, 10, 11, 11, 13));
+    }
+    __m128i line(int i) const {
+        return _mm_unpacklo_epi32(load4(from[0] + i * from_pitch[0]),
+                                  load4(from[1] + i * from_pitch[1]));
+    }
+    static V zip(__m128i a, __m128i b) { return _mm_unpacklo_epi8(a, b); }
+    void put(int i, V value) const {
+        const __m128i bytes = _mm_packus_epi16(value, value);
+        const int32_t u = _mm_cvtsi128_si32(bytes);
+        const int32_t v = _mm_extract_epi32(bytes, 1);
+        memcpy(out[0] + i * out_pitch[0], &u, 4);
+        memcpy(out[1] + i * out_pitch[1], &v, 4);
+    }
+};
+
+#ifdef __AVX2__
+
+struct LumaSixteen {
+    using V = __m256i;
+    static constexpr int TAPS = 8;
+    static V words(int value) { return _mm256_set1_epi16(static_cast<short>(value)); }
+    static V longs(int value) { return _mm256_set1_epi32(value); }
+    static V add16(V a, V b) { return _mm256_add_epi16(a, b); }
+    static V add32(V a, V b) { return _mm256_add_epi32(a, b); }
+    static V right16(V a, int by) { return _mm256_srai_epi16(a, by); }
+    static V right32(V a, int by) { return _mm256_srai_epi32(a, by); }
+    static V byte_products(V bytes, V taps) { return _mm256_maddubs_epi16(bytes, taps); }
+    static V word_products(V a, V taps) { return _mm256_madd_epi16(a, taps); }
+    static V low(V a, V b) { return _mm256_unpacklo_epi16(a, b); }
+    static V high(V a, V b) { return _mm256_unpackhi_epi16(a, b); }
+    static V narrow(V a, V b) { return _mm256_packs_epi32(a, b); }
+
+    const uint8_t* from;
+    ptrdiff_t from_pitch;
+    uint8_t* out;
+    ptrdiff_t out_pitch;
+
+    static V joined(__m128i first, __m128i second) {
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1);
+    }
+    V across(int i) const {
+        const uint8_t* row = from + i * from_pitch;
+        return joined(load16(row - 4), load16(row + 4));
+    }
+    static V pairs(V bytes, int k) {
+        const V order = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9));
+        const V by = _mm256_set1_epi8(static_cast<char>(2 * k));
+        return _mm256_shuffle_epi8(bytes, _mm256_add_epi8(order, by));
+    }
+    __m128i line(int i) const { return load16(from + i * from_pitch); }
+    static V zip(__m128i a, __m128i b) {
+        return joined(_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
+    }
+    void put(int i, V value) const {
+        const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(value),
+                                               _mm256_extracti128_si256(value, 1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i * out_pitch), bytes);
+    }
+};
+
 #endif
-#if defined(__AVX512BW__)
-typedef int16_t Lanes4 __attribute__((vector_size(64)));
-typedef int32_t Ints4 __attribute__((vector_size(64)));
-typedef float Floats4 __attribute__((vector_size(64)));
-typedef uint8_t Bytes4 __attribute__((vector_size(32)));
-SC_LANES_OPS(Lanes4, Ints4, __m512i, _mm512)
-#endif
-#undef SC_LANES_OPS
 
-#else
+// Taps two by two, as bytes and as words.
+template <class L>
+struct TapPairs {
+    typename L::V bytes[L::TAPS / 2];
+    typename L::V words[L::TAPS / 2];
 
-#define SC_PAIR(A, B, FIRST, EACH)                              \
-    Lanes1 out;                                                 \
-    for (int i = 0; i < 8; ++i) {                               \
-        const int from = (FIRST) + i / (2 * (EACH)) * (EACH) + i % (EACH); \
-        out[i] = i / (EACH) % 2 ? (B)[from] : (A)[from];        \
-    }                                                           \
-    return out;
-SC_INLINE Lanes1 low16(Lanes1 a, Lanes1 b) { SC_PAIR(a, b, 0, 1) }
-SC_INLINE Lanes1 high16(Lanes1 a, Lanes1 b) { SC_PAIR(a, b, 4, 1) }
-SC_INLINE Lanes1 low32(Lanes1 a, Lanes1 b) { SC_PAIR(a, b, 0, 2) }
-SC_INLINE Lanes1 high32(Lanes1 a, Lanes1 b) { SC_PAIR(a, b, 4, 2) }
-SC_INLINE Lanes1 low64(Lanes1 a, Lanes1 b) { SC_PAIR(a, b, 0, 4) }
-SC_INLINE Lanes1 high64(Lanes1 a, Lanes1 b) { SC_PAIR(a, b, 4, 4) }
-#undef SC_PAIR
-SC_INLINE Lanes1 sizes(Lanes1 a) {
-    for (int i = 0; i < 8; ++i) a[i] = (int16_t)(a[i] < 0 ? -a[i] : a[i]);
-    return a;
-}
-SC_INLINE Ints1 products(Lanes1 a, Lanes1 b) {
-    Ints1 out;
-    for (int i = 0; i < 4; ++i) out[i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
-    return out;
-}
-SC_INLINE Lanes1 packed(Ints1 a, Ints1 b) {
-    Lanes1 out;
-    for (int i = 0; i < 8; ++i) out[i] = (int16_t)clip(i < 4 ? a[i] : b[i - 4], -32768, 32767);
-    return out;
+    explicit TapPairs(const int16_t* taps) {
+        for (int k = 0; k < L::TAPS / 2; ++k) {
+            const unsigned low = static_cast<uint16_t>(taps[2 * k]);
+            const unsigned high = static_cast<uint16_t>(taps[2 * k + 1]);
+            bytes[k] = L::words(static_cast<int>((low & 255) | ((high & 255) << 8)));
+            words[k] = L::longs(static_cast<int>(low | (high << 16)));
+        }
+    }
+};
+
+// The sum along a row, not rounded. No sum of two products leaves 16 bits.
+template <class L>
+SC_INLINE typename L::V row_sum(const L& lanes, int i, const TapPairs<L>& taps) {
+    const auto bytes = lanes.across(i);
+    auto sum = L::byte_products(L::pairs(bytes, 0), taps.bytes[0]);
+    for (int k = 1; k < L::TAPS / 2; ++k) {
+        sum = L::add16(sum, L::byte_products(L::pairs(bytes, k), taps.bytes[k]));
+    }
+    return sum;
 }
 
-#endif
-
-// The widest of this level, and how many 8-bit samples fill it.
-#if defined(__AVX512BW__)
-typedef Lanes4 Lanes;
-typedef Ints4 Ints;
-typedef Bytes4 Bytes;
-#elif defined(__AVX2__)
-typedef Lanes2 Lanes;
-typedef Ints2 Ints;
-typedef Bytes2 Bytes;
-#else
-typedef Lanes1 Lanes;
-typedef Ints1 Ints;
-typedef Bytes1 Bytes;
-#endif
-
-template <class V>
-SC_INLINE V load(const void* from) {
-    V value;
-    memcpy(&value, from, sizeof(V));
-    return value;
+template <class L>
+SC_INLINE void filter_across(const L& lanes, int rows, const int16_t* across) {
+    const TapPairs<L> taps(across);
+    for (int i = 0; i < rows; ++i) {
+        lanes.put(i, L::right16(L::add16(row_sum(lanes, i, taps), L::words(32)), 6));
+    }
 }
-template <class V>
-SC_INLINE void store(void* to, V value) {
-    memcpy(to, &value, sizeof(V));
+
+template <class L>
+SC_INLINE void filter_down(const L& lanes, int rows, const int16_t* down) {
+    constexpr int HALF = L::TAPS / 2;
+    const TapPairs<L> taps(down);
+    typename L::V zipped[16 + L::TAPS - 2];  // rows i and i + 1
+    auto last = lanes.line(1 - HALF);
+    for (int i = 0; i < rows + L::TAPS - 2; ++i) {
+        const auto next = lanes.line(i + 2 - HALF);
+        zipped[i] = L::zip(last, next);
+        last = next;
+    }
+    for (int i = 0; i < rows; ++i) {
+        auto sum = L::words(32);
+        for (int k = 0; k < HALF; ++k) {
+            sum = L::add16(sum, L::byte_products(zipped[i + 2 * k], taps.bytes[k]));
+        }
+        lanes.put(i, L::right16(sum, 6));
+    }
+}
+
+template <class L>
+SC_INLINE void filter_both(const L& lanes, int rows, const int16_t* down, const int16_t* across) {
+    constexpr int HALF = L::TAPS / 2;
+    const TapPairs<L> taps(across);
+    typename L::V low[16 + L::TAPS - 2];  // rows i and i + 1
+    typename L::V high[16 + L::TAPS - 2];
+    auto last = row_sum(lanes, 1 - HALF, taps);
+    for (int i = 0; i < rows + L::TAPS - 2; ++i) {
+        const auto next = row_sum(lanes, i + 2 - HALF, taps);
+        low[i] = L::low(last, next);
+        high[i] = L::high(last, next);
+        last = next;
+    }
+    const TapPairs<L> below(down);
+    for (int i = 0; i < rows; ++i) {
+        auto first = L::longs(2048);
+        auto second = first;
+        for (int k = 0; k < HALF; ++k) {
+            first = L::add32(first, L::word_products(low[i + 2 * k], below.words[k]));
+            second = L::add32(second, L::word_products(high[i + 2 * k], below.words[k]));
+        }
+        lanes.put(i, L::narrow(L::right32(first, 12), L::right32(second, 12)));
+    }
+}
+
+// One or both directions; a null pointer stands for whole samples.
+template <class L>
+SC_INLINE void filter_block(const L& lanes, int rows, const int16_t* down, const int16_t* across) {
+    if (down == nullptr) {
+        filter_across(lanes, rows, across);
+    } else if (across == nullptr) {
+        filter_down(lanes, rows, down);
+    } else {
+        filter_both(lanes, rows, down, across);
+    }
 }
 
 }  // namespace sc::SC_LEVEL

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Inner loops of prediction, deblocking and the loop filter: rows and small blocks of samples.
 #pragma once
 
 #include <stddef.h>
@@ -6,8 +7,76 @@
 
 namespace sc {
 
+// How many columns the quarter planes' kernels do at a time; counts are multiples of it.
+inline constexpr int QUARTER_STEP = 32;
+
+// A row at a quarter-sample height and all eight rows around it: plain samples, and what
+// `quarter_across` left for the fractions 1 to 3.
+struct QuarterRows {
+    const uint8_t* plain[8];
+    const int16_t* wide[3][8];
+};
+
+// One row of samples as an edge sees it: limits are 0 where nothing is filtered.
+struct EdgeLimits {
+    const int16_t* limit;  // one for each sample along the edge
+    int16_t beta;
+};
+
+// Sums over the four rows of 4x4 squares, and what follows from them.
+struct FilterRun {
+    const uint8_t* from;  // first sample of the run's first row, unfiltered; rows `from_pitch` apart
+    ptrdiff_t from_pitch;
+    uint8_t* to;
+    ptrdiff_t to_pitch;
+    int count;                 // samples across, a multiple of 8
+    int step_q3;               // classes depend on it
+    const int32_t (*pairs)[3];  // of each class: its six weights, two in a word
+};
+
+// A square of both chroma planes.
+struct ChromaFrom {
+    const uint8_t* at[2];
+    ptrdiff_t pitch[2];
+};
+struct ChromaTo {
+    uint8_t* at[2];
+    ptrdiff_t pitch[2];
+};
+
 struct PictureKernels {
-    int placeholder;
+    // Predict rows x columns (16 or 8) of luma at `from`, moved by quarter samples fy and fx more.
+    // With a fraction, up to 4 samples around may be read.
+    void (*luma)(const uint8_t* from, ptrdiff_t from_pitch, int fy, int fx, int rows, int columns,
+                 uint8_t* out, ptrdiff_t out_pitch);
+    // The same for both chroma planes (8 or 4 columns) in eighths: 1 sample before, 2 after.
+    void (*chroma)(const ChromaFrom& from, int fy, int fx, int rows, int columns,
+                   const ChromaTo& to);
+    // Mix the half of a cell (8 samples a side, chroma 4) that lies at `side` (left, above, right,
+    // below) with another prediction of the cell.
+    void (*blend_luma)(uint8_t* cell, ptrdiff_t pitch, int side, const uint8_t* other,
+                       ptrdiff_t other_pitch);
+    void (*blend_chroma)(const ChromaTo& cell, int side, const ChromaFrom& other);
+
+    // Three horizontal shifts of a row: unrounded sums for `quarter_down`, in an order of its own,
+    // and the finished samples. Reads 3 samples before and 4 after.
+    void (*quarter_across)(const uint8_t* row, int count, int16_t* const* wide,
+                           uint8_t* const* out);
+    // The twelve planes below a whole-sample row: out[4 * (fy - 1) + fx].
+    void (*quarter_down)(const QuarterRows& rows, int count, uint8_t* const* out);
+
+    // Filter the edge above q0's row along `count` samples (a multiple of 4).
+    void (*edge_above)(uint8_t* q0, ptrdiff_t pitch, EdgeLimits limits, int count);
+    // Filter edges left of q0 and every `apart` samples after it, over `rows` (8 or 4) rows;
+    // limits.limit has one for each edge.
+    void (*edges_left)(uint8_t* q0, ptrdiff_t pitch, EdgeLimits limits, int edges, int apart,
+                       int rows);
+
+    // Filter four rows of 4x4 squares; differences are clipped to +-bound. Reads two samples around.
+    void (*filter)(const FilterRun& run, int16_t bound);
+    // Sum of (source - plain)^2 - (source - filtered)^2 of a row.
+    int32_t (*gain)(const uint8_t* source, const uint8_t* plain, const uint8_t* filtered,
+                    int count);
 };
 
 }  // namespace sc

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "grid.hpp"
+#include "kernels/pictures.hpp"
 #include "pictures/quarter.hpp"
 
 namespace sc {
@@ -20,8 +21,15 @@ inline constexpr int REACH_PX = PAD_PX - 8 - 16;  // a 16x16 block may start thi
 void luma_block(Grid<const u8> reference, int y, int x, Vector by, int size, u8* out,
                 std::ptrdiff_t pitch);
 
-// The same for chroma (size 8 or 4) at (y, x) of its plane; the vector is luma's, so in 1/8 here.
-void chroma_block(Grid<const u8> reference, int y, int x, Vector by, int size, u8* out,
-                  std::ptrdiff_t pitch);
+// The same for both chroma planes (size 8 or 4) at (y, x) of them; the vector is luma's, so in 1/8
+// here.
+void chroma_block(const ConstPlanes& reference, int y, int x, Vector by, int size,
+                  const ChromaTo& to);
+
+// Some rows of such blocks, for those who mix only a part.
+void luma_part(Grid<const u8> reference, int y, int x, Vector by, int rows, int columns, u8* out,
+               std::ptrdiff_t pitch);
+void chroma_part(const ConstPlanes& reference, int y, int x, Vector by, int rows, int columns,
+                 const ChromaTo& to);
 
 }  // namespace sc
