@@ -6,7 +6,7 @@
 #include "kernels/pictures.hpp"
 
 #ifdef __SSE4_1__
-#include "kernels/shorts.hpp"
+#include "kernels/lanes.hpp"
 #endif
 
 namespace sc::SC_LEVEL {

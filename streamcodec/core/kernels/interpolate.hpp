@@ -3,7 +3,7 @@
 // four of both chroma planes side by side. Two taps meet two samples in one instruction.
 #pragma once
 
-#include "kernels/shorts.hpp"
+#include "kernels/lanes.hpp"
 
 namespace sc::SC_LEVEL {
 

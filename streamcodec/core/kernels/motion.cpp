@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/motion.hpp"
 
-#include "kernels/lanes.hpp"
+#include "kernels/groups.hpp"
 
 namespace sc::SC_LEVEL {
 

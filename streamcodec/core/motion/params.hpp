@@ -2,6 +2,8 @@
 // What a search is told: prices of its decisions, and how hard it shall try.
 #pragma once
 
+#include <string_view>
+
 #include "grid.hpp"
 #include "kernels/motion.hpp"
 
@@ -20,6 +22,9 @@ struct SearchEffort {
     int intra_from = 100;    // and intra prediction
     bool squares = true;     // try other blocks' vectors for squares that are not united yet
 };
+
+// The efforts that have a name: fast, normal, best. Throws std::invalid_argument for others.
+SearchEffort effort_of(std::string_view name);
 
 struct MotionParams {
     int lambda_q8 = 0;     // price of a bit in absolute difference

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plain twin of core/kernels/motion and core/motion/cost.
+
+What a block would cost, foretold: by differences, or by Hadamard coefficients.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.reference.shifts import PAD_PX
+
+U8 = npt.NDArray[np.uint8]
+I32 = npt.NDArray[np.int32]
+F32 = npt.NDArray[np.float32]
+
+FAR = 1 << 28  # beyond every cost
+
+HADAMARD = np.array([[1]], np.int64)
+for _ in range(3):
+    HADAMARD = np.block([[HADAMARD, HADAMARD], [HADAMARD, -HADAMARD]])
+
+
+def block_of(source: U8, y: int, x: int, size: int) -> npt.NDArray[np.int64]:
+    """The square's samples."""
+    return source[y : y + size, x : x + size].astype(np.int64)
+
+
+def moved(planes: U8, y: int, x: int, vy: int, vx: int, size: int) -> npt.NDArray[np.int64]:
+    """The reference's samples that a square moved by (vy, vx) quarter samples comes from."""
+    plane = planes[4 * (vy & 3) + (vx & 3)]
+    return block_of(plane, y + PAD_PX + (vy >> 2), x + PAD_PX + (vx >> 2), size)
+
+
+def sad(source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int) -> int:
+    """Sum of absolute differences to the moved reference."""
+    return int(np.abs(block_of(source, y, x, size) - moved(planes, y, x, vy, vx, size)).sum())
+
+
+def squared(source: U8, planes: U8, y: int, x: int, vy: int, vx: int) -> int:
+    """Sum of squared differences of a 16x16 block to the moved reference."""
+    return int(((block_of(source, y, x, 16) - moved(planes, y, x, vy, vx, 16)) ** 2).sum())
+
+
+def worth_of(differences: npt.NDArray[np.int64], worth: F32) -> int:
+    """Foretold cost in 1/16 bit of differences, by the Hadamard coefficients of each 8x8.
+
+    A coefficient costs the less of worth[0] times its square, and worth[1] times its size.
+    """
+    total = 0
+    for y in range(0, differences.shape[0], 8):
+        for x in range(0, differences.shape[1], 8):
+            sizes = np.abs(HADAMARD @ differences[y : y + 8, x : x + 8] @ HADAMARD)
+            sizes = sizes.astype(np.float32)
+            each = np.minimum(sizes * sizes * worth[0], sizes * worth[1])
+            total += int(each.sum(dtype=np.float32))
+    return total
+
+
+def cost_moved(
+    source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, worth: F32
+) -> int:
+    """Foretold cost of a block against the moved reference, in 1/16 bit."""
+    return worth_of(block_of(source, y, x, size) - moved(planes, y, x, vy, vx, size), worth)
+
+
+def cost_block(source: U8, y: int, x: int, size: int, prediction: U8, worth: F32) -> int:
+    """Foretold cost of a block against prediction[:size, :size], in 1/16 bit."""
+    return worth_of(block_of(source, y, x, size) - prediction[:size, :size], worth)
+
+
+def vector_bits_q8(prices: I32, dy: int, dx: int) -> int:
+    """Price of a vector difference; prices is (2, 1024) by component and magnitude."""
+    return int(prices[0, min(abs(dy), 1023)] + prices[1, min(abs(dx), 1023)])

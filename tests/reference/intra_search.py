@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plain twin of core/motion/intra_search.
+
+Which intra prediction and which transforms a block gets, judged by the source's own samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.reference import field as fields
+from tests.reference import intra, transform
+from tests.reference.cost import FAR, cost_block
+
+U8 = npt.NDArray[np.uint8]
+I32 = npt.NDArray[np.int32]
+I8 = npt.NDArray[np.int8]
+F32 = npt.NDArray[np.float32]
+
+
+def best_intra(
+    source: U8,
+    y: int,
+    x: int,
+    size: int,
+    right: int,
+    below: int,
+    worth: F32,
+    quick: bool,
+    edge: I32,
+    soft: I32,
+    line: I32,
+    guess: U8,
+    hint: int,
+) -> tuple[int, int]:
+    """(mode, cost) of the best intra prediction from the source's own neighbours.
+
+    `hint` is a mode that costs few bits; `quick` tries only the four commonest.
+    """
+    intra.gather(source, y, x, size, right, below, edge)
+    intra.smooth(edge, size, soft)
+    best_mode = -1
+    best = FAR
+    cheap = 2 * 16
+    dear = 6 * 16
+    tried = np.zeros(35, np.uint8)
+    for stage in range(1 if quick else 4):
+        centre = best_mode
+        if stage >= 2 and centre < 2:
+            break
+        for k in range(12):
+            if stage == 0:
+                if k >= 5:
+                    break
+                mode = (
+                    intra.MEAN
+                    if k == 0
+                    else (
+                        intra.PLANAR
+                        if k == 1
+                        else (intra.HORIZONTAL if k == 2 else (intra.VERTICAL if k == 3 else hint))
+                    )
+                )
+            elif stage == 1:
+                if k >= 9:
+                    break
+                mode = 2 + 4 * k
+            elif stage == 2:
+                if k >= 2:
+                    break
+                mode = centre + (2 if k else -2)
+            else:
+                if k >= 2:
+                    break
+                mode = centre + (1 if k else -1)
+            if mode < 0 or mode > 34 or (stage >= 1 and mode < 2) or tried[mode]:
+                continue
+            tried[mode] = 1
+            intra.predict(soft if intra.wants_smooth(mode, size) else edge, size, mode, line, guess)
+            cost = cost_block(source, y, x, size, guess, worth)
+            cost += cheap if mode == hint else dear
+            if cost < best:
+                best, best_mode = cost, mode
+    return best_mode, best
+
+
+def _kind_of_quarter(
+    source: U8,
+    row: int,
+    column: int,
+    quarter: int,
+    mode: int,
+    inverse_step: float,
+    edge: I32,
+    soft: I32,
+    line: I32,
+    guess: U8,
+    samples: F32,
+    tmp: F32,
+    out: F32,
+) -> tuple[int, float, float]:
+    """How an 8x8 quarter is best transformed: kind, rough bits of one 8x8, and of that kind.
+
+    Predicted from the source's own neighbours; finer kinds predict each 4x4 square anew.
+    """
+    y, x = 16 * row + 8 * (quarter >> 1), 16 * column + 8 * (quarter & 1)
+    below = 8 if quarter == 0 else 0
+    intra.gather(source, y, x, 8, intra.right_of_quarter(quarter, row), below, edge)
+    if intra.wants_smooth(mode, 8):
+        intra.smooth(edge, 8, soft)
+        intra.predict(soft, 8, mode, line, guess)
+    else:
+        intra.predict(edge, 8, mode, line, guess)
+    for i in range(8):
+        for j in range(8):
+            samples[16 * i + j] = np.float32(source[y + i, x + j]) - np.float32(guess[i, j])
+    transform.forward8(samples, 0, 16, tmp, out)
+    eight = transform.worth(out, 64, inverse_step)
+    if eight < transform.COARSEST:
+        return transform.EIGHT, eight, eight
+    for k in range(4):
+        a, b = 4 * (k >> 1), 4 * (k & 1)
+        right = intra.right_of_sixteenth(k, quarter, row)
+        below = intra.below_sixteenth(k, quarter)
+        intra.gather(source, y + a, x + b, 4, right, below, edge)
+        intra.predict(edge, 4, mode, line, guess)
+        for i in range(4):
+            for j in range(4):
+                samples[16 * (a + i) + b + j] = np.float32(
+                    source[y + a + i, x + b + j]
+                ) - np.float32(guess[i, j])
+    kind, least = transform.finer(samples, 0, eight, inverse_step, tmp, out)
+    return kind, eight, least
+
+
+def analyse_key(
+    source: U8,
+    worth: F32,
+    inverse_step: float,
+    first: int,
+    last: int,
+    modes: U8,
+    intra_modes: I8,
+    splits: U8,
+) -> None:
+    """Choose 16x16 or 8x8 intra prediction for block rows [first, last) of a keyframe.
+
+    `source` has sides of multiples of 16; `modes` and `splits` are (rows, columns), `intra_modes`
+    on the 8x8 grid. `inverse_step` is of luma.
+    """
+    columns = modes.shape[1]
+    edge = np.empty(65, np.int32)
+    soft = np.empty(65, np.int32)
+    line = np.empty(80, np.int32)
+    guess = np.empty((16, 16), np.uint8)
+    small = np.empty(4, np.int64)
+    samples = np.zeros(256, np.float32)
+    ftmp = np.empty(64, np.float32)
+    fout = np.empty(64, np.float32)
+    for row in range(first, last):
+        for column in range(columns):
+            hint = intra_modes[2 * row, 2 * column - 1] if column else intra.PLANAR
+            mode, cost = best_intra(
+                source,
+                16 * row,
+                16 * column,
+                16,
+                16,
+                0,
+                worth,
+                False,
+                edge,
+                soft,
+                line,
+                guess,
+                hint,
+            )
+            total = 3 * 16
+            near = hint
+            kinds = 1
+            for k in range(4):
+                a, b = k >> 1, k & 1
+                right = intra.right_of_quarter(k, row)
+                below = 8 if k == 0 else 0
+                small[k], part = best_intra(
+                    source,
+                    16 * row + 8 * a,
+                    16 * column + 8 * b,
+                    8,
+                    right,
+                    below,
+                    worth,
+                    False,
+                    edge,
+                    soft,
+                    line,
+                    guess,
+                    near,
+                )
+                near = small[k]
+                kind, eight, least = _kind_of_quarter(
+                    *(source, row, column, k, small[k], inverse_step),
+                    *(edge, soft, line, guess, samples, ftmp, fout),
+                )
+                if kind:
+                    part = np.int64(part * least / eight)
+                    kinds = transform.with_kind(kinds, k, kind)
+                total += part
+                if total >= cost:
+                    break
+            split = total < cost
+            modes[row, column] = fields.INTRA8 if split else fields.INTRA16
+            splits[row, column] = kinds if split else 0
+            for k in range(4):
+                intra_modes[2 * row + (k >> 1), 2 * column + (k & 1)] = small[k] if split else mode
