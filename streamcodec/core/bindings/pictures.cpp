@@ -4,6 +4,7 @@
 #include <nanobind/stl/tuple.h>
 
 #include <array>
+#include <cstring>
 
 #include "bindings/arrays.hpp"
 #include "bindings/block_arrays.hpp"
@@ -139,6 +140,19 @@ auto moved_chroma(const Strided<const u8>& u, const Strided<const u8>& v, int y,
     return out;
 }
 
+// A copy of one plane, as far as vectors reach.
+auto shifted_plane(const QuarterPlanes& planes, int fy, int fx) {
+    require(fy >= 0 && fy < 4 && fx >= 0 && fx < 4, "fractions are 0 to 3");
+    const std::size_t rows = planes.height() + 2 * REACH_PX;
+    const std::size_t columns = planes.width() + 2 * REACH_PX;
+    auto out = zeros<2>({rows, columns});
+    for (std::size_t y = 0; planes.height() && y < rows; ++y) {
+        std::memcpy(out.data() + y * columns, planes.at(fy, fx, int(y) - REACH_PX, -REACH_PX),
+                    columns);
+    }
+    return out;
+}
+
 }  // namespace
 
 void bind_pictures(nb::module_& module) {
@@ -156,17 +170,7 @@ void bind_pictures(nb::module_& module) {
                 self.fill(from, pool);
             },
             "luma"_a, "pool"_a.none() = nb::none())
-        .def(
-            "plane",
-            [](QuarterPlanes& self, int fy, int fx) {
-                require(fy >= 0 && fy < 4 && fx >= 0 && fx < 4, "fractions are 0 to 3");
-                return nb::ndarray<nb::numpy, const u8, nb::ndim<2>>(
-                    self.at(fy, fx, -REACH_PX, -REACH_PX),
-                    {std::size_t(self.height() + 2 * REACH_PX),
-                     std::size_t(self.width() + 2 * REACH_PX)},
-                    nb::handle(), {self.pitch(), 1});
-            },
-            "fy"_a, "fx"_a, nb::rv_policy::reference_internal);
+        .def("plane", &shifted_plane, "fy"_a, "fx"_a);
     module.def("luma_block", &moved_luma, "reference"_a, "y"_a, "x"_a, "by"_a, "size"_a);
     module.def("chroma_block", &moved_chroma, "u"_a, "v"_a, "y"_a, "x"_a, "by"_a, "size"_a);
     module.def("predict", &predict_planes, "reference"_a, "blocks"_a, "planes"_a,

@@ -4,11 +4,8 @@
 
 #include <string.h>
 
-#include "kernels/pictures.hpp"
-
-#ifdef __SSE4_1__
 #include "kernels/interpolate.hpp"
-#endif
+#include "kernels/pictures.hpp"
 
 namespace sc::SC_LEVEL {
 
@@ -20,99 +17,15 @@ SC_INLINE void copied(const uint8_t* from, ptrdiff_t from_pitch, int rows, uint8
     for (int i = 0; i < rows; ++i) memcpy(out + i * out_pitch, from + i * from_pitch, COLUMNS);
 }
 
-#ifndef __SSE4_1__
+// The share of another prediction, in 64ths, falls with the distance from the side: 1 in 4, 8, 16,
+// 32 in luma, 1 in 4, 16 in chroma. Rounding (m + 2^(s - 1)) >> s is (m * 2^(6 - s) + 32) >> 6.
+// One window of eight for each side that lies left, right; one of four twice over for chroma.
+constexpr int16_t LUMA_SHARES[2][8] = {{16, 8, 4, 2, 0, 0, 0, 0}, {0, 0, 0, 0, 2, 4, 8, 16}};
+constexpr int16_t CHROMA_SHARES[2][8] = {{16, 4, 0, 0, 16, 4, 0, 0}, {0, 0, 4, 16, 0, 0, 4, 16}};
 
-// One direction alone: TAPS samples `apart` from one another. Sums fit 16 bits (at most 88 * 255).
-template <int COLUMNS, int TAPS>
-SC_INLINE void one_way(const uint8_t* from, ptrdiff_t from_pitch, ptrdiff_t apart,
-                       const int16_t* taps, int rows, uint8_t* __restrict out,
-                       ptrdiff_t out_pitch) {
-    for (int i = 0; i < rows; ++i) {
-        const uint8_t* row = from + i * from_pitch - (TAPS / 2 - 1) * apart;
-        int16_t sums[COLUMNS];
-        for (int j = 0; j < COLUMNS; ++j) sums[j] = 32;
-        for (int k = 0; k < TAPS; ++k) {
-            const int16_t tap = taps[k];
-            const uint8_t* at = row + k * apart;
-            for (int j = 0; j < COLUMNS; ++j) {
-                sums[j] = static_cast<int16_t>(sums[j] + static_cast<int16_t>(at[j] * tap));
-            }
-        }
-        for (int j = 0; j < COLUMNS; ++j) out[i * out_pitch + j] = sample(sums[j] >> 6);
-    }
-}
-
-// Rows first without rounding, then columns, then one shift.
-template <int COLUMNS, int TAPS>
-SC_INLINE void two_ways(const uint8_t* from, ptrdiff_t from_pitch, const int16_t* down,
-                        const int16_t* across, int rows, uint8_t* __restrict out,
-                        ptrdiff_t out_pitch) {
-    int16_t wide[16 + TAPS - 1][COLUMNS];
-    from -= (TAPS / 2 - 1) * (from_pitch + 1);
-    for (int i = 0; i < rows + TAPS - 1; ++i) {
-        int16_t sums[COLUMNS] = {};
-        for (int k = 0; k < TAPS; ++k) {
-            const int16_t tap = across[k];
-            const uint8_t* at = from + i * from_pitch + k;
-            for (int j = 0; j < COLUMNS; ++j) {
-                sums[j] = static_cast<int16_t>(sums[j] + static_cast<int16_t>(at[j] * tap));
-            }
-        }
-        memcpy(wide[i], sums, sizeof sums);
-    }
-    for (int i = 0; i < rows; ++i) {
-        int32_t sums[COLUMNS];
-        for (int j = 0; j < COLUMNS; ++j) sums[j] = 2048;
-        for (int k = 0; k < TAPS; ++k) {
-            const int16_t tap = down[k];
-            for (int j = 0; j < COLUMNS; ++j) sums[j] += wide[i + k][j] * tap;
-        }
-        for (int j = 0; j < COLUMNS; ++j) out[i * out_pitch + j] = sample(sums[j] >> 12);
-    }
-}
-
-template <int COLUMNS, int TAPS>
-SC_INLINE void fractions(const uint8_t* from, ptrdiff_t from_pitch, const int16_t* down,
-                         const int16_t* across, int rows, uint8_t* out, ptrdiff_t out_pitch) {
-    if (down == nullptr) {
-        one_way<COLUMNS, TAPS>(from, from_pitch, 1, across, rows, out, out_pitch);
-    } else if (across == nullptr) {
-        one_way<COLUMNS, TAPS>(from, from_pitch, from_pitch, down, rows, out, out_pitch);
-    } else {
-        two_ways<COLUMNS, TAPS>(from, from_pitch, down, across, rows, out, out_pitch);
-    }
-}
-
-#endif
-
-// The share of another prediction falls with the distance k from the side: 1 in 2^(2 + k) in luma,
-// 1 in 2^(2 + 2k) in chroma. A multiplication stands for the shift, so that a row is done at once:
-// (m + 2^(s - 1)) >> s is (m * 2^(6 - s) + 32) >> 6. Shares in 64ths by sample, of which a window
-// of eight (four) is taken:
-constexpr int16_t LUMA_SHARES[8] = {16, 8, 4, 2, 0, 0, 0, 0};
-constexpr int16_t CHROMA_SHARES[4] = {16, 4, 0, 0};
-
-template <int SIZE>
-SC_INLINE void mix(uint8_t* __restrict cell, ptrdiff_t pitch, int side,
-                   const uint8_t* __restrict other, ptrdiff_t other_pitch) {
-    const int16_t* shares = SIZE == 8 ? LUMA_SHARES : CHROMA_SHARES;
-    const bool in_rows = side & 1;
-    const bool far = side >= 2;
-    const int first = in_rows && far ? SIZE / 2 : 0;
-    const int last = in_rows && !far ? SIZE / 2 : SIZE;
-    for (int i = first; i < last; ++i) {
-        int16_t scale[SIZE];
-        for (int j = 0; j < SIZE; ++j) {
-            const int k = in_rows ? i : j;
-            scale[j] = shares[far ? SIZE - 1 - k : k];
-        }
-        uint8_t* own = cell + i * pitch;
-        const uint8_t* theirs = other + i * other_pitch;
-        for (int j = 0; j < SIZE; ++j) {
-            const int16_t moved = static_cast<int16_t>((theirs[j] - own[j]) * scale[j] + 32);
-            own[j] = static_cast<uint8_t>(own[j] + (moved >> 6));
-        }
-    }
+SC_INLINE Eight::V mixed(Eight::V own, Eight::V other, Eight::V shares) {
+    const auto move = Eight::times16(Eight::sub16(other, own), shares);
+    return Eight::add16(own, Eight::right16(Eight::add16(move, Eight::words(32)), 6));
 }
 
 }  // namespace
@@ -129,8 +42,7 @@ void luma(const uint8_t* from, ptrdiff_t from_pitch, int fy, int fx, int rows, i
         }
         return;
     }
-#ifdef __SSE4_1__
-#ifdef __AVX2__
+#if defined(SC_LANES_X86) && defined(__AVX2__)
     if (columns == 16) {
         filter_block(LumaSixteen{{}, from, from_pitch, out, out_pitch}, rows, down, across);
         return;
@@ -139,20 +51,12 @@ void luma(const uint8_t* from, ptrdiff_t from_pitch, int fy, int fx, int rows, i
     for (int x = 0; x < columns; x += 8) {
         filter_block(LumaEight{{}, from + x, from_pitch, out + x, out_pitch}, rows, down, across);
     }
-#else
-    if (columns == 16) {
-        fractions<16, 8>(from, from_pitch, down, across, rows, out, out_pitch);
-    } else {
-        fractions<8, 8>(from, from_pitch, down, across, rows, out, out_pitch);
-    }
-#endif
 }
 
 void chroma(const ChromaFrom& from, int fy, int fx, int rows, int columns, const ChromaTo& to) {
     const int16_t* down = fy ? CHROMA_TAPS[fy] : nullptr;
     const int16_t* across = fx ? CHROMA_TAPS[fx] : nullptr;
     const bool whole = !fy && !fx;
-#ifdef __SSE4_1__
     if (columns == 4 && !whole) {
         filter_block(ChromaFour{{},
                                 {from.at[0], from.at[1]},
@@ -162,37 +66,49 @@ void chroma(const ChromaFrom& from, int fy, int fx, int rows, int columns, const
                      rows, down, across);
         return;
     }
-#endif
     for (int k = 0; k < 2; ++k) {
-        if (whole && columns == 8) {
-            copied<8>(from.at[k], from.pitch[k], rows, to.at[k], to.pitch[k]);
-        } else if (whole) {
-            copied<4>(from.at[k], from.pitch[k], rows, to.at[k], to.pitch[k]);
-        } else {
-#ifdef __SSE4_1__
-            filter_block(ChromaEight{{{}, from.at[k], from.pitch[k], to.at[k], to.pitch[k]}}, rows,
+        if (!whole) {
+            filter_block(ChromaEight{{}, from.at[k], from.pitch[k], to.at[k], to.pitch[k]}, rows,
                          down, across);
-#else
-            if (columns == 8) {
-                fractions<8, 4>(from.at[k], from.pitch[k], down, across, rows, to.at[k],
-                                to.pitch[k]);
-            } else {
-                fractions<4, 4>(from.at[k], from.pitch[k], down, across, rows, to.at[k],
-                                to.pitch[k]);
-            }
-#endif
+        } else if (columns == 8) {
+            copied<8>(from.at[k], from.pitch[k], rows, to.at[k], to.pitch[k]);
+        } else {
+            copied<4>(from.at[k], from.pitch[k], rows, to.at[k], to.pitch[k]);
         }
     }
 }
 
 void blend_luma(uint8_t* cell, ptrdiff_t pitch, int side, const uint8_t* other,
                 ptrdiff_t other_pitch) {
-    mix<8>(cell, pitch, side, other, other_pitch);
+    const bool far = side >= 2;
+    const bool in_rows = side & 1;
+    auto shares = Eight::load_words(LUMA_SHARES[far]);
+    const int first = in_rows && far ? 4 : 0;
+    const int last = in_rows && !far ? 4 : 8;
+    for (int i = first; i < last; ++i) {
+        if (in_rows) shares = Eight::words(LUMA_SHARES[far][i]);
+        uint8_t* own = cell + i * pitch;
+        Eight::put(own, mixed(Eight::wide(own), Eight::wide(other + i * other_pitch), shares));
+    }
 }
 
 void blend_chroma(const ChromaTo& cell, int side, const ChromaFrom& other) {
-    for (int k = 0; k < 2; ++k) {
-        mix<4>(cell.at[k], cell.pitch[k], side, other.at[k], other.pitch[k]);
+    const bool far = side >= 2;
+    const bool in_rows = side & 1;
+    auto shares = Eight::load_words(CHROMA_SHARES[far]);
+    const int first = in_rows && far ? 2 : 0;
+    const int last = in_rows && !far ? 2 : 4;
+    for (int i = first; i < last; ++i) {
+        if (in_rows) shares = Eight::words(CHROMA_SHARES[far][i]);
+        uint8_t* u = cell.at[0] + i * cell.pitch[0];
+        uint8_t* v = cell.at[1] + i * cell.pitch[1];
+        const auto own = Eight::zip32_low(Eight::load4(u), Eight::load4(v));
+        const auto theirs = Eight::zip32_low(Eight::load4(other.at[0] + i * other.pitch[0]),
+                                             Eight::load4(other.at[1] + i * other.pitch[1]));
+        uint8_t done[8];
+        Eight::put(done, mixed(Eight::wide_low(own), Eight::wide_low(theirs), shares));
+        memcpy(u, done, 4);
+        memcpy(v, done + 4, 4);
     }
 }
 

@@ -17,8 +17,5 @@ static const int16_t CHROMA_TAPS[8][4] = {
     {-4, 36, 36, -4}, {-4, 28, 46, -6}, {-2, 16, 54, -4}, {-2, 10, 58, -2},
 };
 
-SC_INLINE uint8_t sample(int value) {
-    return static_cast<uint8_t>(clip(value, 0, 255));
-}
 
 }  // namespace sc::SC_LEVEL

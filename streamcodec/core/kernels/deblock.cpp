@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Edges of blocks, smoothed: samples p2 p1 p0 | q0 q1 q2 across an edge, many along it at once. All
 // fits 16 bits: the weighed difference is at most 3,068, limits are at most 1,024. A limit of 0
-// changes nothing. The plain path says what is computed.
-#include "kernels/level.hpp"
-#include "kernels/pictures.hpp"
-
-#ifdef __SSE4_1__
+// changes nothing.
 #include "kernels/lanes.hpp"
-#endif
+#include "kernels/pictures.hpp"
 
 namespace sc::SC_LEVEL {
 
@@ -18,36 +14,6 @@ SC_INLINE bool any(const int16_t* limit, int count) {
     for (int k = 0; k < count; ++k) found |= limit[k];
     return found != 0;
 }
-
-#ifndef __SSE4_1__
-
-SC_INLINE int size_of(int value) { return value < 0 ? -value : value; }
-
-// One position along an edge whose samples lie `step` apart.
-SC_INLINE void smooth(uint8_t* at, ptrdiff_t step, int limit, int beta) {
-    const int p2 = at[-3 * step];
-    const int p1 = at[-2 * step];
-    const int p0 = at[-step];
-    const int q0 = at[0];
-    const int q1 = at[step];
-    const int q2 = at[2 * step];
-    int delta = (9 * (q0 - p0) - 3 * (q1 - p1) + 8) >> 4;
-    if (size_of(p1 - p0) + size_of(q1 - q0) >= beta || size_of(delta) >= 10 * limit) return;
-    delta = clip(delta, -limit, limit);
-    const int half = limit >> 1;
-    at[-step] = static_cast<uint8_t>(clip(p0 + delta, 0, 255));
-    at[0] = static_cast<uint8_t>(clip(q0 - delta, 0, 255));
-    if (size_of(p2 - p0) < beta) {
-        const int move = clip((((p2 + p0 + 1) >> 1) - p1 + delta) >> 1, -half, half);
-        at[-2 * step] = static_cast<uint8_t>(clip(p1 + move, 0, 255));
-    }
-    if (size_of(q2 - q0) < beta) {
-        const int move = clip((((q2 + q0 + 1) >> 1) - q1 - delta) >> 1, -half, half);
-        at[step] = static_cast<uint8_t>(clip(q1 + move, 0, 255));
-    }
-}
-
-#else
 
 template <class L>
 struct Line {
@@ -88,129 +54,102 @@ template <class L>
 SC_INLINE void smooth_above(uint8_t* q0, ptrdiff_t pitch, const int16_t* limit, int16_t beta) {
     Line<L> s{L::wide(q0 - 3 * pitch), L::wide(q0 - 2 * pitch), L::wide(q0 - pitch),
               L::wide(q0),             L::wide(q0 + pitch),     L::wide(q0 + 2 * pitch)};
-    if (!smooth<L>(s, L::load(limit), L::words(beta))) return;
+    if (!smooth<L>(s, L::load_words(limit), L::words(beta))) return;
     L::put(q0 - 2 * pitch, s.p1);
     L::put(q0 - pitch, s.p0);
     L::put(q0, s.q0);
     L::put(q0 + pitch, s.q1);
 }
 
-// Eight columns around an edge, from eight rows: samples of columns 0 and 1, 2 and 3, 4 and 5, 6
-// and 7 beside one another.
-struct Columns {
-    __m128i two[4];
-};
-SC_INLINE Columns turned(const uint8_t* first, ptrdiff_t pitch) {
-    __m128i pairs[4];
+// Eight columns around an edge, from eight rows of eight samples.
+SC_INLINE Line<Eight> turned(const uint8_t* first, ptrdiff_t pitch) {
+    using V = Eight::V;
+    V pairs[4];
     for (int k = 0; k < 4; ++k) {
-        pairs[k] = _mm_unpacklo_epi8(load8(first + 2 * k * pitch), load8(first + (2 * k + 1) * pitch));
+        pairs[k] = Eight::zip8_low(Eight::load8(first + 2 * k * pitch),
+                                   Eight::load8(first + (2 * k + 1) * pitch));
     }
-    const __m128i a = _mm_unpacklo_epi16(pairs[0], pairs[1]);
-    const __m128i b = _mm_unpackhi_epi16(pairs[0], pairs[1]);
-    const __m128i c = _mm_unpacklo_epi16(pairs[2], pairs[3]);
-    const __m128i d = _mm_unpackhi_epi16(pairs[2], pairs[3]);
-    return {{_mm_unpacklo_epi32(a, c), _mm_unpackhi_epi32(a, c), _mm_unpacklo_epi32(b, d),
-             _mm_unpackhi_epi32(b, d)}};
-}
-SC_INLINE __m128i first_of(__m128i two) { return _mm_cvtepu8_epi16(two); }
-SC_INLINE __m128i second_of(__m128i two) { return _mm_unpackhi_epi8(two, _mm_setzero_si128()); }
-
-SC_INLINE Line<Eight> line_of(const Columns& at) {
-    return {second_of(at.two[0]), first_of(at.two[1]), second_of(at.two[1]),
-            first_of(at.two[2]),  second_of(at.two[2]), first_of(at.two[3])};
+    const V a = Eight::zip16_low(pairs[0], pairs[1]);
+    const V b = Eight::zip16_high(pairs[0], pairs[1]);
+    const V c = Eight::zip16_low(pairs[2], pairs[3]);
+    const V d = Eight::zip16_high(pairs[2], pairs[3]);
+    const V left = Eight::zip32_low(a, c);  // columns 0 and 1
+    const V p = Eight::zip32_high(a, c);
+    const V q = Eight::zip32_low(b, d);
+    const V right = Eight::zip32_high(b, d);
+    return {Eight::wide_high(left), Eight::wide_low(p),  Eight::wide_high(p),
+            Eight::wide_low(q),     Eight::wide_high(q), Eight::wide_low(right)};
 }
 
 // Four rows of p1 p0 q0 q1.
-SC_INLINE void put_rows(uint8_t* p1, ptrdiff_t pitch, __m128i rows) {
-    int32_t words[4];
-    memcpy(words, &rows, 16);
-    for (int i = 0; i < 4; ++i) memcpy(p1 + i * pitch, &words[i], 4);
-}
-
-// Two samples of 0 to 255 in a word.
-SC_INLINE __m128i joined_bytes(__m128i low, __m128i high) {
-    return _mm_unpacklo_epi8(_mm_packus_epi16(low, low), _mm_packus_epi16(high, high));
+SC_INLINE void put_rows(uint8_t* p1, ptrdiff_t pitch, Eight::V rows) {
+    uint8_t samples[16];
+    Eight::store_bytes(samples, rows);
+    for (int i = 0; i < 4; ++i) memcpy(p1 + i * pitch, samples + 4 * i, 4);
 }
 
 SC_INLINE void put_line(uint8_t* p1, ptrdiff_t pitch, const Line<Eight>& s) {
-    const __m128i p = joined_bytes(s.p1, s.p0);
-    const __m128i q = joined_bytes(s.q0, s.q1);
-    put_rows(p1, pitch, _mm_unpacklo_epi16(p, q));
-    put_rows(p1 + 4 * pitch, pitch, _mm_unpackhi_epi16(p, q));
+    const auto p = Eight::zip8_low(Eight::pack8(s.p1, s.p1), Eight::pack8(s.p0, s.p0));
+    const auto q = Eight::zip8_low(Eight::pack8(s.q0, s.q0), Eight::pack8(s.q1, s.q1));
+    put_rows(p1, pitch, Eight::zip16_low(p, q));
+    put_rows(p1 + 4 * pitch, pitch, Eight::zip16_high(p, q));
 }
 
-SC_INLINE void smooth_left_8(uint8_t* q0, ptrdiff_t pitch, __m128i limit, int16_t beta) {
-    Line<Eight> s = line_of(turned(q0 - 4, pitch));
+// Eight rows; the limits are of the upper and of the lower four.
+SC_INLINE void smooth_left_8(uint8_t* q0, ptrdiff_t pitch, int16_t upper, int16_t lower,
+                             int16_t beta) {
+    Line<Eight> s = turned(q0 - 4, pitch);
+    const auto limit = Eight::halves_low(Eight::words(upper), Eight::words(lower));
     if (smooth<Eight>(s, limit, Eight::words(beta))) put_line(q0 - 2, pitch, s);
 }
 
-#ifdef __AVX2__
-
-SC_INLINE __m128i lower(__m256i v) { return _mm256_castsi256_si128(v); }
-SC_INLINE __m128i upper(__m256i v) { return _mm256_extracti128_si256(v, 1); }
-
-SC_INLINE void smooth_left_16(uint8_t* q0, ptrdiff_t pitch, __m256i limit, int16_t beta) {
-    const Line<Eight> a = line_of(turned(q0 - 4, pitch));
-    const Line<Eight> b = line_of(turned(q0 - 4 + 8 * pitch, pitch));
-    Line<Sixteen> s{Sixteen::joined(a.p2, b.p2), Sixteen::joined(a.p1, b.p1),
-                    Sixteen::joined(a.p0, b.p0), Sixteen::joined(a.q0, b.q0),
-                    Sixteen::joined(a.q1, b.q1), Sixteen::joined(a.q2, b.q2)};
-    if (!smooth<Sixteen>(s, limit, Sixteen::words(beta))) return;
-    put_line(q0 - 2, pitch, {a.p2, lower(s.p1), lower(s.p0), lower(s.q0), lower(s.q1), a.q2});
-    put_line(q0 - 2 + 8 * pitch, pitch,
-             {b.p2, upper(s.p1), upper(s.p0), upper(s.q0), upper(s.q1), b.q2});
+// Sixteen rows; the limits are of the upper and of the lower eight.
+SC_INLINE void smooth_left_16(uint8_t* q0, ptrdiff_t pitch, int16_t upper, int16_t lower,
+                              int16_t beta) {
+#if defined(SC_LANES_X86) && defined(__AVX2__)
+    if (upper && lower) {
+        const Line<Eight> a = turned(q0 - 4, pitch);
+        const Line<Eight> b = turned(q0 - 4 + 8 * pitch, pitch);
+        Line<Sixteen> s{Sixteen::joined(a.p2, b.p2), Sixteen::joined(a.p1, b.p1),
+                        Sixteen::joined(a.p0, b.p0), Sixteen::joined(a.q0, b.q0),
+                        Sixteen::joined(a.q1, b.q1), Sixteen::joined(a.q2, b.q2)};
+        const auto limit = Sixteen::joined(Eight::words(upper), Eight::words(lower));
+        if (!smooth<Sixteen>(s, limit, Sixteen::words(beta))) return;
+        put_line(q0 - 2, pitch,
+                 {a.p2, Sixteen::first(s.p1), Sixteen::first(s.p0), Sixteen::first(s.q0),
+                  Sixteen::first(s.q1), a.q2});
+        put_line(q0 - 2 + 8 * pitch, pitch,
+                 {b.p2, Sixteen::second(s.p1), Sixteen::second(s.p0), Sixteen::second(s.q0),
+                  Sixteen::second(s.q1), b.q2});
+        return;
+    }
+#endif
+    if (upper) smooth_left_8(q0, pitch, upper, upper, beta);
+    if (lower) smooth_left_8(q0 + 8 * pitch, pitch, lower, lower, beta);
 }
-
-#endif
-#endif
 
 }  // namespace
 
 void edge_above(uint8_t* q0, ptrdiff_t pitch, const EdgeLimits& limits, int count) {
     const int16_t* limit = limits.limit;
     int x = 0;
-#ifdef __AVX2__
-    for (; x + 16 <= count; x += 16) {
-        if (any(limit + x, 16)) smooth_above<Sixteen>(q0 + x, pitch, limit + x, limits.beta);
+    for (; x + Most::COUNT <= count; x += Most::COUNT) {
+        if (!any(limit + x, Most::COUNT)) continue;
+        smooth_above<Most>(q0 + x, pitch, limit + x, limits.beta);
     }
-#endif
-    for (; x < count; x += 8) {
-        if (!any(limit + x, 8)) continue;
-#ifdef __SSE4_1__
-        smooth_above<Eight>(q0 + x, pitch, limit + x, limits.beta);
-#else
-        for (int k = x; k < x + 8; ++k) smooth(q0 + k, pitch, limit[k], limits.beta);
-#endif
-    }
+    if (x < count && any(limit + x, 8)) smooth_above<Eight>(q0 + x, pitch, limit + x, limits.beta);
 }
 
 void edges_left(uint8_t* q0, ptrdiff_t pitch, const EdgeLimits& limits, int edges, int rows) {
     for (int j = 0; j < edges; ++j, q0 += 8) {
-        const int16_t first = limits.limit[2 * j];
-        const int16_t second = limits.limit[2 * j + 1];
-        if ((first | second) == 0) continue;
-#ifdef __SSE4_1__
+        const int16_t upper = limits.limit[2 * j];
+        const int16_t lower = limits.limit[2 * j + 1];
+        if ((upper | lower) == 0) continue;
         if (rows == 8) {
-            smooth_left_8(q0, pitch,
-                          _mm_unpacklo_epi64(_mm_set1_epi16(first), _mm_set1_epi16(second)),
-                          limits.beta);
-            continue;
+            smooth_left_8(q0, pitch, upper, lower, limits.beta);
+        } else {
+            smooth_left_16(q0, pitch, upper, lower, limits.beta);
         }
-#ifdef __AVX2__
-        if (first && second) {
-            smooth_left_16(q0, pitch,
-                           Sixteen::joined(_mm_set1_epi16(first), _mm_set1_epi16(second)),
-                           limits.beta);
-            continue;
-        }
-#endif
-        if (first) smooth_left_8(q0, pitch, _mm_set1_epi16(first), limits.beta);
-        if (second) smooth_left_8(q0 + 8 * pitch, pitch, _mm_set1_epi16(second), limits.beta);
-#else
-        for (int i = 0; i < rows; ++i) {
-            smooth(q0 + i * pitch, 1, i < rows / 2 ? first : second, limits.beta);
-        }
-#endif
     }
 }
 

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interpolation filters in x86 vectors: eight or sixteen columns of luma, eight of chroma, or
-// four of both chroma planes side by side. Two taps meet two samples in one instruction.
+// The interpolation filters: eight or sixteen columns of luma, eight of chroma, or four of both
+// chroma planes side by side. Two taps meet two samples in one instruction.
 #pragma once
 
 #include "kernels/lanes.hpp"
 
 namespace sc::SC_LEVEL {
 
-// Pairs of neighbours (2k, 2k + 1) of each of eight columns, whose first sample is byte `first`.
-SC_INLINE __m128i column_pairs(__m128i bytes, int first) {
-    const __m128i order = _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8);
-    return _mm_shuffle_epi8(bytes, _mm_add_epi8(order, _mm_set1_epi8(static_cast<char>(first))));
-}
-
+// A source of rows says: `across`, the bytes that a row's sums are made of; `pairs`, the neighbours
+// 2k and 2k + 1 of each column; `line`, the samples of a row; `zip`, those of two rows in turn.
 struct LumaEight : Eight {
     static constexpr int TAPS = 8;
     const uint8_t* from;
@@ -21,27 +17,42 @@ struct LumaEight : Eight {
     ptrdiff_t out_pitch;
 
     V across(int i) const { return load16(from + i * from_pitch - 4); }
-    static V pairs(V bytes, int k) { return column_pairs(bytes, 1 + 2 * k); }
-    __m128i line(int i) const { return load8(from + i * from_pitch); }
-    static V zip(__m128i a, __m128i b) { return _mm_unpacklo_epi8(a, b); }
-    void put(int i, V value) const { Eight::put(out + i * out_pitch, value); }
+    template <int K>
+    static V pairs(V bytes) {
+        constexpr int F = 1 + 2 * K;
+        return picked<F, F + 1, F + 1, F + 2, F + 2, F + 3, F + 3, F + 4, F + 4, F + 5, F + 5,
+                      F + 6, F + 6, F + 7, F + 7, F + 8>(bytes);
+    }
+    V line(int i) const { return load8(from + i * from_pitch); }
+    static V zip(V a, V b) { return zip8_low(a, b); }
+    void put_row(int i, V value) const { put(out + i * out_pitch, value); }
 };
 
-struct ChromaEight : LumaEight {
+struct ChromaEight : Eight {
     static constexpr int TAPS = 4;
+    const uint8_t* from;
+    ptrdiff_t from_pitch;
+    uint8_t* out;
+    ptrdiff_t out_pitch;
+
     // Samples -1 to 6, then 2 to 9.
     V across(int i) const {
         const uint8_t* row = from + i * from_pitch;
-        return _mm_unpacklo_epi64(load8(row - 1), load8(row + 2));
+        return halves_low(load8(row - 1), load8(row + 2));
     }
-    static V pairs(V bytes, int k) {
-        return _mm_shuffle_epi8(
-            bytes, k ? _mm_setr_epi8(2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 13, 13, 14, 14, 15)
-                     : _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 13));
+    template <int K>
+    static V pairs(V bytes) {
+        if constexpr (K == 0) {
+            return picked<0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 13>(bytes);
+        } else {
+            return picked<2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 13, 13, 14, 14, 15>(bytes);
+        }
     }
+    V line(int i) const { return load8(from + i * from_pitch); }
+    static V zip(V a, V b) { return zip8_low(a, b); }
+    void put_row(int i, V value) const { put(out + i * out_pitch, value); }
 };
 
-// Four columns of each chroma plane.
 struct ChromaFour : Eight {
     static constexpr int TAPS = 4;
     const uint8_t* from[2];
@@ -53,29 +64,30 @@ struct ChromaFour : Eight {
     V across(int i) const {
         const uint8_t* u = from[0] + i * from_pitch[0];
         const uint8_t* v = from[1] + i * from_pitch[1];
-        return _mm_unpacklo_epi64(_mm_unpacklo_epi32(load4(u - 1), load4(u + 2)),
-                                  _mm_unpacklo_epi32(load4(v - 1), load4(v + 2)));
+        return halves_low(zip32_low(load4(u - 1), load4(u + 2)),
+                          zip32_low(load4(v - 1), load4(v + 2)));
     }
-    static V pairs(V bytes, int k) {
-        return _mm_shuffle_epi8(
-            bytes, k ? _mm_setr_epi8(2, 3, 3, 5, 5, 6, 6, 7, 10, 11, 11, 13, 13, 14, 14, 15)
-                     : _mm_setr_epi8(0, 1, 1, 2, 2, 3, 3, 5, 8, 9, 9, 10, 10, 11, 11, 13));
+    template <int K>
+    static V pairs(V bytes) {
+        if constexpr (K == 0) {
+            return picked<0, 1, 1, 2, 2, 3, 3, 5, 8, 9, 9, 10, 10, 11, 11, 13>(bytes);
+        } else {
+            return picked<2, 3, 3, 5, 5, 6, 6, 7, 10, 11, 11, 13, 13, 14, 14, 15>(bytes);
+        }
     }
-    __m128i line(int i) const {
-        return _mm_unpacklo_epi32(load4(from[0] + i * from_pitch[0]),
-                                  load4(from[1] + i * from_pitch[1]));
+    V line(int i) const {
+        return zip32_low(load4(from[0] + i * from_pitch[0]), load4(from[1] + i * from_pitch[1]));
     }
-    static V zip(__m128i a, __m128i b) { return _mm_unpacklo_epi8(a, b); }
-    void put(int i, V value) const {
-        const __m128i bytes = _mm_packus_epi16(value, value);
-        const int32_t u = _mm_cvtsi128_si32(bytes);
-        const int32_t v = _mm_extract_epi32(bytes, 1);
-        memcpy(out[0] + i * out_pitch[0], &u, 4);
-        memcpy(out[1] + i * out_pitch[1], &v, 4);
+    static V zip(V a, V b) { return zip8_low(a, b); }
+    void put_row(int i, V value) const {
+        uint8_t both_rows[8];
+        put(both_rows, value);
+        memcpy(out[0] + i * out_pitch[0], both_rows, 4);
+        memcpy(out[1] + i * out_pitch[1], both_rows + 4, 4);
     }
 };
 
-#ifdef __AVX2__
+#if defined(SC_LANES_X86) && defined(__AVX2__)
 
 struct LumaSixteen : Sixteen {
     static constexpr int TAPS = 8;
@@ -86,31 +98,32 @@ struct LumaSixteen : Sixteen {
 
     V across(int i) const {
         const uint8_t* row = from + i * from_pitch;
-        return joined(load16(row - 4), load16(row + 4));
+        return joined(Eight::load16(row - 4), Eight::load16(row + 4));
     }
-    static V pairs(V bytes, int k) {
-        const V order = _mm256_broadcastsi128_si256(
-            _mm_setr_epi8(1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9));
-        const V by = _mm256_set1_epi8(static_cast<char>(2 * k));
-        return _mm256_shuffle_epi8(bytes, _mm256_add_epi8(order, by));
+    template <int K>
+    static V pairs(V bytes) {
+        constexpr int F = 1 + 2 * K;
+        return picked<F, F + 1, F + 1, F + 2, F + 2, F + 3, F + 3, F + 4, F + 4, F + 5, F + 5,
+                      F + 6, F + 6, F + 7, F + 7, F + 8>(bytes);
     }
-    __m128i line(int i) const { return load16(from + i * from_pitch); }
-    static V zip(__m128i a, __m128i b) {
-        return joined(_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
+    Eight::V line(int i) const { return Eight::load16(from + i * from_pitch); }
+    static V zip(Eight::V a, Eight::V b) {
+        return joined(Eight::zip8_low(a, b), Eight::zip8_high(a, b));
     }
-    void put(int i, V value) const { Sixteen::put(out + i * out_pitch, value); }
+    void put_row(int i, V value) const { put(out + i * out_pitch, value); }
 };
 
 #endif
 
 // Taps two by two, as bytes and as words.
-template <class L>
+template <class L, int COUNT>
 struct TapPairs {
-    typename L::V bytes[L::TAPS / 2];
-    typename L::V words[L::TAPS / 2];
+    typename L::V bytes[COUNT / 2];
+    typename L::V words[COUNT / 2];
 
+    TapPairs() = default;
     explicit TapPairs(const int16_t* taps) {
-        for (int k = 0; k < L::TAPS / 2; ++k) {
+        for (int k = 0; k < COUNT / 2; ++k) {
             const unsigned low = static_cast<uint16_t>(taps[2 * k]);
             const unsigned high = static_cast<uint16_t>(taps[2 * k + 1]);
             bytes[k] = L::words(static_cast<int>((low & 255) | ((high & 255) << 8)));
@@ -119,79 +132,82 @@ struct TapPairs {
     }
 };
 
-// The sum along a row, not rounded. No sum of two products leaves 16 bits.
-template <class L>
-SC_INLINE typename L::V row_sum(const L& lanes, int i, const TapPairs<L>& taps) {
-    const auto bytes = lanes.across(i);
-    auto sum = L::byte_products(L::pairs(bytes, 0), taps.bytes[0]);
-    for (int k = 1; k < L::TAPS / 2; ++k) {
-        sum = L::add16(sum, L::byte_products(L::pairs(bytes, k), taps.bytes[k]));
+// The sum along a row, not rounded.
+template <class S>
+SC_INLINE typename S::V row_sum(const S& source, int i, const TapPairs<S, S::TAPS>& taps) {
+    const auto bytes = source.across(i);
+    auto sum = S::add16(S::byte_products(S::template pairs<0>(bytes), taps.bytes[0]),
+                        S::byte_products(S::template pairs<1>(bytes), taps.bytes[1]));
+    if constexpr (S::TAPS == 8) {
+        sum = S::add16(sum, S::byte_products(S::template pairs<2>(bytes), taps.bytes[2]));
+        sum = S::add16(sum, S::byte_products(S::template pairs<3>(bytes), taps.bytes[3]));
     }
     return sum;
 }
 
-template <class L>
-SC_INLINE void filter_across(const L& lanes, int rows, const int16_t* across) {
-    const TapPairs<L> taps(across);
+template <class S>
+SC_INLINE void filter_across(const S& source, int rows, const int16_t* across) {
+    const TapPairs<S, S::TAPS> taps(across);
     for (int i = 0; i < rows; ++i) {
-        lanes.put(i, L::right16(L::add16(row_sum(lanes, i, taps), L::words(32)), 6));
+        source.put_row(i, S::right16(S::add16(row_sum(source, i, taps), S::words(32)), 6));
     }
 }
 
-template <class L>
-SC_INLINE void filter_down(const L& lanes, int rows, const int16_t* down) {
-    constexpr int HALF = L::TAPS / 2;
-    const TapPairs<L> taps(down);
-    typename L::V zipped[16 + L::TAPS - 2];  // rows i and i + 1
-    auto last = lanes.line(1 - HALF);
-    for (int i = 0; i < rows + L::TAPS - 2; ++i) {
-        const auto next = lanes.line(i + 2 - HALF);
-        zipped[i] = L::zip(last, next);
+template <class S>
+SC_INLINE void filter_down(const S& source, int rows, const int16_t* down) {
+    constexpr int HALF = S::TAPS / 2;
+    const TapPairs<S, S::TAPS> taps(down);
+    typename S::V zipped[16 + S::TAPS - 2];  // rows i and i + 1
+    auto last = source.line(1 - HALF);
+    for (int i = 0; i < rows + S::TAPS - 2; ++i) {
+        const auto next = source.line(i + 2 - HALF);
+        zipped[i] = S::zip(last, next);
         last = next;
     }
     for (int i = 0; i < rows; ++i) {
-        auto sum = L::words(32);
+        auto sum = S::words(32);
         for (int k = 0; k < HALF; ++k) {
-            sum = L::add16(sum, L::byte_products(zipped[i + 2 * k], taps.bytes[k]));
+            sum = S::add16(sum, S::byte_products(zipped[i + 2 * k], taps.bytes[k]));
         }
-        lanes.put(i, L::right16(sum, 6));
+        source.put_row(i, S::right16(sum, 6));
     }
 }
 
-template <class L>
-SC_INLINE void filter_both(const L& lanes, int rows, const int16_t* down, const int16_t* across) {
-    constexpr int HALF = L::TAPS / 2;
-    const TapPairs<L> taps(across);
-    typename L::V low[16 + L::TAPS - 2];  // rows i and i + 1
-    typename L::V high[16 + L::TAPS - 2];
-    auto last = row_sum(lanes, 1 - HALF, taps);
-    for (int i = 0; i < rows + L::TAPS - 2; ++i) {
-        const auto next = row_sum(lanes, i + 2 - HALF, taps);
-        low[i] = L::low(last, next);
-        high[i] = L::high(last, next);
+template <class S>
+SC_INLINE void filter_both(const S& source, int rows, const int16_t* down, const int16_t* across) {
+    constexpr int HALF = S::TAPS / 2;
+    const TapPairs<S, S::TAPS> taps(across);
+    typename S::V low[16 + S::TAPS - 2];  // rows i and i + 1
+    typename S::V high[16 + S::TAPS - 2];
+    auto last = row_sum(source, 1 - HALF, taps);
+    for (int i = 0; i < rows + S::TAPS - 2; ++i) {
+        const auto next = row_sum(source, i + 2 - HALF, taps);
+        low[i] = S::zip16_low(last, next);
+        high[i] = S::zip16_high(last, next);
         last = next;
     }
-    const TapPairs<L> below(down);
+    const TapPairs<S, S::TAPS> below(down);
     for (int i = 0; i < rows; ++i) {
-        auto first = L::longs(2048);
+        auto first = S::longs(2048);
         auto second = first;
         for (int k = 0; k < HALF; ++k) {
-            first = L::add32(first, L::word_products(low[i + 2 * k], below.words[k]));
-            second = L::add32(second, L::word_products(high[i + 2 * k], below.words[k]));
+            first = S::word_products(first, low[i + 2 * k], below.words[k]);
+            second = S::word_products(second, high[i + 2 * k], below.words[k]);
         }
-        lanes.put(i, L::narrow(L::right32(first, 12), L::right32(second, 12)));
+        source.put_row(i, S::pack16(S::right32(first, 12), S::right32(second, 12)));
     }
 }
 
 // One or both directions; a null pointer stands for whole samples.
-template <class L>
-SC_INLINE void filter_block(const L& lanes, int rows, const int16_t* down, const int16_t* across) {
+template <class S>
+SC_INLINE void filter_block(const S& source, int rows, const int16_t* down,
+                            const int16_t* across) {
     if (down == nullptr) {
-        filter_across(lanes, rows, across);
+        filter_across(source, rows, across);
     } else if (across == nullptr) {
-        filter_down(lanes, rows, down);
+        filter_down(source, rows, down);
     } else {
-        filter_both(lanes, rows, down, across);
+        filter_both(source, rows, down, across);
     }
 }
 

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop filter on four rows: classes of 4x4 squares, and weighed differences to neighbours.
-#include "kernels/level.hpp"
+#include "kernels/lanes.hpp"
 #include "kernels/pictures.hpp"
-
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
 
 namespace sc::SC_LEVEL {
 
 namespace {
 
+using V = Most::V;
 constexpr int ROWS = 4;
-constexpr int STEP = 16;  // samples that are done at once
+constexpr int STEP = Most::COUNT;  // samples that are done at once
+constexpr int SQUARES = STEP / 4;
 
 // Class of a square whose absolute second differences add up to `across` and `down`. Activity, their
 // mean in eighths of a step, doubles from level to level: (2 * sum) / step >= bound without division.
@@ -24,155 +22,80 @@ SC_INLINE int class_of(int across, int down, int step_q3) {
     return 3 * level + direction;
 }
 
-#ifndef __AVX2__
-
 SC_INLINE void classes(const uint8_t* from, ptrdiff_t pitch, int step_q3, int* found) {
-    int16_t across[STEP] = {};
-    int16_t down[STEP] = {};
-    for (int i = 0; i < ROWS; ++i) {
-        const uint8_t* row = from + i * pitch;
-        for (int j = 0; j < STEP; ++j) {
-            const int twice = 2 * row[j];
-            const int a = twice - row[j - 1] - row[j + 1];
-            const int d = twice - row[j - pitch] - row[j + pitch];
-            across[j] = static_cast<int16_t>(across[j] + (a < 0 ? -a : a));
-            down[j] = static_cast<int16_t>(down[j] + (d < 0 ? -d : d));
-        }
-    }
-    for (int k = 0; k < STEP / 4; ++k) {
-        int a = 0;
-        int d = 0;
-        for (int j = 4 * k; j < 4 * k + 4; ++j) {
-            a += across[j];
-            d += down[j];
-        }
-        found[k] = class_of(a, d, step_q3);
-    }
-}
-
-// Sixteen samples of four rows, of which the first `count` are written.
-SC_INLINE void filter_step(const FilterRun& run, int x, int count, int16_t bound) {
-    const ptrdiff_t pitch = run.from_pitch;
-    const ptrdiff_t places[6] = {1, pitch, 2, 2 * pitch, pitch + 1, pitch - 1};
-    int found[STEP / 4];
-    classes(run.from + x, pitch, run.step_q3, found);
-    int16_t weights[6][STEP];
-    for (int j = 0; j < STEP; ++j) {
-        for (int k = 0; k < 6; ++k) {
-            const int32_t pair = run.pairs[found[j / 4]][k / 2];
-            weights[k][j] = static_cast<int16_t>(k & 1 ? pair >> 16 : pair & 0xffff);
-        }
-    }
-    for (int i = 0; i < ROWS; ++i) {
-        const uint8_t* row = run.from + i * pitch + x;
-        int32_t sums[STEP];
-        for (int j = 0; j < STEP; ++j) sums[j] = 128;
-        for (int k = 0; k < 6; ++k) {
-            const uint8_t* ahead = row + places[k];
-            const uint8_t* behind = row - places[k];
-            for (int j = 0; j < STEP; ++j) {
-                const int a = clip<int>(ahead[j] - row[j], -bound, bound);
-                const int b = clip<int>(behind[j] - row[j], -bound, bound);
-                sums[j] += static_cast<int16_t>(a + b) * weights[k][j];
-            }
-        }
-        uint8_t* to = run.to + i * run.to_pitch + x;
-        for (int j = 0; j < count; ++j) {
-            to[j] = static_cast<uint8_t>(clip(row[j] + (sums[j] >> 8), 0, 255));
-        }
-    }
-}
-
-#else
-
-using V = __m256i;
-
-SC_INLINE V wide(const uint8_t* at) {
-    return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-}
-
-SC_INLINE void classes(const uint8_t* from, ptrdiff_t pitch, int step_q3, int* found) {
-    V across = _mm256_setzero_si256();
+    V across = Most::words(0);
     V down = across;
     for (int i = 0; i < ROWS; ++i) {
         const uint8_t* row = from + i * pitch;
-        const V middle = wide(row);
-        const V twice = _mm256_add_epi16(middle, middle);
-        const V beside = _mm256_add_epi16(wide(row - 1), wide(row + 1));
-        const V around = _mm256_add_epi16(wide(row - pitch), wide(row + pitch));
-        across = _mm256_add_epi16(across, _mm256_abs_epi16(_mm256_sub_epi16(twice, beside)));
-        down = _mm256_add_epi16(down, _mm256_abs_epi16(_mm256_sub_epi16(twice, around)));
+        const V twice = Most::left16(Most::wide(row), 1);
+        const V beside = Most::add16(Most::wide(row - 1), Most::wide(row + 1));
+        const V around = Most::add16(Most::wide(row - pitch), Most::wide(row + pitch));
+        across = Most::add16(across, Most::size16(Most::sub16(twice, beside)));
+        down = Most::add16(down, Most::size16(Most::sub16(twice, around)));
     }
-    const V one = _mm256_set1_epi16(1);
-    // In each half: two squares across, the same two down.
-    alignas(32) int32_t sums[8];
-    _mm256_store_si256(
-        reinterpret_cast<V*>(sums),
-        _mm256_hadd_epi32(_mm256_madd_epi16(across, one), _mm256_madd_epi16(down, one)));
-    for (int k = 0; k < 4; ++k) {
-        const int at = 4 * (k >> 1) + (k & 1);
-        found[k] = class_of(sums[at], sums[at + 2], step_q3);
+    const V one = Most::words(1);
+    int32_t a[STEP / 2];
+    int32_t d[STEP / 2];
+    Most::store_longs(a, Most::word_products(Most::longs(0), across, one));
+    Most::store_longs(d, Most::word_products(Most::longs(0), down, one));
+    for (int k = 0; k < SQUARES; ++k) {
+        found[k] = class_of(a[2 * k] + a[2 * k + 1], d[2 * k] + d[2 * k + 1], step_q3);
     }
 }
 
 // Clipped differences to the two samples of a pair, summed.
-SC_INLINE V difference(const uint8_t* row, ptrdiff_t place, V centre, V bound, V least_) {
-    const V ahead = _mm256_sub_epi16(wide(row + place), centre);
-    const V behind = _mm256_sub_epi16(wide(row - place), centre);
-    return _mm256_add_epi16(_mm256_min_epi16(_mm256_max_epi16(ahead, least_), bound),
-                            _mm256_min_epi16(_mm256_max_epi16(behind, least_), bound));
+SC_INLINE V difference(const uint8_t* row, ptrdiff_t place, V centre, V bound) {
+    return Most::add16(
+        Most::within16(Most::sub16(Most::wide(row + place), centre), bound),
+        Most::within16(Most::sub16(Most::wide(row - place), centre), bound));
 }
 
-SC_INLINE V both_halves(int32_t low, int32_t high) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_set1_epi32(low)),
-                                   _mm_set1_epi32(high), 1);
+// A pair of weights for each word that zipping leaves: of squares 0 and 2, or 1 and 3.
+SC_INLINE V weights(const FilterRun& run, const int* found, int k) {
+#if defined(SC_LANES_X86) && defined(__AVX2__)
+    return Most::joined(Eight::longs(run.pairs[found[0]][k]), Eight::longs(run.pairs[found[2]][k]));
+#else
+    return Most::longs(run.pairs[found[0]][k]);
+#endif
 }
 
-// Sixteen samples of four rows, of which the first `count` are written.
+// A step of samples in four rows, of which the first `count` (8 or all) are written.
 SC_INLINE void filter_step(const FilterRun& run, int x, int count, int16_t bound) {
     const ptrdiff_t pitch = run.from_pitch;
     const ptrdiff_t places[6] = {1, pitch, 2, 2 * pitch, pitch + 1, pitch - 1};
-    int found[4];
+    int found[SQUARES];
     classes(run.from + x, pitch, run.step_q3, found);
-    // Two differences side by side meet two weights in one word. What unpacking leaves in a vector:
-    // squares 0 and 2, or squares 1 and 3.
     V low[3];
     V high[3];
     for (int k = 0; k < 3; ++k) {
-        low[k] = both_halves(run.pairs[found[0]][k], run.pairs[found[2]][k]);
-        high[k] = both_halves(run.pairs[found[1]][k], run.pairs[found[3]][k]);
+        low[k] = weights(run, found, k);
+        high[k] = weights(run, found + 1, k);
     }
-    const V most_ = _mm256_set1_epi16(bound);
-    const V least_ = _mm256_set1_epi16(static_cast<int16_t>(-bound));
+    const V most_apart = Most::words(bound);
     for (int i = 0; i < ROWS; ++i) {
         const uint8_t* row = run.from + i * pitch + x;
-        const V centre = wide(row);
-        V sum_low = _mm256_set1_epi32(128);
+        const V centre = Most::wide(row);
+        V sum_low = Most::longs(128);
         V sum_high = sum_low;
         for (int k = 0; k < 3; ++k) {
-            const V a = difference(row, places[2 * k], centre, most_, least_);
-            const V b = difference(row, places[2 * k + 1], centre, most_, least_);
-            sum_low = _mm256_add_epi32(
-                sum_low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), low[k]));
-            sum_high = _mm256_add_epi32(
-                sum_high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), high[k]));
+            const V a = difference(row, places[2 * k], centre, most_apart);
+            const V b = difference(row, places[2 * k + 1], centre, most_apart);
+            sum_low = Most::word_products(sum_low, Most::zip16_low(a, b), low[k]);
+            sum_high = Most::word_products(sum_high, Most::zip16_high(a, b), high[k]);
         }
-        // Both steps saturate, so that the largest weights still end at 0 or 255.
-        const V move =
-            _mm256_packs_epi32(_mm256_srai_epi32(sum_low, 8), _mm256_srai_epi32(sum_high, 8));
-        const V value = _mm256_adds_epi16(centre, move);
-        const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(value),
-                                               _mm256_extracti128_si256(value, 1));
+        // Cut to a sample's range twice over, so that the largest weights still end at 0 or 255.
+        const V move = Most::within16(
+            Most::pack16(Most::right32(sum_low, 8), Most::right32(sum_high, 8)), Most::words(255));
         uint8_t* to = run.to + i * run.to_pitch + x;
         if (count == STEP) {
-            _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+            Most::put(to, Most::add16(centre, move));
         } else {
-            _mm_storel_epi64(reinterpret_cast<__m128i*>(to), bytes);
+            uint8_t done[STEP];
+            Most::put(done, Most::add16(centre, move));
+            memcpy(to, done, 8);
         }
     }
 }
-
-#endif
 
 }  // namespace
 
