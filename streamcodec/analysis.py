@@ -85,7 +85,7 @@ def analyse_key(
     step = transform.step_q3(middle) / 8
     blocks = _core.Blocks(rows, columns)
     worth = worths(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
-    _core.analyse_key(workspace.motion, source[0], *worth, 1 / step, blocks, pool)
+    _core.analyse_key(source[0], worth, 1 / step, blocks, pool)
     # Attempts of several buckets may be held at once: each has its own coefficients.
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
     _core.open_loop(source, blocks, coefficients, pool)
@@ -108,10 +108,9 @@ def analyse_inter(
     params = _core.MotionParams(
         lambda_q8=int(256 * LAMBDA_PER_STEP * step),
         still=int(256 * STILL_PER_STEP * step),
-        dropped=worth[0],
-        coded=worth[1],
+        worth=worth,
         per_square=16 * INHERITED / (quantise.MU * step * step),
-        effort=trying.search,
+        effort=_core.search_effort(trying.search),
     )
     _core.analyse_inter(
         workspace.motion,

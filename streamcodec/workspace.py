@@ -21,7 +21,7 @@ class Workspace:
 
     motion: _core.MotionWorkspace = field(default_factory=_core.MotionWorkspace)
     blocks: _core.BlocksWorkspace = field(default_factory=_core.BlocksWorkspace)
-    pictures: _core.PicturesWorkspace = field(default_factory=_core.PicturesWorkspace)
+    filter: _core.FilterWorkspace = field(default_factory=_core.FilterWorkspace)
     prior: _core.PriorWorkspace = field(default_factory=_core.PriorWorkspace)
     _arrays: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
 
