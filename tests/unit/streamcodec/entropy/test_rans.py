@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from streamcodec.entropy import rans
+from tests.reference import rans
 
 Interval = tuple[int, int]
 

@@ -8,7 +8,7 @@ import pytest
 
 from streamcodec import Codec, Frame
 from streamcodec.encoder import FrameEncoder
-from streamcodec.entropy import rans, tables
+from tests.reference import rans, tables
 
 
 def coded(symbols: np.ndarray, chosen: np.ndarray, cumulative: np.ndarray) -> bytes:

