@@ -68,6 +68,7 @@ void require(bool fine) {
 
 void parse(const u8* packet, std::size_t size) {
     static const Tables tables;
+    static const Packed intervals(tables.rows);
     static const std::vector<Context> fresh = fresh_contexts();
     const bool key = packet[0] & 1;
     const std::size_t header = key ? KEY_HEADER : INTER_HEADER;
@@ -116,7 +117,7 @@ void parse(const u8* packet, std::size_t size) {
             std::vector<i16> values(symbols), back(symbols);
             get_symbols(reader, which.data(), symbols, tables.rows, values.data());
             list.clear();
-            put_symbols(list, values.data(), which.data(), symbols, tables.rows);
+            put_symbols(list, values.data(), which.data(), symbols, intervals);
             const std::vector<u8> coded = list.encode();
             RansReader third(coded);
             get_symbols(third, which.data(), symbols, tables.rows, back.data());

@@ -12,6 +12,7 @@
 // other word follows), then the other words in reading order.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -66,19 +67,36 @@ class RansReader {
     bool whole_;  // no lone byte at the end
 };
 
+// An interval as one number, and the two of a raw bit.
+constexpr u32 packed(u32 start, u32 frequency) { return start << 16 | frequency; }
+inline constexpr u32 RAW[2] = {packed(0, TOTAL / 2), packed(TOTAL / 2, TOTAL / 2)};
+
 // The list that becomes a payload. It grows, and keeps its memory when it is cleared.
 class Intervals {
   public:
-    void put(u32 start, u32 frequency) { list_.push_back(start << 16 | frequency); }
-    void put_raw(int bit) { list_.push_back(bit ? TOTAL << 15 | TOTAL >> 1 : TOTAL >> 1); }
-    void reserve(std::size_t more) { list_.reserve(list_.size() + more); }
-    void clear() { list_.clear(); }
-    [[nodiscard]] std::size_t size() const { return list_.size(); }
+    void put(u32 start, u32 frequency) { put(packed(start, frequency)); }
+    void put_raw(int bit) { put(RAW[bit != 0]); }
+    void put(u32 interval) {
+        if (size_ == capacity_) grow(1);
+        list_[size_++] = interval;
+    }
+    // Room for so many to be written at once; `taken` says how many were.
+    u32* room(std::size_t most) {
+        if (capacity_ - size_ < most) grow(most);
+        return list_.get() + size_;
+    }
+    void taken(std::size_t count) { size_ += count; }
+    void clear() { size_ = 0; }
+    [[nodiscard]] std::size_t size() const { return size_; }
     // Bytes that decode to the intervals, in their order.
     [[nodiscard]] std::vector<u8> encode() const;
 
   private:
-    std::vector<u32> list_;  // start << 16 | frequency
+    void grow(std::size_t more);
+
+    std::unique_ptr<u32[]> list_;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
 };
 
 }  // namespace sc

@@ -29,14 +29,19 @@ int get_escape(RansState& stream) {
     return rest;
 }
 
-void put_escape(Intervals& out, int above) {
+u32* put_escape(u32* out, int above) {
     const int rest = (above >> ESCAPE_ORDER) + 1;
     int prefix = 0;
-    for (; rest >> (prefix + 1); ++prefix) out.put_raw(1);
-    out.put_raw(0);
-    for (int shift = prefix; shift-- > 0;) out.put_raw(rest >> shift & 1);
-    for (int shift = ESCAPE_ORDER; shift-- > 0;) out.put_raw(above >> shift & 1);
+    for (; rest >> (prefix + 1); ++prefix) *out++ = RAW[1];
+    *out++ = RAW[0];
+    for (int shift = prefix; shift-- > 0;) *out++ = RAW[rest >> shift & 1];
+    for (int shift = ESCAPE_ORDER; shift-- > 0;) *out++ = RAW[above >> shift & 1];
+    return out;
 }
+
+// Intervals that one symbol takes at most.
+constexpr int MOST_INTERVALS = 2 + 2 * 14 + 1 + ESCAPE_ORDER;
+constexpr int PART = 64;  // symbols between two looks at how much room there is
 
 }  // namespace
 
@@ -63,24 +68,36 @@ void get_symbols(RansReader& reader, const u8* tables, int count, Cumulative cum
     if (stream.overrun) throw Damaged("its symbols");
 }
 
+Packed::Packed(Cumulative cumulative) {
+    for (int table = 0; table < TABLES; ++table) {
+        const u16* row = cumulative[table];
+        for (int k = 0; k < MAGNITUDES; ++k) of[table][k] = packed(row[k], row[k + 1] - u32{row[k]});
+    }
+}
+
 void put_symbols(Intervals& out, const i16* symbols, const u8* tables, int count,
-                 Cumulative cumulative) {
+                 const Packed& intervals) {
     check(tables, count);
-    for (int i = 0; i < count; ++i) {
-        const u16* row = cumulative[tables[i]];
-        const int value = symbols[i];
-        const int magnitude = value < 0 ? -value : value;
-        const int slot = std::min(magnitude, ESCAPE);
-        out.put(row[slot], row[slot + 1] - u32{row[slot]});
-        if (magnitude) {
-            out.put_raw(value < 0);
-            if (slot == ESCAPE) put_escape(out, magnitude - ESCAPE);
+    for (int first = 0; first < count; first += PART) {
+        u32* const start = out.room(PART * MOST_INTERVALS);
+        u32* at = start;
+        const int last = std::min(first + PART, count);
+        for (int i = first; i < last; ++i) {
+            const int value = symbols[i];
+            const int magnitude = value < 0 ? -value : value;
+            *at++ = intervals.of[tables[i]][std::min(magnitude, ESCAPE)];
+            if (magnitude) {
+                *at++ = RAW[value < 0];
+                if (magnitude >= ESCAPE) at = put_escape(at, magnitude - ESCAPE);
+            }
         }
+        out.taken(static_cast<std::size_t>(at - start));
     }
 }
 
 void put_groups(Intervals& out, Grid<const u8> counts, const i16* symbols, const u8* tables,
                 Cumulative cumulative) {
+    const Packed intervals(cumulative);
     for (int group = 0; group < GROUPS; ++group) {
         const int first = GROUP_STARTS[group];
         const int size = GROUP_STARTS[group + 1] - first;
@@ -90,7 +107,7 @@ void put_groups(Intervals& out, Grid<const u8> counts, const i16* symbols, const
                     if (counts(row, column) <= group) continue;
                     const std::ptrdiff_t at =
                         std::ptrdiff_t{CHANNELS} * (row * counts.columns + column) + first;
-                    put_symbols(out, symbols + at, tables + at, size, cumulative);
+                    put_symbols(out, symbols + at, tables + at, size, intervals);
                 }
             }
         }
