@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native blocks room against its plain twins, at every level that this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from streamcodec import _core
+from streamcodec import contexts as cx
+from streamcodec.blocks import layout
+from tests.reference import intra, open_loop, quantise, rebuild, transform
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+Planes = tuple[U8, U8, U8]
+
+INTER16, INTER8, INTRA16, INTRA8 = range(4)
+EIGHT, FOUR, PLAIN = range(3)
+STEPS_Q3 = transform.CHANNEL_STEPS_Q3[37]  # odd steps: no sum of samples lies on a rounding edge
+SPLITS = [0, 1, 2, 3, 14, 27, 41, 55, 68, 81]
+
+
+@pytest.fixture(params=_core.levels())
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = _core.level()
+    _core.choose_level(request.param)
+    yield request.param
+    _core.choose_level(before)
+
+
+def picture(rng: np.random.Generator, rows: int, columns: int) -> Planes:
+    """Smooth planes with an edge and noise."""
+    planes = []
+    for size in (16, 8, 8):
+        y, x = np.mgrid[: size * rows, : size * columns]
+        smooth = 120 + 60 * np.sin(3 * y / size + rng.uniform(0, 6)) * np.cos(2 * x / size)
+        edge = 50 * (x + 2 * y > size * rng.uniform(1, rows + columns))
+        noise = rng.normal(0, 4, y.shape)
+        planes.append(np.clip(smooth + edge + noise, 0, 255).astype(np.uint8))
+    return planes[0], planes[1], planes[2]
+
+
+def copied(planes: Planes) -> Planes:
+    return planes[0].copy(), planes[1].copy(), planes[2].copy()
+
+
+def random_blocks(rng: np.random.Generator, rows: int, columns: int, modes: list[int]) -> Any:
+    """Blocks as a packet may describe them."""
+    blocks = _core.Blocks(rows, columns)
+    blocks.modes[:] = rng.choice(modes, (rows, columns))
+    for row, column in product(range(rows), range(columns)):
+        mode = blocks.modes[row, column]
+        own = (slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2))
+        if mode == INTRA16:
+            blocks.intra_modes[own] = rng.integers(35)
+        elif mode == INTRA8:
+            blocks.intra_modes[own] = rng.integers(0, 35, (2, 2))
+            blocks.splits[row, column] = rng.integers(1, 82)
+        else:
+            blocks.splits[row, column] = rng.integers(0, 82)
+            blocks.field[own] = rng.integers(-3, 4, 2) if rng.random() < 0.5 else 0
+    blocks.counts[:] = rng.integers(0, 5, (rows, columns))
+    return blocks
+
+
+def random_symbols(rng: np.random.Generator, counts: U8) -> npt.NDArray[np.int16]:
+    """Few and small ones, more at low frequencies; none beyond what is counted."""
+    symbols = rng.geometric(0.6, (counts.size, 384)) - 1
+    symbols *= rng.integers(0, 2, symbols.shape) * 2 - 1
+    symbols[rng.random(symbols.shape) < np.linspace(0.2, 0.95, 384)] = 0
+    for index, count in enumerate(counts.ravel()):
+        symbols[index, layout.GROUP_STARTS[count] :] = 0
+    return symbols.astype(np.int16)
+
+
+def rebuilt_by_the_twin(blocks: Any, symbols: npt.NDArray[np.int16], planes: Planes) -> Planes:
+    result = copied(planes)
+    rebuild.rebuild(
+        blocks.modes, blocks.intra_modes, blocks.counts, blocks.splits, symbols, STEPS_Q3, *result
+    )
+    return result
+
+
+def same(a: Planes, b: Planes) -> bool:
+    return all(np.array_equal(one, other) for one, other in zip(a, b, strict=True))
+
+
+def test_the_layout_is_the_formulas() -> None:
+    order, bands = np.empty(384, np.int32), np.empty(384, np.int32)
+    _core.block_layout(order, bands)
+    assert np.array_equal(order, layout.ORDER)
+    assert np.array_equal(bands, layout.BAND)
+
+
+@pytest.mark.parametrize("size", [4, 8, 16])
+def test_bases_are_the_cosines(size: int) -> None:
+    floats, integers = np.empty((size, size), np.float32), np.empty((size, size), np.int32)
+    _core.block_basis(floats, integers)
+    assert np.array_equal(integers, np.rint(transform.basis(size) * 4096))
+    assert np.abs(floats - transform.basis(size)).max() < 2**-25
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_forward_transforms_are_the_twins(level: str, split: int) -> None:
+    rng = np.random.default_rng(split)
+    samples = rng.integers(-255, 256, 384).astype(np.float32)
+    expected, out = np.empty(384, np.float32), np.empty(384, np.float32)
+    transform.forward(
+        samples, split, expected, np.empty(256, np.float32), np.empty(256, np.float32)
+    )
+    _core.block_forward(samples, split, out)
+    assert np.abs(out - expected).max() < 1e-3
+
+
+def test_the_cheapest_transform_is_the_twins(level: str) -> None:
+    rng = np.random.default_rng(5)
+    found = set()
+    for case in range(12):
+        samples = rng.normal(0, 12 + 2 * case, 384) * (rng.random(384) < 0.3)
+        samples[:256].reshape(16, 16)[:8, 3 * (case % 4) :] += 30 if case % 3 else 0
+        row = np.rint(samples).astype(np.float32)
+        splits, expected = np.zeros(1, np.uint8), np.empty((1, 384), np.float32)
+        transform.cheaper(row[None], 1 / 9.0, splits, expected)
+        out = np.empty(384, np.float32)
+        assert _core.block_forward_cheapest(row, 1 / 9.0, out) == splits[0]
+        assert np.abs(out - expected[0]).max() < 1e-3
+        found.add(int(splits[0]))
+    assert len(found) > 3
+
+
+def test_floats_are_equal_at_every_level() -> None:
+    before = _core.level()
+    rng = np.random.default_rng(6)
+    samples = rng.integers(-255, 256, 384).astype(np.float32)
+    results = []
+    for name in _core.levels():
+        _core.choose_level(name)
+        for split in SPLITS:
+            out = np.empty(384, np.float32)
+            _core.block_forward(samples, split, out)
+            results.append((split, out.tobytes(), _core.block_worth(out, 0.07)))
+    _core.choose_level(before)
+    assert len(set(results)) == len(SPLITS)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("reach", [1, 40, 384])
+def test_residuals_are_exact(level: str, split: int, reach: int) -> None:
+    rng = np.random.default_rng(1000 * split + reach)
+    for largest, step in ((3, 113), (300, 12), (32767, 2819), (1, 65535)):
+        symbols = rng.integers(-largest, largest + 1, 384).astype(np.int16)
+        symbols[reach:] = 0
+        steps = np.full(384, step, np.int32)
+        planes = (
+            rng.integers(0, 256, (16, 16), np.uint8),
+            rng.integers(0, 256, (8, 8), np.uint8),
+            rng.integers(0, 256, (8, 8), np.uint8),
+        )
+        residual = np.zeros(384, np.int32)
+        transform.inverse(
+            *(symbols, steps, quantise.BIAS_Q8, split),
+            *(np.zeros(384, np.int32), np.zeros(256, np.int32), residual),
+        )
+        flat = np.concatenate([plane.ravel() for plane in planes])
+        expected = np.clip(flat + residual, 0, 255)
+        _core.block_add_residual(symbols, steps, split, planes)
+        assert np.array_equal(np.concatenate([plane.ravel() for plane in planes]), expected)
+
+
+@pytest.mark.parametrize("size", [4, 8, 16])
+def test_intra_predictions_are_exact(level: str, size: int) -> None:
+    rng = np.random.default_rng(size)
+    plane = rng.integers(0, 256, (40, 48), np.uint8)
+    extreme = (rng.integers(0, 2, plane.shape) * 255).astype(np.uint8)
+    edge, soft = np.empty(65, np.int32), np.empty(65, np.int32)
+    line, expected = np.empty(80, np.int32), np.empty((16, 16), np.uint8)
+    out = np.empty((size, size), np.uint8)
+    corners = [(0, 0), (0, 16), (16, 0), (16, 16), (40 - size, 48 - size), (8, 48 - size)]
+    for (y, x), samples, mode in product(corners, (plane, extreme), range(intra.MODES)):
+        right, below = int(rng.choice([0, size])), int(rng.choice([0, size]))
+        intra.gather(samples, y, x, size, right, below, edge)
+        smoothed = intra.wants_smooth(mode, size)
+        if smoothed:
+            intra.smooth(edge, size, soft)
+        intra.predict(soft if smoothed else edge, size, mode, line, expected)
+        _core.intra_square(samples, y, x, size, right, below, mode, out)
+        assert np.array_equal(out, expected[:size, :size]), (y, x, mode)
+
+
+def test_plain_quantisation_is_the_twins(level: str) -> None:
+    rng = np.random.default_rng(2)
+    coefficients = rng.laplace(0, 12, (6, 384)).astype(np.float32)
+    coefficients[1, 6:] = 0
+    coefficients[2, 0] = -4e6
+    coefficients[3] = 0
+    expected, out = np.ones((6, 384), np.int16), np.ones((6, 384), np.int16)
+    needed, counts = np.zeros((2, 3), np.uint8), np.zeros((2, 3), np.uint8)
+    open_loop.quantise_plainly(coefficients, STEPS_Q3, 0.35, expected, needed)
+    _core.quantise_plainly(coefficients, STEPS_Q3, 0.35, out, counts)
+    assert np.array_equal(out, expected)
+    assert np.array_equal(counts, needed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_picture_is_rebuilt_exactly(level: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    modes = [[INTER16, INTER8], [INTRA16, INTRA8], [INTER16, INTRA16, INTRA8], [INTRA8]][seed]
+    blocks = random_blocks(rng, 3, 4, modes)
+    symbols = random_symbols(rng, blocks.counts)
+    planes = picture(rng, 3, 4)
+    expected = rebuilt_by_the_twin(blocks, symbols, planes)
+    _core.rebuild(blocks, symbols, STEPS_Q3, planes)
+    assert same(planes, expected)
+
+
+def test_inter_blocks_in_bands_before_intra_ones_give_the_picture_of_raster_order() -> None:
+    """Twenty-four rows are cut into three bands; intra blocks stand among inter ones."""
+    rng = np.random.default_rng(9)
+    blocks = random_blocks(rng, 24, 3, [INTER16, INTER16, INTRA16, INTRA8])
+    assert _core.band_count(24) > 1
+    symbols = random_symbols(rng, blocks.counts)
+    planes = picture(rng, 24, 3)
+    expected = rebuilt_by_the_twin(blocks, symbols, planes)
+    pool = _core.Pool(3)
+    for helper in (None, pool):
+        result = copied(planes)
+        _core.rebuild(blocks, symbols, STEPS_Q3, result, helper)
+        assert same(result, expected)
+    pool.close()
+
+
+def inter_problem(seed: int) -> tuple[Any, Planes, Planes, npt.NDArray[np.int16]]:
+    rng = np.random.default_rng(seed)
+    blocks = random_blocks(rng, 4, 5, [INTER16, INTER16, INTER16, INTER8, INTRA16])
+    blocks.field[:4, :4] = (2, -1)
+    blocks.modes[:2, :2] = INTER16  # a square of blocks with one vector
+    source = picture(rng, 4, 5)
+    shift = [np.roll(plane, 1, 1) for plane in source]
+    before = rng.integers(-1, 2, blocks.field.shape).astype(np.int16)
+    return blocks, source, (shift[0], shift[1], shift[2]), before
+
+
+def first_look(problem: tuple[Any, Planes, Planes, npt.NDArray[np.int16]]) -> tuple[F32, U8]:
+    """Coefficients and `free` of an inter problem, its splits filled."""
+    blocks, source, prediction, before = problem
+    coefficients = np.empty((blocks.modes.size, 384), np.float32)
+    free = np.full(blocks.modes.shape, 9, np.uint8)
+    _core.transform_inter(
+        *(_core.BlocksWorkspace(), source, prediction, blocks, before, 1 / 9, coefficients, free)
+    )
+    _core.open_loop(source, blocks, coefficients)
+    return coefficients, free
+
+
+def test_the_first_look_at_an_inter_frame_is_the_twins(level: str) -> None:
+    problem = inter_problem(3)
+    blocks, source, prediction, before = problem
+    blocks.splits[:] = 0
+    coefficients, free = first_look(problem)
+    samples, expected = (np.empty((blocks.modes.size, 384), np.float32) for _ in range(2))
+    marks, splits = np.zeros_like(free), np.zeros_like(free)
+    open_loop.inter_samples(source, prediction, blocks.modes, blocks.field, before, samples, marks)
+    transform.cheaper(samples, 1 / 9, splits.reshape(-1), expected)
+    open_loop.open_loop(source, blocks.modes, blocks.intra_modes, splits, expected)
+    assert np.array_equal(free, marks)
+    assert set(free.ravel()) == {0, 1, 2}
+    assert np.array_equal(blocks.splits, splits)
+    assert np.abs(coefficients - expected).max() < 1e-3
+
+
+def test_the_first_look_does_not_depend_on_threads() -> None:
+    rng = np.random.default_rng(4)
+    blocks = random_blocks(rng, 24, 2, [INTER16, INTER8, INTRA16])
+    source, prediction = picture(rng, 24, 2), picture(rng, 24, 2)
+    before = np.zeros_like(blocks.field)
+    pool = _core.Pool(3)
+    results = []
+    for helper in (None, pool):
+        own = blocks.copy()
+        coefficients = np.empty((48, 384), np.float32)
+        free = np.zeros((24, 2), np.uint8)
+        workspace = _core.BlocksWorkspace()
+        _core.transform_inter(
+            *(workspace, source, prediction, own, before, 1 / 9, coefficients, free, helper)
+        )
+        _core.open_loop(source, own, coefficients, helper)
+        results.append((coefficients.tobytes(), free.tobytes(), own.splits.tobytes()))
+    pool.close()
+    assert results[0] == results[1]
+
+
+def test_open_loop_coefficients_of_intra_blocks_are_the_twins(level: str) -> None:
+    rng = np.random.default_rng(7)
+    blocks = random_blocks(rng, 2, 3, [INTRA16, INTRA8, INTER16])
+    source = picture(rng, 2, 3)
+    expected = np.full((6, 384), 5, np.float32)
+    coefficients = expected.copy()
+    open_loop.open_loop(source, blocks.modes, blocks.intra_modes, blocks.splits, expected)
+    _core.open_loop(source, blocks, coefficients)
+    assert np.abs(coefficients - expected).max() < 1e-3
+
+
+def coding(rng: np.random.Generator, blocks: Any) -> dict[str, Any]:
+    """What tells the price of symbols: tables that grow dearer with the level, random contexts."""
+    costs = rng.integers(20, 500, (64, 16)).cumsum(1).astype(np.int32)
+    contexts = cx.fresh()
+    for family in (cx.SKIP, cx.COUNT):
+        first, last = cx.BASE[family, 0], cx.BASE[family, 3]
+        contexts[first:last] = rng.integers(2000, 63000, (last - first, 2))
+    return {
+        "tables": rng.integers(0, 64, (blocks.modes.size, 384), np.uint8),
+        "costs_q8": costs,
+        "steps_q3": STEPS_Q3,
+        "contexts": contexts,
+        "counts_before": rng.integers(0, 5, blocks.modes.shape).astype(np.uint8),
+        "hurdle": (rng.random(blocks.modes.shape) < 0.2).astype(np.uint8) * 96,
+    }
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13, 14])
+def test_symbols_and_the_picture_are_the_twins(level: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    problem = inter_problem(seed)
+    blocks, source, prediction, _ = problem
+    if seed % 2:
+        coefficients, free = first_look(problem)
+        first_symbols = np.empty((blocks.modes.size, 384), np.int16)
+        _core.quantise_plainly(coefficients, STEPS_Q3, 0.35, first_symbols, blocks.counts)
+    else:
+        blocks = random_blocks(rng, 3, 4, [INTRA16, INTRA8])
+        blocks.splits[blocks.modes == INTRA16] = 0
+        source = prediction = picture(rng, 3, 4)
+        coefficients = np.zeros((blocks.modes.size, 384), np.float32)
+        free = np.zeros(blocks.modes.shape, np.uint8)
+    told = coding(rng, blocks)
+    counts, planes = blocks.counts.copy(), copied(prediction)
+    expected = np.full((blocks.modes.size, 384), 7, np.int16)
+    mu, pace = (0.1, 1) if seed < 13 else (0.4, 2)
+    rebuild.code(
+        *(source, blocks.modes, blocks.intra_modes, blocks.splits, coefficients, told["tables"]),
+        *(told["costs_q8"], mu, STEPS_Q3, told["contexts"], told["counts_before"], pace, free),
+        *(told["hurdle"], counts, expected, *planes),
+    )
+    symbols, result = np.full_like(expected, 7), copied(prediction)
+    before = blocks.copy()
+    _core.code(
+        workspace=_core.BlocksWorkspace(),
+        params=_core.CodeParams(mu, pace),
+        source=source,
+        blocks=blocks,
+        coefficients=coefficients,
+        free=free,
+        symbols=symbols,
+        planes=result,
+        **told,
+    )
+    assert np.array_equal(blocks.counts, counts)
+    assert 0 < counts.astype(int).sum() < 4 * counts.size
+    assert np.array_equal(symbols, expected)
+    assert same(result, planes)
+    assert np.array_equal(blocks.splits, before.splits)
+    # Whatever was decided: a decoder makes the same picture of it.
+    decoded = copied(prediction)
+    _core.rebuild(blocks, symbols, STEPS_Q3, decoded)
+    assert same(decoded, result)
+
+
+def test_levels_beyond_the_tables_and_beyond_int16_are_coded(level: str) -> None:
+    rng = np.random.default_rng(21)
+    blocks = _core.Blocks(1, 1)
+    blocks.counts[:] = 4
+    coefficients = np.zeros((1, 384), np.float32)
+    coefficients[0, :4] = (700, -300, 5e6, -16)
+    source = picture(rng, 1, 1)
+    told = coding(rng, blocks) | {"hurdle": np.zeros((1, 1), np.uint8)}
+    symbols = np.zeros((1, 384), np.int16)
+    _core.code(
+        workspace=_core.BlocksWorkspace(),
+        params=_core.CodeParams(0.1, 1),
+        source=source,
+        blocks=blocks,
+        coefficients=coefficients,
+        free=np.zeros((1, 1), np.uint8),
+        symbols=symbols,
+        planes=copied(source),
+        **told,
+    )
+    inverse = (np.float32(8) / STEPS_Q3).astype(np.float32)
+    expected = np.zeros(384, np.int16)
+    quantise.weighed(
+        *(coefficients[0], inverse, 0, 384, told["tables"][0], told["costs_q8"], 0.1),
+        *(expected, np.zeros(2, np.float32)),
+    )
+    assert np.array_equal(symbols[0], expected)
+    assert expected[2] == quantise.MAX_LEVEL
+
+
+def test_what_no_packet_can_mean_is_refused() -> None:
+    rng = np.random.default_rng(1)
+    blocks = random_blocks(rng, 2, 2, [INTRA16])
+    symbols = np.zeros((4, 384), np.int16)
+    blocks.intra_modes[:] = -1
+    with pytest.raises(IndexError):
+        _core.rebuild(blocks, symbols, STEPS_Q3, picture(rng, 2, 2))
+    blocks.modes[:] = INTER16
+    blocks.counts[:] = 5
+    with pytest.raises(IndexError):
+        _core.rebuild(blocks, symbols, STEPS_Q3, picture(rng, 2, 2))
+    with pytest.raises(ValueError, match="as large as the blocks"):
+        _core.rebuild(blocks, symbols, STEPS_Q3, picture(rng, 2, 3))
+    with pytest.raises(ValueError, match="symbols"):
+        _core.rebuild(blocks, symbols[:3], STEPS_Q3, picture(rng, 2, 2))
