@@ -199,11 +199,22 @@ def analyse_key(
                 )
                 near = small[k]
                 kind, eight, least = _kind_of_quarter(
-                    *(source, row, column, k, small[k], inverse_step),
-                    *(edge, soft, line, guess, samples, ftmp, fout),
+                    source,
+                    row,
+                    column,
+                    k,
+                    int(small[k]),
+                    inverse_step,
+                    edge,
+                    soft,
+                    line,
+                    guess,
+                    samples,
+                    ftmp,
+                    fout,
                 )
                 if kind:
-                    part = np.int64(part * least / eight)
+                    part = int(part * least / eight)
                     kinds = transform.with_kind(kinds, k, kind)
                 total += part
                 if total >= cost:

@@ -49,7 +49,7 @@ def _descend(
 ) -> int:
     """Walk start = (vy, vx, cost) to a nearby minimum; quarter samples; returns the cost."""
     height, width = source.shape
-    vy, vx, best = np.int64(start[0]), np.int64(start[1]), np.int64(start[2])
+    vy, vx, best = int(start[0]), int(start[1]), int(start[2])
     step = first_step
     while step:
         moves = 0
@@ -125,15 +125,15 @@ def analyse_inter(
             y = 16 * (row + offset)
             x = 16 * column
             count = fields.candidates(field, before, row, column, 1, near)
-            p0, p1 = np.int64(near[0, 0]), np.int64(near[0, 1])
-            best = np.int64(FAR)
-            v0, v1 = np.int64(0), np.int64(0)
+            p0, p1 = int(near[0, 0]), int(near[0, 1])
+            best = int(FAR)
+            v0, v1 = int(0), int(0)
             cx.which_prices(
                 contexts, scratch, takens, field, before, near, row, column, 1, count, 1, taking
             )
             # Neighbours' vectors first: they cost almost nothing to signal.
             for k in range(count):
-                c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
+                c0, c1 = int(near[k, 0]), int(near[k, 1])
                 if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
                     continue
                 rate = (lambda_q8 * taking[k]) >> 12 if count > 1 else 0
@@ -148,7 +148,7 @@ def analyse_inter(
                 # Differences this small are not coded: what counts is the error that stays.
                 least = np.float32(1e30)
                 for k in range(count):
-                    c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
+                    c0, c1 = int(near[k, 0]), int(near[k, 1])
                     if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
                         continue
                     error = np.float32(squared(source, planes, y, x, c0, c1))
@@ -157,28 +157,28 @@ def analyse_inter(
                         stays += taking[k]
                     if stays < least:
                         least, v0, v1 = stays, c0, c1
-                        costs[row, column] = np.int32(min(error * np.float32(per_square), FAR))
+                        costs[row, column] = int(min(float(error * np.float32(per_square)), FAR))
                         takens[row, column] = k
                 stands[row, column] = 1
                 fields.set_block(field, row, column, v0, v1)
                 continue
             for k in range(5):
                 if k == 0:
-                    c0, c1 = np.int64(0), np.int64(0)
+                    c0, c1 = int(0), int(0)
                 elif k == 1:
                     c0, c1 = (
-                        np.int64(before[2 * row, 2 * column, 0]),
-                        np.int64(before[2 * row, 2 * column, 1]),
+                        int(before[2 * row, 2 * column, 0]),
+                        int(before[2 * row, 2 * column, 1]),
                     )
                 elif k == 2:
-                    c0 = np.int64(before[2 * row + 1, 2 * column + 1, 0])
-                    c1 = np.int64(before[2 * row + 1, 2 * column + 1, 1])
+                    c0 = int(before[2 * row + 1, 2 * column + 1, 0])
+                    c1 = int(before[2 * row + 1, 2 * column + 1, 1])
                 elif k == 3 and column + 1 < columns:
-                    c0 = np.int64(before[2 * row, 2 * column + 2, 0])
-                    c1 = np.int64(before[2 * row, 2 * column + 2, 1])
+                    c0 = int(before[2 * row, 2 * column + 2, 0])
+                    c1 = int(before[2 * row, 2 * column + 2, 1])
                 elif k == 4 and row + 1 < rows:
-                    c0 = np.int64(before[2 * row + 2, 2 * column, 0])
-                    c1 = np.int64(before[2 * row + 2, 2 * column, 1])
+                    c0 = int(before[2 * row + 2, 2 * column, 0])
+                    c1 = int(before[2 * row + 2, 2 * column, 1])
                 else:
                     continue
                 if (c0 == v0 and c1 == v1) or not fields.within_reach(
@@ -195,7 +195,7 @@ def analyse_inter(
             # A good start needs no wide steps.
             wide = 16 if best > 8 * still else 4
             _descend(source, planes, y, x, 16, p0, p1, start, lambda_q8, prices, wide)
-            v0, v1 = np.int64(start[0]), np.int64(start[1])
+            v0, v1 = int(start[0]), int(start[1])
             # Now by Hadamard: the found vector, the best free one, four quarters, intra.
             rate = (512 + vector_bits_q8(prices, v0 - p0, v1 - p1)) >> 4
             if count == 1 and p0 == 0 and p1 == 0:
@@ -205,7 +205,7 @@ def analyse_inter(
             whole = rate + found
             costs[row, column] = found
             for k in range(count):
-                c0, c1 = np.int64(near[k, 0]), np.int64(near[k, 1])
+                c0, c1 = int(near[k, 0]), int(near[k, 1])
                 if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
                     continue
                 free = taking[k] + 16 if count > 1 else 16
@@ -223,7 +223,7 @@ def analyse_inter(
             for k in range(4):
                 a, b = k >> 1, k & 1
                 fields.predictor(field, 2 * row + a, 2 * column + b, 1, origin, 0)
-                o0, o1 = np.int64(origin[0, 0]), np.int64(origin[0, 1])
+                o0, o1 = int(origin[0, 0]), int(origin[0, 1])
                 yy, xx = y + 8 * a, x + 8 * b
                 rate = (lambda_q8 * vector_bits_q8(prices, v0 - o0, v1 - o1)) >> 16
                 cost = rate + sad(source, planes, yy, xx, v0, v1, 8)

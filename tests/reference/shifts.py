@@ -31,7 +31,8 @@ def _filtered(samples: I64, fraction: int, axis: int) -> I64:
     wide = np.pad(samples, around, mode="edge")
     length = samples.shape[axis]
     parts = [np.take(wide, np.arange(k, k + length), axis) * TAPS[fraction, k] for k in range(8)]
-    return np.sum(parts, axis=0)
+    total: I64 = np.sum(parts, axis=0)
+    return total
 
 
 def shifted_planes(luma: U8) -> U8:

@@ -44,16 +44,16 @@ def _cost_at(
 ) -> int:
     """What a block costs besides its motion, in 1/16 bit, in the measure it was searched by."""
     if not fields.within_reach(y, x, vy, vx, source.shape[0], source.shape[1], REACH_PX):
-        return np.int64(FAR)
+        return int(FAR)
     if stands:
         error = np.float32(squared(source, planes, y, x, vy, vx))
-        return np.int64(min(error * np.float32(per_square), np.float32(FAR)))
-    return np.int64(cost_moved(source, planes, y, x, vy, vx, 16, worth))
+        return int(min(error * np.float32(per_square), np.float32(FAR)))
+    return int(cost_moved(source, planes, y, x, vy, vx, 16, worth))
 
 
 def _price_anew(prices: I32, near: I32, vy: int, vx: int) -> int:
     """Price of a vector that is no candidate, in 1/16 bit: told against the first of `near`."""
-    return np.int64((512 + vector_bits_q8(prices, vy - near[0, 0], vx - near[0, 1])) >> 4)
+    return int((512 + vector_bits_q8(prices, vy - near[0, 0], vx - near[0, 1])) >> 4)
 
 
 def _motion_price(
@@ -78,7 +78,7 @@ def _motion_price(
     )
     for k in range(ways):
         if near[k, 0] == vy and near[k, 1] == vx:
-            return np.int64(taking[k]) + TAKING
+            return int(taking[k]) + TAKING
     return _price_anew(prices, near, vy, vx)
 
 
@@ -143,12 +143,12 @@ def unite(
                 )
                 yes = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
                 no = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
-                motions = np.int64(no)  # what is said of motion while nothing is united
-                coded = np.int64(0)
+                motions = int(no)  # what is said of motion while nothing is united
+                coded = int(0)
                 count = 0
                 for i in range(row, bottom):
                     for j in range(column, right):
-                        vy, vx = np.int64(field[2 * i, 2 * j, 0]), np.int64(field[2 * i, 2 * j, 1])
+                        vy, vx = int(field[2 * i, 2 * j, 0]), int(field[2 * i, 2 * j, 1])
                         coded += costs[i, j]
                         if blocks == 2 and modes[i, j] == fields.INTER8:
                             motions += SINGLE
@@ -175,9 +175,9 @@ def unite(
                     ways = fields.candidates(field, before, row, column, blocks, near)
                     for w in range(ways):
                         count = _add(tries, count, near[w, 0], near[w, 1])
-                best = np.int64(FAR) if united else motions + coded
+                best = int(FAR) if united else motions + coded
                 chosen = -1
-                motion_of = np.int64(0)
+                motion_of = int(0)
                 for k in range(count):
                     vy, vx = tries[k, 0], tries[k, 1]
                     motion = (
@@ -208,7 +208,7 @@ def unite(
                                 and field[2 * i, 2 * j, 0] == vy
                                 and field[2 * i, 2 * j, 1] == vx
                             ):
-                                own = np.int64(costs[i, j])
+                                own = int(costs[i, j])
                             elif total < best:
                                 own = _cost_at(
                                     source,
@@ -222,7 +222,7 @@ def unite(
                                     per_square,
                                 )
                             else:
-                                own = np.int64(FAR)
+                                own = int(FAR)
                             fresh[at] = own
                             total += own
                             at += 1
@@ -293,13 +293,13 @@ def _mend(
             ways = fields.candidates(field, before, row, column, 1, near)
             if fields.which(near, ways, field, y, x) >= 0:
                 continue
-            v0, v1 = np.int64(field[y, x, 0]), np.int64(field[y, x, 1])
+            v0, v1 = int(field[y, x, 0]), int(field[y, x, 1])
             cx.which_prices(
                 contexts, scratch, takens, field, before, near, row, column, 1, ways, 1, taking
             )
             best = costs[row, column] + _price_anew(prices, near, v0, v1)
             for k in range(ways):
-                price = np.int64(taking[k]) + TAKING
+                price = int(taking[k]) + TAKING
                 own = _cost_at(
                     source,
                     planes,
@@ -314,5 +314,5 @@ def _mend(
                 if price + own < best:
                     best = price + own
                     costs[row, column] = own
-                    v0, v1 = np.int64(near[k, 0]), np.int64(near[k, 1])
+                    v0, v1 = int(near[k, 0]), int(near[k, 1])
             fields.set_block(field, row, column, v0, v1)

@@ -235,9 +235,6 @@ def test_search_decides_the_same_at_every_level_and_with_any_number_of_threads()
         assert (blocks.intra_modes == plain.intra_modes).all()
 
 
-
-
-
 @pytest.mark.parametrize("name", ["fast", "normal", "best"])
 def test_vectors_of_every_effort_stay_within_reach_of_the_reference(name: str) -> None:
     case = Case(5, 4, 5, 6.0)
