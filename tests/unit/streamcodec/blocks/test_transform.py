@@ -115,10 +115,10 @@ def test_an_edge_in_a_quarter_is_left_untransformed_and_a_smooth_block_whole() -
 
 
 def test_each_quality_step_is_a_twelfth_root_coarser() -> None:
-    steps = steps.STEPS_Q3.astype(np.float64)
-    assert steps[63] == 12
-    assert steps[0] == steps.step_q3(0)
-    assert np.allclose(steps[:-1] / steps[1:], 2 ** (1 / 8), rtol=0.06)
+    sizes = steps.STEPS_Q3.astype(np.float64)
+    assert sizes[63] == 12
+    assert sizes[0] == steps.step_q3(0)
+    assert np.allclose(sizes[:-1] / sizes[1:], 2 ** (1 / 8), rtol=0.06)
 
 
 def test_chroma_steps_fall_with_quality_and_are_never_coarser_than_those_of_luma() -> None:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 
 from streamcodec import _core
-from tests.reference import contexts as cx
+from streamcodec import contexts as cx
 from streamcodec.blocks import layout
+from tests.reference import contexts as families
 from tests.reference import intra, open_loop, quantise, rebuild, transform
 
 U8 = npt.NDArray[np.uint8]
@@ -310,8 +311,8 @@ def coding(rng: np.random.Generator, blocks: Any) -> dict[str, Any]:
     """What tells the price of symbols: tables that grow dearer with the level, random contexts."""
     costs = rng.integers(20, 500, (64, 16)).cumsum(1).astype(np.int32)
     contexts = cx.fresh()
-    for family in (cx.SKIP, cx.COUNT):
-        first, last = cx.BASE[family, 0], cx.BASE[family, 3]
+    for family in (families.SKIP, families.COUNT):
+        first, last = families.BASE[family, 0], families.BASE[family, 3]
         contexts[first:last] = rng.integers(2000, 63000, (last - first, 2))
     return {
         "tables": rng.integers(0, 64, (blocks.modes.size, 384), np.uint8),

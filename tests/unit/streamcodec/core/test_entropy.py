@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamcodec import _core
-from tests.reference import contexts as cx
+from streamcodec import contexts as cx
 from tests.reference import binary, mixing, rans, tables
 
 TOTAL = 1 << 15

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from streamcodec import _core
-from tests.reference import contexts as cx
+from streamcodec import contexts as cx
 from tests.reference import contexts as reference_contexts
 from tests.reference import cost, intra_search, search, shifts
 from tests.reference import field as fields

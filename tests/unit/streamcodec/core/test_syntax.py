@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamcodec import _core
-from tests.reference import contexts as cx
+from streamcodec import contexts as cx
 from tests.reference import field as fields
 from tests.reference import rans, syntax
 
