@@ -27,7 +27,7 @@ void check(std::size_t rows, const Foretold& by) {
 
 #if defined(__SSE4_1__)
 
-// Half the time of the plain path: six inputs and weights side by side, in the rows' own layout.
+// Two thirds of the plain path's time: inputs and weights side by side, in the layout of the rows.
 struct Opinion {
     __m128i inputs[2];  // four int32, then two and zeros
     __m128i contexts;   // three rows
@@ -48,7 +48,7 @@ struct Weights {
 
 SC_WITHIN Opinion mix(const Context* rows, const Foretold& by) {
     u32 contexts[WAYS];
-    for (int k = 0; k < WAYS; ++k) std::memcpy(&contexts[k], rows + by.context[k], 4);
+    for (int k = 0; k < WAYS; ++k) std::memcpy(&contexts[k], static_cast<const void*>(rows + by.context[k]), sizeof(Context));
     __m128i inputs = _mm_cvtsi32_si128(STRETCH[contexts[0] >> 4 & 0xFFF]);
     inputs = _mm_insert_epi16(inputs, STRETCH[contexts[0] >> 20], 1);
     inputs = _mm_insert_epi16(inputs, STRETCH[contexts[1] >> 4 & 0xFFF], 2);
@@ -115,7 +115,7 @@ SC_WITHIN void learn(Context* rows, const Foretold& by, const Opinion& opinion, 
     const __m128i adapted = bit ? up : down;
     const i32 found[WAYS] = {_mm_cvtsi128_si32(adapted), _mm_extract_epi32(adapted, 1),
                              _mm_extract_epi32(adapted, 2)};
-    for (int k = 0; k < WAYS; ++k) std::memcpy(rows + by.context[k], &found[k], 4);
+    for (int k = 0; k < WAYS; ++k) std::memcpy(static_cast<void*>(rows + by.context[k]), &found[k], sizeof(Context));
 }
 
 #else
