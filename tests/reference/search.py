@@ -126,8 +126,8 @@ def analyse_inter(
             x = 16 * column
             count = fields.candidates(field, before, row, column, 1, near)
             p0, p1 = int(near[0, 0]), int(near[0, 1])
-            best = int(FAR)
-            v0, v1 = int(0), int(0)
+            best = FAR
+            v0, v1 = 0, 0
             cx.which_prices(
                 contexts, scratch, takens, field, before, near, row, column, 1, count, 1, taking
             )
@@ -164,7 +164,7 @@ def analyse_inter(
                 continue
             for k in range(5):
                 if k == 0:
-                    c0, c1 = int(0), int(0)
+                    c0, c1 = 0, 0
                 elif k == 1:
                     c0, c1 = (
                         int(before[2 * row, 2 * column, 0]),

@@ -44,7 +44,7 @@ def _cost_at(
 ) -> int:
     """What a block costs besides its motion, in 1/16 bit, in the measure it was searched by."""
     if not fields.within_reach(y, x, vy, vx, source.shape[0], source.shape[1], REACH_PX):
-        return int(FAR)
+        return FAR
     if stands:
         error = np.float32(squared(source, planes, y, x, vy, vx))
         return int(min(error * np.float32(per_square), np.float32(FAR)))
@@ -144,7 +144,7 @@ def unite(
                 yes = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
                 no = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
                 motions = int(no)  # what is said of motion while nothing is united
-                coded = int(0)
+                coded = 0
                 count = 0
                 for i in range(row, bottom):
                     for j in range(column, right):
@@ -175,9 +175,9 @@ def unite(
                     ways = fields.candidates(field, before, row, column, blocks, near)
                     for w in range(ways):
                         count = _add(tries, count, near[w, 0], near[w, 1])
-                best = int(FAR) if united else motions + coded
+                best = FAR if united else motions + coded
                 chosen = -1
-                motion_of = int(0)
+                motion_of = 0
                 for k in range(count):
                     vy, vx = tries[k, 0], tries[k, 1]
                     motion = (
@@ -222,7 +222,7 @@ def unite(
                                     per_square,
                                 )
                             else:
-                                own = int(FAR)
+                                own = FAR
                             fresh[at] = own
                             total += own
                             at += 1
