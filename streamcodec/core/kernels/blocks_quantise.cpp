@@ -63,6 +63,40 @@ int large(const float* coefficients, const float* inverse_steps, int count, uint
     return found;
 }
 
+int nonzero(const int16_t* symbols, int count, uint16_t* channels) {
+    int found = 0;
+#if defined(__AVX512BW__)
+    for (int c = 0; c < count; c += 32) {
+        const __m512i all = _mm512_loadu_si512(symbols + c);
+        uint32_t bits = _mm512_test_epi16_mask(all, all);
+        while (bits) {
+            channels[found++] = static_cast<uint16_t>(c + __builtin_ctz(bits));
+            bits &= bits - 1;
+        }
+    }
+#elif defined(__AVX2__)
+    for (int c = 0; c < count; c += 16) {
+        const __m256i all = _mm256_loadu_si256((const __m256i*)(symbols + c));
+        const __m256i none = _mm256_cmpeq_epi16(all, _mm256_setzero_si256());
+        uint32_t bits = ~static_cast<uint32_t>(_mm256_movemask_epi8(none)) & 0x55555555U;
+        while (bits) {
+            channels[found++] = static_cast<uint16_t>(c + __builtin_ctz(bits) / 2);
+            bits &= bits - 1;
+        }
+    }
+#else
+    for (int c = 0; c < count; c += 4) {
+        if (load<uint64_t>(symbols + c) == 0) continue;
+        for (int k = c; k < c + 4; ++k) {
+            channels[found] = static_cast<uint16_t>(k);
+            found += symbols[k] != 0;
+        }
+    }
+#endif
+    while (found && channels[found - 1] >= count) --found;
+    return found;
+}
+
 int sum_prices(const uint8_t* tables, int count, const uint16_t* prices) {
     int total = 0;
     for (int c = 0; c < count; ++c) total += prices[tables[c] & 63];
