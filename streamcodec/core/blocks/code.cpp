@@ -40,6 +40,7 @@ class Coder {
         tables_ = in_.tables.row(index);
         symbols_here_ = symbols_.row(index);
         most_ = blocks_.counts(row, column);
+        fetch_after(index);
         if (most_ > GROUPS) throw Outside();
         std::fill_n(symbols_here_, CHANNELS, i16{0});
         const u8 mode = blocks_.modes(row, column);
@@ -73,6 +74,19 @@ class Coder {
         int row;
         int column;
     };
+
+    // Ask for the next block's coefficients and tables: few lines of a long row each, which no
+    // processor foresees.
+    void fetch_after(int index) const {
+        if (index + 1 >= in_.tables.rows) return;
+        const int columns = blocks_.columns();
+        const int next = blocks_.counts((index + 1) / columns, (index + 1) % columns);
+        if (next == 0 || next > GROUPS) return;
+        const float* levels = in_.coefficients.row(index + 1);
+        for (int c = 0; c < GROUP_STARTS[next]; c += 16) __builtin_prefetch(levels + c);
+        const u8* tables = in_.tables.row(index + 1);
+        for (int c = 0; c < GROUP_STARTS[next]; c += 64) __builtin_prefetch(tables + c);
+    }
 
     // Predict an intra block; quarters are coded as well, since each looks at those before it.
     void predict() {

@@ -16,7 +16,7 @@ void LevelPrices::set(Grid<const i32> costs_q8, double mu) {
             const int cost = costs_q8.at(t, k) + (k == MAGNITUDES - 1 ? ESCAPE_Q8 : 0);
             of[t][k] = per_q8 * static_cast<float>(cost);
         }
-        zero_q8[t] = static_cast<u16>(std::clamp(costs_q8.at(t, 0), 0, 65535));
+        zero_q8[t] = static_cast<u16>(std::clamp(costs_q8.at(t, 0), 0, 32767));
     }
 }
 

@@ -17,7 +17,7 @@ inline constexpr int MAX_LEVEL = 30'000;
 // mu times what each level costs, table by table; an escape counts with eight of its bits.
 struct LevelPrices {
     float of[TABLES][MAGNITUDES];
-    u16 zero_q8[TABLES];
+    u16 zero_q8[TABLES];  // of level 0, below 2**15: none costs 128 bits
     float per_q8;
 
     // `costs_q8` is (64, 16) in 1/256 bit.
