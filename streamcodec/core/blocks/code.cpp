@@ -40,6 +40,7 @@ class Coder {
         tables_ = in_.tables.row(index);
         symbols_here_ = symbols_.row(index);
         most_ = blocks_.counts(row, column);
+        fetch_after(index);
         if (most_ > GROUPS) throw Outside();
         std::fill_n(symbols_here_, CHANNELS, i16{0});
         const u8 mode = blocks_.modes(row, column);
@@ -65,7 +66,7 @@ class Coder {
             if (free) skips_(row, column) = 1;
             return;
         }
-        rebuild(mode, count);
+        rebuild(mode);
     }
 
   private:
@@ -73,6 +74,19 @@ class Coder {
         int row;
         int column;
     };
+
+    // Ask for the next block's coefficients and tables: few lines of a long row each, which no
+    // processor foresees.
+    void fetch_after(int index) const {
+        if (index + 1 >= in_.tables.rows) return;
+        const int columns = blocks_.columns();
+        const int next = blocks_.counts((index + 1) / columns, (index + 1) % columns);
+        if (next == 0 || next > GROUPS) return;
+        const float* levels = in_.coefficients.row(index + 1);
+        for (int c = 0; c < GROUP_STARTS[next]; c += 16) __builtin_prefetch(levels + c);
+        const u8* tables = in_.tables.row(index + 1);
+        for (int c = 0; c < GROUP_STARTS[next]; c += 64) __builtin_prefetch(tables + c);
+    }
 
     // Predict an intra block; quarters are coded as well, since each looks at those before it.
     void predict() {
@@ -87,40 +101,44 @@ class Coder {
     // Code an 8x8 quarter or one of its 4x4 squares against the prediction that stands at `at`.
     void code_square(const LumaSquare& one, u8* at) {
         const auto& [square, mode, quarter, part, kind] = one;
-        const u8* source = in_.source.y.row(square.y) + square.x;
-        const auto split = split_of(blocks_, at_.row, at_.column);
+        const Grid<const u8> source = in_.source.y;
+        const u8* from = source.row(square.y) + square.x;
         if (kind == EIGHT) {
-            run_.subtract(source, in_.source.y.pitch, at, planes_.y.pitch, 8, samples_, 8);
+            run_.subtract(from, source.pitch, at, planes_.y.pitch, 8, samples_, 8);
             run_.forward8(samples_, 8, own_);
-            choose_listed(LISTS.quarter[quarter], 64, EIGHT_PLACES, 63, split);
+            choose_apart(64 * quarter, 64, EIGHT_CHANNELS, steps_.inverse_eight);
             residual_.add_quarter(at, planes_.y.pitch, quarter);
             return;
         }
         float* out = kind == FOUR ? samples_ : own_;
         for (int i = 0; i < 4; ++i) {
             for (int j = 0; j < 4; ++j) {
-                out[4 * i + j] = static_cast<float>(source[i * in_.source.y.pitch + j] -
-                                                    at[i * planes_.y.pitch + j]);
+                out[4 * i + j] =
+                    static_cast<float>(from[i * source.pitch + j] - at[i * planes_.y.pitch + j]);
             }
         }
         if (kind == FOUR) run_.forward4(samples_, own_);
-        choose_listed(LISTS.sixteenth[quarter][part], 16, FOUR_PLACES, 15, split);
+        choose_apart(64 * quarter + 16 * part, 16, FOUR_CHANNELS, steps_.inverse_four);
         residual_.add_sixteenth(at, planes_.y.pitch, quarter, part, kind);
     }
 
-    // Choose levels of the listed channels that the first pass coded, and put them in the residual.
-    // `own_` holds their coefficients, at the last bits (`mask`) of their places.
-    void choose_listed(const u16* channels, int count, const Places& places, int mask, int split) {
+    // Choose each level by itself, for the `count` places from `first` on that the first pass coded,
+    // and put it in the residual. `own_` holds the coefficients.
+    void choose_apart(int first, int count, const Places& channels, const float* inverse) {
+        u16 found[CHANNELS], chosen[CHANNELS];
+        const int large = run_.large(own_, inverse + first, count, found);
         const int limit = GROUP_STARTS[most_];
-        for (int k = 0; k < count; ++k) {
-            const int c = channels[k];
-            if (c >= limit) return;
-            const Choice choice =
-                choose(own_[places[c] & mask] * steps_.inverse[c], prices_.of[tables_[c] & 63]);
-            if (choice.level == 0) continue;
+        int levels = 0;
+        for (int k = 0; k < large; ++k) {
+            const int place = first + found[k], c = channels[place];
+            if (c >= limit) continue;
+            const Choice choice = choose(own_[found[k]] * inverse[place], prices_.of[tables_[c] & 63]);
             symbols_here_[c] = static_cast<i16>(choice.level);
-            residual_.put(c, choice.level, in_.steps_q3[c], split);
+            chosen[levels] = static_cast<u16>(c);
+            levels += choice.level != 0;
         }
+        residual_.put(symbols_here_, chosen, levels, in_.steps_q3,
+                      split_of(blocks_, at_.row, at_.column));
     }
 
     // Luma is done; weigh chroma alone. Returns the groups needed.
@@ -133,7 +151,7 @@ class Coder {
                           here.row(8 * row) + 8 * column, here.pitch, 8, samples_, 8);
             run_.forward8(samples_, 8, own_ + 64 * plane);
         }
-        choose_listed(LISTS.chroma, 128, WHOLE_PLACES, 127, 1);
+        choose_apart(256, 128, EIGHT_CHANNELS, steps_.inverse_eight);
         int needed = 0;
         for (int g = 0; g < GROUPS; ++g) {
             if (any(GROUP_STARTS[g], GROUP_STARTS[g + 1])) needed = g + 1;
@@ -148,34 +166,38 @@ class Coder {
     // Choose levels group by group, and how many groups pay; returns how many are coded.
     int choose_groups() {
         u16 channels[CHANNELS];
-        const int count =
-            run_.large(levels_, steps_.inverse, GROUP_STARTS[most_], channels);
+        const int count = run_.large(levels_, steps_.inverse, GROUP_STARTS[most_], channels);
         float gains[GROUPS];  // of coding up to this group, but for the price of saying so
-        int needed[GROUPS];   // the last group up to here with a level that is not zero
+        int chosen[GROUPS];   // levels up to this group that are not zero
         float gain = 0;
-        int last = 0, next = 0;
+        int levels = 0, next = 0;
         for (int g = 0; g < most_; ++g) {
             const int first = GROUP_STARTS[g], end = GROUP_STARTS[g + 1];
-            gain -= prices_.per_q8 *
-                    static_cast<float>(run_.sum_prices(tables_ + first, end - first,
-                                                       prices_.zero_q8));
+            const int zeros_q8 = run_.sum_prices(tables_ + first, end - first, prices_.zero_q8);
+            gain -= prices_.per_q8 * static_cast<float>(zeros_q8);
             for (; next < count && channels[next] < end; ++next) {
                 const int c = channels[next];
                 const Choice choice =
                     choose(levels_[c] * steps_.inverse[c], prices_.of[tables_[c] & 63]);
-                if (choice.level == 0) continue;
                 symbols_here_[c] = static_cast<i16>(choice.level);
                 gain += choice.gain;
-                last = g + 1;
+                chosen_[levels] = static_cast<u16>(c);
+                levels += choice.level != 0;
             }
             gains[g] = gain;
-            needed[g] = last;
+            chosen[g] = levels;
         }
-        if (last == 0) return 0;
+        if (levels == 0) return 0;
         const int best = best_count(gains);
-        const int kept = best ? needed[best - 1] : 0;
-        std::fill(symbols_here_ + GROUP_STARTS[kept], symbols_here_ + CHANNELS, i16{0});
-        return kept;
+        chosen_count_ = best ? chosen[best - 1] : 0;
+        for (int k = chosen_count_; k < levels; ++k) symbols_here_[chosen_[k]] = 0;
+        return chosen_count_ ? group_of(chosen_[chosen_count_ - 1]) + 1 : 0;
+    }
+
+    static int group_of(int channel) {
+        int group = 0;
+        while (channel >= GROUP_STARTS[group + 1]) ++group;
+        return group;
     }
 
     [[nodiscard]] int best_count(const float* gains) const {
@@ -211,11 +233,11 @@ class Coder {
         return free == Free::TAKEN ? TAKEN : WHOLE;
     }
 
-    void rebuild(u8 mode, int count) {
+    void rebuild(u8 mode) {
         const auto [row, column] = at_;
         if (mode != INTRA8) {
             const int split = blocks_.splits(row, column);
-            residual_.put(symbols_here_, GROUP_STARTS[count], in_.steps_q3, split);
+            residual_.put(symbols_here_, chosen_, chosen_count_, in_.steps_q3, split);
             residual_.add_luma(planes_.y.row(16 * row) + 16 * column, planes_.y.pitch, split);
         }
         residual_.add_chroma(planes_.u.row(8 * row) + 8 * column, planes_.u.pitch, 0);
@@ -241,7 +263,9 @@ class Coder {
     const float* levels_ = nullptr;
     const u8* tables_ = nullptr;
     i16* symbols_here_ = nullptr;
-    int most_ = 0;  // groups that may be coded
+    int most_ = 0;           // groups that may be coded
+    u16 chosen_[CHANNELS];   // channels with a level, unless it is coded square by square
+    int chosen_count_ = 0;
 };
 
 }  // namespace

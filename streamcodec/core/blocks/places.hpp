@@ -53,27 +53,13 @@ inline constexpr TableOf<u8, 384> QUARTER_OF = [] {
     return table;
 }();
 
-// Channels of each quarter, and of each 4x4 square of a quarter, in rising order; of both chromas.
-struct ChannelLists {
-    u16 quarter[4][64];
-    u16 sixteenth[4][4][16];
-    u16 chroma[128];
-};
-inline constexpr ChannelLists LISTS = [] {
-    ChannelLists lists{};
-    int in_quarter[4] = {}, in_sixteenth[16] = {}, in_chroma = 0;
-    for (int c = 0; c < 384; ++c) {
-        const auto channel = static_cast<u16>(c);
-        if (is_chroma(c)) {
-            lists.chroma[in_chroma++] = channel;
-            continue;
-        }
-        const int quarter = quarter_of(c);
-        const int square = place_in_four(ORDER[c]) / 16;
-        lists.quarter[quarter][in_quarter[quarter]++] = channel;
-        lists.sixteenth[quarter][square % 4][in_sixteenth[square]++] = channel;
-    }
-    return lists;
-}();
+// The channel at each place.
+constexpr Places inverted(const Places& places) {
+    Places channels{};
+    for (int c = 0; c < 384; ++c) channels.at[places[c]] = static_cast<u16>(c);
+    return channels;
+}
+inline constexpr Places EIGHT_CHANNELS = inverted(EIGHT_PLACES);
+inline constexpr Places FOUR_CHANNELS = inverted(FOUR_PLACES);
 
 }  // namespace sc

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "blocks/places.hpp"
 #include "kernels.hpp"
 
 namespace sc {
@@ -15,7 +16,15 @@ void LevelPrices::set(Grid<const i32> costs_q8, double mu) {
             const int cost = costs_q8.at(t, k) + (k == MAGNITUDES - 1 ? ESCAPE_Q8 : 0);
             of[t][k] = per_q8 * static_cast<float>(cost);
         }
-        zero_q8[t] = static_cast<u16>(std::clamp(costs_q8.at(t, 0), 0, 65535));
+        zero_q8[t] = static_cast<u16>(std::clamp(costs_q8.at(t, 0), 0, 32767));
+    }
+}
+
+Steps::Steps(const i32* steps_q3) {
+    for (int c = 0; c < CHANNELS; ++c) {
+        inverse[c] = 8.0F / static_cast<float>(steps_q3[c]);
+        inverse_eight[EIGHT_PLACES[c]] = inverse[c];
+        inverse_four[FOUR_PLACES[c]] = inverse[c];
     }
 }
 

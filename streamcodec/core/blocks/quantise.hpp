@@ -17,7 +17,7 @@ inline constexpr int MAX_LEVEL = 30'000;
 // mu times what each level costs, table by table; an escape counts with eight of its bits.
 struct LevelPrices {
     float of[TABLES][MAGNITUDES];
-    u16 zero_q8[TABLES];
+    u16 zero_q8[TABLES];  // of level 0, below 2**15: none costs 128 bits
     float per_q8;
 
     // `costs_q8` is (64, 16) in 1/256 bit.
@@ -35,31 +35,33 @@ inline Choice choose(float x, const float* prices) {
     const float size = x < 0 ? -x : x;
     const float zero = size * size + prices[0];
     const int upper = static_cast<int>(size + 0.5F);
-    if (upper < 1) return {0, 0};
     float best = zero;
     int chosen = 0;
+    const auto offer = [&](int level, float price) {
+        const float miss = size - static_cast<float>(level) + bias;
+        const float cost = miss * miss + price;
+        const bool cheaper = cost < best;
+        best = cheaper ? cost : best;
+        chosen = cheaper ? level : chosen;
+    };
     if (upper >= MAGNITUDES - 1) {
+        // No other is tried.
         chosen = upper < MAX_LEVEL ? upper : MAX_LEVEL;
         const float miss = size - static_cast<float>(chosen) + bias;
         best = miss * miss + prices[MAGNITUDES - 1];
     } else {
-        for (int level = upper > 1 ? upper - 1 : 1; level <= upper; ++level) {
-            const float miss = size - static_cast<float>(level) + bias;
-            const float cost = miss * miss + prices[level];
-            if (cost < best) {
-                best = cost;
-                chosen = level;
-            }
-        }
+        if (upper > 1) offer(upper - 1, prices[upper - 1]);
+        offer(upper, prices[upper]);
     }
     return {x > 0 ? chosen : -chosen, zero - best};
 }
 
+// 1 / step of each channel, and of each place among a block's 8x8 and 4x4 transforms.
 struct Steps {
-    float inverse[CHANNELS];
-    explicit Steps(const i32* steps_q3) {
-        for (int c = 0; c < CHANNELS; ++c) inverse[c] = 8.0F / static_cast<float>(steps_q3[c]);
-    }
+    alignas(32) float inverse[CHANNELS];
+    alignas(32) float inverse_eight[CHANNELS];
+    alignas(32) float inverse_four[CHANNELS];
+    explicit Steps(const i32* steps_q3);
 };
 
 // Quantise all blocks (a row of `coefficients` and of `symbols` each) with a fixed rounding offset;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blocks/residual.hpp"
 
-#include <algorithm>
-#include <cstdlib>
+#include <bit>
 #include <cstring>
 
 #include "blocks/places.hpp"
@@ -10,63 +9,93 @@
 
 namespace sc {
 namespace {
-constexpr int LIMIT = 65535;
-constexpr int CHROMA = 16;  // the first chroma's transform
+
+// Where a channel's coefficient goes, and what it uses.
+struct Spot {
+    u64 luma;
+    u32 chroma;
+    u32 place;
+};
+using Spots = TableOf<Spot, 384>;
+
+enum class Way { WHOLE, EIGHT, FOUR };
+constexpr Spots spots(Way way) {
+    Spots spots{};
+    for (int c = 0; c < 384; ++c) {
+        Spot& spot = spots.at[c];
+        const int quarter = 16 * quarter_of(c);
+        if (is_chroma(c)) {
+            const int at = ORDER[c] & 63;
+            spot.place = ORDER[c];
+            spot.chroma = (1U << (at >> 3) | 256U << (at & 7)) << (ORDER[c] >= 320 ? 16 : 0);
+        } else if (way == Way::WHOLE) {
+            spot.place = ORDER[c];
+            spot.luma = u64{1} << (ORDER[c] >> 4) | u64{65536} << (ORDER[c] & 15);
+        } else if (way == Way::EIGHT) {
+            spot.place = EIGHT_PLACES[c];
+            const int at = spot.place & 63;
+            spot.luma = (u64{1} << (at >> 3) | u64{256} << (at & 7)) << quarter;
+        } else {
+            spot.place = FOUR_PLACES[c];
+            spot.luma = u64{1} << (spot.place >> 4 & 3) << quarter;
+        }
+    }
+    return spots;
+}
+constexpr Spots WHOLE_SPOTS = spots(Way::WHOLE);
+constexpr Spots EIGHT_SPOTS = spots(Way::EIGHT);
+constexpr Spots FOUR_SPOTS = spots(Way::FOUR);
+
+// One more than the last bit that is set.
+int reach(u64 bits) { return static_cast<int>(std::bit_width(bits)); }
+
+// How far the used rows and columns of an 8x8 transform reach.
+struct Extent {
+    int rows;
+    int columns;
+};
+Extent extent(u64 bits) { return {reach(bits & 255), reach(bits >> 8 & 255)}; }
+
 }  // namespace
 
-int dequantised(int symbol, int step_q3) {
-    if (symbol == 0) return 0;
-    const i64 size = static_cast<i64>(std::abs(symbol)) * step_q3 - ((step_q3 * BIAS_Q8) >> 8);
-    const int value = static_cast<int>(std::clamp<i64>(size, -LIMIT, LIMIT));
-    return symbol < 0 ? -value : value;
-}
-
-void Residual::put(int channel, int symbol, int step_q3, int split) {
-    const int quarter = QUARTER_OF[channel];
-    int at = WHOLE_PLACES[channel], transform, row, column;
-    if (quarter == 4) {
-        transform = CHROMA + (at >= 320);
-        row = at >> 3 & 7;
-        column = at & 7;
-    } else if (split == 0) {
-        transform = 0;
-        row = at >> 4;
-        column = at & 15;
-    } else if (kind_of(split, quarter) == EIGHT) {
-        at = EIGHT_PLACES[channel];
-        transform = 4 * quarter;
-        row = at >> 3 & 7;
-        column = at & 7;
+void Residual::put(const i16* symbols, const u16* listed, int count, const i32* steps_q3,
+                   int split) {
+    u64 luma = luma_;
+    u32 chroma = chroma_;
+    const auto put_at = [&](const Spot& spot, int channel) {
+        work_[spot.place] = dequantised(symbols[channel], steps_q3[channel]);
+        luma |= spot.luma;
+        chroma |= spot.chroma;
+    };
+    if (split < 2) {
+        const Spots& all = split ? EIGHT_SPOTS : WHOLE_SPOTS;
+        for (int k = 0; k < count; ++k) put_at(all[listed[k]], listed[k]);
     } else {
-        at = FOUR_PLACES[channel];
-        transform = at >> 4;
-        row = at >> 2 & 3;
-        column = at & 3;
+        const Spots* of_quarter[5];
+        for (int k = 0; k < 4; ++k) of_quarter[k] = kind_of(split, k) ? &FOUR_SPOTS : &EIGHT_SPOTS;
+        of_quarter[4] = &WHOLE_SPOTS;
+        for (int k = 0; k < count; ++k) {
+            const int channel = listed[k];
+            put_at((*of_quarter[QUARTER_OF[channel]])[channel], channel);
+        }
     }
-    work_[at] = dequantised(symbol, step_q3);
-    rows_[transform] = static_cast<u8>(std::max<int>(rows_[transform], row + 1));
-    columns_[transform] = static_cast<u8>(std::max<int>(columns_[transform], column + 1));
+    luma_ = luma;
+    chroma_ = chroma;
 }
 
 void Residual::put(const i16* symbols, int channels, const i32* steps_q3, int split) {
-    for (int first = 0; first < channels; first += 8) {
-        // Most symbols are zero: eight at a time. Rows of symbols have a multiple of eight.
-        u64 words[2];
-        std::memcpy(words, symbols + first, sizeof words);
-        if ((words[0] | words[1]) == 0) continue;
-        const int end = std::min(first + 8, channels);
-        for (int c = first; c < end; ++c) {
-            if (symbols[c]) put(c, symbols[c], steps_q3[c], split);
-        }
-    }
+    u16 listed[CHANNELS];
+    const int count = kernels().blocks->nonzero(symbols, channels, listed);
+    put(symbols, listed, count, steps_q3, split);
 }
 
 void Residual::add_luma(u8* out, std::ptrdiff_t pitch, int split) {
+    if (luma_ == 0) return;
     if (split == 0) {
-        if (rows_[0] == 0) return;
-        kernels().blocks->add16(work_, rows_[0], columns_[0], out, pitch);
-        std::memset(work_, 0, 64 * rows_[0]);
-        rows_[0] = columns_[0] = 0;
+        const int rows = reach(luma_ & 65535), columns = reach(luma_ >> 16);
+        kernels().blocks->add16(work_, rows, columns, out, pitch);
+        std::memset(work_, 0, 64 * rows);
+        luma_ = 0;
         return;
     }
     for (int k = 0; k < 4; ++k) {
@@ -83,34 +112,34 @@ void Residual::add_luma(u8* out, std::ptrdiff_t pitch, int split) {
 }
 
 void Residual::add_quarter(u8* out, std::ptrdiff_t pitch, int quarter) {
-    const int transform = 4 * quarter;
-    if (rows_[transform] == 0) return;
+    const auto [rows, columns] = extent(luma_ >> (16 * quarter));
+    if (rows == 0) return;
     i32* work = work_ + 64 * quarter;
-    kernels().blocks->add8(work, rows_[transform], columns_[transform], out, pitch);
-    std::memset(work, 0, 32 * rows_[transform]);
-    rows_[transform] = columns_[transform] = 0;
+    kernels().blocks->add8(work, rows, columns, out, pitch);
+    std::memset(work, 0, 32 * rows);
+    luma_ &= ~(u64{65535} << (16 * quarter));
 }
 
 void Residual::add_sixteenth(u8* out, std::ptrdiff_t pitch, int quarter, int part, int kind) {
-    const int transform = 4 * quarter + part;
-    if (rows_[transform] == 0) return;
-    i32* work = work_ + 16 * transform;
+    const u64 bit = u64{1} << (16 * quarter + part);
+    if ((luma_ & bit) == 0) return;
+    i32* work = work_ + 64 * quarter + 16 * part;
     if (kind == FOUR) {
         kernels().blocks->add4(work, out, pitch);
     } else {
         kernels().blocks->add_plain4(work, out, pitch);
     }
     std::memset(work, 0, 64);
-    rows_[transform] = columns_[transform] = 0;
+    luma_ &= ~bit;
 }
 
 void Residual::add_chroma(u8* out, std::ptrdiff_t pitch, int plane) {
-    const int transform = CHROMA + plane;
-    if (rows_[transform] == 0) return;
+    const auto [rows, columns] = extent(chroma_ >> (16 * plane));
+    if (rows == 0) return;
     i32* work = work_ + 256 + 64 * plane;
-    kernels().blocks->add8(work, rows_[transform], columns_[transform], out, pitch);
-    std::memset(work, 0, 32 * rows_[transform]);
-    rows_[transform] = columns_[transform] = 0;
+    kernels().blocks->add8(work, rows, columns, out, pitch);
+    std::memset(work, 0, 32 * rows);
+    chroma_ &= ~(65535U << (16 * plane));
 }
 
 }  // namespace sc

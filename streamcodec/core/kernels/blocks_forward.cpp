@@ -81,9 +81,7 @@ bool subtract(const uint8_t* source, ptrdiff_t source_pitch, const uint8_t* gues
     Ints any = {};
     for (int i = 0; i < size; ++i) {
         for (int j = 0; j < size; j += 8) {
-            const Ints a = __builtin_convertvector(load<EightBytes>(source + j), Ints);
-            const Ints b = __builtin_convertvector(load<EightBytes>(guess + j), Ints);
-            const Ints apart = a - b;
+            const Ints apart = widen(source + j) - widen(guess + j);
             any |= apart;
             store(out + j, __builtin_convertvector(apart, Floats));
         }
@@ -91,9 +89,7 @@ bool subtract(const uint8_t* source, ptrdiff_t source_pitch, const uint8_t* gues
         guess += guess_pitch;
         out += out_pitch;
     }
-    int all = 0;
-    for (int i = 0; i < 8; ++i) all |= any[i];
-    return all != 0;
+    return any_of(any);
 }
 
 void forward16(const float* samples, float* out) {
@@ -200,12 +196,19 @@ void forward4(const float* samples, float* out) {
 }
 
 float worth(const float* levels, int count, float inverse_step) {
+    // Up to here dropping is cheaper: no roots for the many groups of small ones.
+    constexpr float SMALL = 0.7F;
     Floats sums[2] = {};
     for (int c = 0; c < count; c += 16) {
-        for (int half = 0; half < 2; ++half) {
-            const Floats a = absolute(load<Floats>(levels + c + 8 * half)) * inverse_step;
-            sums[half] += least(a * a * 7.7F, 2.5F + 2.0F * root(a));
+        const Floats low = absolute(load<Floats>(levels + c)) * inverse_step;
+        const Floats high = absolute(load<Floats>(levels + c + 8)) * inverse_step;
+        Floats costs[2] = {low * low * 7.7F, high * high * 7.7F};
+        if (any_of((low > SMALL) | (high > SMALL))) {
+            costs[0] = least(costs[0], 2.5F + 2.0F * root(low));
+            costs[1] = least(costs[1], 2.5F + 2.0F * root(high));
         }
+        sums[0] += costs[0];
+        sums[1] += costs[1];
     }
     return total(sums[0], sums[1]);
 }

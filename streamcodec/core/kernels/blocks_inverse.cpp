@@ -17,9 +17,7 @@ constexpr int LAST = 1 << (BASIS_BITS + UNIT_BITS - 1);
 SC_INLINE Ints whole(Ints sum) { return bound((sum + MIDDLE) >> BASIS_BITS, -LIMIT, LIMIT); }
 
 SC_INLINE void add_row(uint8_t* out, Ints sum) {
-    const Ints value = __builtin_convertvector(load<EightBytes>(out), Ints) +
-                       ((sum + LAST) >> (BASIS_BITS + UNIT_BITS));
-    store(out, __builtin_convertvector(bound(value, 0, 255), EightBytes));
+    narrow(out, bound(widen(out) + ((sum + LAST) >> (BASIS_BITS + UNIT_BITS)), 0, 255));
 }
 
 // Eight columns of N rows, of which `rows` are used; pitch N.

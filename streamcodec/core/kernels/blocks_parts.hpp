@@ -16,6 +16,7 @@ float worth(const float* levels, int count, float inverse_step);
 bool quantise_plain(const float* coefficients, const float* inverse_steps, int count,
                     float rounding, int most, int16_t* symbols);
 int large(const float* coefficients, const float* inverse_steps, int count, uint16_t* channels);
+int nonzero(const int16_t* symbols, int count, uint16_t* channels);
 int sum_prices(const uint8_t* tables, int count, const uint16_t* prices);
 void add16(const int32_t* work, int rows, int columns, uint8_t* out, ptrdiff_t pitch);
 void add8(const int32_t* work, int rows, int columns, uint8_t* out, ptrdiff_t pitch);

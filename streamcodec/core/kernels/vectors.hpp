@@ -18,7 +18,6 @@ typedef int32_t Ints __attribute__((vector_size(32)));
 typedef int32_t FourInts __attribute__((vector_size(16)));
 typedef uint8_t Bytes __attribute__((vector_size(16)));
 typedef uint8_t EightBytes __attribute__((vector_size(8)));
-typedef uint8_t FourBytes __attribute__((vector_size(4)));
 
 template <class V>
 SC_INLINE V load(const void* from) {
@@ -45,6 +44,34 @@ SC_INLINE Floats root(Floats a) {
     Floats result = a;
     for (int i = 0; i < 8; ++i) result[i] = __builtin_sqrtf(a[i]);
     return result;
+#endif
+}
+// Eight samples as integers, and back (0 to 255). Compilers take conversions of half registers apart.
+SC_INLINE Ints widen(const uint8_t* from) {
+#if defined(__AVX2__)
+    return (Ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)from));
+#else
+    return __builtin_convertvector(load<EightBytes>(from), Ints);
+#endif
+}
+SC_INLINE void narrow(uint8_t* to, Ints values) {
+#if defined(__AVX512VL__)
+    _mm_storel_epi64((__m128i*)to, _mm256_cvtepi32_epi8((__m256i)values));
+#elif defined(__AVX2__)
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)values),
+                                           _mm256_extracti128_si256((__m256i)values, 1));
+    _mm_storel_epi64((__m128i*)to, _mm_packus_epi16(words, words));
+#else
+    store(to, __builtin_convertvector(values, EightBytes));
+#endif
+}
+SC_INLINE bool any_of(Ints a) {
+#if defined(__AVX__)
+    return !_mm256_testz_si256((__m256i)a, (__m256i)a);
+#else
+    int all = 0;
+    for (int i = 0; i < 8; ++i) all |= a[i];
+    return all != 0;
 #endif
 }
 // Sixteen lanes added in one order.
