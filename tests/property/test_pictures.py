@@ -58,7 +58,8 @@ def blocks_of(rng: np.random.Generator, rows: int, columns: int, reach: int) -> 
     blocks.splits[...] = rng.integers(0, 256, (rows, columns))
     few = rng.integers(-reach, reach + 1, (3, 2))
     blocks.field[...] = few[rng.integers(0, 3, (2 * rows, 2 * columns))]
-    for row, column in np.argwhere(blocks.modes != 1):
+    one_vector = blocks.modes != 1 if rng.random() < 0.7 else blocks.modes > 9  # or none at all
+    for row, column in np.argwhere(one_vector):
         cell = blocks.field[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
         cell[...] = cell[:1, :1]
     return blocks

@@ -8,6 +8,8 @@ namespace sc {
 
 namespace {
 constexpr std::size_t ROOM = WINDOW_PX * 32;
+constexpr Around LUMA_AROUND{4, 4};  // what the kernels may read; the filters need 3 and 4
+constexpr Around CHROMA_AROUND{1, 2};
 }  // namespace
 
 void luma_part(Grid<const u8> reference, int y, int x, Vector by, int rows, int columns, u8* out,
@@ -15,9 +17,8 @@ void luma_part(Grid<const u8> reference, int y, int x, Vector by, int rows, int 
     u8 copy[ROOM];
     const int fy = by.dy & 3;
     const int fx = by.dx & 3;
-    const bool whole = (fy | fx) == 0;
     const Window seen = window(reference, y + (by.dy >> 2), x + (by.dx >> 2), rows, columns,
-                               whole ? 0 : 4, whole ? 0 : 4, copy);
+                               fy ? LUMA_AROUND : Around{}, fx ? LUMA_AROUND : Around{}, copy);
     kernels().pictures->luma(seen.at, seen.pitch, fy, fx, rows, columns, out, pitch);
 }
 
@@ -26,12 +27,11 @@ void chroma_part(const ConstPlanes& reference, int y, int x, Vector by, int rows
     u8 copy[2][ROOM];
     const int fy = by.dy & 7;
     const int fx = by.dx & 7;
-    const bool whole = (fy | fx) == 0;
     ChromaFrom from;
     for (int k = 0; k < 2; ++k) {
         const Window seen = window(k ? reference.v : reference.u, y + (by.dy >> 3),
-                                   x + (by.dx >> 3), rows, columns, whole ? 0 : 1, whole ? 0 : 2,
-                                   copy[k]);
+                                   x + (by.dx >> 3), rows, columns, fy ? CHROMA_AROUND : Around{},
+                                   fx ? CHROMA_AROUND : Around{}, copy[k]);
         from.at[k] = seen.at;
         from.pitch[k] = seen.pitch;
     }

@@ -14,11 +14,16 @@ struct Window {
 
 inline constexpr int WINDOW_PX = 24;  // a 16x16 block and four samples around it
 
-// rows x columns samples at (y, x) and `before` samples above and left of them, `after` below and
-// right. `copy` gives room for WINDOW_PX x 32 samples. Any (y, x) will do: nothing outside the
-// plane is read.
-Window window(Grid<const u8> plane, int y, int x, int rows, int columns, int before, int after,
-              u8* copy);
+// How many samples a filter reads before and after its own.
+struct Around {
+    int before = 0;
+    int after = 0;
+};
+
+// rows x columns samples at (y, x) and those around them, down and across. `copy` gives room for
+// WINDOW_PX x 32 samples. Any (y, x) will do: nothing outside the plane is read.
+Window window(Grid<const u8> plane, int y, int x, int rows, int columns, Around down,
+              Around across, u8* copy);
 
 // Copy rows [first, last) of a plane to `to`, where rows are `pitch` apart, with `by` samples
 // repeated left and right, and above the first row and below the last where those are among them.

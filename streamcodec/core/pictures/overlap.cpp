@@ -41,39 +41,91 @@ void move_row(const ConstPlanes& reference, const Blocks& blocks, int row, Plane
 
 enum Side { LEFT, ABOVE, RIGHT, BELOW };
 
-// Mix one side of a cell with what its neighbour's vector predicts.
-void mix_side(const ConstPlanes& reference, int row, int column, Side side, Vector theirs,
-              Planes& out) {
-    const PictureKernels& kernel = *kernels().pictures;
-    alignas(16) u8 other[64];
-    alignas(16) u8 chroma[2][16];
-    // Above and below, half of the rows is all that is needed.
-    const bool across = side == ABOVE || side == BELOW;
-    const int rows = across ? 4 : 8;
+// Mix one side of a cell, or of two cells that lie along it, with what a neighbour's vector
+// predicts. Above and below, half of the rows is all that is needed.
+void mix(const ConstPlanes& reference, int row, int column, int cells, Side side, Vector theirs,
+         Planes& out) {
+    constexpr int PITCH = 16;
+    constexpr int CHROMA_PITCH = 8;
+    alignas(32) u8 luma[PITCH * 16];
+    alignas(32) u8 chroma[2][CHROMA_PITCH * 8];
+    const bool in_rows = side == ABOVE || side == BELOW;
+    const int rows = in_rows ? 4 : 8 * cells;
+    const int columns = in_rows ? 8 * cells : 8;
     const int skipped = side == BELOW ? 4 : 0;
-    luma_part(reference.y, 8 * row + skipped, 8 * column, theirs, rows, 8, other + 8 * skipped, 8);
-    kernel.blend_luma(out.y.row(8 * row) + 8 * column, out.y.pitch, side, other, 8);
-    const int first = 4 * (skipped / 2);
-    chroma_part(reference, 4 * row + skipped / 2, 4 * column, theirs, rows / 2, 4,
-                {{chroma[0] + first, chroma[1] + first}, {4, 4}});
-    kernel.blend_chroma(chroma_at(out, 4 * row, 4 * column), side,
-                        {{chroma[0], chroma[1]}, {4, 4}});
+    luma_part(reference.y, 8 * row + skipped, 8 * column, theirs, rows, columns,
+              luma + PITCH * skipped, PITCH);
+    const int first = CHROMA_PITCH * (skipped / 2);
+    chroma_part(reference, 4 * row + skipped / 2, 4 * column, theirs, rows / 2, columns / 2,
+                {{chroma[0] + first, chroma[1] + first}, {CHROMA_PITCH, CHROMA_PITCH}});
+    const PictureKernels& kernel = *kernels().pictures;
+    for (int k = 0; k < cells; ++k) {
+        const int i = in_rows ? 0 : k;
+        const int j = in_rows ? k : 0;
+        kernel.blend_luma(out.y.row(8 * (row + i)) + 8 * (column + j), out.y.pitch, side,
+                          luma + 8 * (PITCH * i + j), PITCH);
+        const int at = 4 * (CHROMA_PITCH * i + j);
+        kernel.blend_chroma(chroma_at(out, 4 * (row + i), 4 * (column + j)), side,
+                            {{chroma[0] + at, chroma[1] + at}, {CHROMA_PITCH, CHROMA_PITCH}});
+    }
+}
+
+// The neighbour of a cell at a side, if it moves by another vector than the cell.
+struct Neighbour {
+    bool differs = false;
+    Vector by;
+};
+Neighbour neighbour(const Blocks& blocks, int row, int column, Side side) {
+    const int y = row + (side == ABOVE ? -1 : (side == BELOW ? 1 : 0));
+    const int x = column + (side == LEFT ? -1 : (side == RIGHT ? 1 : 0));
+    if (!blocks.field.has(y, x) || blocks.modes(y >> 1, x >> 1) >= INTRA16) return {};
+    const Vector theirs = blocks.field(y, x);
+    return {theirs != blocks.field(row, column), theirs};
+}
+
+bool has_one_vector(const Blocks& blocks, int row, int column) {
+    const Vector first = blocks.field(2 * row, 2 * column);
+    return first == blocks.field(2 * row, 2 * column + 1) &&
+           first == blocks.field(2 * row + 1, 2 * column) &&
+           first == blocks.field(2 * row + 1, 2 * column + 1);
+}
+
+// A block of one vector: only its outer sides, each of two cells. Cells do not depend on one
+// another, so that going round by sides keeps the order that each cell asks for.
+void mix_whole(const ConstPlanes& reference, const Blocks& blocks, int row, int column,
+               Planes& out) {
+    for (const Side side : {LEFT, ABOVE, RIGHT, BELOW}) {
+        const int y = 2 * row + (side == BELOW);
+        const int x = 2 * column + (side == RIGHT);
+        const bool in_rows = side == ABOVE || side == BELOW;
+        const int yy = y + !in_rows;
+        const int xx = x + in_rows;
+        const Neighbour one = neighbour(blocks, y, x, side);
+        const Neighbour other = neighbour(blocks, yy, xx, side);
+        if (one.differs && other.differs && one.by == other.by) {
+            mix(reference, y, x, 2, side, one.by, out);
+            continue;
+        }
+        if (one.differs) mix(reference, y, x, 1, side, one.by, out);
+        if (other.differs) mix(reference, yy, xx, 1, side, other.by, out);
+    }
 }
 
 void mix_row(const ConstPlanes& reference, const Blocks& blocks, int row, Planes& out) {
-    const Grid<Vector>& field = blocks.field;
-    for (int column = 0; column < field.columns; ++column) {
-        if (blocks.modes(row >> 1, column >> 1) >= INTRA16) continue;
-        const Vector own = field(row, column);
-        const auto try_side = [&](Side side, int y, int x) {
-            const Vector theirs = field(y, x);
-            if (theirs == own || blocks.modes(y >> 1, x >> 1) >= INTRA16) return;
-            mix_side(reference, row, column, side, theirs, out);
-        };
-        if (column > 0) try_side(LEFT, row, column - 1);
-        if (row > 0) try_side(ABOVE, row - 1, column);
-        if (column + 1 < field.columns) try_side(RIGHT, row, column + 1);
-        if (row + 1 < field.rows) try_side(BELOW, row + 1, column);
+    for (int column = 0; column < blocks.columns(); ++column) {
+        if (blocks.modes(row, column) >= INTRA16) continue;
+        if (has_one_vector(blocks, row, column)) {
+            mix_whole(reference, blocks, row, column, out);
+            continue;
+        }
+        for (int k = 0; k < 4; ++k) {
+            const int y = 2 * row + (k >> 1);
+            const int x = 2 * column + (k & 1);
+            for (const Side side : {LEFT, ABOVE, RIGHT, BELOW}) {
+                const Neighbour found = neighbour(blocks, y, x, side);
+                if (found.differs) mix(reference, y, x, 1, side, found.by, out);
+            }
+        }
     }
 }
 
@@ -96,8 +148,7 @@ void predict(ConstPlanes reference, const Blocks& blocks, Planes out, Pool* pool
         const int last = job + 1 == jobs ? blocks.rows() : ROWS_A_JOB * (job + 1);
         for (int row = ROWS_A_JOB * job; row < last; ++row) {
             move_row(reference, blocks, row, out);
-            mix_row(reference, blocks, 2 * row, out);
-            mix_row(reference, blocks, 2 * row + 1, out);
+            mix_row(reference, blocks, row, out);
         }
     });
 }
