@@ -30,8 +30,11 @@ from benchmarks.stages import DECODE_STAGES, ENCODE_STAGES, StageTimes, watching
 from services.media.avframes import from_frame, native_planes
 from services.media.scene import Scene
 from streamcodec.codec import Codec
+from streamcodec.errors import ModelError
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611
+from streamcodec.model import untrained
+from streamcodec.networks import prior
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,16 +115,12 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
 
 
 def check_exactness() -> None:
-    """Compare the fast integer product with its plain twin; SystemExit when they differ."""
-    from streamcodec.networks import integer  # noqa: PLC0415  # after the caller's thread settings
-
-    rng = np.random.default_rng(0)
-    activations = rng.integers(0, 128, (256, 192), dtype=np.uint8)
-    weights = integer.matrix(rng.integers(-127, 128, (192, 96)).astype(np.int8))
-    fast = integer.product(activations, weights)
-    plain = integer.product_twin(activations, weights)
-    if not np.array_equal(fast, plain):
-        raise SystemExit("the fast integer network differs from its plain twin on this machine")
+    """Compare the core's prior with its plain twin; SystemExit when they differ."""
+    try:
+        arrays = untrained(96)
+        prior.check(prior.build(arrays), arrays)
+    except ModelError as error:
+        raise SystemExit(str(error)) from None
 
 
 def time_ours(

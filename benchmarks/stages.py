@@ -15,28 +15,29 @@ from unittest.mock import patch
 # Stage -> functions that belong to it, as the caller looks them up. Nested ones count once, for
 # the outermost. A name that is gone is left out, and its time shows as "other".
 ENCODE_STAGES: Mapping[str, Sequence[str]] = {
-    "motion and modes": (
-        "streamcodec.analysis.analyse_inter",
-        "streamcodec.analysis.analyse_key",
+    "motion and modes": ("streamcodec._core.analyse_inter", "streamcodec._core.analyse_key"),
+    "prediction": ("streamcodec._core.predict",),
+    "transform": ("streamcodec._core.transform_inter", "streamcodec._core.open_loop"),
+    "prior": (
+        "streamcodec._core.find_tables",
+        "streamcodec._core.remember_reference",
+        "streamcodec._core.describe",
+        "streamcodec._core.move_memory",
     ),
-    "prior": ("streamcodec.encoder.walk", "streamcodec.networks.features.reference_rows"),
-    "quantise and rebuild": (
-        "streamcodec.encoder._quantise_plainly",
-        "streamcodec.rebuild.code",
-    ),
-    "entropy coding": ("streamcodec.encoder.FrameEncoder._payload",),
-    "filter": ("streamcodec.blocks.deblock.picture", "streamcodec.encoder.loopfilter"),
+    "quantise and rebuild": ("streamcodec._core.quantise_plainly", "streamcodec._core.code"),
+    "filter": ("streamcodec._core.deblock", "streamcodec._core.filter_search"),
     "next reference": ("streamcodec.encoder.reference_after",),
 }
 DECODE_STAGES: Mapping[str, Sequence[str]] = {
-    "modes and vectors": ("streamcodec.syntax.read",),
     "prior and entropy decoding": (
-        "streamcodec.decoder.walk",
-        "streamcodec.networks.features.reference_rows",
+        "streamcodec._core.read_symbols",
+        "streamcodec._core.remember_reference",
+        "streamcodec._core.describe",
+        "streamcodec._core.move_memory",
     ),
-    "prediction": ("streamcodec.rebuild.predict_inter", "streamcodec.rebuild.overlap"),
-    "rebuild": ("streamcodec.rebuild.rebuild",),
-    "filter": ("streamcodec.blocks.deblock.picture", "streamcodec.decoder.loopfilter"),
+    "prediction": ("streamcodec._core.predict",),
+    "rebuild": ("streamcodec._core.rebuild",),
+    "filter": ("streamcodec._core.deblock", "streamcodec._core.filter_rebuild"),
     "next reference": ("streamcodec.decoder.reference_after",),
 }
 

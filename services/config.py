@@ -41,7 +41,9 @@ class CodecSettings:
     device: str = setting("auto", "where the networks run; auto prefers a GPU", choices=DEVICES)
     weights: str | None = setting(None, "file of weights to use instead of the shipped ones")
     effort: str = setting(
-        "normal", "how hard the encoder tries: time against bits", choices=("fast", "normal", "best")
+        "normal",
+        "how hard the encoder tries: time against bits",
+        choices=("fast", "normal", "best"),
     )
     threads: int = setting(
         0, "threads that work on one picture; 0 takes one for each core", low=0, high=256

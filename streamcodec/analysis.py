@@ -67,7 +67,8 @@ def padded(planes: Planes) -> Planes:
     def grow(plane: U8, h: int, w: int) -> U8:
         if plane.shape == (h, w):
             return np.ascontiguousarray(plane)
-        return np.pad(plane, ((0, h - plane.shape[0]), (0, w - plane.shape[1])), mode="edge")
+        grown = np.pad(plane, ((0, h - plane.shape[0]), (0, w - plane.shape[1])), mode="edge")
+        return np.ascontiguousarray(grown)
 
     return (
         grow(y, height, width),

@@ -29,7 +29,9 @@ def _weight_rows() -> tuple[tuple[int, int], ...]:
     """(first, count) of the rows that hold weights: the last part of each family."""
     bases = _core.context_bases()
     ends = [*bases[1:, 0].tolist(), CONTEXTS]
-    return tuple((first, end - first) for first, end in zip(bases[:, 3].tolist(), ends, strict=True))
+    return tuple(
+        (first, end - first) for first, end in zip(bases[:, 3].tolist(), ends, strict=True)
+    )
 
 
 def fresh() -> U16:

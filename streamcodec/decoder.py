@@ -55,9 +55,7 @@ def decode(
         if header.filter_strength:
             reader.areas(contexts, flags)
         moved, moved_counts = before.moved(blocks)
-        _core.describe(
-            workspace.prior, blocks, moved_counts, header.quality, before.quality, key
-        )
+        _core.describe(workspace.prior, blocks, moved_counts, header.quality, before.quality, key)
         if not key:
             _core.predict(before.planes, blocks, planes, pool)
             _core.remember_reference(workspace.prior, blocks, moved, planes, *steps_q3, pool)
@@ -75,14 +73,10 @@ def decode(
         raise _not_encoded(packet, str(error)) from None
     if not reader.finished() or len(payload) % 2:
         raise _not_encoded(packet, "its end")
-    _core.rebuild(
-        blocks, symbols, transform.CHANNEL_STEPS_Q3[header.quality], planes, pool
-    )
+    _core.rebuild(blocks, symbols, transform.CHANNEL_STEPS_Q3[header.quality], planes, pool)
     _core.deblock(blocks, *steps_q3, planes, pool)
     weights = filter_of(model, key, header.quality)
-    _core.filter_rebuild(
-        planes, flags, blocks, steps_q3, weights, pool, workspace.filter
-    )
+    _core.filter_rebuild(planes, flags, blocks, steps_q3, weights, pool, workspace.filter)
     return reference_after(
         packet,
         b"" if reference is None else reference.digest,

@@ -117,9 +117,7 @@ class FrameEncoder:
         """What the prior saw when it coded an attempt: (group, phase, blocks, rows of features)."""
         seen = self._look(attempt.quality)
         before = self._before_at(seen, attempt.quality)
-        coding = _Coding(
-            self._model, seen, before, attempt.quality, self._workspace, self._pool
-        )
+        coding = _Coding(self._model, seen, before, attempt.quality, self._workspace, self._pool)
         return coding.feature_rows(attempt.blocks, attempt.symbols)
 
     def _before_at(self, seen: Analysis, quality: int) -> State:
@@ -329,14 +327,14 @@ class _Coding:
         if not weights.any() or not (blocks.counts.any() or seen.key):
             return None
         # An area's flag is one bit or less: worth lambda squared errors.
-        worth = tuple(int(quantise.MU * (step / 8) ** 2) for step in self._steps_q3)
+        luma, chroma = (int(quantise.MU * (step / 8) ** 2) for step in self._steps_q3)
         flags = _core.filter_search(
             seen.source,
             planes,
             blocks,
             self._steps_q3,
             weights,
-            worth,
+            (luma, chroma),
             self._pool,
             self._workspace.filter,
         )

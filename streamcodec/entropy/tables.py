@@ -46,4 +46,4 @@ def costs_q8(cumulative: U16) -> I32:
     frequencies = np.diff(cumulative.astype(np.float64), axis=1)
     bits = PRECISION_BITS - np.log2(frequencies)
     bits[:, 1:] += 1
-    return np.rint(bits * 256).astype(np.int32)
+    return np.asarray(np.rint(bits * 256), np.int32)

@@ -30,8 +30,6 @@ INTER_FEATURES = 819
 QUALITIES = 64
 _ACTIVATION_SHIFT = 6
 _INDEX_SHIFT = 8
-_LAYERS = (("w1", np.int8), ("w2", np.int8), ("w3", np.int8))
-_BIASES = (("b1", np.int32), ("b2", np.int32), ("b3", np.int32))
 
 
 class Place(NamedTuple):
@@ -74,12 +72,10 @@ def build(arrays: Arrays) -> _core.Prior:
     """The prior as the core runs it. Raises KeyError for an absent array, ModelError for others."""
     prior = _core.Prior()
     for place in places():
-        parts = [
-            np.ascontiguousarray(arrays[f"{place.name}.{part}"], dtype)
-            for part, dtype in (*_LAYERS, *_BIASES)
-        ]
+        weights = (np.ascontiguousarray(arrays[f"{place.name}.w{k}"], np.int8) for k in (1, 2, 3))
+        biases = (np.ascontiguousarray(arrays[f"{place.name}.b{k}"], np.int32) for k in (1, 2, 3))
         try:
-            prior.add(place.kind == 0, place.group, place.phase, *parts)
+            prior.add(place.kind == 0, place.group, place.phase, *weights, *biases)
         except (ValueError, TypeError) as error:
             raise ModelError(f"weights hold a damaged {place.name}: {error}") from None
     return prior
@@ -89,19 +85,19 @@ def twin_tables(arrays: Arrays, place: Place, rows: U8, quality: int) -> U8:
     """Table indices (n, channels) of rows (n, features) in 0..127, in plain int64."""
 
     def product(inputs: I64, part: str) -> I64:
-        return inputs @ np.asarray(arrays[f"{place.name}.{part}"], np.int64)
+        return np.asarray(inputs @ np.asarray(arrays[f"{place.name}.{part}"], np.int64))
 
     def bias(part: str) -> I64:
         return np.asarray(arrays[f"{place.name}.{part}"], np.int64)
 
     def activated(sums: I64) -> I64:
         half = 1 << (_ACTIVATION_SHIFT - 1)
-        return np.clip((sums + half) >> _ACTIVATION_SHIFT, 0, 127)
+        return np.asarray(np.clip((sums + half) >> _ACTIVATION_SHIFT, 0, 127))
 
     hidden = activated(product(rows.astype(np.int64), "w1") + bias("b1")[quality])
     again = activated(product(hidden, "w2") + bias("b2"))
     sums = product(again, "w3") + bias("b3")[quality]
-    return np.clip((sums + (1 << (_INDEX_SHIFT - 1))) >> _INDEX_SHIFT, 0, 63).astype(np.uint8)
+    return np.asarray(np.clip((sums + (1 << (_INDEX_SHIFT - 1))) >> _INDEX_SHIFT, 0, 63), np.uint8)
 
 
 def fixed_rows(place: Place, count: int) -> U8:

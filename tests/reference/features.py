@@ -37,13 +37,47 @@ class Said:
 # Basis values on a tie (63.5) whose magnitude is 63 in the format, not 64 (docs/bitstream.md, 6):
 # by frequency, one mask for each row of samples, bit j for column j.
 SMALLER = {
-    (16, 0, 8): [0xafe8] * 16,
-    (16, 8, 0): [0x0, 0x0, 0x0, 0xffff, 0x0, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0x0, 0xffff, 0x0, 0xffff],
-    (16, 8, 8): [0xabe0, 0xafe8, 0xabe0, 0xbfea, 0xabe0, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xbfea, 0xffff, 0xafe8, 0xffff, 0xabe0, 0xffff],
-    (8, 0, 0): [0xff] * 8,
-    (8, 0, 4): [0xea] * 8,
-    (8, 4, 0): [0x0, 0xff, 0x0, 0xff, 0x0, 0xff, 0xff, 0xff],
-    (8, 4, 4): [0xe8, 0xea, 0xe0, 0xeb, 0xe0, 0xff, 0xff, 0xff],
+    (16, 0, 8): [0xAFE8] * 16,
+    (16, 8, 0): [
+        0x0,
+        0x0,
+        0x0,
+        0xFFFF,
+        0x0,
+        0xFFFF,
+        0xFFFF,
+        0xFFFF,
+        0xFFFF,
+        0xFFFF,
+        0xFFFF,
+        0xFFFF,
+        0x0,
+        0xFFFF,
+        0x0,
+        0xFFFF,
+    ],
+    (16, 8, 8): [
+        0xABE0,
+        0xAFE8,
+        0xABE0,
+        0xBFEA,
+        0xABE0,
+        0xFFFF,
+        0xFFFF,
+        0xFFFF,
+        0xFFFF,
+        0xFFFF,
+        0xBFEA,
+        0xFFFF,
+        0xAFE8,
+        0xFFFF,
+        0xABE0,
+        0xFFFF,
+    ],
+    (8, 0, 0): [0xFF] * 8,
+    (8, 0, 4): [0xEA] * 8,
+    (8, 4, 0): [0x0, 0xFF, 0x0, 0xFF, 0x0, 0xFF, 0xFF, 0xFF],
+    (8, 4, 4): [0xE8, 0xEA, 0xE0, 0xEB, 0xE0, 0xFF, 0xFF, 0xFF],
 }
 
 
@@ -171,7 +205,9 @@ def walk(
                     if n < 4:
                         sides.append(shown[other, :LOW] if inside else np.zeros(LOW, np.uint8))
                 parts = [shown[block], *around, *sides, misc_rows[block]]
-                seen.append(np.concatenate(parts if reference is None else [*parts, reference[block]]))
+                seen.append(
+                    np.concatenate(parts if reference is None else [*parts, reference[block]])
+                )
             visits.append((group, phase, blocks, np.array(seen)))
             for block in blocks:
                 levels = np.minimum(np.abs(symbols[block].astype(np.int64)), 15)

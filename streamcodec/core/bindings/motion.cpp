@@ -60,7 +60,7 @@ int block_squared(Array<const u8, 2> own, Strided<const u8> other) {
     return kernels().motion->squared16(pair.own, pair.other.data, pair.other.pitch);
 }
 
-int block_worth(Array<const u8, 2> own, Strided<const u8> other, int size,
+int hadamard_worth(Array<const u8, 2> own, Strided<const u8> other, int size,
                 std::tuple<float, float> worth) {
     const Pair pair = pair_of(own, other, size);
     const auto& kernel = *kernels().motion;
@@ -155,7 +155,7 @@ void bind_motion(nb::module_& module) {
     module.def("block_sad", &block_sad, "own"_a, "other"_a, "size"_a);
     module.def("block_sads", &block_sads, "own"_a, "other"_a, "size"_a, "columns"_a);
     module.def("block_squared", &block_squared, "own"_a, "other"_a);
-    module.def("block_worth", &block_worth, "own"_a, "other"_a, "size"_a, "worth"_a);
+    module.def("hadamard_worth", &hadamard_worth, "own"_a, "other"_a, "size"_a, "worth"_a);
     module.def("shifts", &shifts, "luma"_a, "out"_a);
 }
 

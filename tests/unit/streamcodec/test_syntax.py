@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from streamcodec.contexts import fresh
 from tests.reference import contexts as cx
 from tests.reference import syntax
 from tests.reference import rans
@@ -51,7 +52,7 @@ def decisions(rng: np.random.Generator, rows: int, columns: int, *, key: bool) -
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (9, 8)])
 def test_what_is_written_is_read(key: bool, rows: int, columns: int) -> None:
     rng = np.random.default_rng(rows + key)
-    written, read = cx.fresh(), cx.fresh()
+    written, read = fresh(), fresh()
     for pace in (0, 1, 2, 1, 1, 0):
         modes, field, intra_modes, counts, splits = decisions(rng, rows, columns, key=key)
         _, before, _, counts_before, _ = decisions(rng, rows, columns, key=False)
@@ -80,7 +81,7 @@ def test_a_field_that_moves_as_one_costs_a_few_bits() -> None:
     intra_modes = np.full((2 * rows, 2 * columns), -1, np.int8)
     out = np.empty(rows * columns * syntax.BITS_PER_BLOCK, np.uint32)
     count = syntax.write(
-        *(out, 0, cx.fresh(), False, none, field, field, intra_modes, none, none, none, 1)
+        *(out, 0, fresh(), False, none, field, field, intra_modes, none, none, none, 1)
     )
     # Three bits a square of 4x4 blocks, two more where smaller ones remain at the edge.
     assert count < 4 * 6 * 10

@@ -77,7 +77,7 @@ def test_foretold_costs_are_equal_at_all_levels_and_near_the_plain_sum(
         found = set()
         for name in LEVELS:
             _core.choose_level(name)
-            found.add(_core.block_worth(own, other[:, 5:], size, worth))
+            found.add(_core.hadamard_worth(own, other[:, 5:], size, worth))
         _core.choose_level(before)
         differences = own[:size, :size].astype(np.int64) - other[:size, 5 : 5 + size]
         plain = cost.worth_of(differences, np.array(worth, np.float32))

@@ -104,9 +104,7 @@ def test_features_equal_their_plain_twin(seed: int, key: bool, level: str) -> No
         _core.remember_reference(workspace, blocks, moved, prediction, 91, 60, None)
         reference = features.reference_rows(moved, prediction, said, 91, 60)
     found = _core.feature_rows(workspace, blocks.counts, symbols)
-    expected = features.walk(
-        said, symbols, features.misc(said, moved_counts, 30, 27), reference
-    )
+    expected = features.walk(said, symbols, features.misc(said, moved_counts, 30, 27), reference)
     assert [(group, phase, turn.ravel().tolist()) for group, phase, turn, _ in found] == [
         (group, phase, turn) for group, phase, turn, _ in expected
     ]

@@ -8,12 +8,13 @@ import math
 import numpy as np
 import pytest
 
+from streamcodec.contexts import fresh
 from tests.reference import contexts as cx
 from tests.reference import binary, rans
 
 
 def written(bits: list[int]) -> tuple[bytes, np.ndarray]:
-    contexts = cx.fresh()
+    contexts = fresh()
     out = np.empty(2 * len(bits), np.uint32)
     at = 0
     for k, bit in enumerate(bits):
@@ -28,7 +29,7 @@ def test_bits_and_contexts_come_back() -> None:
     payload, left = written(bits)
     words = rans.words_of(payload)
     state = rans.start(words)
-    contexts = cx.fresh()
+    contexts = fresh()
     for k, bit in enumerate(bits):
         assert binary.get(state, words, contexts, k % 3) == bit
         assert binary.get_raw(state, words) == 1 - bit
@@ -40,7 +41,7 @@ def test_bits_and_contexts_come_back() -> None:
 def test_a_context_learns_the_share_of_ones(share: float) -> None:
     rng = np.random.default_rng(2)
     bits = [int(b) for b in rng.random(6000) < share]
-    contexts = cx.fresh()
+    contexts = fresh()
     out = np.empty(len(bits), np.uint32)
     at = 0
     for bit in bits:
@@ -50,7 +51,7 @@ def test_a_context_learns_the_share_of_ones(share: float) -> None:
 
 
 def test_no_bit_is_ever_impossible() -> None:
-    contexts = cx.fresh()
+    contexts = fresh()
     out = np.empty(5001, np.uint32)
     at = 0
     for _ in range(5000):
