@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from services.errors import EndOfSource, SourceError
-from streamcodec.effort import Effort
-from streamcodec.parallel import Threads
 from streamcodec.bitstream import QUALITIES, PacketHeader, digest_after, pack, unpack
 from streamcodec.codec import Codec, Decoded, Encoded
+from streamcodec.effort import Effort
 from streamcodec.errors import FrameError, ModelError, PayloadError, ReferenceMissing
 from streamcodec.frame import Frame, Plane, Reference
+from streamcodec.parallel import Threads
 
 _FLAT = 128
 

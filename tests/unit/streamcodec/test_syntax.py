@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from streamcodec.contexts import fresh
-from tests.reference import contexts as cx
-from tests.reference import syntax
-from tests.reference import rans
 from tests.reference import field as fields
+from tests.reference import rans, syntax
 
 KINDS_OF_SPLITS = 3**4
 

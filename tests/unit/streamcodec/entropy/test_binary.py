@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from streamcodec.contexts import fresh
-from tests.reference import contexts as cx
 from tests.reference import binary, rans
 
 
