@@ -12,6 +12,7 @@ import typer
 
 from services import logs
 from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
+from services.commands.hangup import catching_hangups
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
 
 EXIT_CODES = {
@@ -58,7 +59,7 @@ def common(
 def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
     try:
-        with logs.telling_of_threads():
+        with logs.telling_of_threads(), catching_hangups(sys.argv[1:]):
             app()
     except KeyboardInterrupt:
         sys.exit(EXIT_OK)

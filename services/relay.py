@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.endpoint import watched_gate
 from services.errors import PeerLost
 from services.measures import Rate, wire_bytes
 from services.outlet import Outlet
@@ -155,6 +156,8 @@ class Relay:
             now, board, tally = self._now_us(), self._board, self._tally
             events = [event for line in self._lines for event in line.recent_events()]
             events += board.recent_events()
+            gate = watched_gate(self._config.downstream)
+            events += gate.recent_events() if gate else ()
             return RelaySnapshot(
                 at_us=now,
                 uptime_us=now - self._started_us,
@@ -172,6 +175,7 @@ class Relay:
                 refused_connections=tally.refused,
                 send_failures=tally.send_failures,
                 peers_lost=board.peers_lost,
+                keys_trouble=gate.trouble if gate else "",
                 events=tuple(sorted(events, key=lambda event: event.at_us)),
             )
 
