@@ -244,6 +244,7 @@ def test_an_old_picture_is_dimmed_and_named_and_its_figures_go(tmp_path: Path) -
             tab = await browser.open(show.page.url)
             await tab.size(1280, 800)
             await tab.until("document.body?.dataset.pictures > 10")
+            shown = "document.querySelectorAll('#figures dd')"
             figures = """Object.fromEntries([...document.querySelectorAll('#figures div')].map(
                 (e) => [e.children[0].textContent, e.children[1].textContent]))"""
             assert (await tab.evaluate(figures))["Quality"] != "\u2013 of 63"
@@ -257,16 +258,12 @@ def test_an_old_picture_is_dimmed_and_named_and_its_figures_go(tmp_path: Path) -
             since = await tab.evaluate("document.getElementById('age').textContent")
             assert re.fullmatch(r"last picture \d+:\d\d:\d\d( [AP]M)?, \d+ s ago", since)
             assert since in await tab.evaluate(named)
-            await tab.until(
-                "document.querySelectorAll('#figures dd')[1].textContent === '\u2013 ms'"
-            )
+            await tab.until(f"{shown}[1].textContent === '\u2013 ms'")
             assert (await tab.evaluate(figures))["Quality"] == "\u2013 of 63"
 
             show.stop()
             show.page.close()
-            await tab.until(
-                "document.querySelectorAll('#figures dd')[0].textContent[0] === '\u2013'"
-            )
+            await tab.until(f"{shown}[0].textContent[0] === '\u2013'")
             assert "the process is not there" in await tab.evaluate(
                 "document.getElementById('state').textContent"
             )

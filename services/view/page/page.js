@@ -32,7 +32,7 @@ const span = (s) => (s < 90 ? `${Math.floor(s)} s` : s < 5400 ? `${Math.floor(s 
 const plots = {
   rate: new Plot($("plots"), {
     title: "Bit rate", least: 50,
-    series: [{ name: "sent, kbit/s", column: KBPS, color: "--blue" },
+    series: [{ name: "kbit/s", column: KBPS, color: "--blue" },
              { name: "link capacity", column: CAPACITY, color: "--orange", dashed: true, beyond: true }],
   }),
   latency: new Plot($("plots"), {
@@ -212,11 +212,12 @@ function figures(now, timed) {
 
 function events() {
   if (!last.events.length) return;
+  const since_s = (clock_ms() - heard_ms) / 1000;
   $("events").replaceChildren(...last.events.toReversed().map(({ age_s, name, text, who }) => {
     const item = document.createElement("li");
     item.className = TONES[name] ?? "";
     const time = item.appendChild(document.createElement("time"));
-    time.textContent = age_s < 60 ? `${age_s.toFixed(0)} s ago` : `${(age_s / 60).toFixed(0)} min`;
+    time.textContent = `${span(age_s + since_s)} ago`;
     item.appendChild(document.createElement("b")).textContent = name.replaceAll("_", " ");
     const about = item.appendChild(document.createElement("span"));
     about.textContent = text ? `${who}, ${text}` : who;

@@ -152,7 +152,11 @@ export class Plot {
     const room = right - x(t) > 50;
     c.textAlign = room ? "left" : "right";
     c.textBaseline = "top";
-    c.fillText(short(most), Math.max(left, x(t) + (room ? 6 : -6)), 0);
+    const at = Math.max(left, x(t) + (room ? 6 : -6)), wide = c.measureText(short(most)).width;
+    c.fillStyle = css("--card");
+    c.fillRect(room ? at : at - wide, 0, wide, 9);
+    c.fillStyle = css("--red");
+    c.fillText(short(most), at, 0);
   }
 
   axes(c, { left, right, lower, top, y, span }) {
