@@ -436,7 +436,7 @@ class Sender:
             with self._lock:
                 answers = self._take(received.messages, now)
                 self._counters.malformed += received.malformed
-                self._counters.refused += received.events.count(LinkEvent.REFUSED)
+                self._counters.refused_some(received.events.count(LinkEvent.REFUSED), now)
                 if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
                     self._broadcast.disconnected(now)
                 if now - ticked_us >= _TICK_US:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from services.coder import Coded
 
 
+REFUSED_TOLD_US = 5_000_000
+
+
 class Audience(Protocol):
     """The receivers of a stream, see `Broadcast` and `Board`."""
 
@@ -114,6 +117,13 @@ class SenderCounters:
     def began(self, epoch: int) -> None:
         """The stream goes by another epoch from now on."""
         self._identity = replace(self._identity, epoch=epoch)
+
+    def refused_some(self, count: int, now_us: int) -> None:
+        """Handshakes were refused; told now and then: strangers knock as often as they like."""
+        self.refused += count
+        if count:
+            text = f"keys not allowed, or another protocol; {self.refused} so far"
+            self.events.add_seldom(now_us, "handshake_refused", text, every_us=REFUSED_TOLD_US)
 
     def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
         """A message of any kind went out."""
