@@ -286,8 +286,8 @@ class Sender:
             except EndOfSource:
                 self._finish()
                 return
-            self._look_at_source()
             if captured is None:
+                self._look_at_source()
                 continue
             replaced = self._mailbox.put(captured)
             with self._lock:
