@@ -278,6 +278,7 @@ def test_plots_leave_gaps_mark_peaks_and_explain_only_what_they_draw(tmp_path: P
         async def work(browser: Browser) -> None:
             tab = await browser.open(show.page.url)
             await tab.size(1280, 800)
+            await tab.until("document.body?.dataset.points > 0")
             plot = "(await import('/plot.js'))"
             # 99 values of 10 and one of 5000: the axis ends at 10, not at 5000.
             values = "[...Array(99).fill(10), 5000]"
@@ -340,6 +341,7 @@ def test_a_phone_fills_its_screen_and_reads_whole_events(tmp_path: Path) -> None
             tab = await browser.open(show.page.url)
             await tab.size(390, 844, phone=True)
             await tab.until("document.body?.dataset.points > 3")
+            await tab.until("document.body?.dataset.pictures > 0")
             button = "document.getElementById('full')"
             sides = f"(() => {{ const r = {button}.getBoundingClientRect(); "
             assert min(await tab.evaluate(sides + "return [r.width, r.height]; })()")) >= 44
