@@ -72,9 +72,11 @@ def make_receiver(settings: Settings, codec: Codec, *, sinks: list[Sink]) -> Rec
         buffer_us=wanted.playout_ms * 1000,
         patience_s=wanted.patience_s,
         ends_with_stream=not wanted.stay,
+        leaves_when_refused=not wanted.stay,
     )
-    receiver = ReceiverDaemon(config, codec=codec, sinks=sinks)
+    receiver = ReceiverDaemon(config, codec=codec)
     for sink in sinks:
+        receiver.add_sink(sink, name=wanted.record or wanted.view)
         if isinstance(sink, RotatingSink):
             sink.want_keyframe = receiver.request_keyframe
     return receiver

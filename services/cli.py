@@ -10,7 +10,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from services import logs
 from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
+from services.commands.hangup import catching_hangups
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
 
 EXIT_CODES = {
@@ -57,7 +59,8 @@ def common(
 def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
     try:
-        app()
+        with logs.telling_of_threads(), catching_hangups(sys.argv[1:]):
+            app()
     except KeyboardInterrupt:
         sys.exit(EXIT_OK)
     except ServiceError as error:
@@ -71,7 +74,8 @@ def main() -> NoReturn:
     except Exception as error:
         code = codec_exit_code(error)
         if code is None:
-            raise
+            logs.crashed("crashed", error)
+            sys.exit(EXIT_FAILURE)
         _fail(str(error), code)
     sys.exit(EXIT_OK)
 

@@ -154,10 +154,14 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Messages on standard error."""
+    """Messages on standard error, and files of statistics."""
 
     level: str = setting("info", "least level that is printed", choices=LOG_LEVELS)
     format: str = setting("console", "for people, or one JSON object a line", choices=LOG_FORMATS)
+    stats_mb: int = setting(
+        50, "begin a new file of --stats after this many megabytes", low=1, high=10**6
+    )
+    stats_files: int = setting(4, "keep this many older files of --stats", low=0, high=1000)
 
 
 @dataclass(frozen=True, slots=True)

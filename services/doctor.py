@@ -93,9 +93,6 @@ def examine(*, size: str, load: Loader, devices: Mapping[str, str], measure: boo
             "devices disagree in the exactness test: streams between them will be refused; "
             "use the same --device at both ends and report the versions above"
         )
-    cache_problem = cache_writable()
-    if cache_problem:
-        problems.append(cache_problem)
     assert codec is not None
     return Report(
         versions={"python": platform.python_version()} | package_versions(),
@@ -161,15 +158,6 @@ def cameras(folder: Path = _CAMERAS) -> list[str]:
             name = "?"
         found.append(f"camera:{entry.name.removeprefix('video')} ({name})")
     return found
-
-
-def cache_writable() -> str | None:
-    """A sentence if compiled code cannot be kept between starts."""
-    folder = os.environ.get("NUMBA_CACHE_DIR")
-    places = [Path(folder)] if folder else [Path(__file__).parent, Path.home() / ".cache"]
-    if any(os.access(place, os.W_OK) for place in places if place.exists()):
-        return None
-    return "compiled code cannot be kept: set NUMBA_CACHE_DIR to a folder that can be written"
 
 
 def speed(codec: Codec, width: int, height: int) -> Speed:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from services.errors import AuthenticationError, ConfigError
+from services.events import StreamEvent
 
 MAX_IPC_PATH_CHARS = 107  # sun_path
 MAX_PACKET_MESSAGE_BYTES = 32 * 1024 * 1024 + 64  # what a receiver must let in
@@ -19,6 +20,15 @@ class Gate(Protocol):
 
     def refresh(self) -> None: ...
     def name_of(self, key: bytes) -> str | None: ...
+
+
+@runtime_checkable
+class WatchedGate(Gate, Protocol):
+    """A gate that tells what happens to it: `trouble` is a sentence while it cannot be read."""
+
+    @property
+    def trouble(self) -> str: ...
+    def recent_events(self) -> tuple[StreamEvent, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,13 @@ class Endpoint:
     max_message_bytes: int = 4096
     tcp_control: str = ""  # congestion control of each connection; empty: the system's
     send_buffer_bytes: int = 262_144  # the rate control bounds what is in it; see docs/link.md, 2.3
+
+
+def watched_gate(endpoint: Endpoint) -> WatchedGate | None:
+    """The list of allowed keys behind an address, where there is one that can be watched."""
+    keys = endpoint.keys
+    gate = keys.allowed if isinstance(keys, CurveServer) else None
+    return gate if isinstance(gate, WatchedGate) else None
 
 
 def check(endpoint: Endpoint) -> None:

@@ -28,6 +28,12 @@ class EventLog:
         self._events.append(StreamEvent(at_us, name, text))
         self.count += 1
 
+    def add_seldom(self, at_us: int, name: str, text: str = "", *, every_us: int) -> None:
+        """Append an event, unless one of that name is younger than `every_us`."""
+        last_us = max((e.at_us for e in self._events if e.name == name), default=None)
+        if last_us is None or at_us - last_us >= every_us:
+            self.add(at_us, name, text)
+
     def snapshot(self) -> tuple[StreamEvent, ...]:
         """All that are kept."""
         return tuple(self._events)

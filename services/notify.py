@@ -2,7 +2,8 @@
 """Tells systemd that a service is ready, how it does, and that frames move (sd_notify protocol).
 
 The watchdog is fed by progress of frames, not by a turning loop: a process whose decoder hangs is
-restarted although its threads answer. Outside systemd all this does nothing.
+restarted although its threads answer. A source that is gone and opened again and again is no
+reason to restart: a new process could do no more. Outside systemd all this does nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,15 @@ def progress_of(counted: Mapping[str, object]) -> Progress:
     role = counted.get("role")
     if role == "sender":
         done = number("framesEncoded") + number("framesSkipped") + number("framesIdle")
-        must_move = not counted.get("sourceWaits")  # a replay whose next packet is not due
+        done += number("sourceAttempts")  # a source that is gone is looked for: nothing hangs
+        # A replay whose next packet is not due, or a time lapse between two of its frames, waits.
+        since, interval = counted.get("sinceLastCapture_s"), counted.get("frameInterval_s")
+        between = (
+            isinstance(since, int | float)
+            and isinstance(interval, int | float)
+            and since <= 3 * interval
+        )
+        must_move = not counted.get("sourceWaits") and not between
         return Progress(number("framesCaptured"), done, must_move=must_move)
     if role == "receiver":
         return Progress(number("framesReceived"), number("framesDecoded") + number("framesDropped"))

@@ -20,9 +20,9 @@ class Tally(Protocol):
     """Counts what goes out; called under the lock."""
 
     malformed: int
-    refused: int
     send_failures: int
 
+    def refused_some(self, count: int, now_us: int) -> None: ...
     def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None: ...
     def packet_sent(self, packet_bytes: int, now_us: int) -> None: ...
 
@@ -60,7 +60,7 @@ class Outlet:
         now = self._now_us()
         with self._lock:
             self._tally.malformed += received.malformed
-            self._tally.refused += received.events.count(LinkEvent.REFUSED)
+            self._tally.refused_some(received.events.count(LinkEvent.REFUSED), now)
             posted, self._posted = self._posted, []
             replies = Replies(posted)
             lost_before = self._board.peers_lost

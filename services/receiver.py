@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from services import logs
 from services.clock import Offset
 from services.decoding import Decoding, Undecodable
+from services.endpoint import watched_gate
 from services.errors import ConfigError, PeerLost, SinkError
 from services.events import StreamEvent
 from services.latency import Latency
@@ -131,7 +131,6 @@ class ReceiverDaemon:
     ) -> None:
         self._config = config
         self._now_us = clock_us
-        self._log = logs.get("receiver")
         started_us = clock_us()
         self._lock = threading.Lock()
         self._intake = Intake(
@@ -157,6 +156,7 @@ class ReceiverDaemon:
         self._observers: tuple[Callable[[ShownFrame], None], ...] = ()
         self._sinks: tuple[Sink, ...] = ()
         self._recorders: dict[int, Recorder] = {}
+        self._recording: dict[int, str] = {}  # names of those that have not failed
         self._tape_clock = TapeClock()
         self._sink_us = 0
         self._ended = threading.Event()
@@ -239,12 +239,18 @@ class ReceiverDaemon:
         self._reports.append(m.KeyframeReason.USER)
         self._port.wake()
 
-    def add_sink(self, sink: Sink, *, every_frame: bool | None = None) -> None:
-        """Write frames to this sink from now on. By default the sink's own attribute decides."""
+    def add_sink(
+        self, sink: Sink, *, every_frame: bool | None = None, name: str = "recording"
+    ) -> None:
+        """Write frames to this sink from now on. By default the sink's own attribute decides
+        whether it gets all of them; `name` is what events then call it."""
         if every_frame is None:
             every_frame = bool(getattr(sink, "every_frame", False))
         if every_frame:
             self._recorders[id(sink)] = Recorder(sink, on_error=self._recorder_failed)
+            with self._lock:
+                self._recording[id(sink)] = name
+                self._counters.events.add(self._now_us(), "recording_started", name)
             self.request_keyframe()
         else:
             self._sinks = (*self._sinks, sink)
@@ -261,6 +267,10 @@ class ReceiverDaemon:
             sink.close()
         except SinkError as error:
             self._recorder_failed(sink, error)
+        with self._lock:
+            name = self._recording.pop(id(sink), None)
+            if name is not None:
+                self._counters.events.add(self._now_us(), "recording_ended", name)
 
     def on_frame(self, callback: Callable[[ShownFrame], None]) -> Callable[[], None]:
         """Call back with every shown frame, in the display thread: be quick. Returns the undo."""
@@ -280,6 +290,7 @@ class ReceiverDaemon:
                 endpoint=self._port.url,
                 recorder_drops=drops,
                 now_us=self._now_us(),
+                gate=watched_gate(self._config.endpoint),
             )
 
     def events(self) -> tuple[StreamEvent, ...]:
@@ -411,8 +422,6 @@ class ReceiverDaemon:
             elif verdict.outcome is m.Outcome.DAMAGED:
                 self._counters.damaged += 1
                 self._counters.events.add(now, "damaged_packet", verdict.text)
-        if verdict.broken:
-            self._log.error("decoder_failed", reason=verdict.text)
         self._drop(arrival, verdict.outcome, verdict.reason)
 
     def _drop(self, arrival: Arrival, outcome: m.Outcome, reason: m.KeyframeReason) -> None:
@@ -450,7 +459,6 @@ class ReceiverDaemon:
             except SinkError as error:
                 with self._lock:
                     self._counters.events.add(begin_us, "sink_failed", str(error))
-                self._log.error("sink_failed", reason=str(error))
                 self.remove_sink(sink)
         shown_us = self._now_us()
         self._sink_us = shown_us - begin_us
@@ -502,8 +510,8 @@ class ReceiverDaemon:
 
     def _recorder_failed(self, sink: Sink, error: SinkError) -> None:
         with self._lock:
+            self._recording.pop(id(sink), None)
             self._counters.events.add(self._now_us(), "recording_failed", str(error))
-        self._log.error("recording_failed", reason=str(error))
 
 
 def _latency(ready: _Ready, shown_us: int, offset: Offset | None) -> Latency | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from services.endpoint import WatchedGate
 from services.events import EventLog
 from services.latency import Latency, LatencyStats
 from services.measures import FreezeDetector, Rate, wire_bytes
@@ -65,11 +66,19 @@ class ReceiverCounters:
             self._latency.add(latency)
 
     def snapshot(
-        self, intake: Intake, *, endpoint: str, recorder_drops: int, now_us: int
+        self,
+        intake: Intake,
+        *,
+        endpoint: str,
+        recorder_drops: int,
+        now_us: int,
+        gate: WatchedGate | None = None,
     ) -> ReceiverSnapshot:
         """An immutable copy of everything."""
         offset, welcome = intake.offset(now_us), intake.welcome
         events = (*self.events.snapshot(), *intake.events.snapshot())
+        if gate is not None:
+            events += gate.recent_events()
         return ReceiverSnapshot(
             at_us=now_us,
             uptime_us=now_us - self._started_us,
@@ -106,5 +115,6 @@ class ReceiverCounters:
             decoder_failures=self._failures,
             recorder_drops=self.recorder_drops + recorder_drops,
             refusal=intake.refusal,
+            keys_trouble=gate.trouble if gate else "",
             events=tuple(sorted(events, key=lambda event: event.at_us)),
         )

@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.endpoint import watched_gate
 from services.errors import PeerLost
+from services.events import EventLog
 from services.measures import Rate, wire_bytes
 from services.outlet import Outlet
 from services.protocol import messages as m
@@ -25,6 +27,7 @@ from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile
 from services.relay_feed import Feed, FeedLine
 from services.relay_stats import RelaySnapshot
+from services.sender_counters import REFUSED_TOLD_US
 from services.threads import Crew, boot_id
 from services.transport import Endpoint, Port
 
@@ -51,6 +54,14 @@ class _Tally:
         self.malformed = self.refused = self.send_failures = 0
         self.packet_bytes = self.wire_bytes = 0
         self.rate = Rate()
+        self.events = EventLog()
+
+    def refused_some(self, count: int, now_us: int) -> None:
+        """Handshakes were refused; told now and then: strangers knock as often as they like."""
+        self.refused += count
+        if count:
+            text = f"keys not allowed, or another protocol; {self.refused} so far"
+            self.events.add_seldom(now_us, "handshake_refused", text, every_us=REFUSED_TOLD_US)
 
     def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
         """A message of any kind went out."""
@@ -154,7 +165,9 @@ class Relay:
         with self._lock:
             now, board, tally = self._now_us(), self._board, self._tally
             events = [event for line in self._lines for event in line.recent_events()]
-            events += board.recent_events()
+            events += (*board.recent_events(), *tally.events.snapshot())
+            gate = watched_gate(self._config.downstream)
+            events += gate.recent_events() if gate else ()
             return RelaySnapshot(
                 at_us=now,
                 uptime_us=now - self._started_us,
@@ -172,6 +185,7 @@ class Relay:
                 refused_connections=tally.refused,
                 send_failures=tally.send_failures,
                 peers_lost=board.peers_lost,
+                keys_trouble=gate.trouble if gate else "",
                 events=tuple(sorted(events, key=lambda event: event.at_us)),
             )
 

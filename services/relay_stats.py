@@ -70,6 +70,7 @@ class RelaySnapshot:
     refused_connections: int
     send_failures: int
     peers_lost: int
+    keys_trouble: str = ""  # what cannot be read in the folder of keys
     events: tuple[StreamEvent, ...] = field(repr=False, default=())
 
     @property
@@ -131,6 +132,7 @@ class RelaySnapshot:
             "refusedConnections": self.refused_connections,
             "sendFailures": self.send_failures,
             "peersLost": self.peers_lost,
+            "keysTrouble": self.keys_trouble,
             "streams": [feed.as_json() for feed in self.feeds],
             "viewers": [viewer.as_json() for viewer in self.viewers],
         }

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services import logs
+from services.endpoint import watched_gate
 from services.errors import SourceError
 from services.events import StreamEvent
 from services.outlet import Outlet
@@ -148,6 +149,7 @@ class Replay:
                 height=self._size[1],
                 now_us=self._now_us(),
                 source_waits=self._tape.next_us is None or self._tape.next_us > self._now_us(),
+                gate=watched_gate(self._config.endpoint),
             )
 
     def events(self) -> tuple[StreamEvent, ...]:

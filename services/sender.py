@@ -15,11 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from services import logs
 from services.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
 from services.congestion import CongestionController
+from services.endpoint import watched_gate
 from services.errors import EndOfSource, SourceError
 from services.events import StreamEvent
 from services.media.scaling import fitted
@@ -68,6 +68,16 @@ class Source(Protocol):
     def live(self) -> bool: ...
     def read(self, timeout_s: float) -> Captured | None: ...
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Retrying(Protocol):
+    """A source that opens itself again: why it is gone, if it is, and how often it tried."""
+
+    @property
+    def lost(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,6 @@ class Sender:
         self._codec = codec
         self._source = source
         self._now_us = clock_us
-        self._log = logs.get("sender")
         fps = source.fps if source.fps > 0 else 30.0
         self._interval_us = config.frame_interval_us or round(1e6 / fps)
         self._epoch = secrets.randbits(32)
@@ -255,6 +264,7 @@ class Sender:
                 width=self._source.width,
                 height=self._source.height,
                 now_us=self._now_us(),
+                gate=watched_gate(self._config.endpoint),
             )
 
     def events(self) -> tuple[StreamEvent, ...]:
@@ -277,10 +287,11 @@ class Sender:
                 self._finish()
                 return
             if captured is None:
+                self._look_at_source()
                 continue
             replaced = self._mailbox.put(captured)
             with self._lock:
-                self._counters.captured += 1
+                self._counters.captured_one(self._now_us())
                 if replaced is not None:
                     reason = "cpu" if self._broadcast.watching else "idle"
                     self._counters.skipped(reason, self._now_us())
@@ -292,8 +303,17 @@ class Sender:
     def _source_failed(self, error: SourceError) -> None:
         with self._lock:
             self._counters.source_failed(str(error), self._now_us())
-        self._log.warning("source_lost", reason=str(error))
         self._crew.stopping.wait(0.5)
+
+    def _look_at_source(self) -> None:
+        """A source that opens itself again says so (`RetryingSource`)."""
+        source = self._source
+        if not isinstance(source, Retrying):
+            return
+        with self._lock:
+            if source.lost:
+                self._counters.source_failed(source.lost, self._now_us())
+            self._counters.source_attempted(source.attempts)
 
     def _finish(self) -> None:
         """The source ended: let frames under way reach the screens, then end the stream."""
@@ -416,7 +436,7 @@ class Sender:
             with self._lock:
                 answers = self._take(received.messages, now)
                 self._counters.malformed += received.malformed
-                self._counters.refused += received.events.count(LinkEvent.REFUSED)
+                self._counters.refused_some(received.events.count(LinkEvent.REFUSED), now)
                 if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
                     self._broadcast.disconnected(now)
                 if now - ticked_us >= _TICK_US:

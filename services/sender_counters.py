@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from services.endpoint import WatchedGate
 from services.events import EventLog, StreamEvent
 from services.histogram import Histogram
 from services.measures import Limitation, Rate, wire_bytes
@@ -13,6 +14,9 @@ from services.stats import SenderSnapshot, ViewerSnapshot
 
 if TYPE_CHECKING:
     from services.coder import Coded
+
+
+REFUSED_TOLD_US = 5_000_000
 
 
 class Audience(Protocol):
@@ -52,6 +56,9 @@ class SenderCounters:
         self.refused = 0  # handshakes: keys not allowed, or another protocol
         self.psnr_db: float | None = None
         self._idle = self._encoded = self._keyframes = self._restarts = 0
+        self._captured_us: int | None = None  # when the source gave its last frame
+        self._lost = ""  # why the source is gone
+        self._attempts = 0
         self._skipped: dict[str, int] = {}
         self._packet_bytes = self._message_bytes = self._wire_bytes = 0
         self._byte_rate, self._wire_rate, self._frame_rate = Rate(), Rate(), Rate()
@@ -100,6 +107,7 @@ class SenderCounters:
     def repeated(self, packet_bytes: int, *, keyframe: bool, quality: int, now_us: int) -> None:
         """A packet that was encoded in former times is due."""
         self.captured += 1
+        self._captured_us = now_us
         self._encoded += 1
         self._keyframes += keyframe
         self._quality = quality
@@ -109,6 +117,13 @@ class SenderCounters:
     def began(self, epoch: int) -> None:
         """The stream goes by another epoch from now on."""
         self._identity = replace(self._identity, epoch=epoch)
+
+    def refused_some(self, count: int, now_us: int) -> None:
+        """Handshakes were refused; told now and then: strangers knock as often as they like."""
+        self.refused += count
+        if count:
+            text = f"keys not allowed, or another protocol; {self.refused} so far"
+            self.events.add_seldom(now_us, "handshake_refused", text, every_us=REFUSED_TOLD_US)
 
     def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
         """A message of any kind went out."""
@@ -122,10 +137,25 @@ class SenderCounters:
         self._packet_bytes += packet_bytes
         self._byte_rate.add(packet_bytes, now_us)
 
+    def captured_one(self, now_us: int) -> None:
+        """The source gave a frame."""
+        self.captured += 1
+        self._captured_us = now_us
+        if self._lost:
+            self._lost = ""
+            self.events.add(now_us, "source_back")
+
     def source_failed(self, reason: str, now_us: int) -> None:
-        """The source is gone for the moment."""
-        self._restarts += 1
-        self.events.add(now_us, "source_lost", reason)
+        """The source is gone for the moment; told once for each loss, however often it fails."""
+        self._attempts += 1
+        if not self._lost:
+            self._restarts += 1
+            self.events.add(now_us, "source_lost", reason)
+        self._lost = reason
+
+    def source_attempted(self, attempts: int) -> None:
+        """How often a source that is gone was opened again so far."""
+        self._attempts = attempts
 
     def snapshot(
         self,
@@ -136,11 +166,14 @@ class SenderCounters:
         height: int,
         now_us: int,
         source_waits: bool = False,
+        gate: WatchedGate | None = None,
     ) -> SenderSnapshot:
         """An immutable copy of everything."""
         identity = self._identity
         spent = self._limits.durations.seconds_us(now_us)
         events = (*self.events.snapshot(), *audience.recent_events())
+        if gate is not None:
+            events += gate.recent_events()
         return SenderSnapshot(
             at_us=now_us,
             uptime_us=now_us - identity.started_us,
@@ -177,6 +210,11 @@ class SenderCounters:
             peers_lost=audience.peers_lost,
             source_restarts=self._restarts,
             source_waits=source_waits,
+            source_lost=self._lost,
+            source_attempts=self._attempts,
+            since_capture_us=None if self._captured_us is None else now_us - self._captured_us,
+            frame_interval_us=identity.frame_interval_us,
+            keys_trouble=gate.trouble if gate else "",
             viewers=audience.snapshot(),
             events=tuple(sorted(events, key=lambda event: event.at_us)),
         )

@@ -102,6 +102,11 @@ class SenderSnapshot:
     resolution_changes: int = 0  # for the link's sake
     source_waits: bool = False  # no frame is due yet: nothing hangs
     refused_connections: int = 0  # by the handshake: keys not allowed, or another protocol
+    since_capture_us: int | None = None  # since the source gave a frame; None before the first
+    frame_interval_us: int = 0
+    source_lost: str = ""  # why there is none for the moment, while it is opened again and again
+    source_attempts: int = 0  # to open it again, in vain or not
+    keys_trouble: str = ""  # what cannot be read in the folder of keys
     events: tuple[StreamEvent, ...] = field(repr=False, default=())
 
     def as_json(self) -> dict[str, object]:
@@ -144,6 +149,13 @@ class SenderSnapshot:
             "peersLost": self.peers_lost,
             "sourceRestarts": self.source_restarts,
             "sourceWaits": self.source_waits,
+            "frameInterval_s": round(self.frame_interval_us / 1e6, 6),
+            "sourceLost": self.source_lost,
+            "sourceAttempts": self.source_attempts,
+            "sinceLastCapture_s": (
+                None if self.since_capture_us is None else round(self.since_capture_us / 1e6, 3)
+            ),
+            "keysTrouble": self.keys_trouble,
             "viewers": [viewer.as_json() for viewer in self.viewers],
         }
 
@@ -187,6 +199,7 @@ class ReceiverSnapshot:
     decoder_failures: int
     recorder_drops: int
     refusal: str
+    keys_trouble: str = ""  # what cannot be read in the folder of keys
     events: tuple[StreamEvent, ...] = field(repr=False, default=())
 
     def as_json(self) -> dict[str, object]:
@@ -229,6 +242,7 @@ class ReceiverSnapshot:
             "decoderFailures": self.decoder_failures,
             "recorderDrops": self.recorder_drops,
             "refusal": self.refusal,
+            "keysTrouble": self.keys_trouble,
         }
 
 

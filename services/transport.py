@@ -61,7 +61,8 @@ _RECONNECT_MS = 50
 _RECONNECT_MAX_MS = 200  # a link that returns between two attempts finds nobody
 _UNACKNOWLEDGED_MS = 10_000
 _GATE_REFRESH_S = 0.5
-_REFUSED_RETRY_S = 1.0
+_REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
+_REFUSED_RETRY_MAX_S = 8.0
 _MAX_KNOWN_PEERS = 4096
 _NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 
@@ -112,6 +113,7 @@ class Port:
             self._gate = _FixedGate(allowed) if isinstance(allowed, frozenset) else allowed
         self._gate_asked_s = 0.0
         self._retry_s: float | None = None  # when a refused connection is tried again
+        self._pause_s = _REFUSED_RETRY_S
         self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
@@ -327,12 +329,14 @@ class Port:
                 set_control(int(message["value"]), self._endpoint.tcp_control)
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 events.append(LinkEvent.CONNECTED)
+                self._pause_s = _REFUSED_RETRY_S
             elif kind == zmq.EVENT_DISCONNECTED:
                 events.append(LinkEvent.DISCONNECTED)
             else:
                 events.append(LinkEvent.REFUSED)
                 if not self._endpoint.bind and self._retry_s is None:
-                    self._retry_s = time.monotonic() + _REFUSED_RETRY_S
+                    self._retry_s = time.monotonic() + self._pause_s
+                    self._pause_s = min(_REFUSED_RETRY_MAX_S, 2 * self._pause_s)
         return events
 
 

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follows a running sender or receiver: screen, statistics file, end."""
+"""Follows a running sender, receiver or relay: screen, log, statistics file, end."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import IO, Protocol
+from typing import Protocol
 
 from services import logs
-from services.errors import SinkError
+from services.chronicle import Chronicle, chronicle
+from services.commands.hangup import asked
+from services.config import LogSettings
+from services.events import StreamEvent
 from services.notify import Notifier
+from services.statsfile import Keeping, StatsFile
 
 _LOOK_S = 0.2
 _STATS_S = 1.0
@@ -23,6 +27,12 @@ _STATS_S = 1.0
 class Snapshot(Protocol):
     """What either end counted."""
 
+    @property
+    def at_us(self) -> int: ...
+    @property
+    def stream(self) -> str: ...
+    @property
+    def events(self) -> tuple[StreamEvent, ...]: ...
     def as_json(self) -> dict[str, object]: ...
 
 
@@ -34,6 +44,21 @@ class Part(Protocol):
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def wait(self, seconds: float | None = None) -> None: ...
+    def snapshot(self) -> Snapshot: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What is kept of a run: the name of its part in the log, and where statistics go."""
+
+    part: str
+    stats: Path | None = None
+    keeping: Keeping = Keeping()  # noqa: RUF009  (frozen)
+
+
+def records(part: str, stats: Path | None, settings: LogSettings) -> Records:
+    """From the settings."""
+    return Records(part, stats, Keeping(settings.stats_mb * 1_000_000, settings.stats_files))
 
 
 def follow(
@@ -43,14 +68,16 @@ def follow(
     seconds: float | None,
     stays: bool,
     stopped: Event,
-    stats: Path | None,
+    keep: Records,
 ) -> Snapshot:
     """Run a part until the time is over, it has ended, or a signal came; return its last word.
 
-    `look` takes a snapshot, and may paint it. Raises what `wait` of the part raises.
+    `look` takes a snapshot, and may paint it. Events become lines of the log. SIGHUP opens the
+    file of statistics again. Raises what `wait` of the part raises.
     """
-    notifier = Notifier(os.environ, clock_us=lambda: time.monotonic_ns() // 1000)
-    with stats_file(stats) as write:
+    notifier = Notifier(os.environ, clock_us=_now_us)
+    story = chronicle(keep.part)
+    with _stats_file(keep) as stats:
         try:
             part.start()
             notifier.ready()
@@ -59,47 +86,49 @@ def follow(
             while not stopped.wait(_LOOK_S):
                 part.wait(0.0)
                 snapshot = look()
+                _tell(story, snapshot)
                 notifier.look(snapshot.as_json)
+                if asked():
+                    _reload(keep, stats)
                 now_s = time.monotonic()
                 if now_s >= next_stats_s:
-                    next_stats_s += _STATS_S
-                    write(snapshot)
+                    next_stats_s = max(next_stats_s + _STATS_S, now_s)
+                    if stats is not None:
+                        stats.write(snapshot.as_json())
                 if (part.ended and not stays) or (end_s is not None and now_s >= end_s):
                     break
             last = look()
-            write(last)
+            if stats is not None:
+                stats.write(last.as_json())
         finally:
             notifier.stopping()
             part.stop()
+            _tell(story, part.snapshot())  # what broke it, or was said while it ended
     return last
 
 
+def _tell(story: Chronicle, snapshot: Snapshot) -> None:
+    story.tell(snapshot.events, stream=snapshot.stream, now_us=snapshot.at_us)
+
+
+def _reload(keep: Records, stats: StatsFile | None) -> None:
+    """Keys are looked at twice a second anyway, and the log goes to standard error."""
+    if stats is not None:
+        stats.reopen()
+    logs.get(keep.part).info("reloaded", stats=str(keep.stats) if stats else "none")
+
+
 @contextmanager
-def stats_file(path: Path | None) -> Iterator[Callable[[Snapshot], None]]:
-    """A function that appends a snapshot as a line of JSON. Raises SinkError at the start only:
-    a disk that is full later ends the statistics with one message, and the stream goes on."""
-    if path is None:
-        yield lambda snapshot: None
+def _stats_file(keep: Records) -> Iterator[StatsFile | None]:
+    if keep.stats is None:
+        yield None
         return
+    file = StatsFile(keep.stats, keep.keeping, clock_us=_now_us)
     try:
-        file: IO[str] = path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise SinkError(f"{path}: statistics cannot be written ({error.strerror})") from None
-    failed = False
-
-    def write(snapshot: Snapshot) -> None:
-        nonlocal failed
-        if failed:
-            return
-        try:
-            file.write(json.dumps(snapshot.as_json()) + "\n")
-            file.flush()
-        except OSError as error:
-            failed = True
-            logs.get("stats").error("stats_ended", file=str(path), reason=error.strerror)
-
-    try:
-        yield write
+        yield file
     finally:
-        with suppress(OSError):  # told already
-            file.close()
+        file.close()
+
+
+def _now_us() -> int:
+    return time.monotonic_ns() // 1000

@@ -18,6 +18,10 @@ Rights = Annotated[
     list[str],
     typer.Option("--right", metavar="view|publish", help="what it may do; may be repeated"),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option("--group", metavar="GROUP", help="let this group read them, for a service"),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,13 +30,13 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command()
-def new(keys: options.Keys = None, config: options.ConfigFile = None) -> None:
+def new(shared: Group = None, keys: options.Keys = None, config: options.ConfigFile = None) -> None:
     """Make this machine's pair of keys in the folder."""
     from services.keys import create
     from services.transport import make_pair
 
     folder = _folder(keys, config)
-    identity = create(folder, make_pair)
+    identity = create(folder, make_pair, group=shared)
     typer.echo(f"made {folder}/identity.toml; at the other end allow its owner to view or publish:")
     typer.echo(_command(identity.public_key))
 

@@ -50,7 +50,7 @@ def relay(
         config,
     ).settings
     from services import logs
-    from services.commands.follow import follow
+    from services.commands.follow import follow, records
     from services.relaying import make_relay
     from services.view.serving import serving_metrics
 
@@ -60,7 +60,12 @@ def relay(
         logs.get("relay").info("relaying", connect=wanted.connect, bind=wanted.bind)
         with serving_metrics(settings.web, part.snapshot):
             last = follow(
-                part, part.snapshot, seconds=seconds, stays=True, stopped=stopped, stats=stats
+                part,
+                part.snapshot,
+                seconds=seconds,
+                stays=True,
+                stopped=stopped,
+                keep=records("relay", stats, settings.log),
             )
     if as_json:
         typer.echo(json.dumps(last.as_json()))

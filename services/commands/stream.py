@@ -85,7 +85,7 @@ def send(
     from rich.console import Console
 
     from services import logs
-    from services.commands.follow import follow
+    from services.commands.follow import follow, records
     from services.demo.history import Moment
     from services.demo.liveview import live_screen
     from services.view.serving import serving_metrics
@@ -103,7 +103,12 @@ def send(
             log.info("sending", source=settings.sender.source, url=sender.url)
             with serving_metrics(settings.web, sender.snapshot):
                 last = follow(
-                    sender, look, seconds=seconds, stays=False, stopped=stopped, stats=stats
+                    sender,
+                    look,
+                    seconds=seconds,
+                    stays=False,
+                    stopped=stopped,
+                    keep=records("sender", stats, settings.log),
                 )
     if as_json:
         typer.echo(json.dumps(last.as_json()))
@@ -187,7 +192,7 @@ def recv(
 
     from services import logs
     from services.assemble import make_receiver, make_sinks
-    from services.commands.follow import follow
+    from services.commands.follow import follow, records
     from services.demo.history import History, Moment
     from services.demo.liveview import live_screen
     from services.view.serving import serving_metrics
@@ -236,7 +241,7 @@ def recv(
                 seconds=seconds,
                 stays=settings.receiver.stay,
                 stopped=stopped,
-                stats=stats,
+                keep=records("receiver", stats, settings.log),
             )
     if as_json:
         typer.echo(json.dumps(last.as_json()))

@@ -65,7 +65,7 @@ class History:
         self._samples.append(
             Sample(
                 seconds=(moment.at_us - self._first_us) / 1e6,
-                kbps=sender.kbps if sender is not None else moment.receiver.kbps,
+                kbps=sender.kbps if sender is not None else _kbps(moment.receiver),
                 latency_ms=total.percentile_us(0.5) / 1000 if total.count else _NONE,
                 latency_p95_ms=total.percentile_us(0.95) / 1000 if total.count else _NONE,
                 psnr_db=psnr_db if psnr_db is not None else _NONE,
@@ -74,6 +74,11 @@ class History:
                 queue_ms=_queue_ms(link) if link is not None else _NONE,
             )
         )
+
+
+def _kbps(receiver: ReceiverSnapshot) -> float:
+    """Of a receiver that knows its sender; without one there is no rate, not a rate of nothing."""
+    return receiver.kbps if receiver.state == "streaming" else _NONE
 
 
 def _queue_ms(link: LinkState) -> float:

@@ -13,6 +13,8 @@ from services.protocol.session import HELLO_INTERVAL_US, Event, Liveness, Sessio
 from services.protocol.train import Arrival, Assembler
 
 KEYFRAME_REPEAT_US = 1_000_000  # ask again when none came, or after a round trip if longer
+REFUSED_PAUSE_US = 1_000_000  # before asking again an end that refused us; doubled each time
+MAX_REFUSED_PAUSE_US = 30_000_000
 REBUILD_US = 5_000_000  # without a session for this long: a fresh socket may find the sender
 _KNOWN_PEERS = 8
 
@@ -56,7 +58,8 @@ class Intake:
     """State of the receiver towards its sender. Not thread-safe: the transport thread owns it.
 
     `connects`: this end has exactly one peer, b"", and speaks first. Otherwise it listens, learns
-    of senders from their PINGs, and takes the first that welcomes it until that one is lost.
+    of senders from their PINGs, and takes the first that welcomes it until that one is lost. What
+    refuses it there may be anybody: only that caller is asked less often from then on.
     """
 
     def __init__(self, profile: Profile, *, connects: bool, now_us: int) -> None:
@@ -65,6 +68,7 @@ class Intake:
         self._session = Session.of_receiver()
         self._peer: bytes | None = None
         self._callers: dict[bytes, None] = {b"": None} if connects else {}
+        self._pauses: dict[bytes, tuple[int, int]] = {}  # of callers that do not fit: until, length
         self._welcome: m.Welcome | None = None
         self._assembler = Assembler()
         self._liveness = Liveness(now_us)
@@ -134,14 +138,16 @@ class Intake:
                 self._ping_number = (self._ping_number + 1) % 2**32
                 results.say(self._peer, m.Ping(self._ping_number, now_us))
             return results
-        if now_us - self._sought_us >= REBUILD_US and self._connects:
+        # Who refuses us is there: only without an answer may a fresh socket find more.
+        pause_us = self._pauses.get(b"", (0, 0))[1]
+        if now_us - self._sought_us >= REBUILD_US + pause_us and self._connects:
             self._sought_us = now_us
             results.rebuild = True
-        interval_us = HELLO_INTERVAL_US * (5 if self._session.state is State.REFUSED else 1)
-        if now_us - self._hello_us >= interval_us:
+        if now_us - self._hello_us >= HELLO_INTERVAL_US:
             self._hello_us = now_us
             for caller in self._callers:
-                results.say(caller, self._hello())
+                if now_us >= self._pauses.get(caller, (0, 0))[0]:
+                    results.say(caller, self._hello())
             if not self._connects:
                 self._callers.clear()  # whoever still lives knocks again
         return results
@@ -155,8 +161,9 @@ class Intake:
         self._leave(now_us)
 
     def rebuilt(self, now_us: int) -> None:
-        """A new socket or connection: say HELLO at once."""
+        """A new socket or connection: say HELLO at once, also to an end that refused us before."""
         self._assembler.clear()
+        self._pauses.clear()
         self._hello_us = now_us - HELLO_INTERVAL_US
 
     def ask_keyframe(self, reason: m.KeyframeReason, now_us: int) -> Results:
@@ -228,9 +235,10 @@ class Intake:
         refusal = self._refusal(offer)
         if refusal:
             results.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
-            self._refused(refusal, now_us)
+            self._refused(peer, refusal, now_us)
             return
         self._session.step(Event.WELCOME)
+        self._pauses.pop(peer, None)
         again = self._welcome is not None and self._welcome.epoch == offer.epoch
         results.say(peer, m.Ready(offer.epoch))
         if again:
@@ -278,7 +286,7 @@ class Intake:
 
     def _on_bye(self, peer: bytes, bye: m.Bye, now_us: int, results: Results) -> None:
         if bye.code is m.ByeCode.REFUSED and (self._peer is None or peer == self._peer):
-            self._refused(bye.reason, now_us)
+            self._refused(peer, bye.reason, now_us)
             return
         if self._peer is None and bye.code is m.ByeCode.END_OF_STREAM:
             results.ended = bye.reason  # it ended before we came
@@ -294,10 +302,15 @@ class Intake:
         if bye.code is m.ByeCode.END_OF_STREAM:
             results.ended = bye.reason
 
-    def _refused(self, reason: str, now_us: int) -> None:
+    def _refused(self, peer: bytes, reason: str, now_us: int) -> None:
         if reason != self.refusal:
             self.events.add(now_us, "refused", reason)
         self.refusal = reason
+        _, last_us = self._pauses.pop(peer, (0, 0))
+        pause_us = min(MAX_REFUSED_PAUSE_US, 2 * last_us or REFUSED_PAUSE_US)
+        self._pauses[peer] = (now_us + pause_us, pause_us)
+        while len(self._pauses) > _KNOWN_PEERS:
+            self._pauses.pop(next(iter(self._pauses)))
         self._session.step(Event.REFUSED)
         self._leave(now_us)
 

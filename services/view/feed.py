@@ -43,6 +43,7 @@ def state(moment: Moment, *, recording: str, quality: int | None) -> dict[str, o
                 None if receiver.clock_error_us is None else receiver.clock_error_us / 1000
             ),
             "refusal": receiver.refusal,
+            "keys_trouble": receiver.keys_trouble,
         }
     if link is not None:
         found["link"] = {
@@ -54,15 +55,18 @@ def state(moment: Moment, *, recording: str, quality: int | None) -> dict[str, o
 
 
 def points(samples: Sequence[Sample], *, quality: int | None = None) -> list[list[float | None]]:
-    """One list a sample: seconds, kbps, p50, p95, PSNR, quality, capacity, queue, then the legs."""
+    """One list a sample: seconds, kbps, p50, p95, PSNR, quality, capacity, queue, then the legs.
+
+    Where no picture was shown there is no quality of one: the last is not drawn on as if it were.
+    """
     return [
         [
             _number(sample.seconds),
             _number(sample.kbps),
             _number(sample.latency_ms),
             _number(sample.latency_p95_ms),
-            _number(sample.psnr_db),
-            quality,
+            _number(sample.psnr_db) if math.isfinite(sample.latency_ms) else None,
+            quality if math.isfinite(sample.latency_ms) else None,
             _number(sample.capacity_kbps),
             _number(sample.queue_ms),
             *(_number(sample.legs_ms.get(leg, math.nan)) for leg in LEGS),

@@ -71,9 +71,7 @@ def is_ready(snapshot: Snapshot) -> tuple[bool, str]:
     """Whether frames flow, and one sentence about it."""
     match snapshot:
         case SenderSnapshot():
-            if not snapshot.frames_captured:
-                return False, "no frame was captured yet"
-            return True, f"{snapshot.frames_captured} frames captured"
+            return _sends(snapshot)
         case ReceiverSnapshot() | RelaySnapshot():
             age_us = snapshot.since_frame_us
             if age_us is None:
@@ -81,6 +79,20 @@ def is_ready(snapshot: Snapshot) -> tuple[bool, str]:
             if age_us > READY_US:
                 return False, f"no frame for {age_us / 1e6:.0f} s"
             return True, "frames flow"
+
+
+def _sends(sender: SenderSnapshot) -> tuple[bool, str]:
+    """Whether a sender's source gives frames; one that is slow by nature gets its time."""
+    if sender.source_lost:
+        return False, f"the source is gone: {sender.source_lost}"
+    if sender.source_waits:
+        return True, "the next frame is not due yet"
+    age_us = sender.since_capture_us
+    if age_us is None:
+        return False, "no frame has come from the source yet"
+    if age_us > max(READY_US, 3 * sender.frame_interval_us):
+        return False, f"no frame from the source for {age_us / 1e6:.0f} s"
+    return True, f"{sender.frames_captured} frames captured"
 
 
 def metrics_routes(snapshot: Callable[[], Snapshot]) -> Sequence[tuple[str, Handler]]:
@@ -134,7 +146,8 @@ def _sender(found: SenderSnapshot) -> Iterable[Metric]:
     )
     yield _counter("sent_bytes", "Bytes of packets sent.", label, found.bytes_sent)
     yield _counter("sent_wire_bytes", "The same with all headers.", label, found.wire_bytes_sent)
-    yield _gauge("target_bits_per_second", "Asked of the coder.", label, found.target_kbps * 1000)
+    target = found.target_kbps * 1000 / 8
+    yield _gauge("target_bytes_per_second", "Asked of the coder.", label, target)
     yield _gauge("quality_index", "Of the last frame, 0 to 63.", label, found.quality)
     yield _gauge("frame_width_pixels", "Of the coded picture.", label, found.frame_width)
     yield _gauge("frame_height_pixels", "Of the coded picture.", label, found.frame_height)
@@ -156,6 +169,11 @@ def _sender(found: SenderSnapshot) -> Iterable[Metric]:
     yield _counter("hostile_messages", "Messages not ours.", label, found.hostile_messages)
     yield _counter("peers_lost", "Receivers that vanished.", label, found.peers_lost)
     yield _counter("source_restarts", "Times the source was lost.", label, found.source_restarts)
+    if found.since_capture_us is not None:
+        age_s = found.since_capture_us / 1e6
+        yield _gauge("capture_age_seconds", "Since the source gave a frame.", label, age_s)
+    yield _gauge("source_lost", "1 while the source is gone.", label, int(bool(found.source_lost)))
+    yield _keys(label, found.keys_trouble)
     yield from _viewers([(label, found.viewers)])
 
 
@@ -191,6 +209,7 @@ def _receiver(found: ReceiverSnapshot) -> Iterable[Metric]:
     yield _counter("hostile_messages", "Messages not ours.", label, found.hostile_messages)
     yield _counter("damaged_packets", "Packets not decodable.", label, found.damaged_packets)
     yield _counter("recorder_drops", "Frames not recorded.", label, found.recorder_drops)
+    yield _keys(label, found.keys_trouble)
 
 
 def _relay(found: RelaySnapshot) -> Iterable[Metric]:
@@ -240,7 +259,13 @@ def _relay(found: RelaySnapshot) -> Iterable[Metric]:
     yield _counter("hostile_messages", "Messages not ours.", label, found.hostile_messages)
     yield _counter("flooded_messages", "Messages above the bound.", label, found.flooded_messages)
     yield _counter("peers_lost", "Receivers that vanished.", label, found.peers_lost)
+    yield _keys(label, found.keys_trouble)
     yield from _viewers([(_label(feed), feed.viewers) for feed in feeds])
+
+
+def _keys(label: dict[str, str], trouble: str) -> Metric:
+    text = "1 while the folder of keys cannot be read: the keys read before stay in force."
+    return _gauge("keys_unreadable", text, label, int(bool(trouble)))
 
 
 def _is_connected(feed: FeedSnapshot) -> float:

@@ -292,7 +292,7 @@ class RecordingControls:
         """Begin a recording; returns its name. Raises SinkError."""
         path = self._folder / time.strftime("streamcodec-%Y%m%d-%H%M%S.scv")
         self._sink = self._open_sink(str(path))
-        self._receiver.add_sink(self._sink, every_frame=True)
+        self._receiver.add_sink(self._sink, every_frame=True, name=path.name)
         return path.name
 
     def stop_recording(self) -> None:

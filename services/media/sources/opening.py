@@ -54,7 +54,7 @@ def open_source(
         from services.media.sources.retry import RetryingSource  # noqa: PLC0415
 
         return RetryingSource(
-            is_live, clock=clock, tell=tell or (lambda text: _log.warning("source", text=text))
+            is_live, clock=clock, tell=tell or (lambda text: _log.debug("source", text=text))
         )
     return _file(spec, loop=loop, clock=clock, load_codec=load_codec)
 

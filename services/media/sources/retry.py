@@ -22,6 +22,8 @@ class RetryingSource:
     """
 
     live = True
+    lost = ""  # why the source is gone; empty while it is there
+    attempts = 0  # to open it again, in all
 
     def __init__(
         self, opener: Callable[[], Source], *, clock: Clock, tell: Callable[[str], None]
@@ -70,11 +72,14 @@ class RetryingSource:
             return False
         if wait_us > 0:
             self._clock.sleep_us(wait_us)
+        self.attempts += 1
         try:
             self._open()
-        except SourceError:
+        except SourceError as error:
+            self.lost = str(error)
             self._schedule()
             return False
+        self.lost = ""
         self._tell(f"{self.name}: back again")
         return True
 
@@ -83,6 +88,7 @@ class RetryingSource:
             self._source.close()
             self._source = None
         self._schedule()
+        self.lost = str(error)
         self._tell(f"{error}; trying again until it is back")
 
     def _schedule(self) -> None:

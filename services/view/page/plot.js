@@ -2,6 +2,8 @@
 // Plots of the last minute on a canvas: lines, or areas stacked on each other.
 
 const SPAN_S = 60, LEAST_SPAN_S = 15;
+const GAP_S = 2;  // points further apart than this have nothing between them
+const SHARE = 0.98;  // of the values fit below the top: a single peak does not flatten the rest
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -10,6 +12,25 @@ export function roundUp(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((m) => m * power).find((m) => m >= value);
+}
+
+/** The top of an axis: round, at least `least`, and above all but the highest of the values. */
+export function axisTop(values, least) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return roundUp(Math.max(least, sorted[Math.ceil(SHARE * sorted.length) - 1] ?? 0));
+}
+
+/** Those points that have this column, parted where more than two seconds lie between. */
+export function runs(points, column) {
+  const found = [];
+  let before_s = -Infinity;
+  for (const p of points) {
+    if (p[column] == null) continue;
+    if (p[0] - before_s > GAP_S) found.push([]);
+    found.at(-1).push(p);
+    before_s = p[0];
+  }
+  return found;
 }
 
 export class Plot {
@@ -25,6 +46,7 @@ export class Plot {
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `${title} over the last minute`);
     card.append(heading, this.canvas);
+    this.items = [];
     if (stacked.length + series.length > 1) card.append(this.keys());
     parent.append(card);
     this.card = card;
@@ -33,16 +55,18 @@ export class Plot {
   keys() {
     const list = document.createElement("ul");
     list.className = "keys";
-    for (const { name, color } of [...this.stacked, ...this.series]) {
+    for (const { name, color, column } of [...this.stacked, ...this.series]) {
       const item = list.appendChild(document.createElement("li"));
       const swatch = item.appendChild(document.createElement("i"));
       swatch.style.background = `var(${color})`;
       item.append(name);
+      this.items.push({ item, column });
     }
     return list;
   }
 
-  draw(points) {
+  /** `end` is the time of the points that is now: the right edge. */
+  draw(points, end = points.at(-1)?.[0] ?? 0) {
     const { canvas } = this;
     const ratio = devicePixelRatio || 1;
     const width = canvas.clientWidth, height = canvas.clientHeight;
@@ -54,17 +78,12 @@ export class Plot {
     const c = canvas.getContext("2d");
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, width, height);
-    const end = points.length ? points.at(-1)[0] : 0;
     const span = Math.min(SPAN_S, Math.max(LEAST_SPAN_S, end - (points[0]?.[0] ?? 0)));
-    // A span in which no frame was shown has no latency: the areas go straight over it.
-    const known = (p) => !this.stacked.length || p[this.stacked[0].column] != null;
-    const shown = points.filter((p) => p[0] >= end - span && known(p));
-    const sums = shown.map((p) => this.stacked.reduce((sum, s) => sum + (p[s.column] ?? 0), 0));
-    // A line marked `beyond` may leave the plot at the top, so that it does not flatten the others.
-    const scaling = this.series.filter((s) => !s.beyond);
-    const values = [...sums, ...scaling.flatMap((s) => shown.map((p) => p[s.column] ?? 0))];
-    const top = roundUp(Math.max(this.least, ...values));
-    const left = 38, right = width - 4, upper = 8, lower = height - 16;
+    const shown = points.filter((p) => p[0] >= end - span);
+    for (const { item, column } of this.items) item.hidden = !shown.some((p) => p[column] != null);
+    const values = this.values(shown);
+    const top = axisTop(values.map(([, v]) => v), this.least);
+    const left = 38, right = width - 4, upper = 10, lower = height - 16;
     const x = (t) => left + ((t - end + span) / span) * (right - left);
     const y = (v) => lower - (Math.max(0, v - this.floor) / (top - this.floor)) * (lower - upper);
     this.axes(c, { left, right, upper, lower, top, y, span });
@@ -72,32 +91,72 @@ export class Plot {
     c.beginPath();
     c.rect(left, upper - 2, right - left, lower - upper + 3);
     c.clip();
-    let below = shown.map(() => 0);
-    for (const { column, color } of this.stacked) {
-      const above = shown.map((p, i) => below[i] + Math.max(0, p[column] ?? 0));
-      c.beginPath();
-      shown.forEach((p, i) => c.lineTo(x(p[0]), y(above[i])));
-      for (let i = shown.length - 1; i >= 0; i--) c.lineTo(x(shown[i][0]), y(below[i]));
-      c.fillStyle = css(color);
-      c.fill();
-      below = above;
-    }
+    this.areas(c, shown, x, y);
     for (const { column, color, dashed } of this.series) {
-      c.beginPath();
       c.setLineDash(dashed ? [5, 4] : []);
-      let drawing = false;
-      for (const p of shown) {
-        if (p[column] == null) { drawing = false; continue; }
-        if (drawing) c.lineTo(x(p[0]), y(p[column])); else c.moveTo(x(p[0]), y(p[column]));
-        drawing = true;
-      }
       c.strokeStyle = css(color);
       c.lineWidth = 1.8;
-      c.lineJoin = "round";
-      c.stroke();
-      c.setLineDash([]);
+      c.lineJoin = c.lineCap = "round";
+      for (const run of runs(shown, column)) {
+        c.beginPath();
+        for (const p of run) c.lineTo(x(p[0]), y(p[column]));
+        if (run.length === 1) c.lineTo(x(run[0][0]) + 0.1, y(run[0][column]));
+        c.stroke();
+      }
     }
     c.restore();
+    this.peaks(c, values.filter(([, v]) => v > top), { x, upper, left, right });
+  }
+
+  /** [time, value] of all that the axis should hold. A line marked `beyond` may leave at the top. */
+  values(shown) {
+    const stacks = this.stacked.length
+      ? runs(shown, this.stacked[0].column).flat().map((p) => [p[0], this.sum(p, this.stacked.length)])
+      : [];
+    const lines = this.series.filter((s) => !s.beyond).flatMap(({ column }) =>
+      shown.filter((p) => p[column] != null).map((p) => [p[0], p[column]]));
+    return [...stacks, ...lines];
+  }
+
+  /** The first so many stacked columns of a point, one on the other. */
+  sum(p, count) {
+    return this.stacked.slice(0, count).reduce((sum, s) => sum + Math.max(0, p[s.column] ?? 0), 0);
+  }
+
+  areas(c, shown, x, y) {
+    if (!this.stacked.length) return;
+    for (const run of runs(shown, this.stacked[0].column)) {
+      this.stacked.forEach(({ color }, i) => {
+        c.beginPath();
+        for (const p of run) c.lineTo(x(p[0]), y(this.sum(p, i + 1)));
+        for (const p of run.toReversed()) c.lineTo(x(p[0]) - (run.length > 1 ? 0 : 1), y(this.sum(p, i)));
+        c.fillStyle = css(color);
+        c.fill();
+      });
+    }
+  }
+
+  /** Marks what is higher than the plot, and says how high the highest is. */
+  peaks(c, beyond, { x, upper, left, right }) {
+    this.canvas.dataset.peaks = beyond.length;
+    if (!beyond.length) return;
+    c.fillStyle = css("--red");
+    for (const [t] of beyond) {
+      c.beginPath();
+      c.moveTo(x(t), 1);
+      c.lineTo(x(t) - 4, 8);
+      c.lineTo(x(t) + 4, 8);
+      c.fill();
+    }
+    const [t, most] = beyond.reduce((a, b) => (b[1] > a[1] ? b : a));
+    const room = right - x(t) > 50;
+    c.textAlign = room ? "left" : "right";
+    c.textBaseline = "top";
+    const at = Math.max(left, x(t) + (room ? 6 : -6)), wide = c.measureText(short(most)).width;
+    c.fillStyle = css("--card");
+    c.fillRect(room ? at : at - wide, 0, wide, 9);
+    c.fillStyle = css("--red");
+    c.fillText(short(most), at, 0);
   }
 
   axes(c, { left, right, lower, top, y, span }) {
@@ -112,7 +171,7 @@ export class Plot {
       c.moveTo(left, Math.round(y(v)) + 0.5);
       c.lineTo(right, Math.round(y(v)) + 0.5);
       c.stroke();
-      c.fillText(v >= 1000 ? `${+(v / 1000).toFixed(1)}k` : String(+v.toFixed(1)), left - 6, y(v));
+      c.fillText(short(v), left - 6, y(v));
     }
     c.textBaseline = "alphabetic";
     c.textAlign = "left";
@@ -121,3 +180,5 @@ export class Plot {
     c.fillText("now", right, lower + 13);
   }
 }
+
+const short = (v) => (v >= 1000 ? `${+(v / 1000).toFixed(1)}k` : String(+v.toFixed(1)));

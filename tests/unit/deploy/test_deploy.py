@@ -58,6 +58,27 @@ def test_units_name_commands_and_settings_that_exist(unit: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_no_two_instances_share_settings_or_a_folder(unit: Path) -> None:
+    """The role is in every name: send@door and recv@door run under different users."""
+    text = unit.read_text(encoding="utf-8")
+    role = re.findall(r"streamcodec-(\w+)@", unit.name)[0]
+    assert f"STREAMCODEC_CONFIG=/etc/streamcodec/{role}-%i.toml" in text
+    assert f"\nStateDirectory=streamcodec/{role}-%i\n" in text
+    assert f"\nWorkingDirectory=%S/streamcodec/{role}-%i\n" in text
+    assert "CacheDirectory" not in text
+    assert "NUMBA" not in text
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_units_read_keys_by_a_group_that_is_made(unit: Path) -> None:
+    text = unit.read_text(encoding="utf-8")
+    groups = re.findall(r"^SupplementaryGroups=(.*)$", text, re.M)[0].split()
+    made = (DEPLOY / "systemd" / "streamcodec.sysusers").read_text(encoding="utf-8")
+    assert f"\ng {groups[0]} -" in made
+    assert "ExecReload=/bin/kill -HUP $MAINPID" in text
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_leave_cameras_and_compiled_code_working(unit: Path) -> None:
     text = unit.read_text(encoding="utf-8")
     if "send" in unit.name or "recv" in unit.name:
@@ -180,9 +201,80 @@ def test_the_board_draws_metrics_that_exist() -> None:
             metric_exists(target["expr"])
 
 
-def test_the_image_runs_without_rights() -> None:
+def test_the_image_runs_without_rights_and_answers_its_health_check() -> None:
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     assert re.search(r"^USER 10001$", text, re.M)
-    assert "HEALTHCHECK" in text
+    (asked,) = re.findall(r"HEALTHCHECK[^[]*\[.*http://([0-9.:]+)/healthz", text, re.S)
+    assert f"{variable('web.metrics')}={asked}" in text
+    assert "NUMBA" not in text
     for source in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M):
         assert all((DEPLOY.parent / name).exists() for name in source.split())
+
+
+def test_what_the_image_is_made_of_is_let_into_the_build_and_little_else() -> None:
+    """`.dockerignore` shuts everything out but what the Dockerfile copies."""
+    lines = (DEPLOY.parent / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    copied = {
+        source.rstrip("/").removeprefix("./").partition("/")[0]
+        for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M)
+        for source in sources.split()
+    }
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == copied
+
+
+def test_images_can_be_named_by_digest() -> None:
+    """No digest is written here: the set-up names them, and defaults to a version."""
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    for service in compose["services"].values():
+        assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[a-z/]+(:v?\d+[\d.]+)?\}", service["image"])
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert set(re.findall(r"^FROM (\S+)", text, re.M)) == {"${PYTHON_IMAGE}"}
+
+
+def test_containers_write_into_volumes_alone() -> None:
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    for name in ("sender", "link", "receiver"):
+        assert compose["services"][name]["read_only"]
+    assert compose["services"]["receiver"]["volumes"] == ["recordings:/recordings"]
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert "install -d -o 10001 -g 10001 -m 0750 /recordings" in text
+    assert f"{variable('web.recordings')}=/recordings" in text
+
+
+def test_secrets_of_manifests_are_explained_where_they_are_made() -> None:
+    """Every Secret that a manifest wants is created by a line of the documents, with its items."""
+    guide = (DEPLOY.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    for name in ("sender.yaml", "relay.yaml"):
+        workload = documents(DEPLOY / "kubernetes" / name)[0]
+        pod = workload["spec"]["template"]["spec"]
+        for volume in pod["volumes"]:
+            if "secret" not in volume:
+                continue
+            made = guide.split(f"generic {volume['secret']['secretName']} ")[1].split("kubectl")[0]
+            for item in volume["secret"]["items"]:
+                assert f"--from-file={item['key']}=" in made
+        for one in pod["containers"][0].get("env", ()):
+            wanted = one["valueFrom"]["secretKeyRef"]
+            assert f"generic {wanted['name']} --from-literal={wanted['key']}=" in guide
+
+
+def test_every_file_that_the_operations_guide_copies_is_there() -> None:
+    guide = (DEPLOY.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:deploy|docs)/[\w./@*-]+\w", guide))
+    assert len(named) > 6
+    for path in named:
+        assert list(DEPLOY.parent.glob(path)), path
+
+
+def test_commands_of_the_operations_guide_exist() -> None:
+    guide = (DEPLOY.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^    (?:\w+@\w+:)?streamcodec (.+)$", guide, re.M)
+    assert len(lines) > 8
+    groups = ("keys", "config")
+    for line in lines:
+        words = line.partition(" #")[0].partition(" > ")[0].partition(" && ")[0].split()
+        if words[0] not in groups:
+            check_command(words)

@@ -51,14 +51,3 @@ def test_cameras_are_listed_in_order_with_their_names(tmp_path: Path) -> None:
 
 def test_a_machine_without_cameras_has_none(tmp_path: Path) -> None:
     assert doctor.cameras(tmp_path / "absent") == []
-
-
-def test_a_cache_that_cannot_be_written_says_what_to_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    assert doctor.cache_writable() is None
-    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
-    problem = doctor.cache_writable()
-    assert problem is not None
-    assert "NUMBA_CACHE_DIR" in problem

@@ -85,3 +85,20 @@ def test_a_replay_whose_next_packet_is_not_due_does_not_starve_it() -> None:
     for _ in range(3):
         assert watchdog.feeds(progress_of({**counted, "sourceWaits": True}))
     assert not watchdog.feeds(progress_of({**counted, "sourceWaits": False}))
+
+
+def test_a_source_that_is_gone_and_looked_for_does_not_starve_it_and_one_that_hangs_does() -> None:
+    """As docs/operations.md says: neither end restarts for an unplugged camera."""
+    watchdog = Watchdog()
+    counted = {"role": "sender", "framesCaptured": 7, "framesEncoded": 7}
+    for attempts in range(1, 4):
+        assert watchdog.feeds(progress_of({**counted, "sourceAttempts": attempts}))
+    assert not watchdog.feeds(progress_of({**counted, "sourceAttempts": 3}))
+
+
+def test_a_time_lapse_does_not_starve_it_between_two_of_its_frames() -> None:
+    watchdog = Watchdog()
+    counted = {"role": "sender", "framesEncoded": 7, "frameInterval_s": 60.0}
+    for _ in range(2):
+        assert watchdog.feeds(progress_of({**counted, "sinceLastCapture_s": 45.0}))
+    assert not watchdog.feeds(progress_of({**counted, "sinceLastCapture_s": 181.0}))

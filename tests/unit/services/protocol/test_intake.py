@@ -215,3 +215,57 @@ def test_the_summed_error_bounds_a_time_that_came_over_several_hops(
         assert summed is not None
         true_us, told_us, error_us = true_us + ahead_us, offset.to_local(told_us), summed
     assert abs(told_us - true_us) <= error_us
+
+
+def refuse(receiver: Intake, now_us: int, *, peer: bytes = b"", reason: str = "no") -> None:
+    receiver.on_message(peer, m.pack(m.Bye(m.ByeCode.REFUSED, reason)), now_us)
+
+
+def next_hello_us(receiver: Intake, *, since_us: int) -> int:
+    """When it says HELLO next, in ticks of a tenth of a second, within a minute."""
+    for now_us in range(since_us, since_us + 60_000_000, 100_000):
+        if any(isinstance(message, m.Hello) for message in said(receiver.tick(now_us))):
+            return now_us
+    raise AssertionError("it says HELLO no more")
+
+
+def test_an_end_that_refuses_is_asked_again_after_growing_pauses() -> None:
+    receiver = intake()
+    now_us, pauses = NOW_US, []
+    for _ in range(7):
+        refuse(receiver, now_us)
+        asked_us = next_hello_us(receiver, since_us=now_us + 100_000)
+        pauses.append(round((asked_us - now_us) / 1e6))
+        now_us = asked_us
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    assert [event.name for event in receiver.events.snapshot()] == ["refused"]
+    results = receiver.on_message(b"", m.pack(WELCOME), now_us)
+    assert results.started == WELCOME
+    assert not receiver.refusal
+
+
+def test_an_end_that_refuses_costs_no_new_socket_while_it_answers() -> None:
+    """And a new connection is asked at once: it may be another program by then."""
+    receiver = intake()
+    for _ in range(4):
+        refuse(receiver, NOW_US)
+    assert not any(receiver.tick(NOW_US + s * 1_000_000).rebuild for s in range(13))
+    assert receiver.tick(NOW_US + 13_000_001).rebuild
+    receiver.rebuilt(NOW_US + 13_100_000)
+    assert next_hello_us(receiver, since_us=NOW_US + 13_100_000) == NOW_US + 13_100_000
+
+
+def test_a_stranger_that_refuses_a_listening_receiver_delays_nobody_else() -> None:
+    receiver = intake(connects=False)
+    for number in range(5):
+        refuse(receiver, NOW_US, peer=b"stranger", reason=f"no {number}")
+        receiver.on_message(b"stranger", m.pack(replace(WELCOME, model_hash=b"x" * 8)), NOW_US)
+    for peer in (b"stranger", b"sender"):
+        receiver.on_message(peer, m.pack(m.Ping(1, 5)), NOW_US)
+    results = receiver.tick(NOW_US)
+    assert [peer for peer, data in results.messages if isinstance(m.unpack(data), m.Hello)] == [
+        b"sender"
+    ]
+    assert receiver.on_message(b"sender", m.pack(WELCOME), NOW_US).started == WELCOME
+    refuse(receiver, NOW_US, peer=b"stranger")
+    assert receiver.state is State.STREAMING
