@@ -12,12 +12,13 @@ SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "srt
 HIDDEN = "***"
 # The last part of such a path is a stream key: who knows it may publish.
 _KEYED = ("rtmp", "rtmps", "rtmpt", "rtmpe")
-_STAGES = ("tcp", "ipc", "inproc")  # our own ends: nothing secret in them but a user
 
 _ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"'<>`|]*)")
 _LONG_WORD = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[A-Za-z0-9_\-=~.%]{24,}")
 _FILE_NAME = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
-_PARAMETER = re.compile(r"(?i)\b(pass(?:word|wd)?|pwd|token|secret|api_?key|auth|streamid)=[^\s&,;)]+")
+_PARAMETER = re.compile(
+    r"(?i)\b(pass(?:word|wd)?|pwd|token|secret|api_?key|auth|streamid)=[^\s&,;)]+"
+)
 
 
 def is_address(spec: str) -> bool:
@@ -27,11 +28,11 @@ def is_address(spec: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text with everything secret in its addresses replaced by `***`.
+    """The text with everything secret in its addresses left out, or replaced by `***`.
 
-    User and password before the host, the query, the fragment, parameters after a semicolon, words of
-    a path that look like tokens, and the stream key that ends an RTMP path. Text without an
-    address comes back as it is, but for `password=...` and its like. Applied twice it changes
+    User and password are left out. Hidden are the query, the fragment, parameters after a semicolon,
+    words of a path that look like tokens, and the stream key that ends an RTMP path. Text without
+    an address comes back as it is, but for `password=...` and its like. Applied twice it changes
     nothing more.
     """
     return _PARAMETER.sub(lambda found: f"{found[1]}={HIDDEN}", _ADDRESS.sub(_shown, text))
@@ -42,32 +43,27 @@ def _shown(found: re.Match[str]) -> str:
     tail = ""
     while rest and rest[-1] in ").,;:]}":  # of the sentence around it
         rest, tail = rest[:-1], rest[-1] + tail
-    rest, mark = _cut(rest)
+    rest, mark = _cut(_without_user(rest))
     host, slash, path = rest.partition("/")
-    # A password may hold a slash or an at sign that nobody escaped: all before the last one goes.
-    if "@" in path and "@" not in host and scheme.lower() not in _STAGES:
-        head, _, after = rest.rpartition("@")
-        host, slash, path = after.partition("/")
-        host = f"{HIDDEN}@{host}" if head else host
-    elif "@" in host:
-        host = f"{HIDDEN}@{host.rpartition('@')[2]}"
     parts = [_part(part) for part in path.split("/")]
     if scheme.lower() in _KEYED and len(parts) > 1 and parts[-1]:
         parts[-1] = HIDDEN
     return f"{scheme}://{host}{slash}{'/'.join(parts)}{mark}{tail}"
 
 
+def _without_user(rest: str) -> str:
+    """What follows user and password. These may hold any sign that nobody escaped, so that all
+    up to the last `@` goes; one in the path of a host without user or port is the path's own."""
+    host, _, _ = rest.partition("/")
+    if "@" not in rest or ("@" not in host and ":" not in host):
+        return rest
+    return rest.rpartition("@")[2]
+
+
 def _cut(rest: str) -> tuple[str, str]:
     """What stands before the query, fragment or parameters, and a mark in their place."""
     at = min((rest.find(sign) for sign in "?#;" if sign in rest), default=-1)
-    if at < 0:
-        return rest, ""
-    # A raw password may hold these too; then the host comes after them.
-    if "@" in rest[at:] and "/" not in rest[:at]:
-        head, _, after = rest.rpartition("@")
-        shown, mark = _cut(after)
-        return (f"{HIDDEN}@{shown}" if head else shown), mark
-    return rest[:at], f"{rest[at]}{HIDDEN}"
+    return (rest, "") if at < 0 else (rest[:at], f"{rest[at]}{HIDDEN}")
 
 
 def _part(part: str) -> str:

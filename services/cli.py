@@ -8,8 +8,14 @@ import os
 import sys
 from typing import Annotated, NoReturn
 
+if __name__ == "__main__":
+    from services.commands.signals import leave_on_signals
+
+    leave_on_signals()  # before what follows, which takes half a second to load
+
 import typer
 
+from services.addresses import masked
 from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
 
@@ -94,7 +100,7 @@ def describe_os_error(error: OSError) -> str:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    typer.echo(f"streamcodec: {sentence}", err=True)
+    typer.echo(f"streamcodec: {masked(sentence)}", err=True)
     sys.exit(code)
 
 

@@ -11,6 +11,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from services.addresses import masked
 from services.config import LogSettings
 
 _ROOT = "streamcodec"
@@ -36,7 +37,8 @@ class Log:
 
     def _emit(self, level: int, event: str, fields: dict[str, object]) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, event, extra={"fields": fields})
+            shown = {k: masked(v) if isinstance(v, str) else v for k, v in fields.items()}
+            self._logger.log(level, event, extra={"fields": shown})
 
 
 class JsonFormatter(logging.Formatter):

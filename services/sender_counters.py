@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from services.events import EventLog, StreamEvent
 from services.histogram import Histogram
 from services.measures import Limitation, Rate, wire_bytes
+from services.source_health import SourceHealth
 from services.stats import SenderSnapshot, ViewerSnapshot
 
 if TYPE_CHECKING:
@@ -136,9 +137,11 @@ class SenderCounters:
         height: int,
         now_us: int,
         source_waits: bool = False,
+        source: SourceHealth | None = None,
     ) -> SenderSnapshot:
         """An immutable copy of everything."""
         identity = self._identity
+        health = source or SourceHealth()
         spent = self._limits.durations.seconds_us(now_us)
         events = (*self.events.snapshot(), *audience.recent_events())
         return SenderSnapshot(
@@ -175,7 +178,10 @@ class SenderCounters:
             hostile_messages=audience.hostile + self.malformed,
             stale_messages=audience.stale,
             peers_lost=audience.peers_lost,
-            source_restarts=self._restarts,
+            source_restarts=self._restarts + health.restarts,
+            frames_damaged=health.frames_damaged,
+            source_dropped=health.frames_dropped,
+            source_buffer_us=health.buffered_us,
             source_waits=source_waits,
             viewers=audience.snapshot(),
             events=tuple(sorted(events, key=lambda event: event.at_us)),

@@ -68,9 +68,7 @@ def encode_file(
     if material.still and wish.kbps is not None:
         raise ConfigError("a picture has no bit rate: give --quality or --frame-bytes")
     count = material.count if limit is None else min(limit, material.count or limit)
-    coding = _Encoding(
-        codec, material, target, wish, count=count, limit=limit, name=str(source)
-    )
+    coding = _Encoding(codec, material, target, wish, count=count, limit=limit, name=str(source))
     return coding.run(progress, stopped)
 
 
@@ -321,8 +319,8 @@ def write_picture(path: Path, frame: Frame) -> None:
 
 def describe_file(source: Path) -> dict[str, object]:
     """What `info` prints: the same figures as `encode`, with versions and hashes."""
-    sizes, keyframes, last_us, pixels = [], 0, 0, 0
-    width = height = 0
+    sizes: list[int] = []
+    keyframes = last_us = pixels = width = height = 0
     with open_scv(source) as reader:
         for place in _places(reader, source):
             if not sizes:

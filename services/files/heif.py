@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace
 
 from services.boundary import reading
 from services.errors import SourceError
 from services.files.video import open_container
 from services.media.avframes import over_white, to_frame
-from services.media.geometry import UPRIGHT, Orientation, oriented, upright
+from services.media.geometry import UPRIGHT, Orientation, upright
 from streamcodec.frame import Frame, check_size
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def read_tiled(path: Path) -> Frame:
         steps = items.properties.get(items.primary, [])
         if alpha_item is None:
             return _turned(to_frame(colours, orientation=UPRIGHT), steps)
-        bgr = _pixels(colours, "bgr24")
-        alpha = _pixels(_whole(items, alpha_item, pictures), "gray")
+        bgr = to_frame(colours, orientation=UPRIGHT).to_bgr()
+        alpha = _opacity(_whole(items, alpha_item, pictures))
         if alpha.shape != bgr.shape[:2]:
             raise SourceError(f"{path}: its alpha has another size than its picture")
         check_size(bgr.shape[1], bgr.shape[0])
@@ -140,18 +141,24 @@ def _whole(items: _Items, item: int, pictures: _Pictures) -> av.VideoFrame:
 
 def _planes(picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
     """(3, H, W): luma and chroma at full size, their meaning kept."""
-    same = {"src_color_range": 1, "dst_color_range": 1, "src_colorspace": 1, "dst_colorspace": 1}
-    planes = picture.reformat(format="yuv444p", threads=1, **same).to_ndarray()  # type: ignore[arg-type]
-    return np.asarray(planes, np.uint8)
+    planes = picture.reformat(
+        format="yuv444p",
+        src_color_range=ColorRange.MPEG,
+        dst_color_range=ColorRange.MPEG,
+        src_colorspace=Colorspace.ITU709,
+        dst_colorspace=Colorspace.ITU709,
+        threads=1,
+    )
+    return np.asarray(planes.to_ndarray(), np.uint8)
 
 
-def _pixels(picture: av.VideoFrame, layout: str) -> npt.NDArray[np.uint8]:
-    if layout == "bgr24":
-        return to_frame(picture, orientation=UPRIGHT).to_bgr()
-    planes = _planes(picture)[0]
-    if picture.color_range != 1:
-        return planes
-    return np.clip((planes.astype(np.float32) - 16) * 255 / 219 + 0.5, 0, 255).astype(np.uint8)
+def _opacity(picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """(H, W), 0 to 255, of an alpha plane that was coded as a picture."""
+    luma: npt.NDArray[np.uint8] = _planes(picture)[0]
+    if picture.color_range != ColorRange.MPEG:
+        return luma
+    whole = (luma.astype(np.float32) - 16) * 255 / 219
+    return np.asarray(np.clip(np.rint(whole), 0, 255), np.uint8)
 
 
 def _turned(frame: Frame, steps: list[Property]) -> Frame:
@@ -162,7 +169,6 @@ def _turned(frame: Frame, steps: list[Property]) -> Frame:
         elif kind == b"irot" and body:
             frame = upright(frame, Orientation().turned(body[0] & 3))
         elif kind == b"imir" and body:
-            # Axis 0 is the vertical one: left becomes right... of libheif's and FFmpeg's reading.
             axis = body[0] & 1
             frame = upright(frame, Orientation(mirror_x=axis == 1, mirror_y=axis == 0))
     return frame
@@ -175,7 +181,9 @@ def _cropped(frame: Frame, clap: tuple[int, ...]) -> Frame:
     width, height = width_n // width_d, height_n // height_d
     left = round((frame.width - width) / 2 + x_n / x_d)
     top = round((frame.height - height) / 2 + y_n / y_d)
-    if not (0 <= left and 0 <= top and left + width <= frame.width and top + height <= frame.height):
+    if not (
+        left >= 0 and top >= 0 and left + width <= frame.width and top + height <= frame.height
+    ):
         return frame
     if left % 2 or top % 2:
         bgr = frame.to_bgr()[top : top + height, left : left + width]
@@ -220,7 +228,8 @@ def _items(data: bytes) -> _Items:
     items = _Items()
     try:
         for kind, body in _boxes(meta[4:]):
-            _READERS.get(kind, lambda *_: None)(items, body, data, meta)
+            if kind in _READERS:
+                _READERS[kind](items, body, data, meta)
     except (struct.error, IndexError):
         raise SourceError("its description is damaged") from None
     if items.primary not in items.kinds:

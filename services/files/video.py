@@ -64,6 +64,7 @@ class PictureDecoder:
         self._as_stored = container.format.name in _RAW_FORMATS
         self._corrupt: deque[int | None] = deque(maxlen=64)
         self._told_hdr = False
+        self._owed = 0  # pictures for packets that told no error
         if stream.codec_context.name in _STRICT_CODECS:
             stream.codec_context.options = {"err_detect": "explode"}
 
@@ -80,6 +81,9 @@ class PictureDecoder:
             self._left_out(reason(error))
             return []
         found = []
+        self._owed += (packet is not None) - len(pictures)
+        if packet is None and self._stream.codec_context.name in _STRICT_CODECS:
+            self.damaged += max(0, self._owed)  # passed over without a word
         for picture in pictures:
             if picture.is_corrupt or (picture.pts is not None and picture.pts in self._corrupt):
                 self._left_out("the picture is damaged")
@@ -279,7 +283,9 @@ def packet_stamps(packets: deque[Packet[VideoStream]]) -> list[int]:
 
 def told_rates(stream: VideoStream) -> tuple[Fraction | None, ...]:
     """Rates that the file declares or FFmpeg guesses: names for a rate that stamps show."""
-    return (stream.guessed_rate, stream.average_rate, stream.base_rate)
+    told = (stream.guessed_rate, stream.average_rate, stream.base_rate)
+    # Fields instead of pictures: a guess may be twice the rate.
+    return (*told, stream.guessed_rate and stream.guessed_rate / 2)
 
 
 def _duration_us(packets: deque[Packet[VideoStream]]) -> int | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -56,7 +57,8 @@ def to_frame(
 
     Native planes are taken untouched; full range, other matrices, layouts and depths are
     converted. Colours that the stream does not declare are BT.709's in large pictures and
-    BT.601's in small ones, but for raw planes `as_stored`, which have no words for colours.
+    BT.601's in small ones; with `as_stored`, for raw planes whose format has no word for colours,
+    they are taken as they are.
     Alpha is laid on white. Pictures come out as they are to be looked at: turned and mirrored as
     the stream says (or `orientation`), with square pixels where they are `aspect` times as
     wide as high. Raises FrameError when the size is out of range.
@@ -80,7 +82,7 @@ def is_native(picture: av.VideoFrame, *, as_stored: bool = False) -> bool:
     return (
         picture.format.name == _NATIVE
         and picture.color_range != ColorRange.JPEG
-        and (as_stored or _matrix(picture) == Colorspace.ITU709)
+        and _matrix(picture, as_stored=as_stored) == Colorspace.ITU709
     )
 
 
@@ -106,8 +108,11 @@ def from_frame(frame: Frame, *, full_range: bool = False) -> av.VideoFrame:
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
     """How the stream says that its pictures are to be turned and mirrored."""
-    matrix = picture.side_data.get(SideData.DISPLAYMATRIX)
-    return UPRIGHT if matrix is None else of_display_matrix(bytes(matrix))
+    found: Any = picture.side_data  # its stub knows it as the keywords of another function
+    try:
+        return of_display_matrix(bytes(found[SideData.DISPLAYMATRIX]))
+    except KeyError:
+        return UPRIGHT
 
 
 def hdr_of(picture: av.VideoFrame) -> str:
@@ -121,13 +126,13 @@ def _samples(plane: av.video.plane.VideoPlane) -> Plane:
     return rows[: plane.height, : plane.width].copy()
 
 
-def _matrix(picture: av.VideoFrame) -> Colorspace:
+def _matrix(picture: av.VideoFrame, *, as_stored: bool = False) -> Colorspace:
     if picture.format.is_rgb:
         return Colorspace.ITU709
     found = _MATRICES.get(int(picture.colorspace))
     if found is not None:
         return found
-    large = picture.width >= _SD_WIDTH_PX or picture.height > _SD_HEIGHT_PX
+    large = as_stored or picture.width >= _SD_WIDTH_PX or picture.height > _SD_HEIGHT_PX
     return Colorspace.ITU709 if large else Colorspace.ITU601
 
 
@@ -162,7 +167,7 @@ def _on_white(picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
     return over_white(pixels)
 
 
-def over_white(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
+def over_white(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
     """8-bit (H, W, 3) of colours and alpha (H, W, 4), of 8 or 16 bits, laid on white.
 
     One colour for pictures, clips and streams, whatever brought them here.
@@ -187,10 +192,9 @@ def _grey(picture: av.VideoFrame) -> Frame:
 
 
 def _converted(picture: av.VideoFrame, *, as_stored: bool) -> av.VideoFrame:
-    source = Colorspace.ITU709 if as_stored else _matrix(picture)
     return picture.reformat(
         format=_NATIVE,
-        src_colorspace=source,
+        src_colorspace=_matrix(picture, as_stored=as_stored),
         dst_colorspace=Colorspace.ITU709,
         src_color_range=_range(picture),
         dst_color_range=ColorRange.MPEG,

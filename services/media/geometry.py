@@ -6,15 +6,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from services.media.scaling import fitted
-from streamcodec.frame import MAX_HEIGHT_PX, MAX_WIDTH_PX, Frame
+from streamcodec.frame import MAX_HEIGHT_PX, MAX_WIDTH_PX, Frame, Plane
 
-_Array = TypeVar("_Array", bound=npt.NDArray[Any])
 _MOST_ASPECT = 8  # of a pixel; beyond that the file lies
 
 
@@ -86,14 +83,16 @@ def of_exif(data: bytes) -> Orientation:
     return UPRIGHT
 
 
-def oriented(pixels: _Array, orientation: Orientation) -> _Array:
-    """An array (H, W, ...) turned and mirrored; the same one where nothing is to be done."""
-    result: Any = pixels.swapaxes(0, 1) if orientation.transpose else pixels
+def oriented(pixels: Plane, orientation: Orientation) -> Plane:
+    """Samples (H, W, ...) turned and mirrored; the same one where nothing is to be done."""
+    if orientation == UPRIGHT:
+        return pixels
+    result = pixels.swapaxes(0, 1) if orientation.transpose else pixels
     if orientation.mirror_x:
         result = result[:, ::-1]
     if orientation.mirror_y:
         result = result[::-1]
-    return result if result is pixels else np.ascontiguousarray(result)  # type: ignore[no-any-return]
+    return np.ascontiguousarray(result)
 
 
 def upright(frame: Frame, orientation: Orientation) -> Frame:

@@ -15,7 +15,6 @@ from services.media.scaling import fitted
 from services.media.sinks.sink import write_failed
 from streamcodec.frame import Frame
 
-
 _AHEAD_FRAMES = 2  # of the times, before one is left out
 _MOST_REPEATS = 100_000  # of one picture: an hour at 27 a second
 
@@ -61,9 +60,7 @@ class Y4mSink:
             self._size = (frame.width, frame.height)
             self._start_us = self._shown_us = shown_us
             self._put(self._header(), times=0)
-        picture = b"".join(
-            (b"FRAME\n", *(p.tobytes() for p in fitted(frame, *self._size).planes))
-        )
+        picture = b"".join((b"FRAME\n", *(p.tobytes() for p in fitted(frame, *self._size).planes)))
         place = Fraction(shown_us - self._start_us, 1_000_000) * self._fps
         self._frames += 1
         if shown_us != self._shown_us and place <= self._written - _AHEAD_FRAMES:
