@@ -30,10 +30,10 @@ def is_address(spec: str) -> bool:
 def masked(text: str) -> str:
     """The text with everything secret in its addresses left out, or replaced by `***`.
 
-    User and password are left out. Hidden are the query, the fragment, parameters after a semicolon,
-    words of a path that look like tokens, and the stream key that ends an RTMP path. Text without
-    an address comes back as it is, but for `password=...` and its like. Applied twice it changes
-    nothing more.
+    User and password are left out. Hidden are the query, the fragment, parameters after a
+    semicolon, words of a path that look like tokens, and the stream key that ends an RTMP path.
+    Text without an address comes back as it is, but for `password=...` and its like. Applied
+    twice it changes nothing more.
     """
     return _PARAMETER.sub(lambda found: f"{found[1]}={HIDDEN}", _ADDRESS.sub(_shown, text))
 
@@ -52,12 +52,19 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def _without_user(rest: str) -> str:
-    """What follows user and password. These may hold any sign that nobody escaped, so that all
-    up to the last `@` goes; one in the path of a host without user or port is the path's own."""
-    host, _, _ = rest.partition("/")
-    if "@" not in rest or ("@" not in host and ":" not in host):
-        return rest
-    return rest.rpartition("@")[2]
+    """What follows user and password.
+
+    These may hold signs that nobody escaped, a slash or an at sign, so that all up to the last
+    `@` goes; one in the path of a host without user or port is the path's own.
+    """
+    plain = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host = plain.partition("/")[0]
+    if "@" in plain and ("@" in host or ":" in host):
+        return rest[plain.rindex("@") + 1 :]
+    port = host.rpartition(":")[2]
+    if "@" in rest and port != host and not (port.isdecimal() or port.endswith("]")):
+        return rest.rpartition("@")[2]  # no port: a password with one of those signs
+    return rest
 
 
 def _cut(rest: str) -> tuple[str, str]:

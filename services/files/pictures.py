@@ -20,7 +20,6 @@ from streamcodec.frame import Frame
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 TILED_SUFFIXES = (".avif", ".heic", ".heif")
 _PNG = b"\x89PNG\r\n\x1a\n"
-_EXIF = 1  # cv2.IMAGE_METADATA_EXIF
 _ANIMATION_BYTES = 128 * 1024 * 1024  # decoded at once
 _DEFAULT_STEP_MS = 100  # of an animation that says 0, as browsers show it
 _NUMBERS = re.compile(r"(\d+)")
@@ -53,7 +52,8 @@ def _decoded(path: Path, data: npt.NDArray[np.uint8]) -> Frame:
 
         # OpenCV turns pictures only where it drops their alpha.
         _, kinds, parts = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
-        exif = next((bytes(p) for k, p in zip(kinds, parts, strict=False) if k == _EXIF), b"")
+        found = dict(zip(kinds, parts, strict=False))
+        exif = bytes(found.get(cv2.IMAGE_METADATA_EXIF, b""))
         return Frame.from_bgr(oriented(over_white(np.asarray(pixels)), of_exif(exif)))
     upright = cv2.imdecode(data, cv2.IMREAD_COLOR)
     if upright is None:

@@ -62,7 +62,6 @@ class PictureDecoder:
         self._name = name
         self._stream = stream
         self._as_stored = container.format.name in _RAW_FORMATS
-        self._corrupt: deque[int | None] = deque(maxlen=64)
         self._told_hdr = False
         self._owed = 0  # pictures for packets that told no error
         if stream.codec_context.name in _STRICT_CODECS:
@@ -73,8 +72,6 @@ class PictureDecoder:
 
         Raises SourceError for pictures that no codec of ours takes.
         """
-        if packet is not None and packet.is_corrupt:
-            self._corrupt.append(packet.pts)
         try:
             pictures = self._stream.codec_context.decode(packet)
         except (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError) as error:
@@ -85,7 +82,7 @@ class PictureDecoder:
         if packet is None and self._stream.codec_context.name in _STRICT_CODECS:
             self.damaged += max(0, self._owed)  # passed over without a word
         for picture in pictures:
-            if picture.is_corrupt or (picture.pts is not None and picture.pts in self._corrupt):
+            if picture.is_corrupt:
                 self._left_out("the picture is damaged")
                 continue
             self.failed_in_a_row = 0

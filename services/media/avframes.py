@@ -67,7 +67,7 @@ def to_frame(
         frame = native_planes(picture)
     elif _has_alpha(picture):
         frame = Frame.from_bgr(_on_white(picture))
-    elif picture.format.name.startswith("gray"):
+    elif picture.format.name.startswith("gray") and "f" not in picture.format.name:
         frame = _grey(picture)
     else:
         frame = native_planes(_converted(picture, as_stored=as_stored))
@@ -181,14 +181,17 @@ def over_white(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
 
 def _grey(picture: av.VideoFrame) -> Frame:
     """Full range unless the stream says otherwise, as FFmpeg reads grey."""
-    if picture.format.name != "gray":
-        told = picture.color_range
-        picture = picture.reformat(
-            format="gray", src_color_range=_range(picture), dst_color_range=_range(picture)
-        )
-        picture.color_range = told
-    luma = _samples(picture.planes[0])
-    return Frame.grey(luma if picture.color_range == ColorRange.MPEG else _LIMITED_OF_FULL[luma])
+    limited = picture.color_range == ColorRange.MPEG
+    (plane,), (component,) = picture.planes, picture.format.components
+    if component.bits == 8:
+        luma = _samples(plane)
+        return Frame.grey(luma if limited else _LIMITED_OF_FULL[luma])
+    order = ">u2" if picture.format.is_big_endian else "<u2"
+    rows = np.frombuffer(memoryview(plane), order).reshape(-1, plane.line_size // 2)
+    deep = rows[: plane.height, : plane.width].astype(np.float32)
+    steps = 1 << (component.bits - 8)
+    levels = deep / steps if limited else 16 + deep * 219 / (256 * steps - 1)
+    return Frame.grey(np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8))
 
 
 def _converted(picture: av.VideoFrame, *, as_stored: bool) -> av.VideoFrame:

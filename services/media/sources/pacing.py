@@ -7,7 +7,8 @@ stamps, so that what came at once is shown as it was filmed. Nothing else waits:
 
 - a picture that arrives late is due at once, and time goes on from there;
 - what waits longer than any gap needs is worked off a quarter faster, once nothing ran dry for
-  `watch_us`: the delay of a stall does not stay.
+  `watch_us`: the delay of a stall does not stay. None: the source waits for us, and nothing is
+  to be worked off.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _SPARE_US = 120_000  # what may wait without being worked off
 class BurstPacer:
     """Due times of pictures from their times in the stream and the moments they are asked for."""
 
-    def __init__(self, *, watch_us: int) -> None:
+    def __init__(self, *, watch_us: int | None) -> None:
         self._watch_us = watch_us
         self._anchor_us: int | None = None  # when the picture with time 0 is due
         self._last_us = 0
@@ -46,6 +47,8 @@ class BurstPacer:
         return self._anchor_us + time_us
 
     def _watch(self, now_us: int, waiting_us: int, *, starved: bool) -> None:
+        if self._watch_us is None:
+            return
         if self._since_us is None or starved:
             self._since_us, self._least_us, self._spare_us = now_us, waiting_us, 0
             return

@@ -60,7 +60,8 @@ _OPTIONS = {
     "reconnect": "1",  # of a file that breaks off: at the byte where it did
     "reconnect_delay_max": "2",
 }
-_WATCH_US = {True: 12_000_000, False: 2_000_000}  # segments: longer than the usual one
+# Nothing ran dry for so long: then more waits than the arrivals need. Servers of HTTP send bursts.
+_WATCH_US, _WATCH_HTTP_US = 2_000_000, 12_000_000
 _NOTHING_DECODES = 250  # pictures in a row that cannot be decoded: then the stream is of no use
 
 
@@ -96,6 +97,7 @@ class StreamSource:
         except SourceError:
             self._container.close()
             raise
+        self._told = told_rates(self._stream)
         format_name = self._container.format.name
         self._ends = _has_an_end(self._container, address)
         self.live = not self._ends
@@ -112,13 +114,14 @@ class StreamSource:
         self._packets: deque[_Waiting] = deque()
         self._bytes = 0
         self._end: tuple[type[Exception], str] | None = None
-        self._closing = False
+        self._closing = self._read_over = self._released = False
         self._starved = True
         self._dropped = 0
         self._decoded: deque[Stamped] = deque()
         self._next: tuple[Frame, int] | None = None  # and when it is due
         self._timeline = Timeline()
-        self._pacer = BurstPacer(watch_us=_WATCH_US[self._segmented])
+        waits = self._ends or self._segmented  # for us: there is nothing to catch up with
+        self._pacer = BurstPacer(watch_us=None if waits else _watch_us(scheme))
         self._thread = threading.Thread(target=self._read, name=f"source {self.name}", daemon=True)
         self._thread.start()
         try:
@@ -170,6 +173,7 @@ class StreamSource:
             self._condition.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(_JOIN_S)
+        self._release()
 
     # -- the reader's side ---------------------------------------------------------------------
 
@@ -250,7 +254,7 @@ class StreamSource:
     def _rate(self) -> Fraction:
         with self._condition:
             stamps = packet_stamps(deque(w.packet for w in self._packets))
-        told = told_rates(self._stream)
+        told = self._told
         found = rate_of(stamps, told=told) if len(stamps) >= _FEW_PACKETS else None
         sane = (rate for rate in told if rate and 1 <= rate <= 240)
         return found or next(sane, _DEFAULT_FPS)
@@ -258,6 +262,14 @@ class StreamSource:
     def _buffered_us(self) -> int:
         stamps = [w.stamp_us for w in self._packets if w.stamp_us is not None]
         return max(0, max(stamps) - min(stamps)) if stamps else 0
+
+    def _release(self) -> None:
+        """Disconnect once nobody reads and nobody decodes any more: both live in the container."""
+        with self._condition:
+            over = self._read_over and self._closing and not self._released
+            self._released |= over
+        if over:
+            self._container.close()
 
     # -- the network's side --------------------------------------------------------------------
 
@@ -275,7 +287,9 @@ class StreamSource:
         except Exception as error:  # the reader must hear of it, whatever it is
             self._over(SourceError, f"{self.name}: the stream broke off ({reason(error)})")
         finally:
-            self._container.close()
+            with self._condition:
+                self._read_over = True
+            self._release()
 
     def _put(self, packet: Packet[VideoStream]) -> None:
         stamp = stamp_us(packet.dts, packet.pts, packet.time_base)
@@ -304,6 +318,10 @@ class StreamSource:
         with self._condition:
             self._end = self._end or (kind, text)
             self._condition.notify_all()
+
+
+def _watch_us(scheme: str) -> int:
+    return _WATCH_HTTP_US if scheme in _FETCHED_SCHEMES else _WATCH_US
 
 
 def _connected(address: str, name: str) -> InputContainer:
