@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 if __name__ == "__main__":
@@ -62,6 +63,8 @@ def common(
 
 def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not fit the locale
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except KeyboardInterrupt:

@@ -167,7 +167,8 @@ def cameras(folder: Path = _CAMERAS) -> list[str]:
 def cache_writable() -> str | None:
     """A sentence if compiled code cannot be kept between starts."""
     folder = os.environ.get("NUMBA_CACHE_DIR")
-    places = [Path(folder)] if folder else [Path(__file__).parent, Path.home() / ".cache"]
+    home = Path(os.path.expanduser("~"))  # no error where there is none
+    places = [Path(folder)] if folder else [Path(__file__).parent, home / ".cache"]
     if any(os.access(place, os.W_OK) for place in places if place.exists()):
         return None
     return "compiled code cannot be kept: set NUMBA_CACHE_DIR to a folder that can be written"

@@ -132,8 +132,10 @@ def _file(
     if path.suffix.lower() == ".scv":
         from services.media.sources.recording import open_recording  # noqa: PLC0415
 
-        opener, fps = open_recording(path, load_codec)
-        return PacedSource(path.name, opener, fps=fps, loop=loop, clock=clock)
+        opener, fps, damaged_so_far = open_recording(path, load_codec)
+        return PacedSource(
+            path.name, opener, fps=fps, loop=loop, clock=clock, damaged=damaged_so_far
+        )
     material = open_material(path)
     rounds = [material]
     fresh = [material]
