@@ -42,8 +42,10 @@ def writing(name: str, *, saved: str = "what was written before is kept") -> Ite
     except ServiceError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SinkError(f"{masked(name)}: the disk is full; {saved}") from None
+        if isinstance(error, OSError) and error.errno == errno.ENOENT:
+            raise SinkError(f"{masked(name)}: {reason(error)}; {saved}") from None
         text = f"{masked(name)}: cannot be written ({reason(error)}); {saved}"
         raise SinkError(text) from error
 

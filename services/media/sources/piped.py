@@ -20,7 +20,7 @@ _NAME = "standard input"
 def piped_frames() -> tuple[float, Iterator[TimedFrame]]:
     """Frame rate and frames of the stream: its rate is its only clock, its planes are taken as
     they are. Raises SourceError, here or while walking."""
-    if sys.stdin is None or sys.stdin.closed:
+    if sys.stdin is None:  # started with `<&-`
         raise SourceError(f"{_NAME}: it is closed; expected a .y4m stream")
     with reading(_NAME, "expected a .y4m stream"):
         container = av.open(sys.stdin.buffer, "r", format="yuv4mpegpipe")
