@@ -21,9 +21,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from services.boundary import reading
 from services.errors import SourceError
 from services.files.video import open_container
-from services.media.avframes import over_white, to_frame
+from services.media.avframes import luma_of, over_white, to_frame
 from services.media.geometry import UPRIGHT, Orientation, upright
-from streamcodec.frame import Frame, check_size
+from streamcodec.frame import NEUTRAL_CHROMA, Frame, check_size
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -141,6 +141,10 @@ def _whole(items: _Items, item: int, pictures: _Pictures) -> av.VideoFrame:
 
 def _planes(picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
     """(3, H, W): luma and chroma at full size, their meaning kept."""
+    if picture.format.name.startswith("gray"):
+        luma = np.rint(luma_of(picture, limited=picture.color_range == ColorRange.MPEG))
+        flat = np.full_like(luma, NEUTRAL_CHROMA)
+        return np.stack((luma, flat, flat)).astype(np.uint8)
     planes = picture.reformat(
         format="yuv444p",
         src_color_range=ColorRange.MPEG,
@@ -154,10 +158,9 @@ def _planes(picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
 
 def _opacity(picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
     """(H, W), 0 to 255, of an alpha plane that was coded as a picture."""
-    luma: npt.NDArray[np.uint8] = _planes(picture)[0]
-    if picture.color_range != ColorRange.MPEG:
-        return luma
-    whole = (luma.astype(np.float32) - 16) * 255 / 219
+    limited = picture.color_range == ColorRange.MPEG
+    levels = luma_of(picture, limited=limited)
+    whole = (levels - 16) * 255 / 219 if limited else levels
     return np.asarray(np.clip(np.rint(whole), 0, 255), np.uint8)
 
 

@@ -54,11 +54,19 @@ def _decoded(path: Path, data: npt.NDArray[np.uint8]) -> Frame:
         _, kinds, parts = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
         found = dict(zip(kinds, parts, strict=False))
         exif = bytes(found.get(cv2.IMAGE_METADATA_EXIF, b""))
-        return Frame.from_bgr(oriented(over_white(np.asarray(pixels)), of_exif(exif)))
+        # libtiff multiplies the colours of 8-bit pictures by their alpha.
+        laid = over_white(
+            np.asarray(pixels), multiplied=_is_tiff(data) and pixels.dtype == np.uint8
+        )
+        return Frame.from_bgr(oriented(laid, of_exif(exif)))
     upright = cv2.imdecode(data, cv2.IMREAD_COLOR)
     if upright is None:
         raise SourceError(f"{path}: not a picture that can be read (its colours are unknown)")
     return Frame.from_bgr(np.asarray(upright, np.uint8))
+
+
+def _is_tiff(data: npt.NDArray[np.uint8]) -> bool:
+    return bytes(data[:4]) in (b"II*\0", b"MM\0*")
 
 
 def is_animation(path: Path) -> bool:

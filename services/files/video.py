@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import av
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 
 from services import logs
 from services.boundary import reading, reason
@@ -39,6 +40,7 @@ _TEXT_CODECS = ("ansi", "bintext", "xbin", "idf", "binarytext")
 _RAW_FORMATS = ("yuv4mpegpipe", "rawvideo")
 # A JPEG that breaks off is half a picture and no error otherwise.
 _STRICT_CODECS = ("mjpeg",)
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _SANE_RATES = (Fraction(1, 1000), Fraction(240))
 
 _log = logs.get("source")
@@ -64,6 +66,7 @@ class PictureDecoder:
         self._as_stored = container.format.name in _RAW_FORMATS
         self._told_hdr = False
         self._owed = 0  # pictures for packets that told no error
+        self._context = _with_alpha(stream) or stream.codec_context
         if stream.codec_context.name in _STRICT_CODECS:
             stream.codec_context.options = {"err_detect": "explode"}
 
@@ -73,7 +76,7 @@ class PictureDecoder:
         Raises SourceError for pictures that no codec of ours takes.
         """
         try:
-            pictures = self._stream.codec_context.decode(packet)
+            pictures = self._context.decode(packet)
         except (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError) as error:
             self._left_out(reason(error))
             return []
@@ -104,6 +107,16 @@ class PictureDecoder:
         self.damaged += 1
         self.failed_in_a_row += 1
         self.failure = why
+
+
+def _with_alpha(stream: VideoStream) -> VideoCodecContext | None:
+    """A decoder that also gives the alpha of a WebM; FFmpeg's own ones pass over it."""
+    own = _ALPHA_DECODERS.get(stream.codec_context.name)
+    if own not in av.codecs_available or stream.metadata.get("alpha_mode") != "1":
+        return None
+    context = av.CodecContext.create(own, "r")
+    assert isinstance(context, VideoCodecContext)
+    return context
 
 
 def stamp_us(pts: int | None, dts: int | None, time_base: Fraction | None) -> int | None:
@@ -263,8 +276,9 @@ def choose_stream(name: str, container: InputContainer) -> VideoStream:
     moving = [s for s in container.streams.video if not s.disposition & _NO_PICTURES]
     readable = [s for s in moving if s.codec_context.name not in _TEXT_CODECS]
     if readable:
-        marked = [s for s in readable if s.disposition & Disposition.default]
-        return (marked or readable)[0]
+        marked = [s for s in readable if s.disposition & Disposition.default] or readable
+        # An animated AVIF holds its first picture a second time, as a stream of its own.
+        return next((s for s in marked if s.frames != 1), marked[0])
     if moving:
         raise SourceError(f"{name}: not a video that can be read (it is a text file)")
     if container.streams.video:

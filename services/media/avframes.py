@@ -43,7 +43,6 @@ _SAME_GRID = (
 )
 _REDUCING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 _FULL_RANGE_FORMATS = ("yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p", "yuvj411p")
-_LIMITED_OF_FULL = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)  # BT.709 luma
 
 
 def to_frame(
@@ -167,30 +166,39 @@ def _on_white(picture: av.VideoFrame) -> npt.NDArray[np.uint8]:
     return over_white(pixels)
 
 
-def over_white(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+def over_white(
+    pixels: npt.NDArray[np.generic], *, multiplied: bool = False
+) -> npt.NDArray[np.uint8]:
     """8-bit (H, W, 3) of colours and alpha (H, W, 4), of 8 or 16 bits, laid on white.
 
+    `multiplied`: the colours are, by their alpha.
     One colour for pictures, clips and streams, whatever brought them here.
     """
     scale = 257 if pixels.dtype == np.uint16 else 1
     values = pixels.astype(np.float32) / scale
     alpha = values[..., 3:] / 255
-    laid = values[..., :3] * alpha + 255 * (1 - alpha)
-    return np.asarray(np.rint(laid), np.uint8)
+    laid = values[..., :3] * (1 if multiplied else alpha) + 255 * (1 - alpha)
+    return np.asarray(np.clip(np.rint(laid), 0, 255), np.uint8)
+
+
+def luma_of(picture: av.VideoFrame, *, limited: bool) -> npt.NDArray[np.floating[Any]]:
+    """(H, W) first plane, as 8-bit levels that may be between two; `limited` says which white."""
+    plane, component = picture.planes[0], picture.format.components[0]
+    if component.bits == 8:
+        return _samples(plane).astype(np.float32)
+    order = ">u2" if picture.format.is_big_endian else "<u2"
+    rows = np.frombuffer(memoryview(plane), order).reshape(-1, plane.line_size // 2)
+    deep = rows[: plane.height, : plane.width].astype(np.float32)
+    steps = 1 << (component.bits - 8)
+    return deep / steps if limited else deep * 255 / (256 * steps - 1)
 
 
 def _grey(picture: av.VideoFrame) -> Frame:
     """Full range unless the stream says otherwise, as FFmpeg reads grey."""
     limited = picture.color_range == ColorRange.MPEG
-    (plane,), (component,) = picture.planes, picture.format.components
-    if component.bits == 8:
-        luma = _samples(plane)
-        return Frame.grey(luma if limited else _LIMITED_OF_FULL[luma])
-    order = ">u2" if picture.format.is_big_endian else "<u2"
-    rows = np.frombuffer(memoryview(plane), order).reshape(-1, plane.line_size // 2)
-    deep = rows[: plane.height, : plane.width].astype(np.float32)
-    steps = 1 << (component.bits - 8)
-    levels = deep / steps if limited else 16 + deep * 219 / (256 * steps - 1)
+    levels = luma_of(picture, limited=limited)
+    if not limited:
+        levels = 16 + levels * 219 / 255  # BT.709
     return Frame.grey(np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8))
 
 

@@ -42,6 +42,7 @@ class Y4mSink:
         self._frames = 0
         self._size = (0, 0)
         self._end = 0
+        self._was_absent = path != "-" and not Path(path).exists()
         try:
             self._file: FileIO | BinaryIO = (
                 sys.stdout.buffer if path == "-" else FileIO(Path(path), "w")
@@ -87,6 +88,8 @@ class Y4mSink:
         """Close the file; standard output is flushed and left open."""
         if self._file is not sys.stdout.buffer:
             self._file.close()
+            if not self._frames and self._was_absent:  # a file without a picture says too much
+                Path(self._name).unlink(missing_ok=True)
         else:
             with contextlib.suppress(OSError, ValueError):
                 self._file.flush()

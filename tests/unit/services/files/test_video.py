@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import io
 import os
+import shutil
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from services.errors import SourceError
 from services.files.reader import open_material
@@ -222,26 +223,52 @@ def test_a_clear_animation_lies_on_white(tmp_path: Path) -> None:
     assert np.abs(last[:, 4:26] - (255, 0, 0)).mean() < 12
 
 
-@pytest.mark.parametrize("turn", [0, 6])
-def test_avif_pictures_are_read_whole_and_upright(tmp_path: Path, turn: int) -> None:
+@pytest.mark.parametrize("suffix", ["avif", "jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_pictures_are_upright_as_pillow_turns_them(tmp_path: Path, suffix: str, turn: int) -> None:
     pixels = np.zeros((48, 80, 3), np.uint8)
     pixels[:24, :40] = (220, 40, 40)
-    whole = Image.fromarray(pixels)
+    pixels[30:, 60:] = (40, 40, 200)
     exif = Image.Exif()
-    exif[274] = turn or 1
-    buffer = io.BytesIO()
+    exif[274] = turn
+    path = tmp_path / f"a.{suffix}"
     try:
-        whole.save(buffer, "AVIF", quality=95, exif=exif.tobytes())
+        Image.fromarray(pixels).save(path, exif=exif, quality=95)
     except (KeyError, OSError):
-        pytest.skip("this Pillow writes no AVIF")
-    (tmp_path / "a.avif").write_bytes(buffer.getvalue())
-    material = open_material(tmp_path / "a.avif")
-    (timed,) = material.frames
-    truth = np.asarray(Image.open(buffer).convert("RGB"))
-    if turn == 6:
-        truth = np.rot90(pixels, -1)
-    assert timed.frame.to_rgb().shape == truth.shape
+        pytest.skip(f"this Pillow writes no {suffix}")
+    (timed,) = open_material(path).frames
+    truth = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+    found = timed.frame.to_rgb()
+    assert found.shape == truth.shape
+    assert np.abs(found.astype(int) - truth).mean() < 4
+
+
+@pytest.mark.parametrize("suffix", ["avif", "png", "tif", "webp"])
+def test_alpha_of_pictures_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
+    rgba = np.full((48, 80, 4), (30, 120, 220, 0), np.uint8)
+    rgba[..., 3] = np.linspace(0, 255, 80)
+    path = tmp_path / f"a.{suffix}"
+    try:
+        Image.fromarray(rgba).save(path)
+    except (KeyError, OSError):
+        pytest.skip(f"this Pillow writes no {suffix}")
+    (timed,) = open_material(path).frames
+    white = Image.new("RGBA", (80, 48), (255, 255, 255, 255))
+    truth = np.asarray(Image.alpha_composite(white, Image.open(path).convert("RGBA")))[..., :3]
     assert np.abs(timed.frame.to_rgb().astype(int) - truth).mean() < 4
+
+
+def test_the_alpha_of_a_webm_is_laid_on_white(tmp_path: Path) -> None:
+    if "libvpx-vp9" not in av.codecs_available or shutil.which("ffmpeg") is None:
+        pytest.skip("needs libvpx and the ffmpeg program, which marks the track")
+    rgba = np.full((48, 64, 4), (200, 0, 0, 255), np.uint8)
+    rgba[:, 32:, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    command = ["ffmpeg", "-v", "error", "-i", "a.png", "-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p"]
+    subprocess.run([*command, "a.webm"], cwd=tmp_path, check=True, timeout=120)
+    found = next(open_material(tmp_path / "a.webm").frames).frame.to_rgb().astype(int)
+    assert np.abs(found[:, 36:] - 255).max() < 12
+    assert np.abs(found[:, :28] - (200, 0, 0)).max() < 25
 
 
 def test_a_library_that_raises_is_one_sentence(
