@@ -165,6 +165,30 @@ def test_a_live_stream_that_ends_is_opened_again(scheme: str) -> None:
     assert told[1].endswith("back again")
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_playlist_has_an_end_only_if_it_says_so(complete: bool) -> None:
+    segments = [clip(50), clip(50)]
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:2", "#EXT-X-MEDIA-SEQUENCE:0"]
+    for number in range(2):
+        lines += ["#EXT-X-DISCONTINUITY"] * number + ["#EXTINF:2.0,", f"{number}.ts"]
+    playlist = "\n".join([*lines, *["#EXT-X-ENDLIST"] * complete, ""]).encode()
+
+    def answer(peer: socket.socket, asked: str) -> None:
+        name = asked.split()[1]
+        body = playlist if name.endswith("m3u8") else segments[int(name[1])]
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        peer.sendall(head.encode() + body)
+
+    with serving(answer) as host:
+        source = open_source(f"http://{host}/a.m3u8", clock=ManualClock(), tell=lambda _text: None)
+        assert source.live is not complete
+        if complete:
+            times = [captured.captured_us for captured in all_of(source)]
+            assert len(times) == 100
+            assert np.allclose(np.diff(times), STEP_US, atol=1000)  # also over the seam
+        source.close()
+
+
 def test_bursts_are_spread_by_their_times_and_nothing_is_lost() -> None:
     data = clip(250)
 

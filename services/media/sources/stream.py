@@ -53,6 +53,7 @@ _DEFAULT_FPS = Fraction(30)
 _FEW_PACKETS = 8  # from which a pace can be told
 _SEGMENTED = ("hls", "dash")
 _FETCHED_SCHEMES = ("http", "https")  # a server that waits for us loses nothing
+_ENDLESS = ("udp", "rtp", "srt", "tcp")
 _STAMPLESS = ("mpjpeg",)  # pictures one after the other; FFmpeg makes times up
 _OPTIONS = {
     "rtsp_transport": "tcp",
@@ -99,10 +100,10 @@ class StreamSource:
             raise
         self._told = told_rates(self._stream)
         format_name = self._container.format.name
-        self._ends = _has_an_end(self._container, address)
-        self.live = not self._ends
-        self._segmented = any(name in format_name for name in _SEGMENTED)
         scheme = address.partition("://")[0].lower()
+        self._segmented = any(name in format_name for name in _SEGMENTED)
+        self._ends = _has_an_end(self._container, scheme, segmented=self._segmented)
+        self.live = not self._ends
         self._waits_for_us = self._ends or self._segmented or scheme in _FETCHED_SCHEMES
         self._resume_us = -(1 << 62)
         if resume_us is not None and self._ends:
@@ -343,12 +344,13 @@ def _options(address: str) -> dict[str, str]:
     return options
 
 
-def _has_an_end(container: InputContainer, address: str) -> bool:
+def _has_an_end(container: InputContainer, scheme: str, *, segmented: bool) -> bool:
     """Whether the end of the data is the end of the material, and not a loss.
 
-    A length told by the server, or a duration that stands in a playlist or a file.
+    A length that the server told, or a duration that stands in a playlist or a file.
     """
-    if address.lower().startswith(("udp", "rtp")):
+    if scheme in _ENDLESS or container.format.name in _STAMPLESS:
         return False
-    sized = container.size > 0 and address.lower().startswith(("http", "https"))
-    return (sized and container.format.name not in _STAMPLESS) or bool(container.duration)
+    if segmented:  # the length would be the playlist's
+        return bool(container.duration)
+    return (scheme in _FETCHED_SCHEMES and container.size > 0) or bool(container.duration)
