@@ -51,7 +51,9 @@ def load_clips(folder: Path, *, frames: int | None = None, only: str = "") -> It
             stream.codec_context.thread_count = 1
             kept: list[Frame] = []
             for picture in container.decode(stream):
-                kept.append(native_planes(picture) if is_native(picture) else to_frame(picture))
+                native = is_native(picture, as_stored=True)
+                frame = native_planes(picture) if native else to_frame(picture, as_stored=True)
+                kept.append(frame)
                 if len(kept) == frames:
                     break
             fps = float(stream.average_rate or 30)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services import logs
 from services.addressing import endpoint
 from services.config import Settings
 from services.media.sinks.rotating import RotatingSink, Rotation
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from services.view.picture import LatestPicture
     from streamcodec.codec import Codec
 
-_FILE_FPS = 30.0  # of a recording whose frames bring no times
+_FILE_FPS = 30.0  # of a recording until the stream tells its own
+_NOT_CONTINUED = (".mp4", ".y4m")
 
 
 def make_sender(settings: Settings, load: Callable[[], Codec]) -> Sender:
@@ -127,7 +129,27 @@ def make_sinks(settings: Settings) -> Outputs:
 def _file(spec: str, settings: Settings) -> Sink:
     from services.media.sinks import open_sink  # noqa: PLC0415  (FFmpeg, if needed at all)
 
-    return open_sink(spec, fps=_FILE_FPS, model_size=settings.codec.size)
+    return open_sink(beside(spec), fps=_FILE_FPS, model_size=settings.codec.size)
+
+
+def beside(spec: str) -> str:
+    """The name itself, or where a recording of before stands there the next one that is free:
+    `a.mp4`, then `a-2.mp4`. Recordings of packets (.scv) are continued and keep their name."""
+    path = Path(spec)
+    if path.suffix.lower() not in _NOT_CONTINUED or not _holds_something(path):
+        return spec
+    number = 2
+    while (other := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
+        number += 1
+    logs.get("recv").warning("recording_beside", was_there=spec, writes=str(other))
+    return str(other)
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _recording(spec: str, settings: Settings) -> Sink:

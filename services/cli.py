@@ -6,11 +6,18 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
+
+if __name__ == "__main__":
+    from services.commands.signals import leave_on_signals
+
+    leave_on_signals()  # before what follows, which takes half a second to load
 
 import typer
 
 from services import logs
+from services.addresses import masked
 from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
 from services.commands.hangup import catching_hangups
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
@@ -58,6 +65,8 @@ def common(
 
 def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not fit the locale
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with logs.telling_of_threads(), catching_hangups(sys.argv[1:]):
             app()
@@ -98,7 +107,7 @@ def describe_os_error(error: OSError) -> str:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    typer.echo(f"streamcodec: {sentence}", err=True)
+    typer.echo(f"streamcodec: {masked(sentence)}", err=True)
     sys.exit(code)
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from services.addresses import masked
+
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
@@ -25,7 +27,7 @@ class EventLog:
 
     def add(self, at_us: int, name: str, text: str = "") -> None:
         """Append an event."""
-        self._events.append(StreamEvent(at_us, name, text))
+        self._events.append(StreamEvent(at_us, name, masked(text)))
         self.count += 1
 
     def add_seldom(self, at_us: int, name: str, text: str = "", *, every_us: int) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from services.addresses import masked
 from services.config import LogSettings
 from services.limiter import Limiter
 
@@ -44,7 +45,8 @@ class Log:
     def emit(self, level: int, event: str, fields: dict[str, object]) -> None:
         """Log an event at a level of `logging`."""
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, event, extra={"fields": fields})
+            shown = {k: masked(v) if isinstance(v, str) else v for k, v in fields.items()}
+            self._logger.log(level, event, extra={"fields": shown})
 
 
 class JsonFormatter(logging.Formatter):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from services.boundary import writing
 from services.clock import Offset
 from services.decoding import Decoding, Undecodable
 from services.endpoint import watched_gate
@@ -244,6 +245,7 @@ class ReceiverDaemon:
     ) -> None:
         """Write frames to this sink from now on. By default the sink's own attribute decides
         whether it gets all of them; `name` is what events then call it."""
+        self._tell_rate(sink)
         if every_frame is None:
             every_frame = bool(getattr(sink, "every_frame", False))
         if every_frame:
@@ -254,6 +256,15 @@ class ReceiverDaemon:
             self.request_keyframe()
         else:
             self._sinks = (*self._sinks, sink)
+
+    def _tell_rate(self, *sinks: Sink) -> None:
+        """Say the pace of the stream to sinks that want to know; nothing before it is known."""
+        with self._lock:
+            welcome = self._intake.welcome
+        for sink in sinks if welcome is not None else ():
+            told = getattr(sink, "set_rate", None)
+            if told is not None and welcome is not None:
+                told(1e6 / welcome.frame_interval_us)
 
     def remove_sink(self, sink: Sink) -> None:
         """Stop writing to this sink, and close it."""
@@ -357,6 +368,7 @@ class ReceiverDaemon:
     def _restart(self) -> None:
         """A session begins: what waits belongs to a former one."""
         self._ended.clear()
+        self._tell_rate(*self._sinks, *(r.sink for r in list(self._recorders.values())))
         dropped = len(self._arrivals.clear())
         with self._display:
             dropped += len(self._playout.clear())
@@ -455,7 +467,8 @@ class ReceiverDaemon:
         packet = ready.arrival.packet
         for sink in self._sinks:
             try:
-                sink.write(ready.frame, shown_us=begin_us, packet=packet)
+                with writing("the output"):
+                    sink.write(ready.frame, shown_us=begin_us, packet=packet)
             except SinkError as error:
                 with self._lock:
                     self._counters.events.add(begin_us, "sink_failed", str(error))

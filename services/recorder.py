@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from services.boundary import writing
 from services.errors import SinkError
 from services.threads import Queue
 
@@ -97,7 +98,8 @@ class Recorder:
                     return
                 continue
             try:
-                self.sink.write(item.frame, shown_us=item.shown_us, packet=item.packet)
+                with writing("the recording"):
+                    self.sink.write(item.frame, shown_us=item.shown_us, packet=item.packet)
             except SinkError as error:
                 self._on_error(self.sink, error)
                 return

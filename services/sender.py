@@ -31,6 +31,7 @@ from services.protocol.train import split
 from services.rate import Congestion
 from services.resolution import Resolution
 from services.sender_counters import SenderCounters, SenderIdentity
+from services.source_health import health_of
 from services.stats import SenderSnapshot
 from services.threads import Crew, Mailbox, boot_id
 from services.transport import Endpoint, LinkEvent, Port, SendResult
@@ -149,7 +150,9 @@ class Sender:
         self._source = source
         self._now_us = clock_us
         fps = source.fps if source.fps > 0 else 30.0
-        self._interval_us = config.frame_interval_us or round(1e6 / fps)
+        self._interval_us = config.frame_interval_us or min(
+            max(round(1e6 / fps), 1_000), 60_000_000
+        )
         self._epoch = secrets.randbits(32)
         started_us = clock_us()
         self._lock = threading.Lock()
@@ -176,6 +179,7 @@ class Sender:
         self._outbox: deque[_Outgoing] = deque()
         self._observers: tuple[Callable[[SentFrame], None], ...] = ()
         self._ended = threading.Event()
+        self._failure: SourceError | None = None  # that ended a file
         self._sequence = 0
         pixels = source.width * source.height
         self._most_bytes = most_bytes(pixels)
@@ -238,6 +242,8 @@ class Sender:
             self._ended.wait(min(left, 0.1))
         if self._crew.error is not None:
             raise self._crew.error
+        if self._failure is not None and self._ended.is_set():
+            raise self._failure
 
     # -- control -------------------------------------------------------------------------------
 
@@ -265,6 +271,7 @@ class Sender:
                 height=self._source.height,
                 now_us=self._now_us(),
                 gate=watched_gate(self._config.endpoint),
+                source=health_of(self._source),
             )
 
     def events(self) -> tuple[StreamEvent, ...]:
@@ -282,6 +289,10 @@ class Sender:
                 captured = self._source.read(0.2)
             except SourceError as error:
                 self._source_failed(error)
+                if not self._source.live:  # a file: what came before it is shown, then it is told
+                    self._failure = error
+                    self._finish()
+                    return
                 continue
             except EndOfSource:
                 self._finish()
@@ -303,7 +314,8 @@ class Sender:
     def _source_failed(self, error: SourceError) -> None:
         with self._lock:
             self._counters.source_failed(str(error), self._now_us())
-        self._crew.stopping.wait(0.5)
+        if self._source.live:
+            self._crew.stopping.wait(0.5)
 
     def _look_at_source(self) -> None:
         """A source that opens itself again says so (`RetryingSource`)."""

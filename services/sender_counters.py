@@ -10,6 +10,7 @@ from services.endpoint import WatchedGate
 from services.events import EventLog, StreamEvent
 from services.histogram import Histogram
 from services.measures import Limitation, Rate, wire_bytes
+from services.source_health import SourceHealth
 from services.stats import SenderSnapshot, ViewerSnapshot
 
 if TYPE_CHECKING:
@@ -167,9 +168,11 @@ class SenderCounters:
         now_us: int,
         source_waits: bool = False,
         gate: WatchedGate | None = None,
+        source: SourceHealth | None = None,
     ) -> SenderSnapshot:
         """An immutable copy of everything."""
         identity = self._identity
+        health = source or SourceHealth()
         spent = self._limits.durations.seconds_us(now_us)
         events = (*self.events.snapshot(), *audience.recent_events())
         if gate is not None:
@@ -209,6 +212,9 @@ class SenderCounters:
             stale_messages=audience.stale,
             peers_lost=audience.peers_lost,
             source_restarts=self._restarts,
+            frames_damaged=health.frames_damaged,
+            source_dropped=health.frames_dropped,
+            source_buffer_us=health.buffered_us,
             source_waits=source_waits,
             source_lost=self._lost,
             source_attempts=self._attempts,

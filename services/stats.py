@@ -100,6 +100,9 @@ class SenderSnapshot:
     frame_width: int = 0  # as coded: smaller than the source where the link asked for that
     frame_height: int = 0
     resolution_changes: int = 0  # for the link's sake
+    frames_damaged: int = 0  # pictures of the source that could not be decoded
+    source_dropped: int = 0  # packets of the source that came too fast to be kept
+    source_buffer_us: int = 0  # of a live stream, that wait for their time
     source_waits: bool = False  # no frame is due yet: nothing hangs
     refused_connections: int = 0  # by the handshake: keys not allowed, or another protocol
     since_capture_us: int | None = None  # since the source gave a frame; None before the first
@@ -156,6 +159,9 @@ class SenderSnapshot:
                 None if self.since_capture_us is None else round(self.since_capture_us / 1e6, 3)
             ),
             "keysTrouble": self.keys_trouble,
+            "framesDamaged": self.frames_damaged,
+            "sourceDropped": self.source_dropped,
+            "sourceBuffer_ms": round(self.source_buffer_us / 1000, 1),
             "viewers": [viewer.as_json() for viewer in self.viewers],
         }
 

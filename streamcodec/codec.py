@@ -179,8 +179,8 @@ class Codec:
                 header,
                 payload,
                 reference,
-                width,
-                height,
+                width=width,
+                height=height,
                 workspace=workspace,
                 pool=self._pool,
             )

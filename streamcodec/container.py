@@ -100,13 +100,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record stands in the file, without its packet."""
+    """Where a record stands in the file, without its packet, and the size of its picture.
+
+    `width` and `height` are those of the keyframe that its chain began with; 0 before the first.
+    """
 
     number: int
     timestamp_us: int
     offset: int
     packet_bytes: int
     keyframe: bool
+    width: int = 0
+    height: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +342,7 @@ def _scanned(file: FileIO, size: int) -> _Contents:
 
 def _walk(file: FileIO, offset: int, number: int, end: int, *, strict: bool) -> Iterator[Place]:
     """Records from an offset to `end`; a bad one raises PayloadError, or ends a lenient walk."""
-    last_us = 0
+    last_us = width = height = 0
     while offset < end:
         problem = ""
         head = _read(file, offset, RECORD_BYTES + KEY_HEADER_BYTES + CRC_BYTES)
@@ -358,7 +363,9 @@ def _walk(file: FileIO, offset: int, number: int, end: int, *, strict: bool) -> 
                 raise PayloadError(f".scv frame {number} at byte {offset}: {problem}")
             return
         assert header is not None  # or there were a problem
-        yield Place(number, timestamp_us, offset, packet_bytes, header.keyframe)
+        if header.keyframe:
+            width, height = header.width, header.height
+        yield Place(number, timestamp_us, offset, packet_bytes, header.keyframe, width, height)
         offset, number, last_us = following, number + 1, timestamp_us
 
 

@@ -22,9 +22,9 @@ def decode(
     header: PacketHeader,
     payload: bytes,
     reference: Reference | None,
+    *,
     width: int,
     height: int,
-    *,
     workspace: Workspace,
     pool: _core.Pool | None = None,
 ) -> Reference:

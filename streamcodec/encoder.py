@@ -117,7 +117,9 @@ class FrameEncoder:
         """What the prior saw when it coded an attempt: (group, phase, blocks, rows of features)."""
         seen = self._look(attempt.quality)
         before = self._before_at(seen, attempt.quality)
-        coding = _Coding(self._model, seen, before, attempt.quality, self._workspace, self._pool)
+        coding = _Coding(
+            self._model, seen, before, attempt.quality, workspace=self._workspace, pool=self._pool
+        )
         return coding.feature_rows(attempt.blocks, attempt.symbols)
 
     def _before_at(self, seen: Analysis, quality: int) -> State:
@@ -139,7 +141,9 @@ class FrameEncoder:
     def _attempt(self, quality: int, weighing: float) -> Attempt:
         seen = self._look(quality)
         before = self._before_at(seen, quality)
-        coding = _Coding(self._model, seen, before, quality, self._workspace, self._pool)
+        coding = _Coding(
+            self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
+        )
         if quality not in self._first:
             self._first[quality] = coding.first_pass()
         return coding.second_pass(self._first[quality], weighing, self._header(quality))
@@ -164,6 +168,7 @@ class _Coding:
         seen: Analysis,
         before: State,
         quality: int,
+        *,
         workspace: Workspace,
         pool: _core.Pool | None,
     ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from services.addresses import masked
 from services.commands import options
 from services.config import catalogue
 from services.settings import Resolved, describe, variable
@@ -47,9 +48,9 @@ def check(file: Path) -> None:
 
 
 def values(resolved: Resolved) -> dict[str, object]:
-    """Every setting by its dotted name."""
+    """Every setting by its dotted name; what addresses hide is not shown."""
     return {
-        f"{section}.{key}": value
+        f"{section}.{key}": masked(value) if isinstance(value, str) else value
         for section, table in asdict(resolved.settings).items()
         for key, value in table.items()
     }

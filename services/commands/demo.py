@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from services.addresses import masked
 from services.commands import options
 from services.commands.codecs import load_codec
 from services.commands.signals import stop_on_signals
@@ -90,9 +91,9 @@ def demo(
         load_profile(link)  # a wrong one is told before anything starts
     console = Console(stderr=True)
     console.print(
-        f"streaming {settings.sender.source}; Ctrl-C stops", highlight=False, soft_wrap=True
+        f"streaming {masked(settings.sender.source)}; Ctrl-C stops", highlight=False, soft_wrap=True
     )
-    with stop_on_signals() as stopped, live_screen(console, settings.sender.source) as show:
+    with stop_on_signals() as stopped, live_screen(console, masked(settings.sender.source)) as show:
         run = Supervisor(
             settings,
             seconds=seconds,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.addresses import masked
 from services.commands import options
 from services.commands.codecs import load_codec
 from services.commands.signals import stop_on_signals
@@ -93,7 +94,9 @@ def send(
     log = logs.get("send")
     with stop_on_signals() as stopped, ExitStack() as stack:
         sender = _replay(settings) if _replays(settings) else _sender(settings, stack)
-        with live_screen(Console(stderr=True), settings.sender.source, roles=("sender",)) as show:
+        with live_screen(
+            Console(stderr=True), masked(settings.sender.source), roles=("sender",)
+        ) as show:
 
             def look() -> SenderSnapshot:
                 snapshot = sender.snapshot()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.commands import options
+from services.commands.signals import leave_in_order
 from services.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def train(
         if plot:
             typer.echo(f"drew {draw(Path(settings.output))}")
             return
-        with _progress(quiet=as_json) as progress:
+        with leave_in_order(), _progress(quiet=as_json) as progress:
             outcome = run(settings, progress=progress)
     except TrainingConfigError as error:
         raise ConfigError(str(error)) from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 
+from services.addresses import masked
 from services.config import Settings
 from services.demo.messages import KeptFrame
 from services.demo.report import Pair, draw
@@ -32,7 +33,7 @@ def figures(run: Run, settings: Settings, *, link: str | None) -> dict[str, Any]
     return found | {
         "size": run.size,
         "device": run.device,
-        "source": settings.sender.source,
+        "source": masked(settings.sender.source),
         "link": link,
         "seconds": round(run.seconds, 2),
         "start_s": round(run.start_s, 2),

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from services.addresses import is_address
 from services.config import DEFAULT_SOURCE
 from services.demo.outcome import write_png
 from services.demo.report import Sample, draw
@@ -42,7 +43,7 @@ def _frames(source: str, count: int) -> tuple[list[Frame], float]:
         opened.close()
         scene = Scene(opened.width, opened.height, fps=opened.fps)
         return [scene.frame(index) for index in range(count)], opened.fps
-    if "://" in source or source.startswith(("camera:", "screen:")):
+    if is_address(source) or source.startswith(("camera:", "screen:")):
         raise ConfigError(f"{source}: a simulation takes a file, a folder or scene:WxH@FPS")
     material = open_material(Path(source))
     frames = [timed.frame for timed, _ in zip(material.frames, range(count), strict=False)]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from services.boundary import writing
 from services.errors import ConfigError, SinkError, SourceError
 from services.files.budget import FileBudget
 from services.files.reader import PICTURE_SUFFIXES, Material, open_material
 from services.files.summary import Coded
+from services.files.timeline import rate_of
 from streamcodec.bitstream import VERSION, read_header
 from streamcodec.container import VERSION as CONTAINER_VERSION
 from streamcodec.container import FileHeader, Place, Record, ScvReader, ScvWriter
@@ -61,11 +62,14 @@ def encode_file(
         raise ConfigError(f"{target}: the output of encode is a file whose name ends with .scv")
     if source.suffix.lower() == ".scv":
         raise ConfigError(f"{source} is a .scv file already: decode it first")
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder: the output of encode is a file")
     material = open_material(source)
     if material.still and wish.kbps is not None:
         raise ConfigError("a picture has no bit rate: give --quality or --frame-bytes")
     count = material.count if limit is None else min(limit, material.count or limit)
-    return _Encoding(codec, material, target, wish, count=count, limit=limit).run(progress, stopped)
+    coding = _Encoding(codec, material, target, wish, count=count, limit=limit, name=str(source))
+    return coding.run(progress, stopped)
 
 
 class _Encoding:
@@ -80,17 +84,20 @@ class _Encoding:
         *,
         count: int | None,
         limit: int | None,
+        name: str,
     ) -> None:
         self._codec = codec
+        self._name = name
         self._material = material
         self._target = target
         self._wish = wish
         self._count = count
         self._limit = limit
-        self._fps = Fraction(material.fps).limit_denominator(100_000)
+        self._fps = nominal_rate(material.rate)
         self._budget: FileBudget | None = None
         if wish.kbps is not None:
-            self._budget = FileBudget(wish.kbps, fps=material.fps, frames=count)
+            # Frames that a file declares are no promise; what is left is asked frame by frame.
+            self._budget = FileBudget(wish.kbps, fps=material.fps, frames=limit)
         self._reference: Reference | None = None
         self._since_key = 0
         self._sizes: list[int] = []
@@ -104,7 +111,8 @@ class _Encoding:
             for number, timed in enumerate(self._material.frames):
                 if number == self._limit or stopped.is_set():
                     break
-                encoded = self._encode(timed.frame, number)
+                span_us = timed.time_us - self._last_us if number else None
+                encoded = self._encode(timed.frame, number, span_us)
                 self._last_us = timed.time_us
                 if encoded.packet is None:
                     self._skipped += 1
@@ -118,7 +126,7 @@ class _Encoding:
             if writer is not None:
                 writer.close()
         if not self._sizes and not stopped.is_set():
-            raise SourceError("there was no frame to code")
+            raise SourceError(f"{self._name}: there was no frame to code")
         return Coded(
             frame_bytes=self._sizes,
             keyframes=self._keyframes,
@@ -128,13 +136,14 @@ class _Encoding:
             psnr_db=self._psnr,
             coding_s=time.monotonic() - started_s,
             skipped=self._skipped,
+            damaged=self._material.damaged(),
         )
 
     def _create(self) -> ScvWriter:
         header = FileHeader(self._codec.size, self._codec.model_hash, self._fps)
         return ScvWriter.create(self._target, header)
 
-    def _encode(self, frame: Frame, number: int) -> Encoded:
+    def _encode(self, frame: Frame, number: int, span_us: int | None) -> Encoded:
         reference = self._reference
         if reference is not None and (
             (reference.frame.width, reference.frame.height) != (frame.width, frame.height)
@@ -146,7 +155,9 @@ class _Encoding:
             if not self._material.still:
                 quality = quality_at(quality, self._since_key)
             return self._codec.encode(frame, reference, quality=quality)
-        limit_bytes = self._budget.next_bytes() if self._budget else self._wish.frame_bytes
+        limit_bytes = self._wish.frame_bytes
+        if self._budget is not None:
+            limit_bytes = self._budget.next_bytes(span_us=span_us, left=self._left(number))
         assert limit_bytes is not None
         encoded = self._codec.encode(frame, reference, budget_bytes=limit_bytes)
         if encoded.packet is None and reference is None:
@@ -157,6 +168,13 @@ class _Encoding:
                 )
             encoded = self._codec.encode(frame, None, quality=0)
         return encoded
+
+    def _left(self, number: int) -> int | None:
+        """Frames after this one, as far as that can be seen."""
+        left = self._material.left()
+        if self._limit is None or left is None:
+            return left
+        return min(left, self._limit - number - 1)
 
     def _note(self, frame: Frame, encoded: Encoded) -> None:
         assert encoded.packet is not None
@@ -191,30 +209,35 @@ def decode_file(
     """
     started_s = time.monotonic()
     sizes: list[int] = []
-    keyframes = pixels = last_us = 0
+    keyframes = pixels = last_us = damaged = 0
+    failure = ""
     with open_scv(source) as reader:
         fps = reader.header.fps
         count = reader.frames if limit is None else min(limit, reader.frames)
         if not count:
             raise SourceError(f"{source}: there is no whole frame in this file")
-        with _Output(target, count, float(fps)) as output:
+        with _Output(target, count, _pace(reader, source, fps)) as output:
             reference: Reference | None = None
             for record in _records(reader, source):
                 if record.number == count or stopped.is_set():
                     break
+                progress(record.number + 1, count, "")
+                last_us = record.timestamp_us
                 try:
                     frame, reference = codec.decode(record.packet, reference)
                 except (BitstreamError, ReferenceMissing) as error:
-                    raise SourceError(
-                        f"{source}: frame {record.number} is damaged ({error}); "
-                        "the frames before it were written"
-                    ) from None
+                    # The file goes on at its next keyframe.
+                    reference = None
+                    damaged += 1
+                    failure = failure or f"frame {record.number} is damaged ({error})"
+                    continue
+                failure = ""
                 output.write(frame, record.timestamp_us)
                 sizes.append(len(record.packet))
                 keyframes += read_header(record.packet).keyframe
                 pixels += frame.width * frame.height
-                last_us = record.timestamp_us
-                progress(record.number + 1, count, "")
+    if failure:
+        raise SourceError(f"{source}: {failure}; the frames before it were written")
     return Coded(
         frame_bytes=sizes,
         keyframes=keyframes,
@@ -223,14 +246,32 @@ def decode_file(
         seconds=last_us / 1e6 + 1 / float(fps),
         psnr_db=(),
         coding_s=time.monotonic() - started_s,
+        damaged=damaged,
     )
+
+
+def nominal_rate(rate: Fraction) -> Fraction:
+    """A rate as the header of a file can hold it; the times of the frames hold the truth."""
+    low, high = Fraction(1, 1000), Fraction(1000)
+    return min(max(rate, low), high).limit_denominator(100_000)
+
+
+def _pace(reader: ScvReader, source: Path, told: Fraction) -> Fraction:
+    """The rate at which no frame is lost, by the times in the file."""
+    stamps = [place.timestamp_us for place in _places(reader, source, whole=False)]
+    return rate_of(stamps, told=(told,), tolerance=0.001) or told
 
 
 class _Output:
     """A picture file or a sink, opened with the first frame."""
 
-    def __init__(self, target: str, count: int, fps: float) -> None:
+    def __init__(self, target: str, count: int, rate: Fraction) -> None:
         suffix = Path(target).suffix.lower()
+        if suffix == ".scv":
+            raise ConfigError(
+                f"{target}: decode writes pictures and videos (.png, .mp4, .y4m, folder/); "
+                "a .scv file is copied as it is, and cut with encode"
+            )
         # A name without a suffix is a folder, with or without its slash.
         self._target = target if suffix or target == "-" else target.rstrip("/") + "/"
         self._picture = suffix in PICTURE_SUFFIXES
@@ -239,7 +280,7 @@ class _Output:
                 f"{target} is one picture, but there are {count} frames: "
                 "write to a folder/ or a video, or take one with --frames 1"
             )
-        self._fps = fps
+        self._rate = rate
         self._sink: Sink | None = None
 
     def write(self, frame: Frame, timestamp_us: int) -> None:
@@ -250,7 +291,7 @@ class _Output:
             from services.media.sinks import open_sink  # noqa: PLC0415  (imports FFmpeg)
 
             self._sink = open_sink(
-                self._target, width=frame.width, height=frame.height, fps=self._fps
+                self._target, width=frame.width, height=frame.height, fps=self._rate
             )
         self._sink.write(frame, shown_us=timestamp_us)
 
@@ -269,34 +310,37 @@ class _Output:
 
 def write_picture(path: Path, frame: Frame) -> None:
     """One frame as a picture file; the suffix chooses the format. Raises SinkError."""
-    done, data = cv2.imencode(path.suffix.lower(), frame.to_bgr())
-    if not done:
-        raise SinkError(f"{path}: this kind of picture cannot be written; use .png")
     with _writing(path):
+        done, data = cv2.imencode(path.suffix.lower(), frame.to_bgr())
+        if not done:
+            raise SinkError(f"{path}: this kind of picture cannot be written; use .png")
         path.write_bytes(data.tobytes())
 
 
 def describe_file(source: Path) -> dict[str, object]:
     """What `info` prints: the same figures as `encode`, with versions and hashes."""
-    sizes, keyframes, last_us = [], 0, 0
+    sizes: list[int] = []
+    keyframes = last_us = pixels = width = height = 0
     with open_scv(source) as reader:
-        width, height = _first_size(reader)
         for place in _places(reader, source):
+            if not sizes:
+                width, height = place.width, place.height
             sizes.append(place.packet_bytes)
+            pixels += place.width * place.height
             keyframes += place.keyframe
             last_us = place.timestamp_us
         header = reader.header
         coded = Coded(
             frame_bytes=sizes,
             keyframes=keyframes,
-            pixels=width * height * len(sizes),
+            pixels=pixels,
             fps=header.fps,
             seconds=last_us / 1e6 + 1 / float(header.fps) if sizes else 0.0,
             psnr_db=(),
             coding_s=0.0,
         )
         found = coded.as_json()
-        for name in ("skipped", "coding_seconds", "coding_fps"):
+        for name in ("skipped", "frames_damaged", "coding_seconds", "coding_fps"):
             del found[name]
         return found | {
             "width": width,
@@ -338,29 +382,20 @@ def _records(reader: ScvReader, source: Path) -> Iterator[Record]:
         raise SourceError(f"{source}: {error}; the frames before it were written") from None
 
 
-def _places(reader: ScvReader, source: Path) -> Iterator[Place]:
+def _places(reader: ScvReader, source: Path, *, whole: bool = True) -> Iterator[Place]:
+    """All records; with `whole` a damaged one raises SourceError, else it ends the list."""
     try:
         yield from reader.places()
     except BitstreamError as error:
-        raise SourceError(f"{source}: {error}") from None
-
-
-def _first_size(reader: ScvReader) -> tuple[int, int]:
-    """Width and height of the first keyframe; zeros without one."""
-    for record in reader.records():
-        header = read_header(record.packet)
-        return header.width, header.height
-    return 0, 0
+        if whole:
+            raise SourceError(f"{source}: {error}") from None
 
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Errors of the disk as SinkError."""
-    try:
+    """Errors of the disk, and of libraries, as SinkError."""
+    saved = "what was written before is kept"
+    if not target.parent.is_dir():
+        saved = f"is there a folder {target.parent}?"
+    with writing(str(target), saved=saved):
         yield
-    except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or error
-        then = "what was written before is kept"
-        if error.errno == errno.ENOENT:
-            then = f"is there a folder {target.parent}?"
-        raise SinkError(f"{target}: {reason}; {then}") from None

@@ -3,21 +3,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
+from services import logs
 from services.errors import SourceError
-from streamcodec.errors import FrameError
+from services.files.pictures import (
+    PICTURE_SUFFIXES,
+    TILED_SUFFIXES,
+    is_animation,
+    pictures_of,
+    read_picture,
+    webp_frames,
+)
+from services.files.timeline import Timeline, rate_of
 from streamcodec.frame import Frame
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-_PICTURE_FPS = 25.0  # of a folder, where nothing tells
+if TYPE_CHECKING:
+    from services.files.video import VideoFile
+
+__all__ = ["PICTURE_SUFFIXES", "Material", "TimedFrame", "open_material", "read_picture"]
+
+_PICTURE_RATE = Fraction(25)  # of a folder, where nothing tells
 _MICROSECONDS = 1_000_000
+_AHEAD = 12  # frames of an animation, to know its pace
+
+_log = logs.get("source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +44,24 @@ class TimedFrame:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What is to be coded. `frames` can be walked once; `count` is None where it is not known."""
+    """What is to be coded. `frames` can be walked once.
+
+    `rate` is the usual pace, by the stamps. `count` is what the file declares, None where it
+    does not: for progress only. `left` tells how many frames come after the one given last, once
+    that can be seen. `damaged` counts pictures that were left out.
+    """
 
     frames: Iterator[TimedFrame]
-    fps: float
+    rate: Fraction
     count: int | None
     still: bool
+    left: Callable[[], int | None] = field(default=lambda: None)
+    damaged: Callable[[], int] = field(default=lambda: 0)
+
+    @property
+    def fps(self) -> float:
+        """`rate`, as a number."""
+        return float(self.rate)
 
 
 def open_material(path: Path) -> Material:
@@ -47,93 +73,91 @@ def open_material(path: Path) -> Material:
         return _folder(path)
     if not path.exists():
         raise SourceError(f"{path}: no such file")
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        frame = read_picture(path)
-        return Material(iter((TimedFrame(frame, 0),)), _PICTURE_FPS, 1, still=True)
-    return _video(path)
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES and not is_animation(path):
+        return _still(path)
+    if suffix == ".webp":
+        return _clip(webp_frames(path))
+    if suffix in TILED_SUFFIXES:
+        from services.files.heif import is_sequence  # noqa: PLC0415  (FFmpeg)
+
+        if not is_sequence(path):
+            return _still(path)
+    from services.files.video import open_video  # noqa: PLC0415  (pictures do not need FFmpeg)
+
+    return of_video(open_video(path))
 
 
-def read_picture(path: Path) -> Frame:
-    """One picture file as a frame, turned upright; transparency is put on white."""
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from None
-    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if pixels is None:
-        raise SourceError(f"{path}: not a picture that can be read (PNG, JPEG, WebP, BMP, TIFF)")
-    try:
-        if pixels.ndim == 3 and pixels.shape[2] == 4:
-            return Frame.from_bgr(_on_white(pixels))
-        upright = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        return Frame.from_bgr(np.asarray(upright, np.uint8))
-    except FrameError as error:
-        raise SourceError(f"{path}: {error}") from None
+def of_video(video: VideoFile) -> Material:
+    """A video that is open, from a file or an address."""
+    frames = (TimedFrame(frame, time_us) for frame, time_us in video.frames())
+    return Material(
+        frames,
+        video.rate,
+        video.told_count,
+        still=False,
+        left=video.left,
+        damaged=lambda: video.frames_damaged,
+    )
 
 
-def _on_white(pixels: np.ndarray) -> np.ndarray:
-    """8-bit BGR of a picture with an alpha channel of 8 or 16 bits."""
-    scale = 257 if pixels.dtype == np.uint16 else 1
-    values = pixels.astype(np.float32) / scale
-    alpha = values[..., 3:] / 255
-    return np.rint(values[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+def _still(path: Path) -> Material:
+    frames = iter((TimedFrame(read_picture(path), 0),))
+    return Material(frames, _PICTURE_RATE, 1, still=True, left=lambda: 0)
+
+
+def _clip(frames: Iterator[tuple[Frame, int]]) -> Material:
+    """An animation: its first frames tell its pace."""
+    ahead = [pair for _, pair in zip(range(_AHEAD), frames, strict=False)]
+    rate = rate_of([time_us for _, time_us in ahead]) or Fraction(10)
+    timeline = Timeline(step_us=round(_MICROSECONDS / rate))
+
+    def walk() -> Iterator[TimedFrame]:
+        for group in (ahead, frames):
+            for frame, time_us in group:
+                yield TimedFrame(frame, timeline.place(time_us))
+
+    return Material(walk(), rate, None, still=False)
+
+
+class _Folder:
+    """The pictures of a folder as they come; what cannot be read is left out and counted."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files, self.passed_over = pictures_of(path)
+        self._next = 0
+        self.damaged = 0
+
+    def left(self) -> int:
+        return len(self._files) - self._next
+
+    def frames(self) -> Iterator[TimedFrame]:
+        step_us = round(_MICROSECONDS / _PICTURE_RATE)
+        first_error: SourceError | None = None
+        while self._next < len(self._files):
+            file = self._files[self._next]
+            self._next += 1
+            try:
+                frame = read_picture(file)
+            except SourceError as error:
+                first_error = first_error or error
+                self.damaged += 1
+                _log.warning("picture_left_out", reason=str(error))
+                continue
+            yield TimedFrame(frame, (self._next - 1 - self.damaged) * step_us)
+        if self.damaged == len(self._files):
+            assert first_error is not None
+            raise SourceError(f"{self._path}: none of its pictures can be read ({first_error})")
 
 
 def _folder(path: Path) -> Material:
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
-    if not files:
-        raise SourceError(f"{path}: no pictures in this folder ({', '.join(PICTURE_SUFFIXES)})")
-    step_us = round(_MICROSECONDS / _PICTURE_FPS)
-    frames = (TimedFrame(read_picture(file), i * step_us) for i, file in enumerate(files))
-    return Material(frames, _PICTURE_FPS, len(files), still=False)
-
-
-def _video(path: Path) -> Material:
-    import av  # noqa: PLC0415  (pictures do not need FFmpeg)
-
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise SourceError(f"{path}: not a video that can be read ({_reason(error)})") from None
-    if not container.streams.video:
-        container.close()
-        raise SourceError(f"{path}: there is no video in this file")
-    stream = container.streams.video[0]
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-    fps = float(rate) if rate > 0 else 25.0
-    return Material(_walk(container, path, fps), fps, stream.frames or None, still=False)
-
-
-def _walk(container: object, path: Path, fps: float) -> Iterator[TimedFrame]:
-    """Decode to the end. A file that breaks off after its first frames keeps what it had."""
-    import av  # noqa: PLC0415
-
-    from services.media.avframes import to_frame  # noqa: PLC0415
-
-    assert isinstance(container, av.container.InputContainer)
-    first_us: int | None = None
-    last_us = -1
-    count = 0
-    with container:
-        try:
-            for picture in container.decode(video=0):
-                if picture.time is None:
-                    time_us = round(count * _MICROSECONDS / fps)
-                else:
-                    time_us = round(picture.time * _MICROSECONDS)
-                first_us = time_us if first_us is None else first_us
-                last_us = max(time_us - first_us, last_us + 1)
-                yield TimedFrame(to_frame(picture), last_us)
-                count += 1
-        except FrameError as error:
-            raise SourceError(f"{path}: {error}") from None
-        except (av.FFmpegError, OSError) as error:
-            raise SourceError(
-                f"{path}: unreadable after frame {count} ({_reason(error)})"
-            ) from None
-    if not count:
-        raise SourceError(f"{path}: there is no picture in this video")
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+    folder = _Folder(path)
+    return Material(
+        folder.frames(),
+        _PICTURE_RATE,
+        folder.left(),
+        still=False,
+        left=folder.left,
+        damaged=lambda: folder.damaged,
+    )

@@ -21,6 +21,7 @@ class Coded:
     psnr_db: Sequence[float]
     coding_s: float
     skipped: int = 0  # frames that fitted no budget and were left out
+    damaged: int = 0  # pictures of the source that could not be decoded
 
     def as_json(self) -> dict[str, object]:
         """As `--json` prints it. `bytes` are those of the packets, without the container's."""
@@ -36,6 +37,7 @@ class Coded:
             "fps": round(float(self.fps), 4),
             "seconds": round(self.seconds, 4),
             "skipped": self.skipped,
+            "frames_damaged": self.damaged,
             "coding_seconds": round(self.coding_s, 3),
             "coding_fps": round(len(self.frame_bytes) / self.coding_s, 2) if self.coding_s else 0.0,
         }
@@ -46,9 +48,11 @@ class Coded:
         count = len(self.frame_bytes)
         quality = f", PSNR {fmean(self.psnr_db):.2f} dB" if self.psnr_db else ""
         left_out = f", {self.skipped} left out" if self.skipped else ""
+        if self.damaged:
+            left_out += f", {self.damaged} damaged left out"
         rate = f", {total * 8 / 1000 / self.seconds:.0f} kbit/s" if count > 1 else ""
         return (
-            f"{target}: {count} frame{'s' if count > 1 else ''}{left_out}, {total} bytes, "
+            f"{target}: {count} frame{'s' if count != 1 else ''}{left_out}, {total} bytes, "
             f"{total * 8 / max(1, self.pixels):.3f} bits a pixel{rate}{quality} "
             f"({count / max(self.coding_s, 1e-3):.1f} frames a second)"
         )

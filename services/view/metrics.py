@@ -168,6 +168,8 @@ def _sender(found: SenderSnapshot) -> Iterable[Metric]:
     yield _counter("refused_connections", "Handshakes refused.", label, found.refused_connections)
     yield _counter("hostile_messages", "Messages not ours.", label, found.hostile_messages)
     yield _counter("peers_lost", "Receivers that vanished.", label, found.peers_lost)
+    yield _counter("frames_damaged", "Undecodable source frames.", label, found.frames_damaged)
+    yield _gauge("source_buffer_seconds", "Waits in a source.", label, found.source_buffer_us / 1e6)
     yield _counter("source_restarts", "Times the source was lost.", label, found.source_restarts)
     if found.since_capture_us is not None:
         age_s = found.since_capture_us / 1e6

@@ -3,26 +3,32 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+from services.boundary import writing
 from services.errors import SinkError
-from services.media.sinks.sink import NullSink, Sink
+from services.media.sinks.sink import GuardedSink, NullSink, Sink
 
 KINDS = "window, null, a .scv, .mp4 or .y4m file, - for standard output, or folder/"
 _DEFAULT_FPS = 30.0
+_SLOWEST, _FASTEST = 1e-6, 1000
 
 
 def open_sink(
-    spec: str, *, width: int = 0, height: int = 0, fps: float = 0.0, model_size: str = "S"
+    spec: str,
+    *,
+    width: int = 0,
+    height: int = 0,
+    fps: float | Fraction = 0.0,
+    model_size: str = "S",
 ) -> Sink:
     """Open a sink by name: `window`, `null`, `x.scv`, `x.mp4`, `x.y4m`, `-` (.y4m), `folder/`.
 
     Sizes come with the first frame: `width` and `height` are hints and may be 0. `fps` is the
-    nominal rate. `model_size` is noted in .scv files. Raises SinkError.
+    nominal rate; `set_rate` of the sink changes it until the first frame. `model_size` is noted
+    in .scv files. Raises SinkError.
     """
-    fps = fps if 0 < fps <= 1000 else _DEFAULT_FPS
-    path = Path(spec)
-    suffix = path.suffix.lower()
     if spec in ("null", "none"):
         return NullSink()
     if spec == "window":
@@ -30,6 +36,14 @@ def open_sink(
 
         check_display()
         return WindowSink()
+    rate = fps if _SLOWEST <= fps <= _FASTEST else _DEFAULT_FPS
+    with writing(spec, saved="nothing was written"):
+        return GuardedSink(spec, _file(spec, rate, model_size))
+
+
+def _file(spec: str, fps: float | Fraction, model_size: str) -> Sink:
+    path = Path(spec)
+    suffix = path.suffix.lower()
     if spec.endswith("/") or path.is_dir():
         from services.media.sinks.pictures import PicturesSink  # noqa: PLC0415
 

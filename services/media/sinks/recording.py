@@ -23,7 +23,7 @@ class RecordingSink:
 
     every_frame = True
 
-    def __init__(self, path: Path, *, fps: float, model_size: str) -> None:
+    def __init__(self, path: Path, *, fps: float | Fraction, model_size: str) -> None:
         """Raises SinkError when the file cannot be written or is something else."""
         self._path = path
         self._fps = fps
@@ -33,6 +33,10 @@ class RecordingSink:
         self._offset_us: int | None = None
         self._frames = 0
         self._existing = self._checked()
+
+    def set_rate(self, fps: float) -> None:
+        """The pace of what comes; a file that is there keeps the one in its header."""
+        self._fps = fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Write the packet; frames that came without one cannot be recorded and are left out."""
@@ -86,8 +90,8 @@ class RecordingSink:
             raise write_failed(self._path, error, frames=0) from None
 
     def _opened(self, model_hash: bytes) -> ScvWriter:
-        fps = Fraction(self._fps).limit_denominator(1001)
-        header = FileHeader(self._model_size, model_hash, fps)
+        fps = min(max(Fraction(self._fps), Fraction(1, 1000)), Fraction(1000))
+        header = FileHeader(self._model_size, model_hash, fps.limit_denominator(100_000))
         if self._existing is None:
             self._writer = ScvWriter.create(self._path, header)
             self._existing = header

@@ -58,7 +58,13 @@ class RotatingSink:
         self._checked_us: int | None = None
         self._asked_us: int | None = None
         self._frames = 0
+        self._fps: float | None = None
         self._sink = self._opened()
+
+    def set_rate(self, fps: float) -> None:
+        """The pace of what comes, for this file and those after it."""
+        self._fps = fps
+        _tell_rate(self._sink, fps)
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Write to the file of the time. Raises SinkError when the disk has no room to spare."""
@@ -107,7 +113,16 @@ class RotatingSink:
             number += 1
             name = f"{self._path.stem}-{self._stamp()}-{number}{self._path.suffix}"
             path = self._path.with_name(name)
-        return self._open_one(path)
+        sink = self._open_one(path)
+        if self._fps is not None:
+            _tell_rate(sink, self._fps)
+        return sink
+
+
+def _tell_rate(sink: RecordingSink, fps: float) -> None:
+    told = getattr(sink, "set_rate", None)
+    if told is not None:
+        told(fps)
 
 
 def _is_keyframe(packet: bytes) -> bool:

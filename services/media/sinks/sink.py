@@ -7,6 +7,7 @@ import errno
 from pathlib import Path
 from typing import Protocol
 
+from services.boundary import writing
 from services.errors import SinkError
 from streamcodec.frame import Frame
 
@@ -31,6 +32,31 @@ class Sink(Protocol):
     def close(self) -> None:
         """Finish what was begun; safe to call twice. Raises SinkError where its end is lost."""
         ...
+
+
+class GuardedSink:
+    """A sink whose library errors come out as SinkError, so that no output ends its receiver."""
+
+    def __init__(self, name: str, sink: Sink) -> None:
+        self.every_frame = sink.every_frame
+        self._name = name
+        self._sink = sink
+
+    def set_rate(self, fps: float) -> None:
+        """The pace of the stream that comes, where the sink wants to know it."""
+        told = getattr(self._sink, "set_rate", None)
+        if told is not None:
+            told(fps)
+
+    def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
+        """See `Sink.write`."""
+        with writing(self._name):
+            self._sink.write(frame, shown_us=shown_us, packet=packet)
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        with writing(self._name):
+            self._sink.close()
 
 
 class NullSink:

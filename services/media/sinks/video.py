@@ -32,7 +32,7 @@ class VideoSink:
 
     every_frame = True
 
-    def __init__(self, path: Path, *, fps: float) -> None:
+    def __init__(self, path: Path, *, fps: float | Fraction) -> None:
         """Raises SinkError when the file cannot be written."""
         self._path = path
         self._fps = fps
@@ -44,9 +44,15 @@ class VideoSink:
         self._container: OutputContainer | None = None
         try:
             path.open("wb").close()  # FFmpeg would tell only with the first frame
-            self._container = av.open(str(path), "w", format="mp4", options=dict(_FRAGMENTS))
+            # With its protocol, or a colon in the name would be taken for one.
+            name = f"file:{path.absolute()}"
+            self._container = av.open(name, "w", format="mp4", options=dict(_FRAGMENTS))
         except OSError as error:
             raise write_failed(path, error, frames=0) from None
+
+    def set_rate(self, fps: float) -> None:
+        """The pace of what comes; frames keep their own times."""
+        self._fps = fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Encode the frame; the first one decides the size of the video."""
@@ -92,12 +98,12 @@ class VideoSink:
         return write_failed(self._path, error, frames=_cut_to_whole_boxes(self._path))
 
     def _started(self, container: OutputContainer, frame: Frame, shown_us: int) -> VideoStream:
-        rate = Fraction(self._fps).limit_denominator(1001)
+        rate = max(Fraction(self._fps), Fraction(1, 1000)).limit_denominator(1001)
         stream: Any = container.add_stream("libx264", rate=rate, options=dict(_QUALITY))
         self._size = (frame.width, frame.height)
         stream.width, stream.height = (side + side % 2 for side in self._size)
         stream.pix_fmt = "yuv420p"
-        stream.gop_size = max(1, round(self._fps))
+        stream.gop_size = max(1, round(float(self._fps)))
         stream.codec_context.time_base = _TIME_BASE
         stream.codec_context.thread_count = 1
         stream.codec_context.colorspace = 1  # BT.709

@@ -44,6 +44,10 @@ class VirtualCameraSink:
         self._size = (0, 0)
         self._closed = False
 
+    def set_rate(self, fps: float) -> None:
+        """The pace of what comes, told to those who read the device."""
+        self._fps = fps
+
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Show a frame now. Raises SinkError when the device takes none."""
         if self._closed:

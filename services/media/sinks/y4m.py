@@ -15,22 +15,34 @@ from services.media.scaling import fitted
 from services.media.sinks.sink import write_failed
 from streamcodec.frame import Frame
 
+_AHEAD_FRAMES = 2  # of the times, before one is left out
+_MOST_REPEATS = 100_000  # of one picture: an hour at 27 a second
+
 
 class Y4mSink:
     """Writes frames to a file, or to standard output for the path `-`.
+
+    The format knows one rate and no times: what is further apart is written again as often as it
+    stands on the screen, and what comes faster than the rate is left out, so that the file lasts
+    as long as the stream. Less than a frame of unrest changes nothing. Without times (`shown_us`
+    the same for all) every frame is written once.
 
     Frames are written whole: on a full disk the file is cut back to the last of them.
     """
 
     every_frame = True
 
-    def __init__(self, path: str, *, fps: float) -> None:
+    def __init__(self, path: str, *, fps: float | Fraction) -> None:
         """Raises SinkError when the file cannot be written."""
         self._name = "standard output" if path == "-" else path
-        self._fps = Fraction(fps).limit_denominator(1001)
+        self._fps = _rate(fps)
+        self._start_us = self._shown_us = 0
+        self._picture = b""  # the last one, with its mark
+        self._written = 0  # times that pictures stand in the file
         self._frames = 0
         self._size = (0, 0)
         self._end = 0
+        self._was_absent = path != "-" and not Path(path).exists()
         try:
             self._file: FileIO | BinaryIO = (
                 sys.stdout.buffer if path == "-" else FileIO(Path(path), "w")
@@ -38,13 +50,29 @@ class Y4mSink:
         except OSError as error:
             raise write_failed(path, error, frames=0) from None
 
+    def set_rate(self, fps: float) -> None:
+        """The pace of what comes; the first frame fixes it."""
+        if not self._frames:
+            self._fps = _rate(fps)
+
     def write(self, frame: Frame, *, shown_us: int = 0, packet: bytes | None = None) -> None:
         """Write the planes; the first frame decides the size."""
-        head = b"FRAME\n"
         if not self._frames:
             self._size = (frame.width, frame.height)
-            head = self._header() + head
-        data = b"".join((head, *(p.tobytes() for p in fitted(frame, *self._size).planes)))
+            self._start_us = self._shown_us = shown_us
+            self._put(self._header(), times=0)
+        picture = b"".join((b"FRAME\n", *(p.tobytes() for p in fitted(frame, *self._size).planes)))
+        place = Fraction(shown_us - self._start_us, 1_000_000) * self._fps
+        self._frames += 1
+        if shown_us != self._shown_us and place <= self._written - _AHEAD_FRAMES:
+            return
+        missing = int(place) - self._written if self._picture else 0
+        for _ in range(min(missing, _MOST_REPEATS)):
+            self._put(self._picture, times=1)
+        self._put(picture, times=1)
+        self._picture, self._shown_us = picture, shown_us
+
+    def _put(self, data: bytes, *, times: int) -> None:
         try:
             self._write(data)
         except BrokenPipeError:
@@ -52,14 +80,16 @@ class Y4mSink:
         except OSError as error:
             if self._file is not sys.stdout.buffer:
                 self._file.truncate(self._end)
-            raise write_failed(self._name, error, frames=self._frames) from None
+            raise write_failed(self._name, error, frames=self._written) from None
         self._end += len(data)
-        self._frames += 1
+        self._written += times
 
     def close(self) -> None:
         """Close the file; standard output is flushed and left open."""
         if self._file is not sys.stdout.buffer:
             self._file.close()
+            if not self._frames and self._was_absent:  # a file without a picture says too much
+                Path(self._name).unlink(missing_ok=True)
         else:
             with contextlib.suppress(OSError, ValueError):
                 self._file.flush()
@@ -76,3 +106,10 @@ class Y4mSink:
             view = view[self._file.write(view) or 0 :]
         if self._file is sys.stdout.buffer:
             self._file.flush()
+
+
+def _rate(fps: float | Fraction) -> Fraction:
+    """As a fraction that the header can hold, exact for slow ones."""
+    if fps < 1:
+        return 1 / Fraction(1 / Fraction(fps)).limit_denominator(1000)
+    return Fraction(fps).limit_denominator(1001)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services import logs
+from services.addresses import is_address, masked
 from services.errors import SourceError
 from services.files.reader import TimedFrame, open_material
 from services.media.sources.source import Clock, Source, WallClock
@@ -47,16 +48,45 @@ def open_source(
     `load_codec` (from a size letter) serves recordings. Raises SourceError.
     """
     clock = clock or WallClock()
-    kind, colon, rest = spec.partition(":")
-    if colon and kind == "scene":
+    tell = tell or (lambda text: _log.warning("source", text=text))
+    kind, rest = _kind(spec)
+    if kind == "scene":
         return _scene(spec, rest, seed, clock)
-    if is_live := _live_opener(spec, kind if colon else "", rest, clock):
+    if kind in ("camera", "screen"):
         from services.media.sources.retry import RetryingSource  # noqa: PLC0415
 
-        return RetryingSource(
-            is_live, clock=clock, tell=tell or (lambda text: _log.debug("source", text=text))
-        )
+        return RetryingSource(_device_opener(spec, kind, rest, clock), clock=clock, tell=tell)
+    if is_address(spec):
+        return _address(spec, loop=loop, clock=clock, tell=tell)
     return _file(spec, loop=loop, clock=clock, load_codec=load_codec)
+
+
+def _kind(spec: str) -> tuple[str, str]:
+    """What a name means and what follows its colon; "" for a file or an address.
+
+    Names are files unless they are something else: `./camera:0` is one, and so is every name under
+    which a file is there.
+    """
+    kind, colon, rest = spec.partition(":")
+    if not colon or kind not in ("scene", "camera", "screen") or Path(spec).exists():
+        return "", ""
+    return kind, rest
+
+
+def _address(spec: str, *, loop: bool, clock: Clock, tell: Callable[[str], None]) -> Source:
+    from services.media.sources.retry import OF_ADDRESSES, RetryingSource  # noqa: PLC0415
+    from services.media.sources.stream import StreamSource  # noqa: PLC0415
+
+    last: list[StreamSource] = []
+
+    def opened() -> StreamSource:
+        # A file that broke off is taken up where it did; one that ended begins again.
+        resume_us = last[0].position_us if last and not last[0].ended else None
+        source = StreamSource(spec, clock=clock, resume_us=resume_us)
+        last[:] = [source]
+        return source
+
+    return RetryingSource(opened, clock=clock, tell=tell, pauses=OF_ADDRESSES, loop=loop)
 
 
 def _scene(spec: str, rest: str, seed: int, clock: Clock) -> Source:
@@ -71,27 +101,19 @@ def _scene(spec: str, rest: str, seed: int, clock: Clock) -> Source:
         raise SourceError(f"{spec}: {error}") from None
 
 
-def _live_opener(spec: str, kind: str, rest: str, clock: Clock) -> Callable[[], Source] | None:
-    """How to open a camera, screen or address; None for anything else."""
+def _device_opener(spec: str, kind: str, rest: str, clock: Clock) -> Callable[[], Source]:
+    """How to open a camera or screen."""
+    device, size, fps = _device(spec, rest)
     if kind == "camera":
         from services.media.sources.camera import CameraSource  # noqa: PLC0415
 
-        device, size, fps = _device(spec, rest)
         return partial(CameraSource, device or "0", size=size, fps=fps, clock=clock)
-    if kind == "screen":
-        from services.media.sources.screen import ScreenSource  # noqa: PLC0415
+    from services.media.sources.screen import ScreenSource  # noqa: PLC0415
 
-        number, size, fps = _device(spec, rest)
-        if number and not number.isdecimal():
-            raise SourceError(f"{spec}: expected screen:N with the number of a monitor, from 1")
-        monitor = int(number or "1")
-        return partial(ScreenSource, monitor, size=size, fps=fps or _SCREEN_FPS, clock=clock)
-    if "://" in spec:
-        from services.media.sources.stream import StreamSource, is_address  # noqa: PLC0415
-
-        if is_address(spec):
-            return partial(StreamSource, spec, clock=clock)
-    return None
+    if device and not device.isdecimal():
+        raise SourceError(f"{spec}: expected screen:N with the number of a monitor, from 1")
+    monitor = int(device or "1")
+    return partial(ScreenSource, monitor, size=size, fps=fps or _SCREEN_FPS, clock=clock)
 
 
 def _file(
@@ -99,27 +121,40 @@ def _file(
 ) -> Source:
     from services.media.sources.paced import PacedSource  # noqa: PLC0415
 
-    path = Path(spec)
+    path = Path(spec.removeprefix("file://"))
     if spec == "-":
         from services.media.sources.piped import piped_frames  # noqa: PLC0415
 
         fps, frames = piped_frames()
         return PacedSource("standard input", lambda: frames, fps=fps, loop=False, clock=clock)
     if not path.exists():
-        raise SourceError(f"{spec}: no such file; a source is {KINDS}")
+        raise SourceError(f"{masked(spec)}: no such file; a source is {KINDS}")
     if path.suffix.lower() == ".scv":
         from services.media.sources.recording import open_recording  # noqa: PLC0415
 
-        opener, fps = open_recording(path, load_codec)
-        return PacedSource(path.name, opener, fps=fps, loop=loop, clock=clock)
+        opener, fps, damaged_so_far = open_recording(path, load_codec)
+        return PacedSource(
+            path.name, opener, fps=fps, loop=loop, clock=clock, damaged=damaged_so_far
+        )
     material = open_material(path)
-    first = [material.frames]
+    rounds = [material]
+    fresh = [material]
 
     def opened() -> Iterator[TimedFrame]:
-        return first.pop() if first else open_material(path).frames
+        if not fresh:
+            damaged.append(rounds[0].damaged())
+            rounds[0] = open_material(path)
+            return rounds[0].frames
+        return fresh.pop().frames
 
+    damaged: list[int] = []
     return PacedSource(
-        path.name, opened, fps=material.fps, loop=loop or material.still, clock=clock
+        path.name,
+        opened,
+        fps=material.fps,
+        loop=loop or material.still,
+        clock=clock,
+        damaged=lambda: sum(damaged) + rounds[0].damaged(),
     )
 
 

@@ -9,6 +9,7 @@ from services.errors import EndOfSource, SourceError
 from services.files.reader import TimedFrame
 from services.media.scene import Scene
 from services.media.sources.source import CapturedFrame, Clock
+from services.source_health import SourceHealth
 
 MAX_LATE_US = 250_000  # a source this far behind starts its time anew, without a burst
 
@@ -30,9 +31,11 @@ class PacedSource:
         fps: float,
         loop: bool,
         clock: Clock,
+        damaged: Callable[[], int] = lambda: 0,
     ) -> None:
         """Read the first frame. Raises SourceError when there is none."""
         self.name, self.fps = name, fps
+        self._damaged = damaged
         self._opener = opener
         self._loop = loop
         self._clock = clock
@@ -60,6 +63,11 @@ class PacedSource:
         self._last_due_us = self._due_us(self._next)
         frame, self._next = self._next.frame, None
         return CapturedFrame(frame, self._clock.now_us())
+
+    @property
+    def health(self) -> SourceHealth:
+        """How many pictures were left out."""
+        return SourceHealth(frames_damaged=self._damaged())
 
     def close(self) -> None:
         """Let go of the file."""

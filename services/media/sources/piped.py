@@ -9,28 +9,30 @@ from fractions import Fraction
 
 import av
 
+from services.boundary import reading
 from services.errors import SourceError
 from services.files.reader import TimedFrame
 from services.media.avframes import to_frame
-from streamcodec.errors import FrameError
 
 _NAME = "standard input"
 
 
 def piped_frames() -> tuple[float, Iterator[TimedFrame]]:
-    """Frame rate and frames of the stream. Raises SourceError, here or while walking."""
-    try:
+    """Frame rate and frames of the stream: its rate is its only clock, its planes are taken as
+    they are. Raises SourceError, here or while walking."""
+    if sys.stdin is None:  # started with `<&-`
+        raise SourceError(f"{_NAME}: it is closed; expected a .y4m stream")
+    with reading(_NAME, "expected a .y4m stream"):
         container = av.open(sys.stdin.buffer, "r", format="yuv4mpegpipe")
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(f"{_NAME}: expected a .y4m stream ({error})") from None
-    rate = container.streams.video[0].average_rate or Fraction(25)
+    stream = container.streams.video[0]
+    told = stream.average_rate
+    rate = told if told and told > 0 else Fraction(25)
+    aspect = stream.sample_aspect_ratio
 
     def walk() -> Iterator[TimedFrame]:
-        with container:
-            try:
-                for number, picture in enumerate(container.decode(video=0)):
-                    yield TimedFrame(to_frame(picture), round(number * 1_000_000 / rate))
-            except (av.FFmpegError, OSError, FrameError) as error:
-                raise SourceError(f"{_NAME}: the stream is damaged ({error})") from None
+        with container, reading(_NAME, "the stream is damaged"):
+            for number, picture in enumerate(container.decode(video=0)):
+                frame = to_frame(picture, aspect=aspect, as_stored=True)
+                yield TimedFrame(frame, round(number * 1_000_000 / rate))
 
     return float(rate), walk()

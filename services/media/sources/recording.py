@@ -4,19 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
+from services.boundary import reading, reason
 from services.errors import SourceError
 from services.files.reader import TimedFrame
+from services.files.timeline import rate_of
 from streamcodec.codec import Codec
 from streamcodec.container import ScvReader
-from streamcodec.errors import StreamCodecError
+from streamcodec.errors import BitstreamError, ReferenceMissing, StreamCodecError
+from streamcodec.frame import Reference
+
+_FIRST_STAMPS = 200  # that tell the pace
 
 
 def open_recording(
     path: Path, load_codec: Callable[[str], Codec] | None
-) -> tuple[Callable[[], Iterator[TimedFrame]], float]:
-    """How to play a recording from its start, and its frame rate.
+) -> tuple[Callable[[], Iterator[TimedFrame]], float, Callable[[], int]]:
+    """How to play a recording from its start, its frame rate, and how much was left out so far.
 
     `load_codec` gives the codec for a size letter, by default the shipped one. Raises SourceError,
     here or while playing.
@@ -24,8 +30,9 @@ def open_recording(
     try:
         with ScvReader(path) as reader:
             header = reader.header
+            stamps = [place.timestamp_us for place in islice(reader.places(), _FIRST_STAMPS)]
     except (StreamCodecError, OSError) as error:
-        raise SourceError(f"{path}: {_reason(error)}") from None
+        raise SourceError(f"{path}: {reason(error)}") from None
     try:
         codec = (load_codec or Codec.load)(header.size)
     except (StreamCodecError, ValueError) as error:
@@ -35,23 +42,29 @@ def open_recording(
             f"{path}: was made with model {header.model_hash.hex()}, "
             f"the one here is {codec.model_hash.hex()}"
         )
-    return lambda: _play(path, codec), float(header.fps)
+    left_out = [0]
+    rate = rate_of(stamps, told=(header.fps,)) or header.fps
+    return lambda: _play(path, codec, left_out), float(rate), lambda: left_out[0]
 
 
-def _play(path: Path, codec: Codec) -> Iterator[TimedFrame]:
+def _play(path: Path, codec: Codec, left_out: list[int]) -> Iterator[TimedFrame]:
+    """Frames with their times; what is damaged is left out up to the next keyframe, and counted."""
     first_us: int | None = None
-    reference = None
+    reference: Reference | None = None
     number = 0
-    try:
-        with ScvReader(path) as reader:
-            for record in reader.records():
-                number = record.number
-                first_us = record.timestamp_us if first_us is None else first_us
+    failure = ""
+    with reading(str(path), "unreadable"), ScvReader(path) as reader:
+        for record in reader.records():
+            first_us = record.timestamp_us if first_us is None else first_us
+            try:
                 frame, reference = codec.decode(record.packet, reference)
-                yield TimedFrame(frame, record.timestamp_us - first_us)
-    except (StreamCodecError, OSError) as error:
-        raise SourceError(f"{path}: unreadable at frame {number} ({_reason(error)})") from None
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+            except (BitstreamError, ReferenceMissing) as error:
+                reference = None
+                left_out[0] += 1
+                number = number if failure else record.number
+                failure = failure or str(error)
+                continue
+            failure = ""
+            yield TimedFrame(frame, record.timestamp_us - first_us)
+    if failure:
+        raise SourceError(f"{path}: unreadable at frame {number} ({failure})")

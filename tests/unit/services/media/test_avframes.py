@@ -9,13 +9,14 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from services.media.avframes import from_frame, is_native, to_frame
 from services.media.scene import Scene
 from streamcodec.frame import Frame
 from streamcodec.metrics import psnr
 
-_BT709, _UNSPECIFIED, _BT601_PAL, _BT601_NTSC = 1, 2, 5, 6
+_BT709, _UNSPECIFIED, _BT601_PAL, _BT601_NTSC, _BT2020 = 1, 2, 5, 6, 9
 _LIMITED, _FULL = 1, 2
 
 
@@ -56,10 +57,79 @@ def test_native_planes_pass_untouched(width: int, height: int) -> None:
     assert to_frame(picture).same_pixels(frame)
 
 
-def test_undeclared_colours_are_taken_as_they_are(frame: Frame) -> None:
+def test_undeclared_colours_are_those_of_the_size_as_players_hold_it() -> None:
+    small, large = Scene(128, 96).frame(0), Scene(1280, 720).frame(0)
+    picture = from_frame(large)
+    picture.colorspace, picture.color_range = _UNSPECIFIED, 0
+    assert to_frame(picture).same_pixels(large)
+    picture = from_frame(converted(small, full=False, bt601=True))
+    picture.colorspace, picture.color_range = _UNSPECIFIED, 0
+    assert psnr(small, to_frame(picture)).weighted_db > 48
+
+
+def test_undeclared_colours_of_raw_planes_are_taken_as_they_are(frame: Frame) -> None:
     picture = from_frame(frame)
     picture.colorspace, picture.color_range = _UNSPECIFIED, 0
-    assert to_frame(picture).same_pixels(frame)
+    assert to_frame(picture, as_stored=True).same_pixels(frame)
+
+
+def test_bt2020_is_converted_by_its_own_matrix() -> None:
+    rgb = colours()
+    full = rgb.astype(float) / 255 @ matrix(0.2627, 0.0593).T
+    planes = np.moveaxis(full * (219, 224, 224) + (16, 128, 128), -1, 0)
+    picture = av.VideoFrame.from_ndarray(
+        np.clip(np.rint(planes), 0, 255).astype(np.uint8), format="yuv444p"
+    )
+    picture.colorspace, picture.color_range = _BT2020, _LIMITED
+    assert psnr(Frame.from_rgb(rgb), to_frame(picture)).weighted_db > 45
+
+
+@pytest.mark.parametrize("layout", ["gray", "gray10le"])
+@pytest.mark.parametrize("told", [0, _FULL, _LIMITED])
+def test_grey_is_in_the_range_that_it_says_else_full(layout: str, told: int) -> None:
+    levels = np.linspace(16, 235, 64 * 48).reshape(48, 64)
+    stored = np.rint(levels if layout == "gray" else levels * 4)
+    kind = np.uint8 if layout == "gray" else np.uint16
+    picture = av.VideoFrame.from_ndarray(stored.astype(kind), format=layout)
+    picture.color_range = told
+    right = levels if told == _LIMITED else 16 + levels * 219 / 255
+    found = to_frame(picture)
+    assert np.abs(found.y - right).max() <= 1.5
+    assert (found.u == 128).all()
+
+
+@pytest.mark.parametrize("layout", ["rgba", "yuva420p", "yuva444p10le"])
+def test_alpha_is_laid_on_white_as_pillow_does(layout: str) -> None:
+    rgba = np.dstack((colours(), np.linspace(0, 255, 96)[None].repeat(64, 0))).astype(np.uint8)
+    picture = av.VideoFrame.from_ndarray(rgba, format="rgba")
+    if layout != "rgba":
+        picture = picture.reformat(format=layout, dst_colorspace=1)
+        picture.colorspace, picture.color_range = _BT709, _LIMITED
+    white = Image.new("RGBA", (96, 64), (255, 255, 255, 255))
+    truth = np.asarray(Image.alpha_composite(white, Image.fromarray(rgba)).convert("RGB"))
+    assert psnr(Frame.from_rgb(truth), to_frame(picture)).weighted_db > 38
+
+
+def colours() -> npt.NDArray[np.uint8]:
+    """A smooth picture (64, 96, 3) of many colours."""
+    y, x = np.mgrid[0:64, 0:96]
+    waves = np.stack([np.sin(x / 20 + y / 30), np.sin(y / 15 + 1), np.cos(x / 25 - y / 20)], -1)
+    return np.clip(128 + 100 * waves, 0, 255).astype(np.uint8)
+
+
+def test_a_stored_mirror_is_undone(tmp_path: Path) -> None:
+    levels = np.zeros((32, 64), np.uint8)
+    levels[:16, :32] = 200
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        stream.set_display_rotation(0, hflip=True)
+        container.mux(stream.encode(from_frame(Frame.grey(levels))))
+        container.mux(stream.encode(None))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        frame = to_frame(next(container.decode(video=0)))
+    assert frame.y[:16, 32:].min() > 150
+    assert frame.y[:, :32].max() < 50
 
 
 @pytest.mark.parametrize("full", [False, True])

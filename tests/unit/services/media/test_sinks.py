@@ -9,13 +9,16 @@ import sys
 import textwrap
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
+from services.assemble import beside
 from services.errors import SinkError
 from services.files.reader import open_material
 from services.media.sinks import NullSink, Sink, open_sink
+from services.media.sinks import video as video_module
 from streamcodec.container import ScvReader
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611
@@ -292,3 +295,63 @@ def test_null_takes_everything() -> None:
     sink = open_sink("null")
     assert isinstance(sink, NullSink)
     fill(sink, [picture(0)])
+
+
+def test_a_y4m_lasts_as_long_as_the_stream_whatever_its_pace(tmp_path: Path) -> None:
+    path = tmp_path / "a.y4m"
+    sink = open_sink(str(path), fps=30)
+    sink.set_rate(10)  # type: ignore[attr-defined]  # of files
+    for time_us in (0, 100_000, 180_000, 700_000, 800_000):
+        sink.write(picture(0), shown_us=5_000_000 + time_us)
+    for number in range(1, 41):  # four times as fast as told
+        sink.write(picture(0), shown_us=5_800_000 + number * 25_000)
+    sink.close()
+    material = open_material(path)
+    assert material.fps == 10
+    assert len(list(material.frames)) == pytest.approx(18, abs=2)
+
+
+def test_unrest_of_less_than_a_frame_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.y4m"
+    sink = open_sink(str(path), fps=25)
+    for number in range(50):
+        sink.write(picture(0), shown_us=number * 40_000 + (number * 7919) % 39_000)
+    sink.close()
+    assert len(list(open_material(path).frames)) == 50
+
+
+def test_a_recording_of_before_is_not_emptied(tmp_path: Path) -> None:
+    old = tmp_path / "a.mp4"
+    old.write_bytes(b"a recording")
+    assert beside(str(old)) == str(tmp_path / "a-2.mp4")
+    (tmp_path / "a-2.mp4").write_bytes(b"another")
+    assert beside(str(old)) == str(tmp_path / "a-3.mp4")
+    assert beside(str(tmp_path / "new.mp4")) == str(tmp_path / "new.mp4")
+    assert beside(str(tmp_path / "a.scv")) == str(tmp_path / "a.scv")
+    (tmp_path / "empty.y4m").touch()
+    assert beside(str(tmp_path / "empty.y4m")) == str(tmp_path / "empty.y4m")
+
+
+def test_an_output_whose_library_raises_ends_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = open_sink(str(tmp_path / "a.mp4"), fps=25)
+
+    def raising(*_: object, **__: object) -> None:
+        raise av.error.ProtocolNotFoundError(1330794744, "Protocol not found")
+
+    monkeypatch.setattr(video_module, "from_frame", raising)
+    with pytest.raises(SinkError, match=r"a\.mp4: cannot be written \(Protocol not found\)"):
+        sink.write(picture(0), shown_us=0)
+
+
+def test_a_recording_notes_the_pace_of_its_stream(tmp_path: Path) -> None:
+    path = tmp_path / "a.scv"
+    sink = open_sink(str(path), fps=30, model_size="S")
+    sink.set_rate(12)  # type: ignore[attr-defined]  # of files
+    encoded = FakeCodec().encode(picture(0), None, quality=20)
+    assert encoded.packet is not None
+    sink.write(picture(0), shown_us=0, packet=encoded.packet)
+    sink.close()
+    with ScvReader(path) as reader:
+        assert reader.header.fps == 12

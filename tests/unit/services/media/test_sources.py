@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -27,8 +28,8 @@ from services.media.sources import camera as camera_module
 from services.media.sources.latest import LatestFrames
 from services.media.sources.opening import _device
 from services.media.sources.paced import PacedSource, SceneSource
-from services.media.sources.retry import LONGEST_PAUSE_US, RetryingSource
-from services.media.sources.stream import is_address, without_credentials
+from services.media.sources.retry import LONGEST_PAUSE_US, OF_ADDRESSES, RetryingSource
+from services.source_health import SourceHealth
 from streamcodec.codec import Codec
 from streamcodec.container import FileHeader, ScvWriter
 from streamcodec.frame import Frame
@@ -414,11 +415,74 @@ def test_camera_names_split_into_device_size_and_rate() -> None:
     assert _device("", "/dev/v4l/by-path/usb-0:1.2") == ("/dev/v4l/by-path/usb-0:1.2", None, None)
 
 
-def test_addresses_are_known_and_shown_without_passwords() -> None:
-    assert is_address("rtsp://user:secret@camera.local:554/one?two")
-    assert not is_address("folder/clip.mp4")
-    shown = without_credentials("rtsp://user:secret@camera.local:554/one")
-    assert shown == "rtsp://camera.local:554/one"
+@pytest.mark.parametrize(
+    "name", ["2024-01-31T12:30:05.mp4", "./a:b.mp4", "100%d.mp4", "scene:1.mp4", "c:clip.mp4"]
+)
+def test_names_with_colons_and_percents_are_files(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sink = open_sink(name, fps=10)
+    for number in range(3):
+        sink.write(grey(60 * number), shown_us=number * 100_000)
+    sink.close()
+    source = open_source(name, clock=ManualClock())
+    levels = [captured.frame.y.mean() for _ in range(3) if (captured := source.read(1))]
+    assert np.allclose(levels, (0, 60, 120), atol=3)
+
+
+def test_a_file_may_be_named_by_its_url(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((32, 48, 3), 50, np.uint8))
+    source = open_source(f"file://{tmp_path}/a.png", clock=ManualClock())
+    assert (source.width, source.height) == (48, 32)
+
+
+def test_a_lost_address_is_tried_ever_more_rarely_until_it_gave_frames_for_a_while() -> None:
+    clock, tries = ManualClock(), list[int]()
+
+    def opener() -> Flaky:
+        tries.append(clock.now_us())
+        return Flaky(1)
+
+    source = RetryingSource(opener, clock=clock, tell=lambda _text: None, pauses=OF_ADDRESSES)
+    while clock.now_us() < 100_000_000:
+        source.read(0.05)
+    pauses = np.diff(tries)
+    assert np.allclose(pauses[:4], (500_000, 1_000_000, 2_000_000, 4_000_000), atol=60_000)
+    assert np.allclose(pauses[4:], 5_000_000, atol=60_000)
+
+
+def test_a_file_of_a_server_that_breaks_off_for_good_is_an_error() -> None:
+    clock = ManualClock()
+
+    class Half(Flaky):
+        live = False
+
+    opened = [Half(1)]
+
+    def opener() -> Half:
+        if not opened:
+            raise SourceError("camera:7: gone")
+        return opened.pop()
+
+    source = RetryingSource(opener, clock=clock, tell=lambda _text: None, pauses=OF_ADDRESSES)
+    read(source)
+    with pytest.raises(SourceError, match="gone"):
+        deque((source.read(0.5) for _ in range(400)), maxlen=0)
+
+
+def test_the_health_of_a_source_outlives_its_openings() -> None:
+    clock = ManualClock()
+
+    class Sick(Flaky):
+        health = SourceHealth(frames_damaged=2)
+
+    source = RetryingSource(lambda: Sick(1), clock=clock, tell=lambda _text: None)
+    while clock.now_us() < 12_000_000:
+        source.read(0.05)
+    lost = source.health.restarts
+    assert lost > 2
+    assert source.health.frames_damaged in (2 * lost, 2 * lost + 2)  # one may be open
 
 
 class FakeCapture:
