@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
+from services.descriptors import raise_limit
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
 
 EXIT_CODES = {
@@ -56,6 +57,7 @@ def common(
 
 def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
+    raise_limit()
     try:
         app()
     except KeyboardInterrupt:

@@ -126,6 +126,8 @@ class Connections:
         # A descriptor may be somebody else's by now; a copy pins whose it is while we look.
         with contextlib.suppress(OSError), copied(cut.number) as ending:
             if identity_of(ending.fileno()) == found.identity:
+                # No lingering: what is left in the kernel's buffers goes at once.
+                ending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
                 ending.shutdown(socket.SHUT_RDWR)
         self._on_cut(cut.reason)
         _WATCH.trim_soon()
@@ -256,5 +258,6 @@ def _now_us() -> int:
     return time.monotonic_ns() // 1000
 
 
+_AT_ONCE = struct.pack("ii", 1, 0)
 _LIBC = ctypes.CDLL(None)
 _WATCH = _Watch()

@@ -417,12 +417,15 @@ class Sender:
                 answers = self._take(received.messages, now)
                 self._counters.malformed += received.malformed
                 self._counters.refused += received.events.count(LinkEvent.REFUSED)
+                self._counters.refused += len(received.cuts)
+                self._broadcast.ended(received.cuts, now)
                 if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
                     self._broadcast.disconnected(now)
                 if now - ticked_us >= _TICK_US:
                     ticked_us = now
                     ticked = self._broadcast.tick(now)
                     answers.messages += ticked.messages
+                    answers.cuts += ticked.cuts
                     answers.reconnect |= ticked.reconnect
             self._say(answers)
             if answers.reconnect:
@@ -444,9 +447,12 @@ class Sender:
         for peer, data in messages:
             answer = self._broadcast.on_message(peer, data, now)
             answers.messages += answer.messages
+            answers.cuts += answer.cuts
         return answers
 
     def _say(self, answers: Answers) -> None:
+        for peer, why in answers.cuts:
+            self._port.cut(peer, why)
         for peer, data in answers.messages:
             self._send(peer, data)
 
