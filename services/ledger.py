@@ -4,8 +4,8 @@
 The library hands over whole messages and keeps all parts of one until its last has come, without a
 bound (docs/decisions/0010-hostile-peers.md). So each connection has an account: bytes that the
 kernel took in for it, less those of messages that were handed over. What is left lies in memory,
-and a connection that leaves too much there is cut. Whoever the port trusts, a receiver's sender, may
-leave a whole packet there; all others only say small things, at a small rate.
+and a connection that leaves too much there is cut. Whoever the port trusts, a receiver's sender,
+may leave a whole packet there; all others only say small things, at a small rate.
 """
 
 from __future__ import annotations

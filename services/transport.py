@@ -3,9 +3,10 @@
 
 The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"". Options are
 set before bind or connect; set after, they are ignored. High-water marks do not bound latency, the
-credit of the session does; nor do they bound memory, as they count whole messages and not the parts
-of one. `connections` does, by counting bytes. An end that connects has no receive mark at all: a full
-queue whose connection breaks and comes back aborts the process in libzmq 4.3.5 (issue 3937).
+credit of the session does; nor do they bound memory, as they count whole messages and not the
+parts of one. `connections` does, by counting bytes. An end that connects has no receive mark at
+all: a full queue whose connection breaks and comes back aborts the process in libzmq 4.3.5 (its
+issue 3937).
 """
 
 from __future__ import annotations

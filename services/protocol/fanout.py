@@ -2,9 +2,10 @@
 """A relay and all its receivers: one stream in, each receiver at its own pace out; pure.
 
 A relay cannot encode, so a receiver either gets every packet of the chain in order or waits for a
-keyframe. One is asked for upstream when somebody waits who cannot be served from the chain, as far as
-`protocol.allotment` lets those who wait, and for those who are merely slow once in five seconds, so
-that nobody's weakness is paid by all. `protocol.board` stands before it and tells it who says what.
+keyframe. One is asked for upstream when somebody waits who cannot be served from the chain, as far
+as `protocol.allotment` lets those who wait, and for those who are merely slow once in five seconds,
+so that nobody's weakness is paid by all. `protocol.board` stands before it and tells it who says
+what.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from services.protocol import messages as m
 from services.protocol.chain import Chain, Link
 from services.protocol.credit import CreditWindow
 from services.protocol.session import Event, Liveness, Session, State
-from services.protocol.viewer import REFERENCES_HELD, references_held
+from services.protocol.viewer import REFERENCES_HELD
 from services.stats import ViewerSnapshot
 
 _OFTEN = 4  # requests within `_OFTEN_US`: who asks that often is slow or lies
@@ -120,9 +120,7 @@ class Follower:
         waits = self.wants_keyframe or chain.get(self._next) is None
         return waits and not self.credit.frames_in_flight
 
-    def next_link(
-        self, chain: Chain, now_us: int, *, most_bytes: int | None = None
-    ) -> Link | None:
+    def next_link(self, chain: Chain, now_us: int, *, most_bytes: int | None = None) -> Link | None:
         """The packet it takes now, if it has credit and the chain has one that it can decode.
 
         `most_bytes` may be under way to it, where others share what there is.
@@ -146,7 +144,8 @@ class Follower:
             else:
                 self._caught_up = True
             return None
-        if not self.credit.open(most_bytes=most_bytes):  # asked last: most calls find nothing to send
+        # Asked last: most calls find nothing to send.
+        if not self.credit.open(most_bytes=most_bytes):
             if self._caught_up and now_us - link.arrived_us > self._pace.behind_us:
                 self.fall_behind()
             return None

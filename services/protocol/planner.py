@@ -7,8 +7,8 @@ A receiver that shares none is served from one that it alone holds when there is
 encode, else by a keyframe.
 
 A keyframe goes to everybody, as far as `allotment` lets the one who needs it; else to those alone
-who need it, beside the frame of the others, when there is time for a second encode. Chains that have
-parted so are joined again by a keyframe for all.
+who need it, beside the frame of the others, when there is time for a second encode. Chains that
+have parted so are joined again by a keyframe for all.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ def references_held(pixels: int) -> int:
     return max(_LEAST_HELD, min(REFERENCES_HELD, _HELD_PIXELS // max(1, pixels)))
 
 
-
 class Viewer:
     """State of one receiver. Everything but the session starts anew with each HELLO.
 
