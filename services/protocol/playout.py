@@ -15,7 +15,6 @@ from typing import Generic, TypeVar
 
 WAYS = 300  # frames in which the fastest way is sought
 CAPACITY = 320  # frames held at most, as many as credit allows; the oldest goes first
-_LONGEST_US = 1_000_000
 
 T = TypeVar("T")
 
@@ -37,8 +36,8 @@ class Due(Generic[T]):
 class Playout(Generic[T]):
     """Holds decoded frames until they are due. Frames come in decoding order.
 
-    No more than CAPACITY of them, nor more than `most_weight` of what `weight` says of each, and
-    none for longer than twice the buffer and a second, whatever the sender says of its time.
+    No more than CAPACITY of them, nor more than `most_weight` of what `weight` says of each. None
+    waits longer than the buffer, whatever the sender says of its time.
     """
 
     def __init__(
@@ -62,7 +61,6 @@ class Playout(Generic[T]):
         else:
             self._ways_us.append(ready_us - captured_us)
             due_us = captured_us + min(self._ways_us) + self._buffer_us
-            due_us = min(due_us, ready_us + 2 * self._buffer_us + _LONGEST_US)
         self._weight += self._weight_of(item)
         self._waiting.append(_Waiting(item, due_us))
 
