@@ -20,6 +20,7 @@ from services import logs
 from services.addresses import masked
 from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
 from services.commands.hangup import catching_hangups
+from services.descriptors import raise_limit
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
 
 EXIT_CODES = {
@@ -67,6 +68,7 @@ def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
     if isinstance(sys.stdout, TextIOWrapper):  # names of files need not fit the locale
         sys.stdout.reconfigure(errors="backslashreplace")
+    raise_limit()
     try:
         with logs.telling_of_threads(), catching_hangups(sys.argv[1:]):
             app()

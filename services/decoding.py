@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.protocol.messages import KeyframeReason, Outcome
-from services.protocol.viewer import REFERENCES_HELD
+from services.protocol.viewer import references_held
 from streamcodec.bitstream import read_header
 from streamcodec.errors import BitstreamError, ModelError, ReferenceMissing
 
@@ -70,7 +70,7 @@ class Decoding:
         self._failures = 0
         self._references[after.digest] = after
         self._references.move_to_end(after.digest)
-        while len(self._references) > REFERENCES_HELD:
+        while len(self._references) > references_held(frame.width * frame.height):
             self._references.popitem(last=False)
         return Picture(frame, header.keyframe, header.quality)
 

@@ -12,7 +12,8 @@ from services.errors import AuthenticationError, ConfigError
 from services.events import StreamEvent
 
 MAX_IPC_PATH_CHARS = 107  # sun_path
-MAX_PACKET_MESSAGE_BYTES = 32 * 1024 * 1024 + 64  # what a receiver must let in
+MAX_SMALL_MESSAGE_BYTES = 4096  # what a sender lets in
+MAX_PACKET_MESSAGE_BYTES = 8 * 1024 * 1024 + 64  # what a receiver must let in
 
 
 class Gate(Protocol):
@@ -57,9 +58,15 @@ class Endpoint:
     bind: bool
     keys: CurveServer | CurveClient | None = None
     insecure: bool = False
-    max_message_bytes: int = 4096
+    max_message_bytes: int = MAX_SMALL_MESSAGE_BYTES
     tcp_control: str = ""  # congestion control of each connection; empty: the system's
+    max_connections: int = 256
     send_buffer_bytes: int = 262_144  # the rate control bounds what is in it; see docs/link.md, 2.3
+
+    @property
+    def takes_packets(self) -> bool:
+        """True for an end that takes frames; the others are only told about them."""
+        return self.max_message_bytes > MAX_SMALL_MESSAGE_BYTES
 
 
 def watched_gate(endpoint: Endpoint) -> WatchedGate | None:

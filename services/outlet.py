@@ -60,7 +60,9 @@ class Outlet:
         now = self._now_us()
         with self._lock:
             self._tally.malformed += received.malformed
-            self._tally.refused_some(received.events.count(LinkEvent.REFUSED), now)
+            refused = received.events.count(LinkEvent.REFUSED) + len(received.cuts)
+            self._tally.refused_some(refused, now)
+            self._board.ended(received.cuts, now)
             posted, self._posted = self._posted, []
             replies = Replies(posted)
             lost_before = self._board.peers_lost
@@ -74,6 +76,8 @@ class Outlet:
             dead = self._connects and self._board.peers_lost > lost_before
         if dead:
             self._port.rebuild()
+        for peer, why in replies.cuts:
+            self._port.cut(peer, why)
         self._say(replies)
         self._serve()
         return replies.wants_keyframe

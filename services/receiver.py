@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _POLL_MS = 50
 _TICK_US = 50_000
 _DECODE_QUEUE = 64  # far above any credit: only a sender that ignores credit fills it
+_DECODE_QUEUE_BYTES = 2 * m.MAX_PACKET_BYTES  # likewise
+_HELD_BYTES = 256 * 1024 * 1024  # of pictures that wait for their time, with `buffer_us`
 
 
 class Sink(Protocol):
@@ -149,8 +151,16 @@ class ReceiverDaemon:
         )
         self._port = Port(config.endpoint)
         self._crew = Crew()
-        self._arrivals: Queue[Arrival] = Queue(_DECODE_QUEUE)
-        self._playout: Playout[_Ready] = Playout(buffer_us=config.buffer_us)
+        self._arrivals: Queue[Arrival] = Queue(
+            _DECODE_QUEUE,
+            weight=lambda arrival: len(arrival.packet),
+            most_weight=_DECODE_QUEUE_BYTES,
+        )
+        self._playout: Playout[_Ready] = Playout(
+            buffer_us=config.buffer_us,
+            weight=lambda ready: ready.frame.width * ready.frame.height * 3 // 2,
+            most_weight=_HELD_BYTES,
+        )
         self._display = threading.Condition()
         self._reports: deque[m.FrameShown | m.KeyframeReason] = deque()
         self._decoding = Decoding(codec)
@@ -227,10 +237,13 @@ class ReceiverDaemon:
             raise self._crew.error
         with self._lock:
             refusal = self._intake.refusal
+            busy = self._intake.busy
             alone_s = (self._now_us() - self._heard_us) / 1e6
         if refusal and self._config.leaves_when_refused:
             raise ConfigError(f"{self._port.url} refused this receiver: {refusal}")
         if self._config.patience_s is not None and alone_s > self._config.patience_s:
+            if busy:
+                raise PeerLost(f"{self._port.url} is full: {busy}")
             raise PeerLost(f"no sender at {self._port.url} for {alone_s:.0f} s: is it running?")
 
     # -- control -------------------------------------------------------------------------------
@@ -317,6 +330,9 @@ class ReceiverDaemon:
             now = self._now_us()
             for event in received.events:
                 self._link_event(event, now)
+            if received.cuts:
+                with self._lock:
+                    self._counters.cut(received.cuts, now)
             for peer, data in received.messages:
                 # Stamped as soon as this thread gets to it: the spacing of messages is the link's.
                 now = self._now_us()
@@ -325,10 +341,10 @@ class ReceiverDaemon:
                     self._counters.message(len(data), encrypted=self._port.encrypted)
                 self._act(results)
             self._report(now)
+            self._counters.malformed += received.malformed
             if now - ticked_us >= _TICK_US:
                 ticked_us = now
                 with self._lock:
-                    self._counters.malformed += received.malformed
                     results = self._intake.tick(now)
                     if self._intake.welcome is not None:
                         self._heard_us = now
@@ -354,6 +370,8 @@ class ReceiverDaemon:
     def _act(self, results: Results) -> None:
         if results.started is not None:
             self._restart()
+            if results.sender is not None:
+                self._port.trust(results.sender)
         for peer, data in results.messages:
             self._port.send(peer, data)  # refused ones are repeated by the timers
         for arrival in results.arrivals:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.endpoint import WatchedGate
 from services.events import EventLog
 from services.latency import Latency, LatencyStats
@@ -23,7 +25,7 @@ class ReceiverCounters:
         self.malformed = 0
         self.recorder_drops = 0
         self._received = self._decoded = self._keyframes = self._displayed = self._failures = 0
-        self._packet_bytes = self._wire_bytes = 0
+        self._packet_bytes = self._wire_bytes = self._cuts = 0
         self._byte_rate, self._frame_rate = Rate(), Rate()
         self._latency = LatencyStats()
         self._freezes = FreezeDetector()
@@ -33,6 +35,13 @@ class ReceiverCounters:
     def message(self, message_bytes: int, *, encrypted: bool) -> None:
         """A message of any kind came in."""
         self._wire_bytes += wire_bytes(message_bytes, encrypted=encrypted)
+
+    def cut(self, reasons: Sequence[str], now_us: int) -> None:
+        """Connections were ended for what they did."""
+        for reason in reasons:
+            self._cuts += 1
+            if self._cuts <= 10 or self._cuts % 100 == 0:
+                self.events.add(now_us, "connection_cut", reason)
 
     def received(self, packet_bytes: int, now_us: int) -> None:
         """A whole packet came in."""

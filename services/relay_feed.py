@@ -115,6 +115,8 @@ class FeedLine:
                 self._act(results)
             with self._lock:
                 self._malformed += received.malformed
+                for reason in received.cuts:
+                    self._events.add(now, "connection_cut", reason)
                 results = self._timers(now) if now - ticked_us >= _TICK_US else Results()
                 if self.fanout.take_wish():
                     # Our own chain is whole: it is our receivers who need a new one.
@@ -146,6 +148,8 @@ class FeedLine:
     def _act(self, results: Results) -> None:
         if results.started is not None:
             self.ended.clear()
+            if results.sender is not None:
+                self.port.trust(results.sender)
             with self._lock:
                 self.outlet.post(self.fanout.started(results.started))
         for peer, data in results.messages:

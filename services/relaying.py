@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.addressing import endpoint
 from services.config import SecuritySettings, Settings
 from services.endpoint import MAX_PACKET_MESSAGE_BYTES
 from services.errors import ConfigError
+from services.protocol.fanout import MAX_FOLLOWERS
 from services.relay import Feed, Relay, RelayConfig
 
 MAX_FEEDS = 64
+MAX_CONNECTIONS = 2 * MAX_FOLLOWERS
 
 
 def make_relay(settings: Settings) -> Relay:
     """A relay of all streams that the settings name. Raises ConfigError."""
     wanted, security = settings.relay, settings.security
-    downstream = endpoint(
-        where="relay", bind=wanted.bind, connect=None, binds=True, security=security
+    downstream = replace(
+        endpoint(where="relay", bind=wanted.bind, connect=None, binds=True, security=security),
+        max_connections=MAX_CONNECTIONS,
     )
     feeds = parse_feeds(wanted.connect, stream=wanted.stream)
     return Relay(RelayConfig(tuple(_feed(url, name, security) for name, url in feeds), downstream))

@@ -448,13 +448,16 @@ class Sender:
             with self._lock:
                 answers = self._take(received.messages, now)
                 self._counters.malformed += received.malformed
-                self._counters.refused_some(received.events.count(LinkEvent.REFUSED), now)
+                refused = received.events.count(LinkEvent.REFUSED) + len(received.cuts)
+                self._counters.refused_some(refused, now)
+                self._broadcast.ended(received.cuts, now)
                 if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
                     self._broadcast.disconnected(now)
                 if now - ticked_us >= _TICK_US:
                     ticked_us = now
                     ticked = self._broadcast.tick(now)
                     answers.messages += ticked.messages
+                    answers.cuts += ticked.cuts
                     answers.reconnect |= ticked.reconnect
             self._say(answers)
             if answers.reconnect:
@@ -476,9 +479,12 @@ class Sender:
         for peer, data in messages:
             answer = self._broadcast.on_message(peer, data, now)
             answers.messages += answer.messages
+            answers.cuts += answer.cuts
         return answers
 
     def _say(self, answers: Answers) -> None:
+        for peer, why in answers.cuts:
+            self._port.cut(peer, why)
         for peer, data in answers.messages:
             self._send(peer, data)
 

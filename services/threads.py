@@ -43,9 +43,21 @@ class Mailbox(Generic[T]):
 
 
 class Queue(Generic[T]):
-    """First in, first out, bounded: `put` says no when full, and never waits."""
+    """First in, first out, bounded: `put` says no when full, and never waits.
 
-    def __init__(self, capacity: int) -> None:
+    Full is `capacity` items, or `most_weight` of what `weight` says of each; one item always fits.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        weight: Callable[[T], int] = lambda item: 0,
+        most_weight: int = 0,
+    ) -> None:
+        self._weight_of = weight
+        self._most_weight = most_weight
+        self._weight = 0
         self._condition = threading.Condition()
         self._items: deque[T] = deque()
         self._capacity = capacity
@@ -54,9 +66,12 @@ class Queue(Generic[T]):
     def put(self, item: T) -> bool:
         """Append; False when there is no room."""
         with self._condition:
-            if len(self._items) >= self._capacity:
+            weight = self._weight_of(item)
+            heavy = self._items and self._weight + weight > self._most_weight
+            if len(self._items) >= self._capacity or heavy:
                 return False
             self._items.append(item)
+            self._weight += weight
             self._condition.notify()
         return True
 
@@ -65,13 +80,18 @@ class Queue(Generic[T]):
         with self._condition:
             if not self._items and not self._closed:
                 self._condition.wait(timeout_s)
-            return self._items.popleft() if self._items else None
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            self._weight -= self._weight_of(item)
+            return item
 
     def clear(self) -> list[T]:
         """Remove and return everything."""
         with self._condition:
             items = list(self._items)
             self._items.clear()
+            self._weight = 0
         return items
 
     def close(self) -> None:

@@ -3,8 +3,10 @@
 
 The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"". Options are
 set before bind or connect; set after, they are ignored. High-water marks do not bound latency, the
-credit of the session does: they only bound memory. RCVHWM stays high, because a full receive queue
-and heartbeats together abort the process in libzmq 4.3.5.
+credit of the session does; nor do they bound memory, as they count whole messages and not the
+parts of one. `connections` does, by counting bytes. An end that connects has no receive mark at
+all: a full queue whose connection breaks and comes back aborts the process in libzmq 4.3.5 (its
+issue 3937).
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
+from typing import TypeVar
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
+from services.connections import Connections
+from services.descriptors import room_for
 from services.endpoint import (
     MAX_PACKET_MESSAGE_BYTES,
     CurveClient,
@@ -33,6 +38,7 @@ from services.endpoint import (
     wants_ipv6,
 )
 from services.errors import ConfigError
+from services.ledger import Allowance
 from services.tcp_control import check_control, set_control
 
 __all__ = [
@@ -50,9 +56,12 @@ __all__ = [
 
 ANY_PEER = b""  # the one peer of a connecting end
 MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
+MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
 ZAP_DOMAIN = "streamcodec"
 _SEND_QUEUE_MESSAGES = 256
-_RECEIVE_QUEUE_MESSAGES = 1000
+_RECEIVE_QUEUE_MESSAGES = 1000  # of each connection to an end that binds
+_RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
+_TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
 _HEARTBEAT_MS = 1000
 _HEARTBEAT_TIMEOUT_MS = 5000
 _HANDSHAKE_MS = 5000
@@ -64,6 +73,7 @@ _GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
 _REFUSED_RETRY_MAX_S = 8.0
 _MAX_KNOWN_PEERS = 4096
+T = TypeVar("T")
 _NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 
 
@@ -90,6 +100,7 @@ class Received:
     messages: list[tuple[bytes, bytes]]  # (peer, data) in order of arrival
     events: list[LinkEvent]
     malformed: int  # messages of more than one part
+    cuts: tuple[str, ...] = ()  # why connections were ended since the last poll
 
 
 class Port:
@@ -115,6 +126,11 @@ class Port:
         self._retry_s: float | None = None  # when a refused connection is tried again
         self._pause_s = _REFUSED_RETRY_S
         self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
+        self._numbers: OrderedDict[bytes, int] = OrderedDict()  # its descriptor, likewise
+        self._cut_reasons: list[str] = []
+        self._connections = Connections(
+            _allowance(endpoint), connects=not endpoint.bind, on_cut=self._cut_reasons.append
+        )
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._poller = zmq.Poller()
@@ -165,7 +181,8 @@ class Port:
         if self._monitor in ready:
             received.events.extend(self._link_events())
         malformed = self._take(received.messages) if self._socket in ready else 0
-        return Received(received.messages, received.events, malformed)
+        cuts, self._cut_reasons[:] = tuple(self._cut_reasons), ()
+        return Received(received.messages, received.events, malformed, cuts)
 
     def send(self, peer: bytes, data: bytes) -> SendResult:
         """Hand one message over without waiting. A peer whose key was revoked is gone."""
@@ -182,6 +199,22 @@ class Port:
                 return SendResult.GONE
             raise
         return SendResult.SENT
+
+    def trust(self, peer: bytes) -> None:
+        """This peer is the one that sends us packets; all others may only say small things."""
+        number = self._numbers.get(peer)
+        if number is not None:
+            self._connections.trust(number)
+
+    def cut(self, peer: bytes, reason: str) -> None:
+        """End the connection of a peer that breaks the rules."""
+        number = self._numbers.pop(peer, None)
+        if number is not None:
+            self._connections.cut(number, reason)
+
+    def key_of(self, peer: bytes) -> bytes:
+        """The key of this peer's connection; b"" without keys."""
+        return self._keys.get(peer, b"")
 
     def name_of(self, peer: bytes) -> str | None:
         """The name of a peer's key; None without keys, and once the key is not allowed any more."""
@@ -249,14 +282,16 @@ class Port:
             | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
             | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
             | zmq.EVENT_DISCONNECTED
-            | (_NEW_CONNECTION if endpoint.tcp_control else 0)
+            | _NEW_CONNECTION
         )
         try:
             if endpoint.bind:
                 _refuse_taken_path(self._url)
                 socket.bind(self._url)
                 self._url = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+                self._connections.open(_port_of(self._url))
             else:
+                self._connections.open(None)
                 socket.connect(self._url)
         except zmq.ZMQError as error:
             if error.errno == zmq.EADDRINUSE:
@@ -267,6 +302,7 @@ class Port:
         self._poller.register(self._monitor, zmq.POLLIN)
 
     def _close_socket(self) -> None:
+        self._connections.close()
         for socket in (self._socket, self._monitor):
             if socket is not None and socket in self._poller:
                 self._poller.unregister(socket)
@@ -278,41 +314,47 @@ class Port:
         self._socket = self._monitor = None
 
     def _take(self, messages: list[tuple[bytes, bytes]]) -> int:
-        assert self._socket is not None
-        malformed = 0
-        expected = 2 if self._endpoint.bind else 1
+        malformed = taken_bytes = 0
         for _ in range(MAX_BATCH):
+            if taken_bytes > MAX_BATCH_BYTES:
+                break
             try:
-                parts = self._receive()
+                message = self._receive()
             except zmq.Again:
                 break
-            if parts is None:
+            if message is None:
                 continue
-            if len(parts) != expected:
+            peer, data = message
+            if data is None:
                 malformed += 1
-            elif expected == 2:
-                messages.append((parts[0], parts[1]))
-            else:
-                messages.append((ANY_PEER, parts[0]))
+                continue
+            taken_bytes += len(data)
+            messages.append((peer, data))
         return malformed
 
-    def _receive(self) -> list[bytes] | None:
-        """The parts of one message; None when it comes from a key that is not allowed any more."""
+    def _receive(self) -> tuple[bytes, bytes | None] | None:
+        """The sender of one message and what it says, None where that has several parts; None when
+        it comes from a key that is not allowed any more."""
         assert self._socket is not None
-        if self._gate is None:
-            return self._socket.recv_multipart(zmq.DONTWAIT)
         frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+        last = frames[-1]
+        peer = frames[0].bytes if self._endpoint.bind else ANY_PEER
+        try:
+            number = int(last.get(zmq.SRCFD))
+        except zmq.ZMQError:
+            number = -1  # a transport without descriptors
+        self._connections.delivered(number, sum(len(frame) for frame in frames))
+        _remember(self._numbers, peer, number)
+        data = last.bytes if len(frames) == (2 if self._endpoint.bind else 1) else None
+        if self._gate is None:
+            return peer, data
         # The key of this very connection: a peer may choose its routing id, but not its key.
         try:
-            key = str(frames[-1].get("User-Id")).encode()
+            key = str(last.get("User-Id")).encode()
         except zmq.ZMQError:
             key = b""
-        peer = frames[0].bytes
-        self._keys[peer] = key
-        self._keys.move_to_end(peer)
-        while len(self._keys) > _MAX_KNOWN_PEERS:
-            self._keys.popitem(last=False)
-        return None if self._gate.name_of(key) is None else [frame.bytes for frame in frames]
+        _remember(self._keys, peer, key)
+        return None if self._gate.name_of(key) is None else (peer, data)
 
     def _refresh_gate(self) -> None:
         if self._gate is not None and time.monotonic() - self._gate_asked_s >= _GATE_REFRESH_S:
@@ -326,11 +368,15 @@ class Port:
             message = recv_monitor_message(self._monitor)
             kind = message["event"]
             if kind & _NEW_CONNECTION:
-                set_control(int(message["value"]), self._endpoint.tcp_control)
+                number = int(message["value"])
+                if self._endpoint.tcp_control:
+                    set_control(number, self._endpoint.tcp_control)
+                self._connections.accepted(number)
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 events.append(LinkEvent.CONNECTED)
                 self._pause_s = _REFUSED_RETRY_S
             elif kind == zmq.EVENT_DISCONNECTED:
+                self._connections.closed(int(message["value"]))
                 events.append(LinkEvent.DISCONNECTED)
             else:
                 events.append(LinkEvent.REFUSED)
@@ -344,9 +390,11 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     """All options, before bind or connect."""
     socket.linger = 200  # lets a BYE out, and never holds up the end of the process
     socket.sndhwm = _SEND_QUEUE_MESSAGES
-    socket.rcvhwm = _RECEIVE_QUEUE_MESSAGES
+    socket.rcvhwm = _RECEIVE_QUEUE_MESSAGES if endpoint.bind else 0
     socket.maxmsgsize = endpoint.max_message_bytes
     socket.sndbuf = endpoint.send_buffer_bytes
+    if not endpoint.takes_packets:
+        socket.rcvbuf = _RECEIVE_BUFFER_BYTES
     socket.ipv6 = wants_ipv6(endpoint)
     socket.sndtimeo = socket.rcvtimeo = 1000
     socket.heartbeat_ivl = _HEARTBEAT_MS
@@ -374,6 +422,27 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
         case CurveClient() as keys:
             socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
             socket.curve_serverkey = keys.server_key
+
+
+def _allowance(endpoint: Endpoint) -> Allowance:
+    """What each connection to an end may leave lying there."""
+    connections = room_for(endpoint.max_connections)
+    if not endpoint.takes_packets:
+        return Allowance(connections=connections)
+    packet_bytes = endpoint.max_message_bytes + _TRUSTED_SPARE_BYTES
+    return Allowance(trusted_waiting_bytes=packet_bytes, connections=connections)
+
+
+def _remember(table: OrderedDict[bytes, T], peer: bytes, value: T) -> None:
+    table[peer] = value
+    table.move_to_end(peer)
+    while len(table) > _MAX_KNOWN_PEERS:
+        table.popitem(last=False)
+
+
+def _port_of(url: str) -> int | None:
+    """Where a bound address listens; None for one that is no TCP."""
+    return int(url.rpartition(":")[2]) if url.startswith("tcp://") else None
 
 
 def make_pair() -> tuple[bytes, bytes]:

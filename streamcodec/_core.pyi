@@ -425,7 +425,7 @@ class Prior:
         b2: I32,
         b3: I32,
     ) -> None:
-        """Set a stack: weights (inputs, outputs), biases (64, hidden), (hidden,), (64, channels)."""
+        """Set a stack: weights (inputs, outputs); biases (64, hidden), hidden, (64, channels)."""
     def tables(self, key: bool, group: int, phase: int, rows: U8, quality: int) -> U8:
         """Table indices (n, channels) for rows of features (n, features)."""
 

@@ -16,6 +16,7 @@ from streamcodec.blocks import layout, loopfilter
 from streamcodec.entropy import tables
 from streamcodec.errors import ModelError
 from streamcodec.networks import prior as priors
+from streamcodec.weights_check import check_like, hidden_width
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
@@ -35,6 +36,7 @@ class Model:
     def from_arrays(cls, arrays: Arrays) -> Model:
         """Check stored integers and build a model. Raises ModelError."""
         try:
+            check_like(arrays, untrained(hidden_width(arrays)))
             cumulative = np.ascontiguousarray(arrays["tables"], np.uint16)
             contexts = tuple(
                 np.ascontiguousarray(arrays[name], np.uint16)

@@ -14,12 +14,11 @@ from services.errors import RemoteProtocolError
 from services.events import EventLog, StreamEvent
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout, Outgoing, Replies
+from services.protocol.flood import MAX_MESSAGES_PER_S, FloodGate, Hearing
 from services.stats import ViewerSnapshot
 
-MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
 KNOCK_US = 200_000
 _THE_PEER = b""  # of an end that connects
-_SECOND_US = 1_000_000
 
 
 class Board:
@@ -36,20 +35,20 @@ class Board:
         knocks: bool = False,
     ) -> None:
         self.fanouts = tuple(fanouts)
-        self._most = max_messages_per_s
+        self._gate = FloodGate(max_messages_per_s)
         self._knocks = knocks
         self._knocked_us: int | None = None
-        self._heard: dict[bytes, int] = {}  # messages of each peer in this second
-        self._heard_since_us = 0
         self._last_refusal = ""
         self.events = EventLog()
-        self.hostile = self.flooded = 0
+        self.hostile = self.flooded = self._cuts = 0
 
     def on_message(self, peer: bytes, data: bytes, now_us: int) -> Replies:
         """Take one message of a receiver. Never raises: bad messages are counted and dropped."""
-        if self._is_flooding(peer, now_us):
+        hearing = self._gate.hear(peer, now_us)
+        if hearing is not Hearing.HEARD:
             self.flooded += 1
-            return Replies()
+            cut = hearing is Hearing.CUT
+            return Replies(cuts=[(peer, "it sends too many messages")] if cut else [])
         try:
             return self._direct(peer, m.unpack(data), now_us)
         except RemoteProtocolError as error:
@@ -89,6 +88,13 @@ class Board:
         for fanout in self.fanouts:
             replies.add(fanout.ended(code, reason))
         return replies
+
+    def ended(self, reasons: Sequence[str], now_us: int) -> None:
+        """Connections were ended for what they did."""
+        for reason in reasons:
+            self._cuts += 1
+            if self._cuts <= 10 or self._cuts % 100 == 0:
+                self.events.add(now_us, "connection_cut", reason)
 
     # -- what is known -------------------------------------------------------------------------
 
@@ -148,10 +154,3 @@ class Board:
             self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
         replies.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
         return replies
-
-    def _is_flooding(self, peer: bytes, now_us: int) -> bool:
-        if now_us - self._heard_since_us >= _SECOND_US:
-            self._heard.clear()
-            self._heard_since_us = now_us
-        self._heard[peer] = self._heard.get(peer, 0) + 1
-        return self._heard[peer] > self._most

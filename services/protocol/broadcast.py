@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.errors import RemoteProtocolError
 from services.events import EventLog, StreamEvent
 from services.latency import Latency
 from services.protocol import messages as m
+from services.protocol.flood import FloodGate, Hearing
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Planner, Plans, Rules
 from services.protocol.session import Event, State
@@ -20,6 +21,8 @@ from services.stats import ViewerSnapshot
 
 STALL_US = 1_000_000  # no ACK for this long, or four round trips, with bytes under way: lost
 MAX_VIEWERS = 64
+MAX_OF_ONE_KEY = 16
+READY_US = 3_000_000  # from WELCOME to READY: it takes a round trip
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Answers:
 
     messages: list[tuple[bytes, bytes]] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)
+    cuts: list[tuple[bytes, str]] = field(default_factory=list)  # peers whose connection is ended
     reconnect: bool = False  # our one connection is dead: make a new one
 
     def say(self, peer: bytes, message: m.Message) -> None:
@@ -63,12 +67,14 @@ class Broadcast:
         self._former: OrderedDict[int, Viewer] = OrderedDict()  # by instance
         self._ping_number = 0
         self._last_refusal = ""
+        self._gate = FloodGate()
         self._over = ""  # why the stream has ended
         self._planner = Planner(
             rules, self._viewers, frame_interval_us=offer.frame_interval_us, size=size
         )
         self.events = EventLog()
         self.hostile = 0
+        self.flooded = self._cuts = 0
         self.stale = 0
         self.peers_lost = 0
         self.keyframe_requests = 0
@@ -78,6 +84,12 @@ class Broadcast:
     def on_message(self, peer: bytes, data: bytes, now_us: int) -> Answers:
         """Take one message from a peer. Never raises: bad messages are counted and dropped."""
         answers = Answers()
+        hearing = self._gate.hear(peer, now_us)
+        if hearing is not Hearing.HEARD:
+            self.flooded += 1
+            if hearing is Hearing.CUT:
+                answers.cuts.append((peer, "it sends too many messages"))
+            return answers
         try:
             self._dispatch(peer, m.unpack(data), now_us, answers)
         except RemoteProtocolError as error:
@@ -93,10 +105,14 @@ class Broadcast:
             stall_us = max(STALL_US, 4 * viewer.round_trip_us)
             if viewer.credit.silent_us(now_us) > stall_us:
                 self._lose(viewer, now_us, "no acknowledgement")
+                answers.cuts.append((viewer.peer, "no acknowledgement"))  # and what waits for it
                 answers.reconnect = self._knock
             elif viewer.liveness.silent(now_us, round_trip_us=viewer.round_trip_us):
                 self._lose(viewer, now_us, "silent")
+                answers.cuts.append((viewer.peer, "silent"))
                 answers.reconnect = self._knock
+            elif viewer.session.state is State.WELCOMED and now_us - viewer.since_us > READY_US:
+                self._lose(viewer, now_us, "never ready")
             elif viewer.liveness.ping_due(now_us):
                 answers.say(viewer.peer, self._ping(now_us))
         if self._knock and not self._viewers and now_us - self._knocked_us >= 200_000:
@@ -113,6 +129,13 @@ class Broadcast:
         """Our only connection broke (a sender that connects)."""
         for viewer in list(self._viewers.values()):
             self._lose(viewer, now_us, "disconnected")
+
+    def ended(self, reasons: Sequence[str], now_us: int) -> None:
+        """Connections were ended for what they did."""
+        for reason in reasons:
+            self._cuts += 1
+            if self._cuts <= 10 or self._cuts % 100 == 0:
+                self.events.add(now_us, "connection_cut", reason)
 
     def farewell(self, code: m.ByeCode, reason: str) -> Answers:
         """BYE to all, before closing; after the end of the stream to all who come, too."""
@@ -246,8 +269,8 @@ class Broadcast:
             self._forget(known)
         if peer in self._viewers:
             self._forget(self._viewers[peer])
-        if len(self._viewers) >= MAX_VIEWERS:
-            busy = f"the sender serves {MAX_VIEWERS} receivers already: try a relay"
+        busy = self._full(peer)
+        if busy:
             answers.say(peer, m.Bye(m.ByeCode.BUSY, busy))
             return
         former = self._former.pop(hello.instance, None)
@@ -258,8 +281,18 @@ class Broadcast:
             frame_interval_us=self._offer.frame_interval_us,
             now_us=now_us,
             held=self._held_by(former, hello),
+            asker=(self._name_of(peer) or "").encode(),
         )
         answers.say(peer, self._welcome())
+
+    def _full(self, peer: bytes) -> str:
+        """Why there is no room for another receiver; "" while there is."""
+        if len(self._viewers) >= MAX_VIEWERS:
+            return f"the sender serves {MAX_VIEWERS} receivers already: try a relay"
+        name = self._name_of(peer)
+        if name and sum(self._name_of(p) == name for p in self._viewers) >= MAX_OF_ONE_KEY:
+            return f"the key {name} has {MAX_OF_ONE_KEY} receivers here already"
+        return ""
 
     def _welcome(self) -> m.Welcome:
         width, height = self._planner.size
@@ -288,7 +321,10 @@ class Broadcast:
             case m.KeyframeRequest():
                 viewer.keyframe_requests += 1
                 self.keyframe_requests += 1
-                viewer.ask_keyframe()
+                if message.reason is m.KeyframeReason.USER:
+                    viewer.asked = True  # it goes on meanwhile
+                else:
+                    viewer.ask_keyframe()
 
     def _ping(self, now_us: int) -> m.Ping:
         self._ping_number = (self._ping_number + 1) % 2**32

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from services.protocol.messages import MAX_PACKET_BYTES
 from services.protocol.train import Arrival
 from streamcodec.bitstream import digest_after, read_header
+from streamcodec.errors import PayloadError
 
 MAX_FRAMES = 120  # four seconds at 30 frames a second: replayed in less than one
 MAX_BYTES = 4 * 1024 * 1024
@@ -40,6 +42,10 @@ class Link:
 
 def link_of(arrival: Arrival, *, captured_us: int, error_us: int = 0) -> Link:
     """What came in, with its capture moved to the relay's clock. Raises BitstreamError."""
+    if len(arrival.packet) > MAX_PACKET_BYTES:
+        raise PayloadError(
+            f"packet of {len(arrival.packet)} bytes: at most {MAX_PACKET_BYTES} can be sent"
+        )
     header = read_header(arrival.packet)
     reference = b"" if header.keyframe else header.reference
     head = arrival.head

@@ -17,7 +17,9 @@ from statistics import median_low
 
 MIN_FRAMES = 2
 MAX_FRAMES = 320  # ten seconds at 30 frames a second, for a receiver that holds them so long
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = (
+    8 * 1024 * 1024
+)  # and a packet more: what a receiver lets lie, see services/transport.py
 SLACK_US = 40_000  # a link's own queue, and scheduling of busy machines
 SPARE_FRAMES = 2  # for a receiver that keeps up: one hiccup must not cost a frame
 _START_SERVICE_US = 10_000
@@ -79,9 +81,10 @@ class CreditWindow:
             frames += SPARE_FRAMES
         return min(MAX_FRAMES, max(MIN_FRAMES, frames))
 
-    def open(self) -> bool:
-        """True when the receiver takes another frame now."""
-        return len(self._frames) < self.window_frames and self._bytes < self._max_bytes
+    def open(self, *, most_bytes: int | None = None) -> bool:
+        """True when the receiver takes another frame now; `most_bytes` where others share."""
+        most = self._max_bytes if most_bytes is None else min(self._max_bytes, most_bytes)
+        return len(self._frames) < self.window_frames and self._bytes < most
 
     def spend(self, sequence: int, size_bytes: int, *, now_us: int) -> None:
         """A frame was handed to the transport."""
@@ -99,6 +102,11 @@ class CreditWindow:
         self._round_trip_us = self._window = None
         self._acknowledged_us = now_us
         return True
+
+    def has_arrived(self, sequence: int) -> bool:
+        """False for a frame that is under way and was not acknowledged."""
+        frame = self._frames.get(sequence)
+        return frame is None or frame.arrived
 
     def shown(self, sequence: int, *, service_us: int, now_us: int) -> bool:
         """SHOWN: the frame and all before it are off the way. False for one not under way."""

@@ -2,9 +2,10 @@
 """A relay and all its receivers: one stream in, each receiver at its own pace out; pure.
 
 A relay cannot encode, so a receiver either gets every packet of the chain in order or waits for a
-keyframe. One is asked for upstream when somebody waits who cannot be served from the chain: at most
-once a second, and for those who are merely slow once in five, so that nobody's weakness is paid by
-all. `protocol.board` stands before it and tells it who says what.
+keyframe. One is asked for upstream when somebody waits who cannot be served from the chain, as far
+as `protocol.allotment` lets those who wait, and for those who are merely slow once in five seconds,
+so that nobody's weakness is paid by all. `protocol.board` stands before it and tells it who says
+what.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from services.errors import RemoteProtocolError
 from services.events import EventLog
 from services.protocol import messages as m
+from services.protocol.allotment import Allotment
 from services.protocol.chain import Chain, Link, link_of
 from services.protocol.follower import LIVE, Follower, Pace
 from services.protocol.offer import Offer
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_FOLLOWERS = 1000
-KEYFRAME_INTERVAL_US = 1_000_000
+MAX_OF_ONE_KEY = 250
+READY_US = 3_000_000  # from WELCOME to READY: it takes a round trip
+UNDER_WAY_BYTES = 64 * 1024 * 1024  # to all receivers together
+LEAST_UNDER_WAY_BYTES = 32 * 1024  # that each may have, however many there are
 SLOW_KEYFRAME_INTERVAL_US = 5_000_000
 STALL_US = 1_000_000
 
@@ -38,6 +43,7 @@ class Replies:
 
     messages: list[tuple[bytes, m.Message]] = field(default_factory=list)
     wants_keyframe: bool = False
+    cuts: list[tuple[bytes, str]] = field(default_factory=list)  # peers whose connection is ended
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
@@ -47,6 +53,7 @@ class Replies:
         """Append what another part has to say."""
         self.messages += other.messages
         self.wants_keyframe |= other.wants_keyframe
+        self.cuts += other.cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ class Fanout:
         self._chain = Chain() if chain is None else chain
         self._stirred: dict[bytes, None] = {}  # receivers that may take a packet now
         self._key_asked_us: int | None = None
+        self._allotment = Allotment()
         self._wish = False  # for a keyframe, not yet told upstream
         self._ping_number = 0
         self.events = EventLog()
@@ -150,6 +158,7 @@ class Fanout:
         for follower in list(self._followers.values()):
             if why := _gone(follower, now_us):
                 self._lose(follower, now_us, why)
+                replies.cuts.append((follower.peer, why))  # and what waits for it
             elif follower.liveness.ping_due(now_us):
                 self._ping_number = (self._ping_number + 1) % 2**32
                 replies.say(follower.peer, m.Ping(self._ping_number, now_us))
@@ -182,11 +191,14 @@ class Fanout:
         if self._offer is None:
             return []
         epoch, found = self._offer.epoch, []
+        most_bytes = max(LEAST_UNDER_WAY_BYTES, UNDER_WAY_BYTES // max(1, len(self._followers)))
         stirred, self._stirred = self._stirred, {}
         for peer in stirred:
             follower = self._followers.get(peer)
-            link = None if follower is None else follower.next_link(self._chain, now_us)
-            if follower is not None and link is not None:
+            if follower is None:
+                continue
+            link = follower.next_link(self._chain, now_us, most_bytes=most_bytes)
+            if link is not None:
                 outgoing = _train(link, peer, epoch=epoch, now_us=now_us)
                 follower.sent(outgoing.head, now_us=now_us)
                 found.append(outgoing)
@@ -281,8 +293,8 @@ class Fanout:
             return
         for former in [f for f in self._followers.values() if f.instance == hello.instance]:
             self._forget(former)
-        if len(self._followers) >= MAX_FOLLOWERS:
-            busy = f"this relay serves {MAX_FOLLOWERS} receivers already: use another"
+        busy = self._full(peer)
+        if busy:
             replies.say(peer, m.Bye(m.ByeCode.BUSY, busy))
             return
         self._followers[peer] = Follower(
@@ -291,8 +303,18 @@ class Fanout:
             frame_interval_us=self._offer.frame_interval_us,
             now_us=now_us,
             pace=self._pace,
+            asker=(self._name_of(peer) or "").encode(),
         )
         replies.say(peer, self._welcome(self._offer))
+
+    def _full(self, peer: bytes) -> str:
+        """Why there is no room for another receiver; "" while there is."""
+        if len(self._followers) >= MAX_FOLLOWERS:
+            return f"this relay serves {MAX_FOLLOWERS} receivers already: use another"
+        name = self._name_of(peer)
+        if name and sum(self._name_of(p) == name for p in self._followers) >= MAX_OF_ONE_KEY:
+            return f"the key {name} has {MAX_OF_ONE_KEY} receivers here already"
+        return ""
 
     def _feedback(
         self,
@@ -319,11 +341,15 @@ class Fanout:
         waiting = [f for f in self._followers.values() if f.waits_for_new(self._chain)]
         if not waiting or self._offer is None:
             return False
-        all_slow = all(follower.fell_behind for follower in waiting)
-        interval_us = SLOW_KEYFRAME_INTERVAL_US if all_slow else KEYFRAME_INTERVAL_US
-        if self._key_asked_us is not None and now_us - self._key_asked_us < interval_us:
+        granted = [f for f in waiting if self._allotment.allows(f.asker, now_us)]
+        if not granted:
+            return False
+        slow = all(follower.fell_behind for follower in granted)
+        asked_us = self._key_asked_us
+        if slow and asked_us is not None and now_us - asked_us < SLOW_KEYFRAME_INTERVAL_US:
             return False
         self._key_asked_us = now_us
+        self._allotment.took([follower.asker for follower in waiting], now_us)
         return True
 
     def _welcome(self, offer: Offer) -> m.Welcome:
@@ -341,6 +367,8 @@ class Fanout:
 def _gone(follower: Follower, now_us: int) -> str:
     """Why a receiver is taken for lost; "" while it is not. The round trip is asked last."""
     waits_us = follower.credit.silent_us(now_us)
+    if follower.session.state is State.WELCOMED and now_us - follower.since_us > READY_US:
+        return "never ready"
     if waits_us > STALL_US and waits_us > 4 * follower.round_trip_us:
         return "no acknowledgement"
     liveness = follower.liveness

@@ -7,6 +7,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from services.clock import ClockFilter
+from services.errors import RemoteProtocolError
 from services.latency import Latency, LatencyStats
 from services.protocol import messages as m
 from services.protocol.chain import Chain, Link
@@ -47,8 +48,11 @@ class Follower:
         frame_interval_us: int,
         now_us: int,
         pace: Pace = LIVE,
+        asker: bytes = b"",
     ) -> None:
         self.peer = peer
+        self.asker = asker or peer  # on whose account its requests go
+        self.since_us = now_us
         self.name = hello.name
         self.instance = hello.instance
         self.session = Session.of_sender()
@@ -57,7 +61,6 @@ class Follower:
         self.liveness = Liveness(now_us)
         self.clock = ClockFilter()
         self.latency = LatencyStats()
-        self.is_relay = not hello.model_hash  # asks for many, and not too often
         self.wants_keyframe = True
         self.fell_behind = False  # wants it for its own slowness: others do not pay each second
         self.asked = False  # for a keyframe, by a person or a relay; its chain is whole
@@ -96,8 +99,8 @@ class Follower:
         self.keyframe_requests += 1
         self._requests_us.append(now_us)
         often = len(self._requests_us) == _OFTEN and now_us - self._requests_us[0] < _OFTEN_US
-        # Who asks again and again is slow or lies; either way the others do not pay.
-        slow = often and not self.is_relay
+        # Who asks again and again is slow or lies, whatever it calls itself: the others do not pay.
+        slow = often
         if request.reason is m.KeyframeReason.USER:
             self.asked = True
             self.fell_behind = slow
@@ -117,8 +120,11 @@ class Follower:
         waits = self.wants_keyframe or chain.get(self._next) is None
         return waits and not self.credit.frames_in_flight
 
-    def next_link(self, chain: Chain, now_us: int) -> Link | None:
-        """The packet it takes now, if it has credit and the chain has one that it can decode."""
+    def next_link(self, chain: Chain, now_us: int, *, most_bytes: int | None = None) -> Link | None:
+        """The packet it takes now, if it has credit and the chain has one that it can decode.
+
+        `most_bytes` may be under way to it, where others share what there is.
+        """
         if self.session.state is not State.STREAMING:
             return None
         keyframe = chain.keyframe
@@ -138,7 +144,8 @@ class Follower:
             else:
                 self._caught_up = True
             return None
-        if not self.credit.open():  # asked last: most calls find nothing to send
+        # Asked last: most calls find nothing to send.
+        if not self.credit.open(most_bytes=most_bytes):
             if self._caught_up and now_us - link.arrived_us > self._pace.behind_us:
                 self.fall_behind()
             return None
@@ -161,12 +168,22 @@ class Follower:
 
     def acknowledged(self, ack: m.FrameAck, *, now_us: int) -> bool:
         """ACK. False when that frame is not under way."""
+        head = self._heads.get(ack.sequence)
+        if head is not None and head.size_bytes != ack.size_bytes:
+            raise RemoteProtocolError(
+                f"ACK {ack.sequence}: {ack.size_bytes} bytes, but {head.size_bytes} were sent"
+            )
         arrived = self.credit.arrived(ack.sequence, now_us=now_us)
         self._acknowledged += arrived
         return arrived
 
     def shown(self, shown: m.FrameShown, *, now_us: int) -> None:
-        """SHOWN: returns its credit, and tells the latency as its owner measured it."""
+        """SHOWN: returns its credit, and tells the latency as its owner measured it.
+
+        Raises RemoteProtocolError for a frame that was not acknowledged: it cannot be shown yet.
+        """
+        if not self.credit.has_arrived(shown.sequence):
+            raise RemoteProtocolError(f"SHOWN {shown.sequence}: it was not acknowledged before")
         if not self.credit.shown(shown.sequence, service_us=shown.service_us, now_us=now_us):
             return
         head = self._heads.get(shown.sequence)

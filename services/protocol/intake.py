@@ -46,6 +46,7 @@ class Results:
     messages: list[tuple[bytes, bytes]] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     started: m.Welcome | None = None  # a stream (re)starts: drop everything that waits
+    sender: bytes | None = None  # whose stream that is
     ended: str | None = None  # the sender ended the stream, with its reason
     rebuild: bool = False  # close the socket and make a new one
 
@@ -85,6 +86,8 @@ class Intake:
         self.reconnects = 0
         self.keyframe_requests = 0
         self.refusal = ""
+        self.busy = ""  # why there is no room for us at the sender
+        self._stranger = ""
 
     @property
     def state(self) -> State:
@@ -235,7 +238,13 @@ class Intake:
         refusal = self._refusal(offer)
         if refusal:
             results.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
-            self._refused(peer, refusal, now_us)
+            self._pause(peer, now_us)
+            if self._connects:
+                self._refused(refusal, now_us)
+                return
+            self._note_stranger(refusal, now_us)  # another sender may fit
+            if peer == self._peer:
+                self.lost(now_us, refusal)
             return
         self._session.step(Event.WELCOME)
         self._pauses.pop(peer, None)
@@ -243,14 +252,14 @@ class Intake:
         results.say(peer, m.Ready(offer.epoch))
         if again:
             return
-        self._peer, self._welcome, self.refusal = peer, offer, ""
+        self._peer, self._welcome, self.refusal, self.busy = peer, offer, "", ""
         self._assembler.clear()
         self._behind_error_us = 0
         self._clock = ClockFilter(shared=shares_clock(self._profile.boot_id, offer.boot_id))
         self._liveness = Liveness(now_us)
         self._key_asked_us = now_us  # the sender opens with a keyframe unasked
         self.events.add(now_us, "connected", offer.stream)
-        results.started = offer
+        results.started, results.sender = offer, peer
 
     def _refusal(self, offer: m.Welcome) -> str:
         profile = self._profile
@@ -285,9 +294,17 @@ class Intake:
             results.say(peer, arrival.ack())
 
     def _on_bye(self, peer: bytes, bye: m.Bye, now_us: int, results: Results) -> None:
-        if bye.code is m.ByeCode.REFUSED and (self._peer is None or peer == self._peer):
-            self._refused(peer, bye.reason, now_us)
+        if bye.code is m.ByeCode.REFUSED:
+            self._pause(peer, now_us)
+        if peer != self._peer and not self._connects:
+            # Any stranger may say this to an end that listens: it waits for a sender that fits.
+            self._note_stranger(f"{bye.code.name.lower()}: {bye.reason}", now_us)
             return
+        if bye.code is m.ByeCode.REFUSED and self._connects:
+            self._refused(bye.reason, now_us)
+            return
+        if bye.code is m.ByeCode.BUSY:
+            self.busy = bye.reason
         if self._peer is None and bye.code is m.ByeCode.END_OF_STREAM:
             results.ended = bye.reason  # it ended before we came
             return
@@ -302,15 +319,23 @@ class Intake:
         if bye.code is m.ByeCode.END_OF_STREAM:
             results.ended = bye.reason
 
-    def _refused(self, peer: bytes, reason: str, now_us: int) -> None:
-        if reason != self.refusal:
-            self.events.add(now_us, "refused", reason)
-        self.refusal = reason
+    def _note_stranger(self, text: str, now_us: int) -> None:
+        if text != self._stranger:  # it may come back as often as it likes
+            self._stranger = text
+            self.events.add(now_us, "stranger", text)
+
+    def _pause(self, peer: bytes, now_us: int) -> None:
+        """Ask one that does not fit again only after a pause, longer each time."""
         _, last_us = self._pauses.pop(peer, (0, 0))
         pause_us = min(MAX_REFUSED_PAUSE_US, 2 * last_us or REFUSED_PAUSE_US)
         self._pauses[peer] = (now_us + pause_us, pause_us)
         while len(self._pauses) > _KNOWN_PEERS:
             self._pauses.pop(next(iter(self._pauses)))
+
+    def _refused(self, reason: str, now_us: int) -> None:
+        if reason != self.refusal:
+            self.events.add(now_us, "refused", reason)
+        self.refusal = reason
         self._session.step(Event.REFUSED)
         self._leave(now_us)
 

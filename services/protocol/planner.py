@@ -4,8 +4,11 @@
 One encode serves every receiver that holds its reference. Both ends keep the last few references,
 so a receiver that skips frames still shares one with the others, and the newest common one is used.
 A receiver that shares none is served from one that it alone holds when there is time for a second
-encode, else by a keyframe. Keyframes go to everybody, at most one per second: a keyframe for one
-alone would part the chains for good.
+encode, else by a keyframe.
+
+A keyframe goes to everybody, as far as `allotment` lets the one who needs it; else to those alone
+who need it, beside the frame of the others, when there is time for a second encode. Chains that
+have parted so are joined again by a keyframe for all.
 """
 
 from __future__ import annotations
@@ -14,11 +17,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from services.protocol import messages as m
+from services.protocol.allotment import SPACING_US, Allotment
 from services.protocol.session import State
-from services.protocol.viewer import REFERENCES_HELD, Viewer
+from services.protocol.viewer import REFERENCES_HELD, Viewer, references_held
 from services.rate import FixedRate, Policy, share
 
-KEYFRAME_INTERVAL_US = 1_000_000  # requests within this time share one keyframe
+KEYFRAME_INTERVAL_US = SPACING_US
 KEYFRAME_PATIENCE_US = 150_000  # how long a keyframe waits for receivers without credit
 KEYFRAME_LINK_S = 0.08  # of the link's time that a keyframe may take, where one period is less
 MAX_KEYFRAME_FLOOR_BYTES = 40_000
@@ -26,6 +30,9 @@ FIRST_FLIGHT_BYTES = 13_000  # TCP's first ten packets (RFC 6928): more waits fo
 SECOND_ENCODE_SHARE = 0.8  # of a frame period that two encodes may take
 MERGE_US = 5_000_000  # parted chains cost an encode each: a keyframe joins them after this
 MAX_PINNED = 10  # old references kept for receivers that stand still
+UNDER_WAY_BYTES = 64 * 1024 * 1024  # to all receivers together
+LEAST_UNDER_WAY_BYTES = 32 * 1024  # that each may have, however many there are
+_RAW_BYTES = 2  # of a pixel, that no packet exceeds by much
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Plan:
     budget_bytes: int | None
     quality: int | None
     reason: str  # what limits it, for the statistics
+    for_all: bool = True  # a keyframe for some only is no new start for the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ class Planner:
         self._key_asked = False
         self._key_wanted_us: int | None = None
         self._key_planned_us: int | None = None
+        self._aside_planned_us: int | None = None  # a keyframe for some only
+        self._allotment = Allotment()
         self._parted_us: int | None = None
         self._fixed = (
             FixedRate(bits_per_s=round(rules.kbps * 1000), frame_interval_us=frame_interval_us)
@@ -113,19 +123,30 @@ class Planner:
         streaming = [v for v in self._viewers.values() if v.session.state is State.STREAMING]
         if not streaming:
             return Plans((), "idle")
-        ready = [viewer for viewer in streaming if viewer.credit.open()]
+        most_bytes = max(LEAST_UNDER_WAY_BYTES, UNDER_WAY_BYTES // len(streaming))
+        ready = [v for v in streaming if v.credit.open(most_bytes=most_bytes)]
         keyframe = self._keyframe_due(ready, streaming, now_us)
-        sizes, limits, refused = self._budgets(ready, encode_us, now_us, keyframe=keyframe)
+        aside: list[Viewer] = []
+        if not keyframe and self._has_time_aside(encode_us, now_us):
+            aside = self._wanting(ready)
+            soon = any(self._allotment.will_allow(v.asker, now_us) for v in aside)
+            aside = [] if soon or len(aside) == len(ready) else aside
+        along = [v for v in ready if v not in aside and (keyframe or not v.needs_keyframe)]
+        refused = "keyframe" if ready else "receiver"
+        sizes, limits, why = self._budgets(along, encode_us, now_us, keyframe=keyframe)
         taking = share(sizes, self._rules.policy, floor_bytes=self._rules.floor_bytes)
+        plans: tuple[Plan, ...] = ()
+        if taking and keyframe:
+            plans = (self._make(tuple(taking), None, taking, limits, now_us),)
+        elif taking:
+            plans = self._inter_plans(taking, limits, encode_us, now_us, most=1 if aside else 2)
+        if aside:
+            plans += self._plan_aside(aside, encode_us, now_us)
+            self._note_parting(True, now_us)
+        served = {peer for plan in plans for peer in plan.viewers}
         for viewer in streaming:
-            if viewer.peer not in taking:
-                viewer.frames_skipped += 1
-        if not taking:
-            return Plans((), refused if ready else "receiver")
-        if keyframe:
-            plan = self._make(tuple(taking), None, taking, limits, now_us)
-            return Plans((plan,))
-        return self._inter_plans(taking, limits, encode_us, now_us)
+            viewer.frames_skipped += viewer.peer not in served
+        return Plans(plans, "" if plans else why or refused)
 
     def committed(
         self,
@@ -140,17 +161,23 @@ class Planner:
         if self._fixed is not None:
             self._fixed.spend(size_bytes)
         self._references[digest] = None
-        if plan.reference is None:
+        if plan.reference is None and plan.for_all:
+            askers = [v.asker for v in self._viewers.values() if v.wants_keyframe or v.aside]
+            if len(askers) < _streaming(self._viewers):  # somebody pays for somebody else
+                self._allotment.took(askers, now_us)
             self._key_asked = False
             self._key_wanted_us = None
             self._key_planned_us = now_us
+        elif plan.reference is None:
+            self._aside_planned_us = now_us
         peers = []
         for peer in plan.viewers:
             viewer = self._viewers.get(peer)
             if viewer is None or viewer.session.state is not State.STREAMING:
                 continue
             if plan.reference is None:
-                viewer.needs_keyframe = False
+                viewer.needs_keyframe = viewer.asked = False
+                viewer.aside = not plan.for_all
             elif viewer.needs_keyframe:
                 continue  # asked for a keyframe while this frame was coded
             viewer.sent(sequence, digest, size_bytes, now_us=now_us)
@@ -165,29 +192,54 @@ class Planner:
         known = list(self._references)
         last = {viewer.held[-1] for viewer in self._viewers.values() if viewer.held}
         pinned = [digest for digest in known if digest in last]
-        return {*known[-REFERENCES_HELD:], *pinned[-MAX_PINNED:]}
+        kept = references_held(self.size[0] * self.size[1])
+        most_pinned = MAX_PINNED * kept // REFERENCES_HELD
+        return {*known[-kept:], *pinned[-most_pinned:]}
 
     def _keyframe_due(self, ready: list[Viewer], streaming: list[Viewer], now_us: int) -> bool:
         if not ready:
             return False
         if not self._references:
             return True
-        wanted = self._key_asked or any(viewer.needs_keyframe for viewer in ready)
-        if not wanted:
-            self._key_wanted_us = None
-            return False
-        alone = all(viewer.needs_keyframe for viewer in streaming)
         recently = (
             self._key_planned_us is not None
             and now_us - self._key_planned_us < KEYFRAME_INTERVAL_US
         )
-        # A receiver alone that comes anew need not wait, but one that asks and asks must.
-        if recently and not (alone and not any(v.frames_sent for v in streaming)):
+        alone = all(viewer.wants_keyframe for viewer in streaming)
+        if alone and not any(v.frames_sent for v in streaming):
+            wanted = True  # who comes anew, and costs nobody anything, need not wait
+        elif recently:
+            return False  # one that asks and asks must
+        else:
+            wanted = self._key_asked or alone or self._is_granted(self._wanting(ready), now_us)
+        if not wanted:
+            self._key_wanted_us = None
             return False
         # Whoever misses this keyframe loses the common chain: give everybody a moment.
         if self._key_wanted_us is None:
             self._key_wanted_us = now_us
         return len(ready) == len(streaming) or now_us - self._key_wanted_us > KEYFRAME_PATIENCE_US
+
+    def _wanting(self, ready: list[Viewer]) -> list[Viewer]:
+        return [viewer for viewer in ready if viewer.wants_keyframe]
+
+    def _is_granted(self, wanting: list[Viewer], now_us: int) -> bool:
+        """Whether all get a keyframe because these want one."""
+        return any(self._allotment.allows(viewer.asker, now_us) for viewer in wanting)
+
+    def _has_time_aside(self, encode_us: int, now_us: int) -> bool:
+        """Whether some may get a keyframe of their own now, beside the others' frame."""
+        before_us = self._aside_planned_us
+        if before_us is not None and now_us - before_us < KEYFRAME_INTERVAL_US:
+            return False
+        return 2 * encode_us <= SECOND_ENCODE_SHARE * self._interval_us
+
+    def _plan_aside(self, aside: list[Viewer], encode_us: int, now_us: int) -> tuple[Plan, ...]:
+        sizes, limits, _ = self._budgets(aside, encode_us, now_us, keyframe=True)
+        taking = share(sizes, self._rules.policy, floor_bytes=self._rules.floor_bytes)
+        if not taking:
+            return ()
+        return (self._make(tuple(taking), None, taking, limits, now_us, for_all=False),)
 
     def _budgets(
         self, ready: list[Viewer], encode_us: int, now_us: int, *, keyframe: bool
@@ -195,10 +247,8 @@ class Planner:
         """Size and limit of each receiver that takes this frame; why the others do not."""
         sizes: dict[bytes, int] = {}
         limits: dict[bytes, str] = {}
-        refused = "keyframe"
+        refused = ""
         for viewer in ready:
-            if viewer.needs_keyframe and not keyframe:
-                continue
             if not self._rules.adaptive:
                 sizes[viewer.peer], limits[viewer.peer] = m.MAX_PACKET_BYTES, "none"
                 continue
@@ -216,8 +266,14 @@ class Planner:
         return sizes, limits, refused
 
     def _inter_plans(
-        self, taking: dict[bytes, int], limits: dict[bytes, str], encode_us: int, now_us: int
-    ) -> Plans:
+        self,
+        taking: dict[bytes, int],
+        limits: dict[bytes, str],
+        encode_us: int,
+        now_us: int,
+        *,
+        most: int,
+    ) -> tuple[Plan, ...]:
         left = set(taking)
         plans: list[Plan] = []
         while left:
@@ -229,24 +285,29 @@ class Planner:
             served = tuple(peer for peer in taking if peer in holders)  # in a steady order
             plans.append(self._make(served, reference, taking, limits, now_us))
             left -= holders
-            if len(plans) == 2:
+            if len(plans) == most:
                 break
         if len(plans) > 1 or len(plans[0].viewers if plans else ()) == _streaming(self._viewers):
             self._note_parting(len(plans) > 1, now_us)
-        for peer in left:
-            viewer = self._viewers[peer]
-            viewer.frames_skipped += 1
-            viewer.needs_keyframe = True
-        return Plans(tuple(plans), "" if plans else "keyframe")
+        if most > 1:
+            for peer in left:
+                self._viewers[peer].needs_keyframe = True
+        return tuple(plans)
 
     def _note_parting(self, parted: bool, now_us: int) -> None:
         if not parted:
             self._parted_us = None
         elif self._parted_us is None:
             self._parted_us = now_us
-        elif now_us - self._parted_us > MERGE_US:
+        elif now_us - self._parted_us > MERGE_US and self._may_join(now_us):
             self._parted_us = None
             self._key_asked = True
+
+    def _may_join(self, now_us: int) -> bool:
+        """Whether somebody is there for whom a keyframe for all may be made. A receiver alone that
+        asks and asks stays aside, and the others hear nothing of it."""
+        aside = [viewer for viewer in self._viewers.values() if viewer.aside]
+        return not aside or self._is_granted(aside, now_us)
 
     def _best_reference(self, peers: set[bytes]) -> tuple[bytes | None, set[bytes]]:
         """The newest reference that most of the peers hold, and who they are."""
@@ -265,6 +326,8 @@ class Planner:
         sizes: dict[bytes, int],
         limits: dict[bytes, str],
         now_us: int,
+        *,
+        for_all: bool = True,
     ) -> Plan:
         size = min(sizes[peer] for peer in viewers)
         reason = next((limits[p] for p in viewers if sizes[p] == size), "none")
@@ -272,8 +335,10 @@ class Planner:
             fixed = self._fixed.budget_bytes(now_us, keyframe=reference is None)
             if fixed <= size:
                 size, reason = fixed, "none"
-        unlimited = size >= m.MAX_PACKET_BYTES
-        return Plan(viewers, reference, None if unlimited else size, self._rules.quality, reason)
+        # A small picture cannot exceed what a packet may weigh, whatever its quality.
+        small = _RAW_BYTES * self.size[0] * self.size[1] < m.MAX_PACKET_BYTES
+        budget = None if small and size >= m.MAX_PACKET_BYTES else size
+        return Plan(viewers, reference, budget, self._rules.quality, reason, for_all)
 
 
 def _streaming(viewers: dict[bytes, Viewer]) -> int:

@@ -9,6 +9,7 @@ offset between the clocks is part of "the fastest way", so none needs to be know
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -33,10 +34,23 @@ class Due(Generic[T]):
 
 
 class Playout(Generic[T]):
-    """Holds decoded frames until they are due. Frames come in decoding order."""
+    """Holds decoded frames until they are due. Frames come in decoding order.
 
-    def __init__(self, *, buffer_us: int = 0) -> None:
+    No more than CAPACITY of them, nor more than `most_weight` of what `weight` says of each. None
+    waits longer than the buffer, whatever the sender says of its time.
+    """
+
+    def __init__(
+        self,
+        *,
+        buffer_us: int = 0,
+        weight: Callable[[T], int] = lambda item: 0,
+        most_weight: int = 0,
+    ) -> None:
         self._buffer_us = buffer_us
+        self._weight_of = weight
+        self._most_weight = most_weight
+        self._weight = 0
         self._ways_us: deque[int] = deque(maxlen=WAYS)
         self._waiting: deque[_Waiting[T]] = deque()
 
@@ -47,19 +61,27 @@ class Playout(Generic[T]):
         else:
             self._ways_us.append(ready_us - captured_us)
             due_us = captured_us + min(self._ways_us) + self._buffer_us
+        self._weight += self._weight_of(item)
         self._waiting.append(_Waiting(item, due_us))
 
     def pop_due(self, now_us: int) -> Due[T]:
         """The newest frame that is due; all before it are superseded."""
         due: list[T] = []
         superseded: list[T] = []
-        while len(self._waiting) > CAPACITY:
-            superseded.append(self._waiting.popleft().item)
+        while len(self._waiting) > CAPACITY or (
+            len(self._waiting) > 1 and self._weight > self._most_weight
+        ):
+            superseded.append(self._pop())
         while self._waiting and self._waiting[0].due_us <= now_us:
-            due.append(self._waiting.popleft().item)
+            due.append(self._pop())
         if not due:
             return Due(None, tuple(superseded))
         return Due(due[-1], (*superseded, *due[:-1]))
+
+    def _pop(self) -> T:
+        item = self._waiting.popleft().item
+        self._weight -= self._weight_of(item)
+        return item
 
     def next_due_us(self) -> int | None:
         """When to call `pop_due` next; None while nothing waits."""
@@ -69,5 +91,6 @@ class Playout(Generic[T]):
         """Drop everything, for a stream that starts anew; return what was waiting."""
         items = tuple(waiting.item for waiting in self._waiting)
         self._waiting.clear()
+        self._weight = 0
         self._ways_us.clear()
         return items

@@ -25,6 +25,14 @@ from services.stats import ViewerSnapshot
 
 REFERENCES_HELD = 6  # both ends keep this many; what is sent moves the window at both alike
 _SENT_HEADS = 128
+_HELD_PIXELS = 12_500_000  # six pictures of 1920x1080: larger ones are fewer
+_LEAST_HELD = 2
+
+
+def references_held(pixels: int) -> int:
+    """How many references both ends keep of pictures of that size: with its state one takes three
+    bytes a pixel, so that six of the largest size would be 170 MB."""
+    return max(_LEAST_HELD, min(REFERENCES_HELD, _HELD_PIXELS // max(1, pixels)))
 
 
 class Viewer:
@@ -43,8 +51,11 @@ class Viewer:
         frame_interval_us: int,
         now_us: int,
         held: bytes | None = None,
+        asker: bytes = b"",
     ) -> None:
         self.peer = peer
+        self.asker = asker or peer  # on whose account its requests go
+        self.since_us = now_us
         self.name = hello.name
         self.instance = hello.instance
         self.session = Session.of_sender()
@@ -55,6 +66,8 @@ class Viewer:
         self.clock = ClockFilter()
         self.held: deque[bytes] = deque(maxlen=REFERENCES_HELD)
         self.needs_keyframe = held is None
+        self.asked = False  # for a keyframe, and lacks nothing
+        self.aside = False  # its chain has left that of the others
         if held is not None:
             self.held.append(held)
         self._resumes = held is not None
@@ -104,7 +117,12 @@ class Viewer:
         return True
 
     def shown(self, shown: FrameShown, *, now_us: int) -> Latency | None:
-        """SHOWN: returns its credit; the frame's latency by leg when it came on screen."""
+        """SHOWN: returns its credit; the frame's latency by leg when it came on screen.
+
+        Raises RemoteProtocolError for a frame that was not acknowledged: it cannot be shown yet.
+        """
+        if not self.credit.has_arrived(shown.sequence):
+            raise RemoteProtocolError(f"SHOWN {shown.sequence}: it was not acknowledged before")
         if not self.credit.shown(shown.sequence, service_us=shown.service_us, now_us=now_us):
             return None
         self._learn(shown)
@@ -142,6 +160,11 @@ class Viewer:
         self.needs_keyframe = True
         self.held.clear()
         self.decoded = None
+
+    @property
+    def wants_keyframe(self) -> bool:
+        """True for one that lacks its reference, and for one that only asked."""
+        return self.needs_keyframe or self.asked
 
     def snapshot(self) -> ViewerSnapshot:
         """An immutable copy for the statistics."""

@@ -2,7 +2,7 @@
 """Who may look: loopback needs nothing, any other address a token; pure but for one file.
 
 A page elsewhere must not reach into ours: names other than our own address are refused (DNS
-rebinding), and so are WebSockets and commands from another origin.
+rebinding), and so is everything that another site's page asks for.
 """
 
 from __future__ import annotations
@@ -67,6 +67,21 @@ def read_token(path: str | None) -> str | None:
     return token
 
 
+def names_loopback(host_header: str) -> bool:
+    """True for a Host header that leads to this machine whatever a name server says."""
+    try:
+        return Listen(urlsplit(f"//{host_header}").hostname or "", 0).loopback
+    except ValueError:
+        return False
+
+
+def is_foreign(headers: Mapping[str, str], *, page: bool = False) -> bool:
+    """True for what a browser fetches for another site's page. A link may lead to our `page`."""
+    site = headers.get("Sec-Fetch-Site", "none")
+    followed = page and headers.get("Sec-Fetch-Mode") == "navigate"
+    return site not in ("none", "same-origin") and not followed
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Decides about requests. Raises ConfigError when open to the network without a token."""
@@ -83,16 +98,13 @@ class Access:
 
     def host_fits(self, host_header: str) -> bool:
         """False for a name that is not ours. With a token any name may lead here."""
-        if self.token is not None:
-            return True
-        try:
-            name = urlsplit(f"//{host_header}").hostname or ""
-            return Listen(name, 0).loopback
-        except ValueError:
-            return False
+        return self.token is not None or names_loopback(host_header)
 
     def origin_fits(self, headers: Mapping[str, str]) -> bool:
-        """False for a request that another site's page makes; no origin is no browser."""
+        """False for a request that another site's page makes; no origin is no browser.
+
+        Raises ValueError for an origin that is none.
+        """
         origin = headers.get("Origin")
         return origin is None or urlsplit(origin).netloc == headers.get("Host", "")
 

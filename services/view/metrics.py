@@ -24,7 +24,7 @@ from prometheus_client.core import (
 from services.histogram import STEPS_PER_OCTAVE, Distribution
 from services.relay_stats import FeedSnapshot, RelaySnapshot
 from services.stats import ReceiverSnapshot, SenderSnapshot, ViewerSnapshot
-from services.view.access import Listen
+from services.view.access import Listen, is_foreign, names_loopback
 from services.view.server import Handler, WebServer
 from streamcodec import __version__
 
@@ -118,8 +118,19 @@ class MetricsServer:
     """Serves nothing but metrics and health. They hold no secret, so they ask for no token."""
 
     def __init__(self, listen: Listen, snapshot: Callable[[], Snapshot]) -> None:
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            # On loopback a name that leads here is another site's (DNS rebinding); elsewhere
+            # scrapers come by whatever name their network has for us.
+            host = request.headers.get("Host", "")
+            if (listen.loopback and not names_loopback(host)) or is_foreign(request.headers):
+                raise web.HTTPForbidden(text="other sites may not read this\n")
+            response = await handler(request)
+            response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+            return response
+
         def app() -> web.Application:
-            made = web.Application()
+            made = web.Application(middlewares=[guard])
             for path, handler in metrics_routes(snapshot):
                 made.router.add_get(path, handler)
             return made

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
+from http.cookies import CookieError
 from importlib import resources
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +23,8 @@ from services.demo.report import Sample
 from services.errors import ServiceError
 from services.receiver import ReceiverDaemon, Sink
 from services.view import feed
-from services.view.access import COOKIE, Access
+from services.view.access import COOKIE, Access, is_foreign
+from services.view.doors import LASTING
 from services.view.picture import LatestPicture
 from services.view.server import Handler, WebServer
 
@@ -42,6 +44,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
@@ -77,6 +80,7 @@ class Page:
         self._recording = ""
         self._notice = ""
         self._browsers: set[_Browser] = set()
+        self._coding = asyncio.Lock()
         self._server = WebServer(self._app, access.listen)
         picture.on_new = lambda: self._server.call(self._new_picture)
 
@@ -127,22 +131,37 @@ class Page:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not self._access.host_fits(request.headers.get("Host", "")):
-            raise web.HTTPForbidden(text="this page is served under its own address only\n")
-        if not self._access.origin_fits(request.headers):
-            raise web.HTTPForbidden(text="another site's page may not come here\n")
-        offered = request.query.get("token")
-        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self._access.token is not None and offered and self._access.knows(offered):
+        try:
+            offered = self._refuse(request)
+        except (ValueError, CookieError):  # UnicodeError is one
+            raise web.HTTPBadRequest(text="a header of this request cannot be read\n") from None
+        if offered is not None:
             welcome = web.HTTPFound("/")
             welcome.set_cookie(COOKIE, offered, httponly=True, samesite="Strict")
             raise welcome
-        if not self._access.knows(request.cookies.get(COOKIE) or bearer or None):
-            raise web.HTTPUnauthorized(text="open this page with ?token= and its token\n")
         response = await handler(request)
         if not response.prepared:
             response.headers.update(_HEADERS)
         return response
+
+    def _refuse(self, request: web.Request) -> str | None:
+        """Raise what a request is refused with; a token that is new here comes back.
+
+        Raises ValueError or CookieError where a header makes no sense.
+        """
+        headers, access = request.headers, self._access
+        if not access.host_fits(headers.get("Host", "")):
+            raise web.HTTPForbidden(text="this page is served under its own address only\n")
+        foreign = is_foreign(headers, page=request.path == "/")
+        if foreign or not access.origin_fits(headers):
+            raise web.HTTPForbidden(text="another site's page may not come here\n")
+        offered = request.query.get("token")
+        if access.token is not None and offered and access.knows(offered):
+            return offered
+        bearer = headers.get("Authorization", "").removeprefix("Bearer ")
+        if not access.knows(request.cookies.get(COOKIE) or bearer or None):
+            raise web.HTTPUnauthorized(text="open this page with ?token= and its token\n")
+        return None
 
     def _file(self, name: str) -> Handler:
         async def send(request: web.Request) -> web.StreamResponse:
@@ -152,7 +171,8 @@ class Page:
         return send
 
     async def _snapshot(self, request: web.Request) -> web.StreamResponse:
-        data = await asyncio.to_thread(self._picture.png)
+        async with self._coding:  # many who ask wait for each other, and not the stream for them
+            data = await asyncio.to_thread(self._picture.png)
         if not data:
             raise web.HTTPNotFound(text="there is no picture yet\n")
         stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -167,6 +187,7 @@ class Page:
             raise web.HTTPServiceUnavailable(text="enough browsers are watching\n")
         socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=4096, compress=False)
         await socket.prepare(request)
+        request[LASTING] = True
         browser = _Browser(socket)
         self._browsers.add(browser)
         work = [
@@ -188,7 +209,7 @@ class Page:
         try:
             said = json.loads(text)
             kind = said["kind"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return  # no browser of ours says that
         if kind == "drawn":
             browser.drawn.set()

@@ -29,6 +29,7 @@ class LatestPicture:
         self._frame: Frame | None = None
         self._number = 0
         self._jpeg: tuple[int, bytes] = (0, b"")
+        self._png: tuple[int, bytes] = (0, b"")
 
     @property
     def number(self) -> int:
@@ -56,11 +57,12 @@ class LatestPicture:
     def png(self) -> bytes:
         """The newest frame without loss; b"" before the first."""
         with self._lock:
-            frame = self._frame
-        if frame is None:
-            return b""
+            frame, number = self._frame, self._number
+        if frame is None or self._png[0] == number:
+            return self._png[1]
         done, data = cv2.imencode(".png", frame.to_bgr())
-        return data.tobytes() if done else b""
+        self._png = (number, data.tobytes() if done else b"")
+        return self._png[1]
 
     def close(self) -> None:
         """Nothing to close."""

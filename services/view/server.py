@@ -12,8 +12,10 @@ from aiohttp import web
 
 from services.errors import ConfigError
 from services.view.access import Listen
+from services.view.doors import IDLE_S, Doors
 
 _START_S = 10.0
+_BACKLOG = 32  # taken in at once, before any is turned away
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -27,6 +29,7 @@ class WebServer:
         self._stopping: asyncio.Event | None = None
         self._ready = threading.Event()
         self._error: OSError | None = None
+        self._doors: Doors | None = None
         self.port = 0
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
@@ -71,13 +74,40 @@ class WebServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        runner = web.AppRunner(self._make_app(), access_log=None, shutdown_timeout=1.0)
+        # A cancelled handler lets go of what it holds when its browser is gone.
+        runner = web.AppRunner(
+            self._guarded_app(),
+            access_log=None,
+            shutdown_timeout=1.0,
+            handler_cancellation=True,
+            keepalive_timeout=IDLE_S,
+            lingering_time=0,
+        )
         await runner.setup()
+        assert runner.server is not None
+        self._doors = Doors(runner.server)
+        sweeping = asyncio.create_task(self._doors.sweep())
+        server: asyncio.Server | None = None
         try:
-            site = web.TCPSite(runner, self._listen.host, self._listen.port)
-            await site.start()
-            self.port = runner.addresses[0][1]
+            server = await self._loop.create_server(
+                self._doors, self._listen.host, self._listen.port, backlog=_BACKLOG
+            )
+            self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stopping.wait()
         finally:
+            sweeping.cancel()
+            if server is not None:
+                server.close()
             await runner.cleanup()
+
+    def _guarded_app(self) -> web.Application:
+        app = self._make_app()
+        app.middlewares.insert(0, self._note)
+        return app
+
+    @web.middleware
+    async def _note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._doors is None:
+            return await handler(request)
+        return await self._doors.note(request, handler)

@@ -12,9 +12,21 @@ import safetensors.numpy
 
 from streamcodec.errors import ModelError
 from streamcodec.model import Model
+from streamcodec.weights_check import MAX_FILE_BYTES, check_header
 
 HIDDEN = {"S": 128, "M": 256, "L": 512}  # width of the prior of each size
 SIZES = tuple(HIDDEN)
+# What the library raises for files that are no weights.
+_DAMAGE = (
+    safetensors.SafetensorError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -33,14 +45,24 @@ def load(size: str = "S", path: Path | None = None) -> Model:
         data = shipped.read_bytes()
     else:
         try:
-            data = path.read_bytes()
+            data = _read(path)
         except OSError as error:
             raise ModelError(f"weights {path} cannot be read: {error.strerror}") from None
+    check_header(data)
     try:
         arrays = safetensors.numpy.load(data)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+    except _DAMAGE as error:
         raise ModelError(f"weights {path or size} are damaged: {error}") from None
     return Model.from_arrays(arrays)
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file of a size that weights have. Raises ModelError and OSError."""
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelError(f"weights {path} have over {MAX_FILE_BYTES} bytes; is it the right file?")
+    return data
 
 
 def pick_device(device: str, size: str = "S") -> str:

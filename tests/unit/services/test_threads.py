@@ -34,6 +34,16 @@ def test_a_queue_refuses_what_exceeds_its_bound() -> None:
     assert queue.clear() == [4]
 
 
+def test_a_queue_is_full_by_weight_too_but_takes_one_of_any_weight() -> None:
+    queue: Queue[bytes] = Queue(10, weight=len, most_weight=100)
+    assert queue.put(bytes(500))
+    assert not queue.put(b"x")
+    queue.take(0.0)
+    assert [queue.put(bytes(60)), queue.put(bytes(40)), queue.put(b"x")] == [True, True, False]
+    queue.clear()
+    assert queue.put(bytes(100))
+
+
 def test_the_first_error_of_a_crew_stops_all_and_is_kept() -> None:
     crew = Crew()
     crew.start("idle", lambda: _wait(crew))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from services.congestion import Ack, Budget
 from services.protocol import messages as m
@@ -55,7 +56,16 @@ def profile(instance: int = 1, *, model: bytes = MODEL, stream: str = "") -> Pro
 class Conversation:
     """One sender, receivers by name; messages take DELAY_US. Decoding is pretended by digests."""
 
-    def __init__(self, rules: Rules | None = None, *, epoch: int = 77) -> None:
+    def __init__(
+        self,
+        rules: Rules | None = None,
+        *,
+        epoch: int = 77,
+        encode_us: int = 8_000,
+        name_of: Callable[[bytes], str | None] = lambda peer: None,
+    ) -> None:
+        self._encode_us = encode_us
+        self._name_of = name_of
         self.now_us = 1_000_000
         self.rules = rules or Rules()
         self.budgets: list[SteadyBudget] = []
@@ -68,11 +78,15 @@ class Conversation:
         self._wire: deque[tuple[int, str, bytes, bytes]] = deque()
         self._reports: dict[bytes, list[m.FrameShown]] = {}
         self._packets: dict[bytes, tuple[bytes | None, bytes]] = {}
-        self._sequence = 0
+        self.sequence = 0
 
     def make_broadcast(self, epoch: int) -> Broadcast:
         return Broadcast(
-            offer(epoch=epoch), self.rules, congestion=self._budget, now_us=self.now_us
+            offer(epoch=epoch),
+            self.rules,
+            congestion=self._budget,
+            now_us=self.now_us,
+            name_of=self._name_of,
         )
 
     def _budget(self) -> SteadyBudget:
@@ -96,20 +110,20 @@ class Conversation:
 
     def capture(self, size: tuple[int, int] = (64, 48)) -> list[Plan]:
         plans = self.broadcast.plan(
-            width=size[0], height=size[1], encode_us=8_000, now_us=self.now_us
+            width=size[0], height=size[1], encode_us=self._encode_us, now_us=self.now_us
         )
         if plans.plans:
-            self._sequence += 1
+            self.sequence += 1
         for number, plan in enumerate(plans.plans):
-            digest = f"{self._sequence:07d}{number}".encode()
+            digest = f"{self.sequence:07d}{number}".encode()
             self._packets[digest] = (plan.reference, digest)
             peers = self.broadcast.committed(
-                plan, sequence=self._sequence, digest=digest, size_bytes=8, now_us=self.now_us
+                plan, sequence=self.sequence, digest=digest, size_bytes=8, now_us=self.now_us
             )
             head, _ = split(
                 digest,
                 epoch=77,
-                sequence=self._sequence,
+                sequence=self.sequence,
                 captured_us=self.now_us - 9_000,
                 encode_start_us=self.now_us - 8_000,
                 encode_end_us=self.now_us,

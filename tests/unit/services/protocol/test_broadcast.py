@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.protocol import messages as m
 from services.protocol.planner import Rules
 from services.protocol.session import State
+from services.protocol.viewer import references_held
 from services.rate import Policy
 from tests.unit.services.protocol.conversation import Conversation
 
@@ -231,7 +234,7 @@ def test_a_wrong_size_in_an_ack_is_a_lie() -> None:
     talk.join(b"a")
     talk.run(1.0)
     talk.capture()
-    sequence = talk._sequence
+    sequence = talk.sequence
     ack = m.pack(m.FrameAck(77, sequence, 999_999, 5, 6))
     talk.broadcast.on_message(b"a", ack, talk.now_us)
     assert talk.broadcast.hostile == 1
@@ -254,3 +257,122 @@ def test_latency_legs_add_up_to_what_the_receiver_measured() -> None:
     assert total.count > 20
     assert sum(leg.sum_us for leg in viewer.latency.legs.values()) == total.sum_us
     assert total.mean_us == 20_000
+
+
+def test_who_asks_but_lacks_nothing_goes_on_meanwhile() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.join(b"b")
+    talk.run(2.0)
+    for _ in range(5):  # more than it is allotted
+        talk.say(b"a", m.KeyframeRequest(77, 1, m.KeyframeReason.USER))
+        talk.run(1.0)
+    before = len(talk.arrivals[b"a"])
+    talk.say(b"a", m.KeyframeRequest(77, 1, m.KeyframeReason.USER))
+    talk.run(1.0)
+    assert len(talk.arrivals[b"a"]) - before >= 28
+
+
+def test_one_that_asks_and_asks_costs_the_others_few_keyframes_and_no_frame() -> None:
+    for encode_us in (8_000, 30_000):  # with time for a second encode, and without
+        talk = Conversation(encode_us=encode_us)
+        talk.join(b"honest")
+        talk.join(b"liar")
+        talk.run(3.0)
+        frames, keyframes = len(talk.arrivals[b"honest"]), talk.keyframes(b"honest")
+        for _ in range(300):
+            talk.say(b"liar", m.KeyframeRequest(77, 1, m.KeyframeReason.DAMAGED))
+            talk.run(0.1)
+        assert len(talk.arrivals[b"honest"]) - frames >= 0.97 * 30 * 30
+        assert talk.keyframes(b"honest") - keyframes <= 2 + 30 / 5
+
+
+def test_with_time_for_it_who_is_not_allotted_more_gets_a_keyframe_of_its_own() -> None:
+    talk = Conversation()
+    talk.join(b"honest")
+    talk.join(b"liar")
+    talk.run(3.0)
+    before = talk.keyframes(b"honest"), talk.keyframes(b"liar")
+    for _ in range(30):
+        talk.say(b"liar", m.KeyframeRequest(77, 1, m.KeyframeReason.DAMAGED))
+        talk.run(1.0)
+    assert talk.keyframes(b"liar") - before[1] >= 20
+    assert talk.keyframes(b"honest") - before[0] <= 8
+
+
+def test_newcomers_without_end_do_not_freeze_those_who_watch() -> None:
+    talk = Conversation()
+    talk.join(b"honest")
+    talk.run(3.0)
+    frames, keyframes = len(talk.arrivals[b"honest"]), talk.keyframes(b"honest")
+    for number in range(60):
+        talk.join(b"n%d" % (number % 8), instance=1000 + number)
+        talk.run(0.5)
+    assert len(talk.arrivals[b"honest"]) - frames >= 0.95 * 30 * 30
+    assert talk.keyframes(b"honest") - keyframes <= 3 + 30 / 3
+
+
+def test_a_frame_that_was_not_acknowledged_cannot_have_been_shown() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.blocked.add(b"a")
+    talk.cut.add(b"a")
+    talk.capture()
+    talk.cut.clear()
+    sequence = talk.sequence
+    hostile = talk.broadcast.hostile
+    lie = m.FrameShown(77, sequence, m.Outcome.SHOWN, 0, 0, 0, 0, 0, 1)
+    talk.broadcast.on_message(b"a", m.pack(lie), talk.now_us)
+    assert talk.broadcast.hostile == hostile + 1
+
+
+def test_one_key_has_sixteen_places_and_another_still_gets_in() -> None:
+    talk = Conversation(name_of=lambda peer: "alice" if peer.startswith(b"a") else "bob")
+    for number in range(17):
+        talk.join(b"a%d" % number)
+    talk.join(b"b")
+    talk.run(1.0)
+    assert talk.broadcast.watching == 17
+    assert [peer for peer, intake in talk.intakes.items() if intake.busy] == [b"a16"]
+    assert "alice" in talk.intakes[b"a16"].busy
+
+
+def test_who_never_gets_ready_loses_its_place() -> None:
+    talk = Conversation()
+    hello = m.Hello((2,), b"", b"", "", "squatter", 5, b"")
+    for number in range(64):
+        talk.broadcast.on_message(b"s%d" % number, m.pack(replace(hello, instance=number)), 0)
+    talk.join(b"honest", instance=900)
+    talk.run(0.5)
+    assert talk.intakes[b"honest"].busy
+    for _ in range(40):
+        for number in range(64):  # it lives, and says nothing else
+            talk.broadcast.on_message(b"s%d" % number, m.pack(m.Ping(1, 1)), talk.now_us)
+        talk.run(0.1)
+    assert talk.intakes[b"honest"].state is State.STREAMING
+
+
+def test_a_flood_is_not_heard_and_then_cut() -> None:
+    talk = Conversation()
+    cuts = []
+    for _ in range(5000):
+        cuts += talk.broadcast.on_message(b"x", m.pack(m.Ping(1, 1)), talk.now_us).cuts
+    assert talk.broadcast.flooded == 4000
+    assert [peer for peer, _ in cuts] == [b"x"]
+
+
+def test_the_connection_of_one_that_acknowledges_nothing_is_ended() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.cut = {b"a"}
+    talk.capture()
+    answers = talk.broadcast.tick(talk.now_us + 5_000_000)
+    assert answers.cuts == [(b"a", "no acknowledgement")]
+
+
+def test_large_pictures_are_kept_fewer_times() -> None:
+    assert references_held(320 * 180) == references_held(1920 * 1080) == 6
+    assert references_held(2560 * 1440) == 3
+    assert references_held(4096 * 2304) == references_held(0) - 4 == 2

@@ -115,14 +115,14 @@ def test_newcomers_beyond_the_chain_share_one_request_a_second() -> None:
     assert 1 <= len(stream.wishes_us) <= seconds + 1
 
 
-def test_a_relay_behind_it_may_ask_each_second_for_its_own() -> None:
+def test_one_that_calls_itself_a_relay_is_heard_no_more_often_than_others() -> None:
     stream = Stream(keyframes=frozenset(range(0, 1000, 15)))
     stream.viewers.join(A, stream.now_us, relay=True)
     stream.run(2)
-    for _ in range(10):
+    for _ in range(20):
         stream.viewers.ask(A, m.KeyframeReason.USER, stream.now_us)
         stream.run(31)
-    assert len(stream.wishes_us) == 10
+    assert 2 <= len(stream.wishes_us) <= 2 + 20 / 5
 
 
 def test_a_viewer_that_asks_and_asks_is_heard_once_in_five_seconds() -> None:

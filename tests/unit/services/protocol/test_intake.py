@@ -269,3 +269,38 @@ def test_a_stranger_that_refuses_a_listening_receiver_delays_nobody_else() -> No
     assert receiver.on_message(b"sender", m.pack(WELCOME), NOW_US).started == WELCOME
     refuse(receiver, NOW_US, peer=b"stranger")
     assert receiver.state is State.STREAMING
+
+
+def test_a_stranger_cannot_turn_away_a_receiver_that_listens() -> None:
+    receiver = intake(connects=False)
+    receiver.on_message(b"stranger", m.pack(m.Ping(1, NOW_US)), NOW_US)
+    for message in (
+        m.Bye(m.ByeCode.REFUSED, "no"),
+        m.Bye(m.ByeCode.END_OF_STREAM, "over"),
+        replace(WELCOME, model_hash=b"otherxxx"),
+    ):
+        results = receiver.on_message(b"stranger", m.pack(message), NOW_US)
+        assert results.ended is None
+        assert receiver.state is State.SEEKING
+        assert receiver.refusal == ""
+    receiver.on_message(b"sender", m.pack(WELCOME), NOW_US)
+    assert receiver.state is State.STREAMING
+
+
+def test_a_stranger_cannot_end_the_session_of_another() -> None:
+    receiver = intake(connects=False)
+    started = receiver.on_message(b"sender", m.pack(WELCOME), NOW_US)
+    assert started.sender == b"sender"
+    for message in (m.Bye(m.ByeCode.REFUSED, "no"), m.Bye(m.ByeCode.LEAVING, "bye"), WELCOME):
+        receiver.on_message(b"stranger", m.pack(message), NOW_US)
+        assert receiver.state is State.STREAMING
+    took = receiver.on_message(b"sender", m.pack(frame(1)), NOW_US)
+    assert len(took.arrivals) == 1
+
+
+def test_a_sender_that_is_full_says_why_until_there_is_room() -> None:
+    receiver = intake()
+    receiver.on_message(b"", m.pack(m.Bye(m.ByeCode.BUSY, "64 are here")), NOW_US)
+    assert receiver.busy == "64 are here"
+    receiver.on_message(b"", m.pack(WELCOME), NOW_US)
+    assert receiver.busy == ""

@@ -59,3 +59,21 @@ def test_every_frame_comes_out_once_and_in_order(delays: list[int], buffer_us: i
     due = playout.pop_due(10**12)
     out += [*due.superseded, *([due.item] if due.item is not None else [])]
     assert out == list(range(len(delays)))
+
+
+def test_no_time_that_a_sender_claims_holds_a_frame_longer_than_the_buffer() -> None:
+    playout: Playout[int] = Playout(buffer_us=50_000)
+    for number, captured_us in enumerate((0, 3_600_000_000, 7, 10**15, 0)):
+        ready_us = 1_000 + 200_000 * number
+        playout.insert(number, captured_us=captured_us, ready_us=ready_us)
+        assert playout.pop_due(ready_us + 50_000).item == number
+
+
+def test_frames_that_wait_are_bounded_by_their_weight() -> None:
+    playout: Playout[bytes] = Playout(buffer_us=50_000, weight=len, most_weight=1000)
+    for _ in range(9):
+        playout.insert(bytes(300), captured_us=0, ready_us=0)
+    assert len(playout.pop_due(1).superseded) == 6
+    playout.insert(bytes(5000), captured_us=0, ready_us=0)
+    assert len(playout.pop_due(1).superseded) == 3  # one of any weight is kept
+    assert playout.pop_due(10_000_000).item == bytes(5000)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much one peer may say in a second; pure."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
+CUT_FACTOR = 4  # so many times that, and it is not worth a connection
+_SECOND_US = 1_000_000
+
+
+class Hearing(Enum):
+    """What is done with a message of a peer."""
+
+    HEARD = auto()
+    IGNORED = auto()
+    CUT = auto()  # ignored, and its connection is ended: said once a second
+
+
+class FloodGate:
+    """Counts the messages of each peer in this second."""
+
+    def __init__(self, most_per_s: int = MAX_MESSAGES_PER_S) -> None:
+        self._most = most_per_s
+        self._heard: dict[bytes, int] = {}
+        self._since_us = 0
+
+    def hear(self, peer: bytes, now_us: int) -> Hearing:
+        """Take note of one message."""
+        if now_us - self._since_us >= _SECOND_US:
+            self._heard.clear()
+            self._since_us = now_us
+        count = self._heard[peer] = self._heard.get(peer, 0) + 1
+        if count <= self._most:
+            return Hearing.HEARD
+        return Hearing.CUT if count == CUT_FACTOR * self._most else Hearing.IGNORED
