@@ -13,7 +13,7 @@ import numpy as np
 from streamcodec import bitstream, decoder
 from streamcodec.bitstream import QUALITIES
 from streamcodec.effort import Effort
-from streamcodec.encoder import Attempt, FrameEncoder, highest_that_fits
+from streamcodec.encoder import Attempt, FrameEncoder
 from streamcodec.errors import FrameError, ModelError, ReferenceMissing
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
@@ -147,7 +147,7 @@ class Codec:
             else:
                 start = reference.quality if reference is not None else QUALITIES // 2
                 finest = QUALITIES - 1 if quality is None else quality
-                best = highest_that_fits(encoder.at, budget_bytes, start, finest)
+                best = encoder.within(budget_bytes, start, finest)
             if best is None:
                 return Encoded(None, None, -1, reference is None)
             after = encoder.reference_after(best)
