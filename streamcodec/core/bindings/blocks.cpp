@@ -77,7 +77,8 @@ void bind_frames(nb::module_& module) {
             require(before.rows == blocks.field.rows && before.columns == blocks.field.columns,
                     "field_before must have the blocks' size");
             const auto from = picture(source, blocks), guess = picture(prediction, blocks);
-            const auto levels = channels(coefficients, blocks, "coefficients must be (blocks, 384)");
+            const auto levels =
+                channels(coefficients, blocks, "coefficients must be (blocks, 384)");
             const auto marks = of_blocks(free, blocks, "free must be (rows, columns)");
             nb::gil_scoped_release released;
             transform_inter(workspace, from, guess, blocks, before, inverse_step, levels, marks,
@@ -91,7 +92,8 @@ void bind_frames(nb::module_& module) {
            const Array<float, 2>& coefficients, Pool* pool) {
             const Blocks blocks = arrays.view();
             const auto from = picture(source, blocks);
-            const auto levels = channels(coefficients, blocks, "coefficients must be (blocks, 384)");
+            const auto levels =
+                channels(coefficients, blocks, "coefficients must be (blocks, 384)");
             nb::gil_scoped_release released;
             open_loop(from, blocks, levels, pool);
         },

@@ -122,8 +122,8 @@ class Coder {
         residual_.add_sixteenth(at, planes_.y.pitch, quarter, part, kind);
     }
 
-    // Choose each level by itself, for the `count` places from `first` on that the first pass coded,
-    // and put it in the residual. `own_` holds the coefficients.
+    // Choose each level by itself, for those of the `count` places from `first` on that the first
+    // pass coded, and put it in the residual. `own_` holds the coefficients.
     void choose_apart(int first, int count, const Places& channels, const float* inverse) {
         u16 found[CHANNELS], chosen[CHANNELS];
         const int large = run_.large(own_, inverse + first, count, found);
@@ -132,7 +132,8 @@ class Coder {
         for (int k = 0; k < large; ++k) {
             const int place = first + found[k], c = channels[place];
             if (c >= limit) continue;
-            const Choice choice = choose(own_[found[k]] * inverse[place], prices_.of[tables_[c] & 63]);
+            const Choice choice =
+                choose(own_[found[k]] * inverse[place], prices_.of[tables_[c] & 63]);
             symbols_here_[c] = static_cast<i16>(choice.level);
             chosen[levels] = static_cast<u16>(c);
             levels += choice.level != 0;

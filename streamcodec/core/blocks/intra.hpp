@@ -2,7 +2,7 @@
 // Prediction of a square from its decoded neighbours: mean, plane and 33 directions, in integers.
 //
 // Modes, angles and the smoothing rule are those of HEVC (ITU-T H.265, 8.4.4.2): 0 planar, 1 mean,
-// 2 to 34 directions from lower left over the left (10), upper left (18) and top (26) to upper right.
+// 2 to 34 directions from lower left over left (10), upper left (18) and top (26) to upper right.
 #pragma once
 
 #include "grid.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The squares of an intra block in the order in which they are predicted, for whoever predicts them.
+// The squares of an intra block in the order of their prediction, for whoever predicts them.
 #pragma once
 
 #include <algorithm>
@@ -17,8 +17,8 @@ struct LumaSquare {
     QuarterKind kind;
 };
 
-// Call visit(LumaSquare) for the block's 16x16, its 8x8 quarters, or, where `fine` and the quarter's
-// kind says so, its 4x4 squares.
+// Call visit(LumaSquare) for the block's 16x16, its 8x8 quarters, or, where `fine` and the
+// quarter's kind says so, its 4x4 squares.
 template <class Visit>
 void walk_luma(const Blocks& blocks, int row, int column, bool fine, Visit&& visit) {
     if (blocks.modes(row, column) == INTRA16) {

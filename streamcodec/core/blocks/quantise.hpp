@@ -29,7 +29,7 @@ struct Choice {
     float gain;  // what it saves against zero
 };
 
-// The cheapest level of a coefficient x in steps that rounds to at least 1. `prices` is its table's.
+// The cheapest level of a coefficient x in steps that rounds to at least 1, by its table's prices.
 inline Choice choose(float x, const float* prices) {
     constexpr float bias = static_cast<float>(BIAS_Q8) / 256;
     const float size = x < 0 ? -x : x;

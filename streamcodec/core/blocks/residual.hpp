@@ -12,8 +12,8 @@ namespace sc {
 
 inline constexpr int BIAS_Q8 = 10;  // a level stands 10/256 of a step nearer to zero
 
-// A coefficient in 1/8 units: the mean of a falling density lies inside its interval. The step is at
-// most 65535, so that all fits 32 bits.
+// A coefficient in 1/8 units: the mean of a falling density lies inside its interval. The step is
+// at most 65535, so that all fits 32 bits.
 inline int dequantised(int symbol, int step_q3) {
     constexpr int limit = 65535;
     if (symbol == 0) return 0;
@@ -41,8 +41,8 @@ class Residual {
   private:
     alignas(32) i32 work_[CHANNELS] = {};
     // Which rows and columns of each transform are in use. Luma of one transform: 16 rows, then 16
-    // columns; of four: 16 bits a quarter, its 8 rows and 8 columns, or its four squares. Chroma: 16
-    // bits a plane, 8 rows and 8 columns.
+    // columns; of four: 16 bits a quarter, its 8 rows and 8 columns, or its four squares. Chroma:
+    // 16 bits a plane, 8 rows and 8 columns.
     u64 luma_ = 0;
     u32 chroma_ = 0;
 };

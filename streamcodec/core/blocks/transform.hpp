@@ -30,9 +30,9 @@ void forward8(const float* samples, int pitch, float* out);
 // a**2 / 0.13, coding it about 2.5 + 2 sqrt(a).
 float worth(const float* levels, int count, float inverse_step);
 
-// The cheapest kind of an 8x8 quarter's differences (row pitch 16) and its rough cost in bits, where
-// one 8x8 transform costs `coarse`. Finer kinds must cost clearly less. Where one is chosen, `out`
-// (64, if not null) gets its coefficients, one 4x4 square after the other.
+// The cheapest kind of an 8x8 quarter's differences (row pitch 16) and its rough cost in bits,
+// where one 8x8 transform costs `coarse`. Finer kinds must cost clearly less. Where one is chosen,
+// `out` (64, if not null) gets its coefficients, one 4x4 square after the other.
 struct Finer {
     int kind;
     float bits;

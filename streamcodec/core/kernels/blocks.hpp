@@ -25,12 +25,12 @@ struct BlockKernels {
     // The first `count` levels with a fixed rounding offset; returns whether any is not zero.
     bool (*plain)(const float* coefficients, const float* inverse_steps, int count, float rounding,
                   int most, int16_t* symbols);
-    // Which of the first `count` coefficients round to at least one step; returns how many. Both this
-    // and the next may write to all of channels[384].
+    // Which of the first `count` coefficients round to at least one step; returns how many. Both
+    // this and the next may write to all of channels[384].
     int (*large)(const float* coefficients, const float* inverse_steps, int count,
                  uint16_t* channels);
-    // Which of the first `count` symbols (6, 24, 96 or 384, in a row of 384) are not zero; returns how
-    // many.
+    // Which of the first `count` symbols (6, 24, 96 or 384, in a row of 384) are not zero; returns
+    // how many.
     int (*nonzero)(const int16_t* symbols, int count, uint16_t* channels);
     // Sum of prices[tables[c] & 63], each below 2**15, over c from 0 to `count`.
     int (*sum_prices)(const uint8_t* tables, int count, const uint16_t* prices);

@@ -23,8 +23,8 @@ SC_INLINE Bytes high_pairs(Bytes a, Bytes b) {
                                    31);
 }
 
-// SIZE x SIZE samples, mirrored at the diagonal. Interleaving a list's halves turns its index by one
-// bit: as often as a row's index has bits, and row and column have changed places.
+// SIZE x SIZE samples, mirrored at the diagonal. Interleaving a list's halves turns its index by
+// one bit: as often as a row's index has bits, and row and column have changed places.
 template <int SIZE>
 SC_INLINE void transpose(const uint8_t* from, uint8_t* out, ptrdiff_t pitch) {
     if (SIZE == 4) {

@@ -46,7 +46,7 @@ SC_INLINE Floats root(Floats a) {
     return result;
 #endif
 }
-// Eight samples as integers, and back (0 to 255). Compilers take conversions of half registers apart.
+// Eight samples as integers, and back (0 to 255). Compilers do such conversions one by one.
 SC_INLINE Ints widen(const uint8_t* from) {
 #if defined(__AVX2__)
     return (Ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)from));
