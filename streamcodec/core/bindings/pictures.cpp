@@ -124,7 +124,8 @@ void accumulate(const Strided<const u8>& samples, const Strided<const u8>& sourc
 }
 
 // For tests: one block, moved.
-auto moved_luma(const Strided<const u8>& reference, int y, int x, std::pair<i16, i16> by, int size) {
+auto moved_luma(const Strided<const u8>& reference, int y, int x, std::pair<i16, i16> by,
+                int size) {
     require(size == 16 || size == 8, "a block of luma has 16 or 8 samples a side");
     auto out = zeros<2>({std::size_t(size), std::size_t(size)});
     luma_block(plane(reference), y, x, {by.first, by.second}, size, out.data(), size);

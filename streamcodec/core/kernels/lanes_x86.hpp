@@ -20,7 +20,9 @@ struct Eight {
         return _mm_cvtsi32_si128(word);
     }
     static V load_bytes(const uint8_t* at) { return load16(at); }
-    static V load_words(const int16_t* at) { return _mm_loadu_si128(reinterpret_cast<const V*>(at)); }
+    static V load_words(const int16_t* at) {
+        return _mm_loadu_si128(reinterpret_cast<const V*>(at));
+    }
     static V wide(const uint8_t* at) { return _mm_cvtepu8_epi16(load8(at)); }
     static void store_bytes(uint8_t* at, V value) {
         _mm_storeu_si128(reinterpret_cast<V*>(at), value);
@@ -50,8 +52,8 @@ struct Eight {
     }
     static V wide_low(V bytes) { return _mm_cvtepu8_epi16(bytes); }
     static V wide_high(V bytes) { return _mm_unpackhi_epi8(bytes, _mm_setzero_si128()); }
-    static V pack8(V a, V b) { return _mm_packus_epi16(a, b); }   // cut to 0 to 255
-    static V pack16(V a, V b) { return _mm_packs_epi32(a, b); }   // cut to 16 bits
+    static V pack8(V a, V b) { return _mm_packus_epi16(a, b); }  // cut to 0 to 255
+    static V pack16(V a, V b) { return _mm_packs_epi32(a, b); }  // cut to 16 bits
 
     static V add16(V a, V b) { return _mm_add_epi16(a, b); }
     static V sub16(V a, V b) { return _mm_sub_epi16(a, b); }

@@ -12,8 +12,9 @@ constexpr int ROWS = 4;
 constexpr int STEP = Most::COUNT;  // samples that are done at once
 constexpr int SQUARES = STEP / 4;
 
-// Class of a square whose absolute second differences add up to `across` and `down`. Activity, their
-// mean in eighths of a step, doubles from level to level: (2 * sum) / step >= bound without division.
+// Class of a square whose absolute second differences add up to `across` and `down`. Activity,
+// their mean in eighths of a step, doubles from level to level: (2 * sum) / step >= bound, without
+// a division.
 SC_INLINE int class_of(int across, int down, int step_q3) {
     const int activity = 2 * (across + down);
     const int level = (activity >= 2 * step_q3) + (activity >= 4 * step_q3) +

@@ -25,7 +25,7 @@ struct EdgeLimits {
 
 // Four rows of 4x4 squares, side by side.
 struct FilterRun {
-    const uint8_t* from;  // first sample of the run's first row, unfiltered; rows `from_pitch` apart
+    const uint8_t* from;  // first sample of the first row, unfiltered
     ptrdiff_t from_pitch;
     uint8_t* to;
     ptrdiff_t to_pitch;
@@ -71,7 +71,8 @@ struct PictureKernels {
     // for each edge, of the upper and the lower half of the rows.
     void (*edges_left)(uint8_t* q0, ptrdiff_t pitch, const EdgeLimits& limits, int edges, int rows);
 
-    // Filter four rows of 4x4 squares; differences are clipped to +-bound. Reads two samples around.
+    // Filter four rows of squares; differences are clipped to +-bound. Reads two samples around,
+    // and up to sixteen more on the right.
     void (*filter)(const FilterRun& run, int16_t bound);
     // Sum of (source - plain)^2 - (source - filtered)^2 of a row.
     int32_t (*gain)(const uint8_t* source, const uint8_t* plain, const uint8_t* filtered,

@@ -145,16 +145,16 @@ void edge_strengths(const Blocks& blocks, int row, u8* left, u8* top) {
         if (x & 1) {
             left[x] = within(mode, split, own, blocks.field(row, x - 1));
         } else if (x > 0) {
-            left[x] =
-                between(blocks, own_row, column, own_row, column - 1, own, blocks.field(row, x - 1));
+            left[x] = between(blocks, own_row, column, own_row, column - 1, own,
+                              blocks.field(row, x - 1));
         } else {
             left[x] = 0;
         }
         if (row & 1) {
             top[x] = within(mode, split, own, blocks.field(row - 1, x));
         } else if (row > 0) {
-            top[x] =
-                between(blocks, own_row, column, own_row - 1, column, own, blocks.field(row - 1, x));
+            top[x] = between(blocks, own_row, column, own_row - 1, column, own,
+                             blocks.field(row - 1, x));
         } else {
             top[x] = 0;
         }

@@ -16,12 +16,14 @@ constexpr int AROUND = 2;  // samples that the filter reads around its own
 constexpr int LEFT = 32;
 constexpr int MOST_SIDE = 16 * AREA_BLOCKS;
 
-std::ptrdiff_t pitch_of(const Grid<u8>& plane) { return (LEFT + plane.columns + 32 + 31) / 32 * 32; }
+std::ptrdiff_t pitch_of(const Grid<u8>& plane) {
+    return (LEFT + plane.columns + 32 + 31) / 32 * 32;
+}
 
 // What a kernel needs to know of a plane.
 struct Side {
     Grid<u8> plane;
-    const u8* before;  // the plane before filtering
+    u8* before;  // a copy of the plane before filtering, with repeated edges
     std::ptrdiff_t pitch;
     int block_px;
     int step_q3;
@@ -49,11 +51,6 @@ Side side_of(Grid<u8> plane, int number, const LoopFilter& filter, FilterWorkspa
         }
     }
     return side;
-}
-
-void keep(const Side& side, int first, int last) {
-    u8* to = const_cast<u8*>(side.before);
-    repeat_edges(side.plane, AROUND, to, side.pitch, first, last);
 }
 
 // Call `each(row, first, last)` for every run of blocks in an area that may be filtered.
@@ -153,7 +150,8 @@ void keep_all(const Side (&sides)[3], Pool* pool, Wanted wanted) {
         const int part = job % PARTS;
         if (!wanted(job / PARTS)) return;
         const int rows = side.plane.rows;
-        keep(side, rows * part / PARTS, rows * (part + 1) / PARTS);
+        repeat_edges(side.plane, AROUND, side.before, side.pitch, rows * part / PARTS,
+                     rows * (part + 1) / PARTS);
     });
 }
 

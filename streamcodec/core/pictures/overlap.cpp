@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pictures/overlap.hpp"
 
-#include <cstring>
-
 #include "kernels.hpp"
 #include "pictures/compensate.hpp"
 
@@ -151,11 +149,6 @@ void predict(ConstPlanes reference, const Blocks& blocks, Planes out, Pool* pool
             mix_row(reference, blocks, row, out);
         }
     });
-}
-
-void predict_plainly(ConstPlanes reference, const Blocks& blocks, Planes out) {
-    check(reference, blocks, out);
-    for (int row = 0; row < blocks.rows(); ++row) move_row(reference, blocks, row, out);
 }
 
 }  // namespace sc

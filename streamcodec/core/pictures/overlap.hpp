@@ -15,7 +15,4 @@ namespace sc {
 // vectors, so rows of blocks are independent of one another.
 void predict(ConstPlanes reference, const Blocks& blocks, Planes out, Pool* pool);
 
-// The first step alone, without mixing; what the tests compare it with.
-void predict_plainly(ConstPlanes reference, const Blocks& blocks, Planes out);
-
 }  // namespace sc

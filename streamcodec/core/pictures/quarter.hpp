@@ -16,8 +16,8 @@ class QuarterPlanes {
   public:
     static constexpr int MARGIN_PX = 32;
 
-    // Sample (y, x) of the picture moved by a quarter sample fraction, each 0 to 3. The caller keeps
-    // to blocks for which `within_reach` holds; `pitch` leads to the next row.
+    // Sample (y, x) of the picture moved by quarters of a sample, each 0 to 3. The caller keeps to
+    // blocks for which `within_reach` holds; `pitch` leads to the next row.
     [[nodiscard]] const u8* at(int fy, int fx, int y, int x) const {
         return first_[4 * fy + fx] + y * pitch_ + x;
     }
