@@ -117,16 +117,16 @@ void bind_motion(nb::module_& module) {
     using namespace nb::literals;
     nb::class_<SearchEffort>(module, "SearchEffort")
         .def(nb::init<>())
+        .def_rw("still_q4", &SearchEffort::still_q4)
         .def_rw("wide_step", &SearchEffort::wide_step)
         .def_rw("near_step", &SearchEffort::near_step)
         .def_rw("most_moves", &SearchEffort::most_moves)
         .def_rw("diagonals", &SearchEffort::diagonals)
-        .def_rw("others", &SearchEffort::others)
-        .def_rw("refine", &SearchEffort::refine)
+        .def_rw("refine_rounds", &SearchEffort::refine_rounds)
         .def_rw("quarters_step", &SearchEffort::quarters_step)
         .def_rw("quarters_from", &SearchEffort::quarters_from)
         .def_rw("intra_from", &SearchEffort::intra_from)
-        .def_rw("squares", &SearchEffort::squares);
+        .def_rw("square_tries", &SearchEffort::square_tries);
     module.def("search_effort", [](const std::string& name) { return effort_of(name); }, "name"_a);
     nb::class_<MotionParams>(module, "MotionParams")
         .def(

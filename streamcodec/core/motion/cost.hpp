@@ -18,7 +18,7 @@ inline constexpr int FAR = 1 << 28;  // beyond every cost
 
 // Vectors that a block was weighed by already. Forgets the oldest.
 struct Weighed {
-    static constexpr int MOST = 8;
+    static constexpr int MOST = 12;
     Vector by[MOST];
     i32 cost[MOST];
     u8 count = 0;

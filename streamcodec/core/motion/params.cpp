@@ -9,17 +9,21 @@ SearchEffort effort_of(std::string_view name) {
     SearchEffort effort;
     if (name == "normal") return effort;
     if (name == "fast") {
-        effort.wide_step = 8;
+        effort.still_q4 = 28;
         effort.most_moves = 8;
-        effort.quarters_from = 120;
+        effort.diagonals = false;
+        effort.quarters_from = 160;
         effort.intra_from = 160;
+        effort.square_tries = 4;
         return effort;
     }
     if (name == "best") {
+        effort.still_q4 = 12;
         effort.wide_step = 32;
-        effort.refine = true;
-        effort.quarters_from = 0;
-        effort.intra_from = 0;
+        effort.near_step = 16;
+        effort.refine_rounds = 2;
+        effort.quarters_from = 30;
+        effort.intra_from = 50;
         return effort;
     }
     throw std::invalid_argument("an effort is fast, normal or best");

@@ -11,16 +11,16 @@ namespace sc {
 
 // How hard the search tries. The defaults are those of effort `normal`.
 struct SearchEffort {
+    int still_q4 = 16;       // how still a block is that is not searched: share of `still` in 1/16
     int wide_step = 16;      // first step, in quarter samples, where a start is poor
     int near_step = 4;       // and where it is good
     int most_moves = 16;     // of one size of step
     bool diagonals = true;   // of half and quarter steps: eight neighbours, not four
-    bool others = true;      // try the reference's vectors around, not only the candidates
-    bool refine = false;     // weigh the last quarter steps by foretold bits, too
-    int quarters_step = 8;   // first step of a quarter's search; 0: quarters are not tried
+    int refine_rounds = 0;   // of quarter steps that are weighed by foretold bits
+    int quarters_step = 8;   // first step of a quarter's search
     int quarters_from = 60;  // foretold bits of a whole block from which quarters are tried
     int intra_from = 100;    // and intra prediction
-    bool squares = true;     // try other blocks' vectors for squares that are not united yet
+    int square_tries = 32;   // vectors that are tried for a square
 };
 
 // The efforts that have a name: fast, normal, best. Throws std::invalid_argument for others.

@@ -119,7 +119,8 @@ struct SquareSearch {
         int motion_of_best = 0;
         const Vector* chosen = nullptr;
         i32 fresh[MOST_BLOCKS], kept[MOST_BLOCKS] = {};
-        for (int k = 0; k < tries.count; ++k) {
+        const int most = std::min(tries.count, band.params.effort.square_tries);
+        for (int k = 0; k < most; ++k) {
             const int motion = (united.yes_q8 >> 4) + SQUARE + prices.of(tries.at[k]);
             const int total = under(tries.at[k], motion, best, fresh);
             if (total < best) {
