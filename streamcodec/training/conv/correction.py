@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from streamcodec.networks.conv import inputs as seen
-from streamcodec.networks.conv.shape import Shape
+from streamcodec.networks.conv.shape import MAP_CHANNELS, Shape
 from streamcodec.training.coded import shards
 from streamcodec.training.conv.batches import Batch, Material
 from streamcodec.training.conv.judge import Verdict, planes_of, verdict
@@ -112,9 +112,20 @@ class Run:
         """Take over weights of another run where names and shapes agree."""
         kept = torch.load(other / "state.pt", weights_only=False)["average"]
         own = self.network.state_dict()
+        inputs = self.network.shape.inputs
         for name, value in kept.items():
             if own[name].shape == value.shape:
                 own[name].copy_(value)
+            elif name == "layers.enter.weight":  # the prediction's channels are new
+                own[name].zero_()
+                known = value.shape[1] - MAP_CHANNELS
+                own[name][:, :known] = value[:, :known]
+                own[name][:, 4 * inputs :] = value[:, known:]
+            elif name == "layers.first.weight":
+                own[name].zero_()
+                known = value.shape[1] - (own[name].shape[1] - inputs)
+                own[name][:, :known] = value[:, :known]
+                own[name][:, inputs:] = value[:, known:]
         self.average = {k: v.detach().clone() for k, v in own.items()}
 
     def save(self) -> None:
