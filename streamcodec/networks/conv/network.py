@@ -33,7 +33,7 @@ class ExecutedNetwork:
         signed = {"enter": 4 * shape.inputs, "first": shape.inputs}
         self._dtype = make.dtype
         self._offset = -INPUT_MIN if make.dtype == torch.uint8 else 0
-        self._layers = {
+        self.layers = {
             own.layer.name: make(own, device, signed=signed.get(own.layer.name, 0))
             for own in weights.layers
         }
@@ -42,7 +42,7 @@ class ExecutedNetwork:
     def correction(self, fine: torch.Tensor, maps: torch.Tensor, quality: int) -> torch.Tensor:
         """(1, 24, H/4, W/4) int32 in -127..127 of inputs as `networks/conv/inputs.py` makes them."""
         x_fine = (fine + self._offset).to(self._dtype)
-        run = self._layers
+        run = self.layers
         x = torch.cat([F.pixel_unshuffle(x_fine, 2), maps.to(self._dtype)], 1)
         x = run["enter"](x, quality)
         for n in range(self.weights.shape.blocks):
