@@ -100,6 +100,12 @@ class Shard:
             self.entries.append(Entry(**values | {"errors": tuple(values["errors"])}))
         self._bytes = np.memmap(folder / f"{name}.bin", np.uint8, "r")
 
+    def raw(self, entry: Entry) -> U8:
+        """All bytes of a frame, in the order of `Coded`'s arrays."""
+        blocks = entry.rows * entry.columns
+        size = blocks * (384 * (3 if entry.key else 4) + 4)
+        return np.array(self._bytes[entry.offset : entry.offset + size])
+
     def frame(self, entry: Entry) -> Coded:
         """Views into the shard's file; nothing is copied."""
         at = entry.offset

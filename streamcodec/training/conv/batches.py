@@ -103,14 +103,14 @@ def _cut(frame: Coded, row: int, column: int, rows: int, columns: int, *, flip: 
     )
     splits = cut(frame.splits, 1)
     if flip:
-        splits = _FLIPPED[flip][splits]
+        splits = FLIPPED[flip][splits]
     return _Crop(
         planes, (cut(frame.counts, 1), cut(frame.modes, 1), splits, cut(frame.moves, 1)), frame.entry
     )
 
 
 def _flipped_splits() -> U8:
-    """(4 flips, 82) the split that a flipped block would have: its quarters change places."""
+    """(4 flips, 256) the split of a block turned over: its quarters change places."""
     table = np.zeros((4, 256), np.uint8)
     for flip in range(4):
         for split in range(1, 82):
@@ -120,7 +120,7 @@ def _flipped_splits() -> U8:
     return table
 
 
-_FLIPPED = _flipped_splits()
+FLIPPED = _flipped_splits()
 
 
 def _stack(crops: Sequence[_Crop]) -> Batch:
