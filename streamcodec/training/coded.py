@@ -126,9 +126,7 @@ class Shard:
         source, decoded, unfiltered = planes(), planes(), planes()
         predicted = None if entry.key else planes()
         counts, modes, splits, moves = (take(entry.rows, entry.columns) for _ in range(4))
-        return Coded(
-            entry, source, decoded, unfiltered, predicted, counts, modes, splits, moves
-        )
+        return Coded(entry, source, decoded, unfiltered, predicted, counts, modes, splits, moves)
 
 
 def shards(folder: Path) -> list[Shard]:

@@ -106,7 +106,7 @@ def _planes(frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         w, h = whole.width, whole.height
         if number:
             w, h = (w + 1) // 2, (h + 1) // 2
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        rows = np.asarray(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         found.append(rows[:h, :w].copy())
     return found[0], found[1], found[2]
 
@@ -131,7 +131,7 @@ def code(
         quality = nominal if keys_only else pattern.quality_at(nominal, number)
         encoder = FrameEncoder(model, frame, reference)
         attempt = encoder.at(quality)
-        seen = encoder._look(quality)  # noqa: SLF001  (until the encoder shows its prediction)
+        seen = encoder._look(quality)
         source = padded(frame.planes)
         errors = tuple(
             float(np.mean((s.astype(np.float32) - d) ** 2))
@@ -184,17 +184,16 @@ def main() -> None:
     paths = sorted(p for p in files.train + files.held_out if p.suffix.lower() in kinds)
     # In an order that mixes sources, so that a part of the work is a fair sample.
     paths.sort(key=lambda p: zlib.crc32(p.name.encode()))
-    writer = Writer(
-        options.out, f"{options.kind}-{options.round}-{options.part}of{options.parts}"
-    )
+    writer = Writer(options.out, f"{options.kind}-{options.round}-{options.part}of{options.parts}")
     for number, path in enumerate(paths[options.part :: options.parts]):
         if options.round and is_held_out(path):
             continue
         rng = np.random.default_rng([options.round, zlib.crc32(path.name.encode())])
         chains = (
-            ([frame], quality)
-            for frame, quality in picture_frames(path, rng)
-        ) if options.kind == "pictures" else clip_chains(path, rng)
+            (([frame], quality) for frame, quality in picture_frames(path, rng))
+            if options.kind == "pictures"
+            else clip_chains(path, rng)
+        )
         for frames, quality in chains:
             for coded in code(model, frames, quality, path, keys_only=len(frames) == 1):
                 if not (coded.entry.held_out and coded.entry.number % 2 and coded.entry.number > 2):

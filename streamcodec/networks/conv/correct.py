@@ -140,7 +140,7 @@ def choose(
 
 
 def _spread(areas: U8, shape: tuple[int, ...]) -> U8:
-    return _samples(areas, AREA_BLOCKS)[: shape[0], : shape[1]]
+    return np.asarray(_samples(areas, AREA_BLOCKS)[: shape[0], : shape[1]])
 
 
 def _samples(blocks: U8, side: int) -> U8:
@@ -150,7 +150,7 @@ def _samples(blocks: U8, side: int) -> U8:
 def _added(plane: U8, added: I16, levels: U8) -> U8:
     # Level 2 is all of it: base in 1/32, half a step to round.
     value = (32 * plane.astype(np.int32) + added * levels.astype(np.int32) + 16) >> 5
-    return np.clip(value, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(value, 0, 255), np.uint8)
 
 
 def _squares(a: U8, b: U8) -> npt.NDArray[np.int32]:
@@ -161,6 +161,4 @@ def _squares(a: U8, b: U8) -> npt.NDArray[np.int32]:
 def _area_sums(values: npt.NDArray[np.int32], side: int) -> npt.NDArray[np.int64]:
     rows = np.arange(0, values.shape[0], side)
     columns = np.arange(0, values.shape[1], side)
-    return np.add.reduceat(
-        np.add.reduceat(values.astype(np.int64), rows, axis=0), columns, axis=1
-    )
+    return np.add.reduceat(np.add.reduceat(values.astype(np.int64), rows, axis=0), columns, axis=1)

@@ -55,9 +55,7 @@ SMALL = EncoderShape(64, 2)
 def patches(planes: Planes) -> torch.Tensor:
     """(n, 96, H/8, W/8) of planes (n, 1, H, W) and half of it."""
     y, u, v = planes
-    return torch.cat(
-        [F.pixel_unshuffle(y, 8), F.pixel_unshuffle(u, 4), F.pixel_unshuffle(v, 4)], 1
-    )
+    return torch.cat([F.pixel_unshuffle(y, 8), F.pixel_unshuffle(u, 4), F.pixel_unshuffle(v, 4)], 1)
 
 
 def planes_of(channels: torch.Tensor) -> Planes:
@@ -114,11 +112,9 @@ class EncoderNetwork(nn.Module):
 
         `predicted` is grey (128) where nothing is predicted.
         """
-        assert isinstance(self.bases, torch.Tensor)
-        assert isinstance(self.steps, torch.Tensor)
-        step = self.steps[quality][:, :, None, None]
+        step = self.get_buffer("steps")[quality][:, :, None, None]
         x = patches(source)
-        c = F.conv2d(x - patches(predicted), self.bases.to(x.dtype)) / step
+        c = F.conv2d(x - patches(predicted), self.get_buffer("bases").to(x.dtype)) / step
         pressed = torch.sign(c) * torch.log1p(c.abs())
         place = quality.to(torch.float32) * ((_KNOTS - 1) / QUALITIES)
         knot = place.long()

@@ -40,7 +40,7 @@ class ExecutedNetwork:
 
     @torch.inference_mode()
     def correction(self, fine: torch.Tensor, maps: torch.Tensor, quality: int) -> torch.Tensor:
-        """(1, 24, H/4, W/4) int32 in -127..127 of inputs as `networks/conv/inputs.py` makes them."""
+        """(1, 24, H/4, W/4) int32 in -127..127, of inputs as `networks/conv/inputs.py` has them."""
         x_fine = (fine + self._offset).to(self._dtype)
         run = self.layers
         x = torch.cat([F.pixel_unshuffle(x_fine, 2), maps.to(self._dtype)], 1)

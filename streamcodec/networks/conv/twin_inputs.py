@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoder network's inputs in plain int64, one rule a line: what every device is held against."""
+"""The decoder network's inputs in plain int64: what every device is held against."""
 
 from __future__ import annotations
 
@@ -56,4 +56,4 @@ def _cells(plane: I64, side: int) -> I64:
 
 def _scaled(values: I64, factor: float, bits: int) -> I64:
     whole = round(factor * (1 << bits))
-    return np.clip((values * whole + (1 << (bits - 1))) >> bits, -64, 63)
+    return np.asarray(np.clip((values * whole + (1 << (bits - 1))) >> bits, -64, 63))

@@ -52,7 +52,7 @@ class Material:
 
     def batch(self, rng: np.random.Generator, count: int, side_blocks: int) -> Batch:
         """Random crops of `side_blocks` blocks of 16 a side, flipped at random."""
-        crops = []
+        crops: list[_Crop] = []
         while len(crops) < count:
             shard, entry = self.train[int(rng.integers(len(self.train)))]
             if min(entry.rows, entry.columns) < side_blocks:
@@ -105,7 +105,9 @@ def _cut(frame: Coded, row: int, column: int, rows: int, columns: int, *, flip: 
     if flip:
         splits = FLIPPED[flip][splits]
     return _Crop(
-        planes, (cut(frame.counts, 1), cut(frame.modes, 1), splits, cut(frame.moves, 1)), frame.entry
+        planes,
+        (cut(frame.counts, 1), cut(frame.modes, 1), splits, cut(frame.moves, 1)),
+        frame.entry,
     )
 
 
@@ -137,7 +139,10 @@ def _stack(crops: Sequence[_Crop]) -> Batch:
         (every[0], every[1], every[2]),
         (every[3], every[4], every[5]),
         (every[6], every[7], every[8]) if len(every) > 6 else None,
-        *(maps(n) for n in range(4)),
+        maps(0),
+        maps(1),
+        maps(2),
+        maps(3),
         torch.tensor([c.entry.quality for c in crops]),
         torch.tensor([c.entry.errors for c in crops]),
     )

@@ -23,6 +23,7 @@ from streamcodec.networks.conv import inputs as seen
 from streamcodec.networks.conv.shape import MAP_CHANNELS, Shape
 from streamcodec.training.coded import shards
 from streamcodec.training.conv.batches import Batch, Material
+from streamcodec.training.conv.device_material import DeviceMaterial
 from streamcodec.training.conv.judge import Verdict, planes_of, verdict
 from streamcodec.training.conv.soap import Soap
 from streamcodec.training.conv.trainable import Trainable
@@ -30,6 +31,7 @@ from streamcodec.training.conv.trainable import Trainable
 _PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)
 _LEAST_ERROR = 0.1  # squared grey levels: finer frames do not count for more
 _AVERAGE = 0.998
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,19 @@ class Plan:
         return self.rate * warm * min(1.0, max(0.01, left))
 
 
+def _made(shape: Shape) -> Trainable:
+    network = Trainable(shape)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:  # as the processor's convolutions want them
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
 def corrected(network: Trainable, batch: Batch, exact: bool) -> torch.Tensor:
     """The network's correction of a batch, in steps."""
     fine = seen.at_quarter(batch.decoded, batch.predicted, batch.quality)
     maps = seen.maps(batch.counts, batch.modes, batch.splits)
-    return network(fine, maps, batch.quality, exact)
+    return torch.as_tensor(network(fine, maps, batch.quality, exact))
 
 
 def loss_of(correction: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -71,7 +81,7 @@ def loss_of(correction: torch.Tensor, batch: Batch) -> torch.Tensor:
 
     Zero for no correction. A frame counts by what its PSNR gains, whatever its quality.
     """
-    total = torch.zeros(len(batch.quality))
+    total = torch.zeros(len(batch.quality), device=correction.device)
     mask = batch.acts().to(torch.float32)[:, None]
     for number, (source, decoded, change) in enumerate(
         zip(batch.source, batch.decoded, planes_of(correction, batch.quality), strict=True)
@@ -88,12 +98,20 @@ def loss_of(correction: torch.Tensor, batch: Batch) -> torch.Tensor:
 class Run:
     """A training run in its folder."""
 
-    def __init__(self, folder: Path, plan: Plan, data: Path, *, refresh: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        data: Path,
+        *,
+        refresh: bool = False,
+        device: torch.device = _CPU,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.plan = folder, plan
+        self.folder, self.plan, self.device = folder, plan, device
         torch.manual_seed(plan.seed)
         shape = Shape(not plan.key, plan.body, plan.blocks, plan.renderer)
-        self.network = Trainable(shape).to(memory_format=torch.channels_last)
+        self.network = _made(shape).to(device)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimiser = Soap(self.network.parameters())
         self.step = 0
@@ -101,12 +119,21 @@ class Run:
         limits: list[int] = []
         state = folder / "state.pt"
         if state.is_file():
-            kept = torch.load(state, weights_only=False)
+            kept = torch.load(state, weights_only=False, map_location=device)
             self.network.load_state_dict(kept["network"])
             self.average = kept["average"]
             self.optimiser.state, self.optimiser.steps = kept["optimiser"], kept["step"]
             self.step, self.spent_s, limits = kept["step"], kept["spent_s"], kept["limits"]
-        self.material = Material(shards(data), key=plan.key, limits=[] if refresh else limits)
+        found = shards(data)
+        self.material = Material(found, key=plan.key, limits=[] if refresh else limits)
+        # Where there is a device with memory of its own, frames lie in it; it sees all there are.
+        self._draw = (
+            self.material.batch
+            if device.type == "cpu"
+            else DeviceMaterial(
+                found, key=plan.key, least_blocks=plan.crop_blocks, device=device
+            ).batch
+        )
 
     def start_from(self, other: Path) -> None:
         """Take over weights of another run where names and shapes agree."""
@@ -154,17 +181,17 @@ class Run:
             file.write(line + "\n")
         print(line, flush=True)
 
-    def one_step(self) -> float:
+    def one_step(self, rate_scale: float = 1.0) -> float:
         """Draw a batch, move the weights; returns the loss."""
         plan = self.plan
         rng = np.random.default_rng([plan.seed, self.step])
-        batch = self.material.batch(rng, plan.crops, plan.crop_blocks)
+        batch = self._draw(rng, plan.crops, plan.crop_blocks)
         exact = self.step >= plan.exact_from
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
             correction = corrected(self.network, batch, exact)
         loss = loss_of(correction, batch).mean()
-        loss.backward()
-        self.optimiser.step(plan.rate_at(self.step))
+        torch.autograd.backward(loss)
+        self.optimiser.step(plan.rate_at(self.step) * rate_scale)
         self.step += 1
         share = min(_AVERAGE, (self.step + 1) / (self.step + 20))
         with torch.no_grad():
@@ -175,8 +202,8 @@ class Run:
     def judge(self) -> list[Verdict]:
         """The averaged weights on frames held out."""
         plan = self.plan
-        judged = Trainable(self.network.shape).to(memory_format=torch.channels_last)
-        judged.load_state_dict(self.average)
+        judged = _made(self.network.shape)
+        judged.load_state_dict({k: v.cpu() for k, v in self.average.items()})
         held = self.material.held
         chosen = held[:: max(1, len(held) // plan.judge_frames)]
         found = []
@@ -227,9 +254,7 @@ def summary(found: list[Verdict]) -> dict[str, object]:
         "gated_db": mean([v.gated_db for v in found]),
         "gated_luma_db": mean([v.gated_luma_db for v in found]),
         "with_moved_db": mean([v.still_db for v in found]),
-        "by_quality": [
-            mean([v.gated_db for v in found if v.quality // 16 == k]) for k in range(4)
-        ],
+        "by_quality": [mean([v.gated_db for v in found if v.quality // 16 == k]) for k in range(4)],
     }
 
 

@@ -15,7 +15,6 @@ from streamcodec.training.coded import Shard
 from streamcodec.training.conv.batches import FLIPPED, Batch
 
 
-
 class DeviceMaterial:
     """All training frames of one type that are at least `least_blocks` a side."""
 
@@ -94,8 +93,10 @@ class DeviceMaterial:
             planes(0),
             planes(1),
             None if self.key else planes(3),
-            *maps,
+            maps[0],
+            maps[1],
+            maps[2],
+            maps[3],
             self._qualities[which],
             self._errors[which],
         )
-

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from streamcodec.networks.conv.shape import MOST_SHIFT, QUALITIES, SUM_LIMIT
@@ -16,7 +15,9 @@ def weights_of(network: Trainable) -> NetworkWeights:
     return NetworkWeights(
         network.shape,
         tuple(
-            _rounded(layer) for layer in network.layers.values() if isinstance(layer, TrainableLayer)
+            _rounded(layer)
+            for layer in network.layers.values()
+            if isinstance(layer, TrainableLayer)
         ),
     )
 

@@ -26,7 +26,8 @@ Correction = Callable[[Batch], torch.Tensor]  # (n, 24, H/4, W/4) in steps
 
 def planes_of(correction: torch.Tensor, quality: torch.Tensor) -> list[torch.Tensor]:
     """Grey levels (n, 1, H, W) of each plane from corrections in steps."""
-    steps = torch.from_numpy(STEPS_Q3)[quality.long()].to(torch.float32) / 8
+    known = torch.from_numpy(STEPS_Q3).to(correction.device)
+    steps = known[quality.long()].to(torch.float32) / 8
     luma, chroma = steps[:, 0, None, None, None], steps[:, 1, None, None, None]
     return [
         F.pixel_shuffle(correction[:, :16], 4) * luma,

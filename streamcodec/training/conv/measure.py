@@ -74,7 +74,8 @@ def slope(gains: Sequence[Gain]) -> dict[str, float]:
             bits = float(np.mean([g.entry.bits for g in same]))
             points.append((float(np.mean([g.psnr_db for g in same])), math.log(bits)))
         if len(points) > 1 and points[-1][0] - points[0][0] > 1:
-            slopes[name] = float(np.polyfit(*zip(*points, strict=True), 1)[0])
+            db, bits_log = np.array(points).T
+            slopes[name] = float(np.polyfit(db, bits_log, 1)[0])
     return slopes
 
 

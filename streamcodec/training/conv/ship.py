@@ -57,16 +57,28 @@ def main() -> None:
         weights, steps, hours = trained(run)
         arrays |= weights.to_arrays(kind)
         executed = networks.load(weights, torch.device("cpu"))
-        print(json.dumps({"network": kind, "steps": steps, "hours": round(hours, 3),
-                          "execution": executed.execution}))
-        if options.coded:
-            chosen = measure.held_out(
-                shards(options.coded), key=kind == "key", most=options.frames
+        print(
+            json.dumps(
+                {
+                    "network": kind,
+                    "steps": steps,
+                    "hours": round(hours, 3),
+                    "execution": executed.execution,
+                }
             )
+        )
+        if options.coded:
+            chosen = measure.held_out(shards(options.coded), key=kind == "key", most=options.frames)
             gains = [measure.gain_of(executed, s.frame(e)) for s, e in chosen]
             for row in measure.table(gains, _BANDS):
-                print(json.dumps({k: round(v, 4) if isinstance(v, float) else v
-                                  for k, v in asdict(row).items()}))
+                print(
+                    json.dumps(
+                        {
+                            k: round(v, 4) if isinstance(v, float) else v
+                            for k, v in asdict(row).items()
+                        }
+                    )
+                )
     data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
     if len(data) > _LARGEST_BYTES:
         raise SystemExit(f"{len(data)} bytes of weights, expected at most {_LARGEST_BYTES}")

@@ -39,9 +39,7 @@ class Soap:
     def step(self, rate: float) -> None:
         """One step at this learning rate; takes the gradients away."""
         self.steps += 1
-        for number, (parameter, state) in enumerate(
-            zip(self._parameters, self.state, strict=True)
-        ):
+        for number, (parameter, state) in enumerate(zip(self._parameters, self.state, strict=True)):
             if parameter.grad is None:
                 continue
             gradient = parameter.grad.reshape(*parameter.shape[:2], -1).to(torch.float32)
@@ -64,7 +62,7 @@ def _axes(state: State) -> list[int]:
 
 def _product(gradient: torch.Tensor, axis: int) -> torch.Tensor:
     flat = gradient.movedim(axis, 0).reshape(gradient.shape[axis], -1)
-    return flat @ flat.T
+    return torch.mm(flat, flat.T)
 
 
 def _turned(values: torch.Tensor, basis: torch.Tensor, axis: int) -> torch.Tensor:

@@ -13,7 +13,6 @@ from torch import nn
 
 from streamcodec.networks.conv.shape import (
     ACTIVATION_MAX,
-    MAP_CHANNELS,
     MOST_SHIFT,
     QUALITIES,
     Layer,
@@ -62,7 +61,8 @@ class TrainableLayer(nn.Module):
         self, x: torch.Tensor, quality: torch.Tensor, skip: torch.Tensor | None, exact: bool
     ) -> torch.Tensor:
         """Sum of the convolution, bias and skip, before clamp and rounding."""
-        weight, bias = self.weight, self.biases(quality)
+        weight: torch.Tensor = self.weight
+        bias = self.biases(quality)
         if exact:
             scale = torch.exp2(shifts_of(weight))[:, None, None, None]
             weight = straight((weight * scale).round() / scale, weight)
@@ -97,7 +97,7 @@ class Trainable(nn.Module):
         """(n, 24, H/4, W/4) from integer inputs (`networks/conv/inputs.py`) as they are."""
 
         def run(name: str, x: torch.Tensor, skip: torch.Tensor | None = None) -> torch.Tensor:
-            return self.layers[name](x, quality, skip, exact)
+            return torch.as_tensor(self.layers[name](x, quality, skip, exact))
 
         def act(x: torch.Tensor) -> torch.Tensor:
             y = F.hardtanh(x, 0, _TOP)  # one pass back, where clamp takes three
@@ -115,7 +115,3 @@ class Trainable(nn.Module):
         top = ACTIVATION_MAX / CORRECTION_UNIT
         y = y.clamp(-top, top)
         return straight((y * CORRECTION_UNIT).round() / CORRECTION_UNIT, y) if exact else y
-
-    def maps_expected(self) -> int:
-        """Channels of `maps`."""
-        return MAP_CHANNELS

@@ -26,6 +26,11 @@ def executed(*, predicted: bool) -> ExecutedNetwork:
     return ExecutedNetwork(samples.network(predicted=predicted), torch.device("cpu"), "float")
 
 
+def even(planes: samples.Planes, sixteenths: int) -> Correction:
+    y, u, v = (np.full(p.shape, sixteenths, np.int16) for p in planes)
+    return Correction((y, u, v))
+
+
 @pytest.mark.parametrize("quality", QUALITIES)
 @pytest.mark.parametrize("predicted", [False, True])
 def test_inputs_equal_their_int64_twin(predicted: bool, quality: int) -> None:
@@ -74,7 +79,7 @@ def test_a_correction_is_the_twins_in_sixteenths_of_a_grey_level(quality: int) -
 def test_levels_add_nothing_half_or_all_and_nothing_on_copies() -> None:
     picture = samples.planes(ROWS, COLUMNS)
     own = samples.blocks(ROWS, COLUMNS)
-    forty = Correction(tuple(np.full(p.shape, 40, np.int16) for p in picture))  # 2.5 levels
+    forty = even(picture, 40)  # 2.5 levels
     levels = no_levels(ROWS, COLUMNS)
     levels[0, 0, 0], levels[0, 1, 1], levels[1, 0, 1] = 1, 2, 2
     y, u, v = corrected(picture, forty, own, levels)
@@ -94,9 +99,11 @@ def test_levels_add_nothing_half_or_all_and_nothing_on_copies() -> None:
 def test_what_is_chosen_never_moves_an_area_away_from_the_source(seed: int) -> None:
     rng = np.random.default_rng(seed)
     source = samples.planes(ROWS, COLUMNS, seed)
-    picture = tuple(
-        np.clip(p + rng.integers(-9, 10, p.shape), 0, 255).astype(np.uint8) for p in source
-    )
+
+    def noisy(plane: samples.U8) -> samples.U8:
+        return np.asarray(np.clip(plane + rng.integers(-9, 10, plane.shape), 0, 255), np.uint8)
+
+    picture = noisy(source[0]), noisy(source[1]), noisy(source[2])
     # Right in some areas, wrong in others.
     ways = rng.normal(0.4, 0.8, (2, 2))
     spread = np.repeat(np.repeat(ways, 64, 0), 64, 1)
@@ -124,8 +131,9 @@ def test_what_is_chosen_never_moves_an_area_away_from_the_source(seed: int) -> N
 
 def test_a_level_must_gain_more_than_it_is_worth() -> None:
     source = samples.planes(4, 4)
-    picture = tuple(np.where(p > 0, p - 1, p).astype(np.uint8) for p in source)
-    added = Correction(tuple(np.full(p.shape, 16, np.int16) for p in source))
+    y, u, v = (np.where(p > 0, p - 1, p).astype(np.uint8) for p in source)
+    picture = y, u, v
+    added = even(source, 16)
     own = samples.blocks(4, 4)
     assert choose(source, picture, added, own, (10.0, 10.0)).any()
     assert not choose(source, picture, added, own, (1e9, 1e9)).any()

@@ -36,12 +36,12 @@ def test_patches_are_undone_and_their_bases_keep_energy() -> None:
     planes = tuple(torch.from_numpy(p)[None, None].float() for p in samples.planes(2, 3))
     back = encoder.planes_of(encoder.patches((planes[0], planes[1], planes[2])))
     assert all(torch.equal(a, b) for a, b in zip(back, planes, strict=True))
-    bases = EncoderNetwork(TINY).bases[:, :, 0, 0]
+    bases = EncoderNetwork(TINY).get_buffer("bases")[:, :, 0, 0]
     assert torch.allclose(bases @ bases.T, torch.eye(96), atol=1e-5)
 
 
 def test_a_flat_difference_is_one_coefficient() -> None:
-    seen = EncoderNetwork(TINY).bases[:64, :64, 0, 0] @ torch.full((64,), 5.0)
+    seen = EncoderNetwork(TINY).get_buffer("bases")[:64, :64, 0, 0] @ torch.full((64,), 5.0)
     assert seen[0] == pytest.approx(40, abs=1e-3)
     assert seen[1:].abs().max() < 1e-3
 
@@ -54,13 +54,17 @@ def test_weights_come_back_in_half_precision() -> None:
     assert read is not None
     source = samples.planes(3, 3)
     for a, b in zip(
-        encoder.shifted(network, source, None, 20), encoder.shifted(read, source, None, 20)
+        encoder.shifted(network, source, None, 20),
+        encoder.shifted(read, source, None, 20),
+        strict=True,
     ):
         assert np.array_equal(a, b)
     assert any(
         not np.array_equal(a, b)
         for a, b in zip(
-            encoder.shifted(read, source, None, 20), encoder.shifted(read, source, None, 50)
+            encoder.shifted(read, source, None, 20),
+            encoder.shifted(read, source, None, 50),
+            strict=True,
         )
     )
 

@@ -85,11 +85,11 @@ def test_loading_takes_an_execution_that_is_exact(monkeypatch: pytest.MonkeyPatc
         ) -> torch.Tensor:
             return super().__call__(x, quality, skip) + 1
 
-    monkeypatch.setitem(networks.MAKERS, "bytes", Wrong)
-    monkeypatch.setitem(networks.MAKERS, "fused", Wrong)
+    monkeypatch.setitem(MAKERS, "bytes", Wrong)
+    monkeypatch.setitem(MAKERS, "fused", Wrong)
     weights = samples.network(predicted=False)
     assert networks.load(weights, CPU).execution == "float"
-    monkeypatch.setitem(networks.MAKERS, "float", Wrong)
+    monkeypatch.setitem(MAKERS, "float", Wrong)
     with pytest.raises(ModelError, match="cannot be computed exactly on cpu"):
         networks.load(weights, CPU)
 

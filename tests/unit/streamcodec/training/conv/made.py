@@ -25,7 +25,9 @@ def frame(*, key: bool, held_out: bool, seed: int, rows: int = 5, columns: int =
         return found[0], found[1], found[2]
 
     source, decoded = planes(0), planes(12)
-    errors = [float(np.mean((s.astype(float) - d) ** 2)) for s, d in zip(source, decoded)]
+    errors = [
+        float(np.mean((s.astype(float) - d) ** 2)) for s, d in zip(source, decoded, strict=True)
+    ]
     maps = [
         rng.integers(low, high, (rows, columns)).astype(np.uint8)
         for low, high in ((0, 5), (0, 4), (0, 82), (0, 2))

@@ -12,9 +12,10 @@ import torch
 from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.training.coded import shards
 from streamcodec.training.conv.batches import FLIPPED, Material
-from streamcodec.training.conv.correction import Plan, Run, loss_of, planes_of
+from streamcodec.training.conv.correction import Plan, Run, loss_of
 from streamcodec.training.conv.device_material import DeviceMaterial
 from streamcodec.training.conv.export import weights_of
+from streamcodec.training.conv.judge import planes_of
 from tests.unit.streamcodec.training.conv import made
 
 SMALL = {"body": 8, "blocks": 1, "renderer": 8, "crops": 2, "crop_blocks": 3, "judge_frames": 2}

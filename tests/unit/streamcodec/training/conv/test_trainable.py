@@ -17,9 +17,10 @@ from streamcodec.training.conv.trainable import CORRECTION_UNIT, Trainable
 def trained(*, predicted: bool) -> Trainable:
     torch.manual_seed(4)
     network = Trainable(Shape(predicted, body=16, blocks=2, renderer=8))
-    torch.nn.init.normal_(network.layers["last"].weight, std=0.08)
-    for layer in network.layers.values():
-        torch.nn.init.normal_(layer.bias, std=0.3)
+    torch.nn.init.normal_(network.get_parameter("layers.last.weight"), std=0.08)
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter, std=0.3)
     return network
 
 
@@ -54,7 +55,7 @@ def test_an_untrained_network_corrects_nothing() -> None:
 
 def test_weights_too_large_for_exact_sums_are_shipped_with_fewer_bits() -> None:
     network = trained(predicted=True)
-    network.layers["last"].bias.data.fill_(500.0)
+    network.get_parameter("layers.last.bias").data.fill_(500.0)
     for own in weights_of(network).layers:
         assert own.largest_sum() < SUM_LIMIT
 
@@ -63,7 +64,8 @@ def test_gradients_pass_the_rounding() -> None:
     network = trained(predicted=False)
     fine = torch.randint(-64, 64, (2, 27, 8, 8))
     maps = torch.randint(0, 65, (2, 5, 4, 4))
-    network(fine, maps, torch.tensor([10, 40]), exact=True).square().mean().backward()
+    found = network(fine, maps, torch.tensor([10, 40]), exact=True)
+    torch.autograd.backward(found.square().mean())
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
@@ -77,6 +79,6 @@ def test_soap_reaches_what_a_badly_scaled_problem_asks_for() -> None:
     soap = Soap([parameter], decay=0)
     for step in range(400):
         miss = torch.einsum("oihw,ij->ojhw", parameter - wanted, mix)
-        miss.square().sum().backward()
+        torch.autograd.backward(miss.square().sum())
         soap.step(0.03 * (1 - step / 400))
     assert (parameter - wanted).abs().max() < 0.05
