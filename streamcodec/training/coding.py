@@ -99,6 +99,16 @@ def clip_chains(path: Path, rng: np.random.Generator) -> Iterator[tuple[list[Fra
         yield [_crop(p, y, x, h, w) for p in seen], int(rng.integers(5, 46))
 
 
+def frames_of(path: Path, most: int) -> list[Frame]:
+    """The first frames of a clip, or a picture."""
+    if path.suffix.lower() in data.PICTURES:
+        read = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        return [Frame.from_bgr(np.asarray(read, np.uint8))]
+    with av.open(str(path)) as container:
+        shown = zip(range(most), container.decode(video=0), strict=False)
+        return [Frame(*_planes(frame)) for _, frame in shown]
+
+
 def _planes(frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     whole = frame.reformat(format="yuv420p")
     found = []
@@ -137,9 +147,10 @@ def code(
             float(np.mean((s.astype(np.float32) - d) ** 2))
             for s, d in zip(source, attempt.planes, strict=True)
         )
-        rows, columns = attempt.modes.shape
+        blocks = attempt.blocks
+        rows, columns = blocks.rows, blocks.columns
         moves = (
-            np.abs(attempt.field).reshape(rows, 2, columns, 2, 2).max(axis=(1, 3, 4)) > 0
+            np.abs(blocks.field).reshape(rows, 2, columns, 2, 2).max(axis=(1, 3, 4)) > 0
         ).astype(np.uint8)
         entry = Entry(
             0,
@@ -159,9 +170,9 @@ def code(
             attempt.planes,
             attempt.unfiltered,
             None if reference is None else seen.prediction,
-            attempt.counts,
-            attempt.modes,
-            attempt.splits,
+            blocks.counts,
+            blocks.modes,
+            blocks.splits,
             moves,
         )
         reference = encoder.reference_after(attempt)
@@ -175,6 +186,7 @@ def main() -> None:
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--kind", choices=("pictures", "clips"), required=True)
+    parser.add_argument("--skip", type=int, default=0, help="files that are done already")
     parser.add_argument("--round", type=int, default=0, help="another one draws anew")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -184,7 +196,9 @@ def main() -> None:
     paths = sorted(p for p in files.train + files.held_out if p.suffix.lower() in kinds)
     # In an order that mixes sources, so that a part of the work is a fair sample.
     paths.sort(key=lambda p: zlib.crc32(p.name.encode()))
-    writer = Writer(options.out, f"{options.kind}-{options.round}-{options.part}of{options.parts}")
+    del paths[: options.skip]
+    name = f"{options.kind}-{options.round}-{options.part}of{options.parts}-{options.skip}"
+    writer = Writer(options.out, name)
     for number, path in enumerate(paths[options.part :: options.parts]):
         if options.round and is_held_out(path):
             continue

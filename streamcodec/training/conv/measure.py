@@ -53,11 +53,12 @@ def gain_of(network: ExecutedNetwork, frame: Coded) -> Gain:
     before = psnr_611_db(frame.source, frame.decoded)
     after = psnr_611_db(frame.source, corrected(frame.decoded, correction, blocks, levels))
     return Gain(
-        entry, before, after - before, _entropy_bits(levels.ravel()), float((levels > 0).mean())
+        entry, before, after - before, entropy_bits(levels.ravel()), float((levels > 0).mean())
     )
 
 
-def _entropy_bits(levels: np.ndarray) -> float:
+def entropy_bits(levels: np.ndarray) -> float:
+    """What levels cost at least: their zero-order entropy."""
     counts = np.bincount(levels, minlength=3).astype(np.float64)
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log2(shares)).sum() * counts.sum())
