@@ -64,7 +64,9 @@ def code(model: Model, frames: Sequence[Frame], quality: int, used: Networks) ->
         if kind in used:
             own = attempt.blocks
             blocks = Blocks(own.counts, own.modes, own.splits)
-            predicted = None if number == 0 else encoder._look(attempt.quality).prediction  # noqa: SLF001  # until it is shown
+            predicted = (
+                None if number == 0 else encoder._look(attempt.quality).prediction
+            )  # until it is shown
             correction = correction_of(
                 used[kind], attempt.planes, predicted, blocks, attempt.quality
             )
