@@ -2,8 +2,8 @@
 """The decoder network as a stage of the picture: what it adds, where, and how the encoder chooses.
 
 It comes after deblocking and the loop filter. For each area of 4x4 blocks, luma and chroma apart,
-the packet says whether nothing, half or all of the correction is added; blocks that are plain
-copies of the reference are never touched. Everything that a decoder runs is integer.
+the packet says whether nothing, half or all of the correction is added; blocks that stand still and
+code nothing are never touched. Everything that a decoder runs is integer.
 """
 
 from __future__ import annotations
@@ -31,15 +31,24 @@ _STEP_BITS = 5  # corrections come in 1/64 step, steps in 1/8 level: a 32nd of t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """What the bitstream says of each block: arrays (rows, columns) as in `syntax.read`."""
+    """What the bitstream says of each block: arrays (rows, columns); `field` (2 rows, 2 columns, 2).
+
+    `counts`, `modes`, `splits` and `field` are those of a packet; `field` is None in keyframes.
+    """
 
     counts: U8
     modes: U8
     splits: U8
+    field: I16 | None = None
 
     def acting(self) -> Bools:
-        """Blocks that coded something, or are new: only these are corrected."""
-        return np.asarray((self.counts > 0) | (self.modes >= 2))
+        """Blocks that coded something, are new, or moved: only these are corrected."""
+        acting = (self.counts > 0) | (self.modes >= 2)
+        if self.field is not None:
+            rows, columns = self.counts.shape
+            vectors = self.field.reshape(rows, 2, columns, 2, 2)
+            acting |= (vectors != 0).any(axis=(1, 3, 4))
+        return np.asarray(acting)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

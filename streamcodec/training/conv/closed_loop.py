@@ -51,8 +51,18 @@ class Point:
     acting: float  # mean share of areas corrected
 
 
-def code(model: Model, frames: Sequence[Frame], quality: int, used: Networks) -> Point:
-    """Code a clip with one keyframe; networks of the kinds in `used` correct its pictures."""
+def code(
+    model: Model,
+    frames: Sequence[Frame],
+    quality: int,
+    used: Networks,
+    *,
+    coded_only: bool = False,
+) -> Point:
+    """Code a clip with one keyframe; networks of the kinds in `used` correct its pictures.
+
+    `coded_only`: not where a block moved without coding anything.
+    """
     reference = None
     bits = db = acting = 0.0
     for number, frame in enumerate(frames):
@@ -63,7 +73,8 @@ def code(model: Model, frames: Sequence[Frame], quality: int, used: Networks) ->
         source = padded(frame.planes)
         if kind in used:
             own = attempt.blocks
-            blocks = Blocks(own.counts, own.modes, own.splits)
+            field = None if number == 0 or coded_only else own.field
+            blocks = Blocks(own.counts, own.modes, own.splits, field)
             predicted = (
                 None if number == 0 else encoder._look(attempt.quality).prediction
             )  # until it is shown
@@ -115,6 +126,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--pictures", type=int, default=24)
+    parser.add_argument("--coded-only", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -133,7 +145,7 @@ def main() -> None:
         for path in paths[:: max(1, len(paths) // most)][:most]:
             frames = frames_of(path, 1 if kind == "picture" else options.frames)
             plain = [code(model, frames, q, {}) for q in qualities]
-            ours = [code(model, frames, q, used) for q in qualities]
+            ours = [code(model, frames, q, used, coded_only=options.coded_only) for q in qualities]
             line = {
                 "kind": kind,
                 "file": path.name,

@@ -45,7 +45,10 @@ def psnr_611_db(a: Planes, b: Planes) -> float:
 def gain_of(network: ExecutedNetwork, frame: Coded) -> Gain:
     """What the network gains on a frame."""
     entry = frame.entry
-    blocks = Blocks(frame.counts, frame.modes, frame.splits)
+    # A shard knows which blocks moved, not how: any vector will do.
+    field = np.repeat(np.repeat(frame.moves, 2, 0), 2, 1).astype(np.int16)[:, :, None]
+    pairs = np.concatenate([field, field], 2)
+    blocks = Blocks(frame.counts, frame.modes, frame.splits, None if entry.key else pairs)
     correction = correction_of(network, frame.decoded, frame.predicted, blocks, entry.quality)
     steps = (s / 8 for s in transform.plane_steps_q3(entry.quality))
     luma, chroma = (_MU * step**2 for step in steps)

@@ -49,9 +49,18 @@ def planes(rows: int, columns: int, seed: int = 4) -> Planes:
 
 
 def blocks(rows: int, columns: int, seed: int = 5) -> Blocks:
-    """Random maps; about a half of the blocks are copies."""
+    """Random maps; about a half of the blocks code nothing, and most of these stand still."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 5, (rows, columns)) * rng.integers(0, 2, (rows, columns))
     modes = rng.integers(0, 4, (rows, columns)) * rng.integers(0, 2, (rows, columns))
     splits = rng.integers(0, 82, (rows, columns))
-    return Blocks(counts.astype(np.uint8), modes.astype(np.uint8), splits.astype(np.uint8))
+    field = rng.integers(-20, 20, (2 * rows, 2 * columns, 2)) * rng.integers(
+        0, 8, (2 * rows, 2 * columns, 1)
+    ).astype(bool)
+    field[: 2 * rows - 2] = 0
+    return Blocks(
+        counts.astype(np.uint8),
+        modes.astype(np.uint8),
+        splits.astype(np.uint8),
+        field.astype(np.int16),
+    )

@@ -9,6 +9,7 @@ import torch
 
 from streamcodec.networks.conv import inputs, twin, twin_inputs
 from streamcodec.networks.conv.correct import (
+    Blocks,
     Correction,
     choose,
     corrected,
@@ -74,6 +75,20 @@ def test_a_correction_is_the_twins_in_sixteenths_of_a_grey_level(quality: int) -
     cells = expected.reshape(4, 4, 4 * ROWS, 4 * COLUMNS).transpose(2, 0, 3, 1)
     assert np.array_equal(found.planes[0], cells.reshape(16 * ROWS, 16 * COLUMNS))
     assert [p.shape for p in found.planes] == [p.shape for p in picture]
+
+
+def test_blocks_act_that_coded_or_moved_or_are_new() -> None:
+    none = np.zeros((2, 2), np.uint8)
+    field = np.zeros((4, 4, 2), np.int16)
+    still = Blocks(none, none, none, field)
+    assert not still.acting().any()
+    moved = field.copy()
+    moved[3, 0, 1] = -1
+    assert Blocks(none, none, none, moved).acting().tolist() == [[False, False], [True, False]]
+    one = np.array([[0, 1], [0, 0]], np.uint8)
+    assert Blocks(one, none, none, field).acting().tolist() == [[False, True], [False, False]]
+    assert Blocks(none, 2 * one, none, None).acting().tolist() == [[False, True], [False, False]]
+    assert not Blocks(none, one, none, field).acting().any()
 
 
 def test_levels_add_nothing_half_or_all_and_nothing_on_copies() -> None:
