@@ -31,7 +31,7 @@ _STEP_BITS = 5  # corrections come in 1/64 step, steps in 1/8 level: a 32nd of t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """What the bitstream says of each block: arrays (rows, columns); `field` (2 rows, 2 columns, 2).
+    """What the bitstream says of blocks: arrays (rows, columns), `field` (2 rows, 2 columns, 2).
 
     `counts`, `modes`, `splits` and `field` are those of a packet; `field` is None in keyframes.
     """
