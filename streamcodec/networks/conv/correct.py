@@ -72,7 +72,7 @@ def correction_of(
     device = network.device
 
     def moved(array: U8) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device).to(torch.int32)
+        return torch.from_numpy(np.require(array, None, ["C", "W"])).to(device).to(torch.int32)
 
     def picture(three: Planes) -> inputs.Planes:
         y, u, v = (moved(plane)[None, None] for plane in three)
