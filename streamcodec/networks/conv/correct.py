@@ -117,6 +117,23 @@ def corrected(planes: Planes, correction: Correction, blocks: Blocks, levels: U8
     return found[0], found[1], found[2]
 
 
+def areas_acting(blocks: Blocks) -> Bools:
+    """(areas down, areas across) where anything can be corrected: only these carry a level."""
+    acting = blocks.acting()
+    rows = np.arange(0, acting.shape[0], AREA_BLOCKS)
+    columns = np.arange(0, acting.shape[1], AREA_BLOCKS)
+    return np.asarray(np.logical_or.reduceat(np.logical_or.reduceat(acting, rows, 0), columns, 1))
+
+
+def bits_of(levels: U8, areas: Bools) -> float:
+    """About what levels cost: the zero-order entropy of luma's and of chroma's."""
+    total = 0.0
+    for kind in range(2):
+        counts = np.bincount(levels[kind][areas], minlength=LEVELS).astype(np.float64) + 1 / 3
+        total -= float((counts * np.log2(counts / counts.sum())).sum())
+    return total
+
+
 def choose(
     source: Planes,
     planes: Planes,
@@ -126,8 +143,8 @@ def choose(
 ) -> U8:
     """Levels that leave the least squared error; a level other than 0 must gain more than `worth`.
 
-    `worth` is what a flag costs, in squared errors of luma and of chroma. So no area ends farther
-    from the source than it was.
+    `worth` is what a bit is worth, in squared errors of luma and of chroma. So no area ends farther
+    from the source than it was, and where all levels together cost more than they gain, all are 0.
     """
     levels = no_levels(*blocks.counts.shape)
     acting = blocks.acting()
@@ -141,11 +158,13 @@ def choose(
         for level in range(1, LEVELS):
             now = _squares(wanted, _added(plane, added, mask * level))
             saved[min(number, 1), level - 1] += _area_sums(before - now, side * AREA_BLOCKS)
+    gained = 0.0  # in bits
     for kind in range(2):
         best = saved[kind].argmax(0)
         gain = np.take_along_axis(saved[kind], best[None], 0)[0]
         levels[kind] = np.where(gain > worth[kind], best + 1, 0)
-    return levels
+        gained += float(gain[levels[kind] > 0].sum()) / max(worth[kind], 1e-9)
+    return levels if gained > bits_of(levels, areas_acting(blocks)) else np.zeros_like(levels)
 
 
 def _spread(areas: U8, shape: tuple[int, ...]) -> U8:

@@ -28,12 +28,19 @@ from streamcodec.encoder import FrameEncoder
 from streamcodec.frame import Frame
 from streamcodec.model import Model
 from streamcodec.networks.conv import network as networks
-from streamcodec.networks.conv.correct import Blocks, choose, corrected, correction_of
+from streamcodec.networks.conv.correct import (
+    Blocks,
+    areas_acting,
+    bits_of,
+    choose,
+    corrected,
+    correction_of,
+)
 from streamcodec.networks.conv.network import ExecutedNetwork
 from streamcodec.networks.conv.weights import KINDS, NetworkWeights
 from streamcodec.training import data
 from streamcodec.training.coding import frames_of, is_held_out
-from streamcodec.training.conv.measure import entropy_bits, psnr_611_db
+from streamcodec.training.conv.measure import psnr_611_db
 
 _QUALITIES = (8, 18, 28, 38)
 _PICTURE_QUALITIES = (18, 28, 38, 48)
@@ -85,7 +92,7 @@ def code(
             luma, chroma = (_MU * (step / 8) ** 2 for step in steps)
             levels = choose(source, attempt.planes, correction, blocks, (luma, chroma))
             after = corrected(attempt.planes, correction, blocks, levels)
-            bits += entropy_bits(levels.ravel())
+            bits += bits_of(levels, areas_acting(blocks)) if levels.any() else 1.0
             acting += float((levels > 0).mean())
             attempt = replace(attempt, planes=after)
         db += psnr_611_db(source, attempt.planes)

@@ -8,13 +8,20 @@ their entropy. Frames are judged one by one; what a better reference brings late
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from streamcodec.blocks import transform
-from streamcodec.networks.conv.correct import Blocks, choose, corrected, correction_of
+from streamcodec.networks.conv.correct import (
+    Blocks,
+    areas_acting,
+    bits_of,
+    choose,
+    corrected,
+    correction_of,
+)
 from streamcodec.networks.conv.network import ExecutedNetwork
 from streamcodec.training.coded import Coded, Entry, Planes, Shard
 
@@ -56,31 +63,35 @@ def gain_of(network: ExecutedNetwork, frame: Coded) -> Gain:
     before = psnr_611_db(frame.source, frame.decoded)
     after = psnr_611_db(frame.source, corrected(frame.decoded, correction, blocks, levels))
     return Gain(
-        entry, before, after - before, entropy_bits(levels.ravel()), float((levels > 0).mean())
+        entry,
+        before,
+        after - before,
+        bits_of(levels, areas_acting(blocks)) if levels.any() else 1.0,
+        float((levels > 0).mean()),
     )
 
 
-def entropy_bits(levels: np.ndarray) -> float:
-    """What levels cost at least: their zero-order entropy."""
-    counts = np.bincount(levels, minlength=3).astype(np.float64)
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum() * counts.sum())
-
-
-def slope(gains: Sequence[Gain]) -> dict[str, float]:
-    """Relative change of a file's bits for one dB more, from its frames at several qualities."""
-    slopes = {}
-    for name in sorted({g.entry.file for g in gains}):
-        own = [g for g in gains if g.entry.file == name]
+def slopes(found: Sequence[Shard], *, key: bool) -> dict[str, float]:
+    """Relative change of a held-out file's bits for one dB more, from its several qualities."""
+    every = [e for s in found for e in s.entries if e.held_out and e.key == key]
+    result = {}
+    for name in sorted({e.file for e in every}):
+        own = [e for e in every if e.file == name]
         points = []
-        for quality in sorted({g.entry.quality for g in own}):
-            same = [g for g in own if g.entry.quality == quality]
-            bits = float(np.mean([g.entry.bits for g in same]))
-            points.append((float(np.mean([g.psnr_db for g in same])), math.log(bits)))
+        for quality in sorted({e.quality // 6 for e in own}):
+            same = [e for e in own if e.quality // 6 == quality]
+            bits = float(np.mean([e.bits for e in same]))
+            points.append((float(np.mean([_psnr_db(e.errors) for e in same])), math.log(bits)))
         if len(points) > 1 and points[-1][0] - points[0][0] > 1:
             db, bits_log = np.array(points).T
-            slopes[name] = float(np.polyfit(db, bits_log, 1)[0])
-    return slopes
+            result[name] = float(np.polyfit(db, bits_log, 1)[0])
+    return result
+
+
+def _psnr_db(errors: Sequence[float]) -> float:
+    return sum(
+        w * 10 * math.log10(255**2 / max(e, 1e-3)) for w, e in zip(_WEIGHTS, errors, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +106,18 @@ class Row:
     bits_percent: float  # estimated; negative is fewer
 
 
-def table(gains: Sequence[Gain], bands: Iterable[tuple[int, int]]) -> list[Row]:
-    """One row for each band of qualities, and one for all."""
-    slopes = slope(gains)
-    usual = float(np.median(list(slopes.values()))) if slopes else math.nan
+def table(
+    gains: Sequence[Gain], worth: Mapping[str, float], bands: Iterable[tuple[int, int]]
+) -> list[Row]:
+    """One row for each band of qualities, and one for all; `worth` is what `slopes` found."""
+    usual = float(np.median(list(worth.values()))) if worth else math.nan
     rows = []
     for first, last in [*bands, (0, 63)]:
         own = [g for g in gains if first <= g.entry.quality <= last]
         if not own:
             continue
-        worth = [
-            100 * (g.flag_bits / g.entry.bits - g.gain_db * slopes.get(g.entry.file, usual))
-            for g in own
-        ]
+        saved = float(np.mean([g.gain_db * worth.get(g.entry.file, usual) for g in own]))
+        flags = sum(g.flag_bits for g in own) / sum(g.entry.bits for g in own)
         rows.append(
             Row(
                 f"{first} to {last}",
@@ -115,7 +125,7 @@ def table(gains: Sequence[Gain], bands: Iterable[tuple[int, int]]) -> list[Row]:
                 float(np.mean([g.psnr_db for g in own])),
                 float(np.mean([g.gain_db for g in own])),
                 float(np.mean([g.acting for g in own])),
-                float(np.mean(worth)),
+                100 * (flags - saved),
             )
         )
     return rows

@@ -27,7 +27,7 @@ from streamcodec.training.conv.export import weights_of
 from streamcodec.training.conv.trainable import Trainable
 
 _BANDS = ((0, 15), (16, 31), (32, 47), (48, 63))
-_LARGEST_BYTES = 3_000_000
+_LARGEST_BYTES = 3_500_000
 
 
 def trained(run: Path) -> tuple[NetworkWeights, int, float]:
@@ -70,7 +70,8 @@ def main() -> None:
         if options.coded:
             chosen = measure.held_out(shards(options.coded), key=kind == "key", most=options.frames)
             gains = [measure.gain_of(executed, s.frame(e)) for s, e in chosen]
-            for row in measure.table(gains, _BANDS):
+            worth = measure.slopes(shards(options.coded), key=kind == "key")
+            for row in measure.table(gains, worth, _BANDS):
                 print(
                     json.dumps(
                         {

@@ -11,6 +11,8 @@ from streamcodec.networks.conv import inputs, twin, twin_inputs
 from streamcodec.networks.conv.correct import (
     Blocks,
     Correction,
+    areas_acting,
+    bits_of,
     choose,
     corrected,
     correction_of,
@@ -152,3 +154,15 @@ def test_a_level_must_gain_more_than_it_is_worth() -> None:
     own = samples.blocks(4, 4)
     assert choose(source, picture, added, own, (10.0, 10.0)).any()
     assert not choose(source, picture, added, own, (1e9, 1e9)).any()
+
+
+def test_only_areas_where_something_acts_carry_a_level() -> None:
+    none = np.zeros((5, 9), np.uint8)
+    counts = none.copy()
+    counts[4, 3] = 1
+    areas = areas_acting(Blocks(counts, none, none))
+    assert areas.tolist() == [[False, False, False], [True, False, False]]
+    levels = no_levels(5, 9)
+    assert bits_of(levels, np.zeros_like(areas)) < 4
+    levels[:, :, ::2] = 2
+    assert bits_of(levels, np.ones_like(areas)) > 2 * bits_of(0 * levels, np.ones_like(areas))
