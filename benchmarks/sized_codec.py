@@ -56,7 +56,7 @@ class SizedCodec(Codec):
         header = PacketHeader(
             keyframe=key,
             quality=coded.quality,
-            filter_strength=0,
+            stages=0,
             reference=self.model_hash if reference is None else reference.digest,
             width=frame.width if key else 0,
             height=frame.height if key else 0,

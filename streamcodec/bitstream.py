@@ -2,8 +2,8 @@
 """The packet: every field of a coded frame laid out in one place (docs/bitstream.md).
 
 offset  size  field
-0       1     version (high 4 bits, now 3) and flags (bit 0: keyframe, bits 1-3: zero)
-1       1     quality index 0..63 (low 6 bits), loop filter strength 0..3 (high 2 bits)
+0       1     version (high 4 bits, now 5) and flags (bit 0: keyframe, bits 1-3: zero)
+1       1     quality index 0..63 (low 6 bits), stages (bit 6: loop filter, bit 7: network)
 2       4     inter frame: digest of the reference
 2       8     keyframe: model hash
 10      4     keyframe: width - 1 and height - 1, two little-endian u16
@@ -22,7 +22,9 @@ import google_crc32c
 from streamcodec.errors import HeaderError, PayloadError
 from streamcodec.frame import MAX_HEIGHT_PX, MAX_WIDTH_PX, MIN_SIDE_PX
 
-VERSION = 4
+VERSION = 5  # written
+VERSIONS = (4, 5)  # read: version 4 has no network
+LOOP_FILTER, NETWORK = 1, 2  # of `PacketHeader.stages`
 QUALITIES = 64
 MODEL_HASH_BYTES = 8
 DIGEST_BYTES = 4  # enough to tell apart the few references that a receiver holds
@@ -36,11 +38,14 @@ _KEYFRAME = 0x01
 
 @dataclass(frozen=True, slots=True)
 class PacketHeader:
-    """The fixed fields of a packet. `width` and `height` are 0 in inter frames."""
+    """The fixed fields of a packet. `width` and `height` are 0 in inter frames.
+
+    `stages` says what acts on the picture after deblocking: LOOP_FILTER, NETWORK, or both.
+    """
 
     keyframe: bool
     quality: int
-    filter_strength: int
+    stages: int
     reference: bytes  # digest of the reference (4 bytes); of a keyframe: the model hash (8)
     width: int = 0
     height: int = 0
@@ -55,7 +60,7 @@ def pack(header: PacketHeader, payload: bytes) -> bytes:
     body = struct.pack(
         "<BB",
         VERSION << 4 | (_KEYFRAME if header.keyframe else 0),
-        header.filter_strength << 6 | header.quality,
+        header.stages << 6 | header.quality,
     )
     body += header.reference
     if header.keyframe:
@@ -84,10 +89,14 @@ def read_header(packet: bytes) -> PacketHeader:
             f"to {MAX_PACKET_BYTES}"
         )
     first, second = packet[0], packet[1]
-    if first >> 4 != VERSION:
-        raise HeaderError(f"packet byte 0: version {first >> 4}, this decoder reads {VERSION}")
+    if first >> 4 not in VERSIONS:
+        raise HeaderError(
+            f"packet byte 0: version {first >> 4}, this decoder reads {VERSIONS[0]} to {VERSION}"
+        )
     if first & 0x0E:
         raise HeaderError(f"packet byte 0: reserved flags {first & 0x0E:#x} are set")
+    if first >> 4 == 4 and second >> 6 & NETWORK:
+        raise HeaderError("packet byte 1: a network in version 4, which has none")
     keyframe = bool(first & _KEYFRAME)
     width = height = 0
     reference = bytes(packet[2:INTER_HEADER_BYTES])

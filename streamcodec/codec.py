@@ -12,6 +12,7 @@ import numpy as np
 
 from streamcodec import bitstream, decoder
 from streamcodec.bitstream import QUALITIES
+from streamcodec.correction import Networks
 from streamcodec.effort import Effort
 from streamcodec.encoder import Attempt, FrameEncoder
 from streamcodec.errors import FrameError, ModelError, ReferenceMissing
@@ -55,6 +56,7 @@ class Codec:
         size: str = "S",
         device: str = "cpu",
         effort: Effort = Effort.NORMAL,
+        networks: Networks | None = None,
         threads: Threads | None = None,
     ) -> None:
         self.model = model
@@ -65,6 +67,7 @@ class Codec:
         self._threads = threads
         self._pool = None if threads is None else threads.pool
         self._workspaces = Workspaces()
+        self._networks = networks
 
     @classmethod
     def load(
@@ -83,18 +86,26 @@ class Codec:
         """
         from streamcodec import weights as files  # noqa: PLC0415  (weights build on this)
 
+        model = files.load(size, weights)
+        device = files.pick_device(device, networks=model.has_networks)
         return cls(
-            files.load(size, weights),
+            model,
             size=size,
-            device=files.pick_device(device, size),
+            device=device,
             effort=effort,
+            networks=files.load_networks(model, device) if model.has_networks else None,
             threads=threads,
         )
 
     def sharing(self, threads: Threads) -> Codec:
         """The same codec, a picture's independent jobs done by these threads."""
         return Codec(
-            self.model, size=self.size, device=self.device, effort=self.effort, threads=threads
+            self.model,
+            size=self.size,
+            device=self.device,
+            effort=self.effort,
+            networks=self._networks,
+            threads=threads,
         )
 
     def trying(self, effort: Effort) -> Codec:
@@ -104,6 +115,7 @@ class Codec:
             size=self.size,
             device=self.device,
             effort=effort,
+            networks=self._networks,
             threads=self._threads,
         )
 
@@ -139,6 +151,7 @@ class Codec:
                 reference,
                 effort=self.effort,
                 workspace=workspace,
+                networks=self._networks,
                 pool=self._pool,
             )
             if budget_bytes is None:
@@ -182,6 +195,7 @@ class Codec:
                 width=width,
                 height=height,
                 workspace=workspace,
+                networks=self._networks,
                 pool=self._pool,
             )
         return Decoded(after.frame, after)
@@ -189,7 +203,8 @@ class Codec:
     def self_test(self) -> bytes:
         """8 bytes that come out equal on every device that parses packets identically.
 
-        They are made of the tables that every stack of the prior chooses for fixed inputs.
+        They are made of the tables that every stack of the prior chooses for fixed inputs, and of
+        what the decoder networks say of some.
         """
         state = hashlib.blake2b(self.model_hash, digest_size=bitstream.MODEL_HASH_BYTES)
         for place in priors.places():
@@ -199,6 +214,12 @@ class Codec:
                     place.kind == 0, place.group, place.phase, rows, quality
                 )
                 state.update(found.tobytes())
+        if self._networks is not None:
+            from streamcodec.networks.conv.network import test_digest  # noqa: PLC0415  (torch)
+
+            for network in (self._networks.key, self._networks.inter):
+                if network is not None:
+                    state.update(test_digest(network))
         return state.digest()
 
     def warm_up(self, width: int, height: int) -> None:

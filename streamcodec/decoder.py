@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from streamcodec import _core
 from streamcodec import contexts as cx
-from streamcodec.bitstream import PacketHeader
+from streamcodec.bitstream import LOOP_FILTER, NETWORK, PacketHeader
 from streamcodec.blocks import layout, loopfilter, transform
+from streamcodec.correction import Networks, Stage, read_levels
 from streamcodec.errors import PayloadError
 from streamcodec.frame import Reference
 from streamcodec.model import Model, filter_of
@@ -26,6 +29,7 @@ def decode(
     width: int,
     height: int,
     workspace: Workspace,
+    networks: Networks | None = None,
     pool: _core.Pool | None = None,
 ) -> Reference:
     """Decode a checked packet; `reference` is None for a keyframe. Raises PayloadError."""
@@ -41,6 +45,7 @@ def decode(
     planes = empty_planes(rows, columns)
     flags = loopfilter.no_flags(rows, columns)
     key = reference is None
+    stage: Stage | None = None
     steps_q3 = transform.plane_steps_q3(header.quality)
     reader = _core.Reader(payload)
     try:
@@ -52,12 +57,21 @@ def decode(
             before.counts,
             cx.pace(header.quality, before.quality),
         )
-        if header.filter_strength:
+        if header.stages & LOOP_FILTER:
             reader.areas(contexts, flags)
+        if header.stages & NETWORK:
+            network = None if networks is None else networks.of(key)
+            if network is None:
+                raise _not_encoded(packet, "the network that it needs")
+            stage = Stage(network, header.quality, blocks, None if key else planes)
+            levels = read_levels(reader, stage.areas())
         moved, moved_counts = before.moved(blocks)
         _core.describe(workspace.prior, blocks, moved_counts, header.quality, before.quality, key)
         if not key:
             _core.predict(before.planes, blocks, planes, pool)
+            if stage is not None:
+                y, u, v = planes
+                stage = replace(stage, predicted=(y.copy(), u.copy(), v.copy()))
             _core.remember_reference(workspace.prior, blocks, moved, planes, *steps_q3, pool)
         _core.read_symbols(
             model.prior,
@@ -77,6 +91,8 @@ def decode(
     _core.deblock(blocks, *steps_q3, planes, pool)
     weights = filter_of(model, key, header.quality)
     _core.filter_rebuild(planes, flags, blocks, steps_q3, weights, pool, workspace.filter)
+    if stage is not None:
+        planes = stage.apply(planes, levels)
     return reference_after(
         packet,
         b"" if reference is None else reference.digest,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import log, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,18 @@ import numpy.typing as npt
 from streamcodec import _core, analysis, bitstream, quantise
 from streamcodec import contexts as cx
 from streamcodec.analysis import Analysis
+from streamcodec.bitstream import LOOP_FILTER, NETWORK
 from streamcodec.blocks import layout, transform
+from streamcodec.correction import Networks, Stage, write_levels
 from streamcodec.effort import TRYING, Effort
 from streamcodec.entropy import tables
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model, filter_of
 from streamcodec.state import Planes, State, reference_after, state_of
 from streamcodec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from streamcodec.networks.conv.network import ExecutedNetwork
 
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
@@ -88,9 +94,11 @@ class FrameEncoder:
         *,
         effort: Effort = Effort.NORMAL,
         workspace: Workspace | None = None,
+        networks: Networks | None = None,
         pool: _core.Pool | None = None,
     ) -> None:
         self._model = model
+        self._networks = networks
         self._trying = TRYING[effort]
         self._workspace = workspace or Workspace()
         self._pool = pool
@@ -177,13 +185,15 @@ class FrameEncoder:
         )
         if quality not in self._first:
             self._first[quality] = coding.first_pass(asked=self._trying.prices_asked)
-        return coding.second_pass(self._first[quality], weighing, self._header(quality))
+        network = None if self._networks is None else self._networks.of(seen.key)
+        header = self._header(quality)
+        return coding.second_pass(self._first[quality], weighing, header, network)
 
     def _header(self, quality: int) -> bitstream.PacketHeader:
         return bitstream.PacketHeader(
             keyframe=self._reference is None,
             quality=quality,
-            filter_strength=0,
+            stages=0,
             reference=self._model.digest if self._reference is None else self._reference.digest,
             width=self._frame.width,
             height=self._frame.height,
@@ -250,7 +260,11 @@ class _Coding:
         return np.where(moved == 0, _guess(self._quality, len(moved), _INTER_LOWER), shifted)
 
     def second_pass(
-        self, first: _FirstPass, weighing: float, header: bitstream.PacketHeader
+        self,
+        first: _FirstPass,
+        weighing: float,
+        header: bitstream.PacketHeader,
+        network: ExecutedNetwork | None,
     ) -> Attempt:
         """Final symbols by rate and distortion, the picture, and the packet."""
         seen, before, model = self._seen, self._before, self._model
@@ -260,11 +274,6 @@ class _Coding:
         symbols = self._no_symbols()
         planes = self._code(blocks, first.tables, symbols, weighing)
         blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
-        found = self._find_tables(blocks, symbols)
-        _core.deblock(blocks, *self._steps_q3, planes, self._pool)
-        y, u, v = planes
-        unfiltered = (y.copy(), u.copy(), v.copy())
-        flags = self._filter(blocks, planes)
         contexts = before.contexts.copy()
         writer = _core.Writer()
         writer.blocks(
@@ -275,10 +284,19 @@ class _Coding:
             before.counts,
             cx.pace(self._quality, before.quality),
         )
+        found = self._find_tables(blocks, symbols)
+        _core.deblock(blocks, *self._steps_q3, planes, self._pool)
+        y, u, v = planes
+        unfiltered = (y.copy(), u.copy(), v.copy())
+        flags = self._filter(blocks, planes)
         if flags is not None:
             writer.areas(contexts, flags)
+        levels, planes = self._correct(blocks, planes, network)
+        if levels is not None:
+            write_levels(writer, *levels)
         writer.symbols(blocks.counts, symbols, found, model.cumulative)
-        header = replace(header, filter_strength=0 if flags is None else 1)
+        stages = (0 if flags is None else LOOP_FILTER) | (0 if levels is None else NETWORK)
+        header = replace(header, stages=stages)
         return Attempt(
             quality=self._quality,
             weighing=weighing,
@@ -380,6 +398,21 @@ class _Coding:
                 _NEWS_BITS
             )
         return hurdle
+
+    def _correct(
+        self, blocks: _core.Blocks, planes: Planes, network: ExecutedNetwork | None
+    ) -> tuple[tuple[U8, npt.NDArray[np.bool_]] | None, Planes]:
+        """Levels of the network's correction with the areas that carry them, and the picture."""
+        if network is None:
+            return None, planes
+        seen = self._seen
+        predicted = None if seen.key else seen.prediction
+        stage = Stage(network, self._quality, blocks, predicted)
+        areas = stage.areas()
+        if not areas.any():
+            return None, planes
+        levels, after = stage.choose(seen.source, planes, self._steps_q3)
+        return ((levels, areas) if levels.any() else None), after
 
     def _filter(self, blocks: _core.Blocks, planes: Planes) -> U8 | None:
         """Run the loop filter where it helps; which areas, or None when nowhere."""

@@ -16,6 +16,7 @@ from streamcodec.blocks import layout, loopfilter
 from streamcodec.entropy import tables
 from streamcodec.errors import ModelError
 from streamcodec.networks import prior as priors
+from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.weights_check import check_like, hidden_width
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
@@ -31,6 +32,7 @@ class Model:
     contexts: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]  # keyframe, first inter frame
     filter_weights: npt.NDArray[np.int16]  # see blocks/loopfilter.py
     digest: bytes  # 8 bytes
+    decoder_networks: tuple[NetworkWeights | None, NetworkWeights | None] = (None, None)
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Model:
@@ -60,7 +62,16 @@ class Model:
             (contexts[0], contexts[1]),
             filter_weights,
             digest(arrays),
+            (
+                NetworkWeights.from_arrays(arrays, "key"),
+                NetworkWeights.from_arrays(arrays, "inter"),
+            ),
         )
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether networks correct its pictures."""
+        return any(self.decoder_networks)
 
 
 def digest(arrays: Arrays) -> bytes:

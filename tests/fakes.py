@@ -155,7 +155,7 @@ class FakeCodec(Codec):
         header = PacketHeader(
             keyframe=reference is None,
             quality=quality,
-            filter_strength=0,
+            stages=0,
             reference=self.model_hash if reference is None else reference.digest,
             width=frame.width if reference is None else 0,
             height=frame.height if reference is None else 0,

@@ -72,10 +72,10 @@ def build(arrays: Arrays) -> _core.Prior:
     """The prior as the core runs it. Raises KeyError for an absent array, ModelError for others."""
     prior = _core.Prior()
     for place in places():
-        weights = (np.ascontiguousarray(arrays[f"{place.name}.w{k}"], np.int8) for k in (1, 2, 3))
-        biases = (np.ascontiguousarray(arrays[f"{place.name}.b{k}"], np.int32) for k in (1, 2, 3))
+        w1, w2, w3 = (np.ascontiguousarray(arrays[f"{place.name}.w{k}"], np.int8) for k in "123")
+        b1, b2, b3 = (np.ascontiguousarray(arrays[f"{place.name}.b{k}"], np.int32) for k in "123")
         try:
-            prior.add(place.kind == 0, place.group, place.phase, *weights, *biases)
+            prior.add(place.kind == 0, place.group, place.phase, w1, w2, w3, b1, b2, b3)
         except (ValueError, TypeError) as error:
             raise ModelError(f"weights hold a damaged {place.name}: {error}") from None
     return prior

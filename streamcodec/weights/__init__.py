@@ -6,10 +6,12 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from types import ModuleType
 
 import safetensors
 import safetensors.numpy
 
+from streamcodec.correction import Networks
 from streamcodec.errors import ModelError
 from streamcodec.model import Model
 from streamcodec.weights_check import MAX_FILE_BYTES, check_header
@@ -65,22 +67,46 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def pick_device(device: str, size: str = "S") -> str:
-    """Turn "auto" into the device that a size runs on. Raises ModelError where it does not run.
+def pick_device(device: str, *, networks: bool = False) -> str:
+    """Turn "auto" into the device that a model runs on. Raises ModelError where it does not run.
 
-    Size S has no network in the path of the pixels: all of it runs on the processor, and torch is
-    never imported for it.
+    A model without networks in the path of the pixels (size S) runs on the processor, and torch is
+    never imported for it. Decoder networks run where the device says.
     """
     if device not in DEVICES:
         raise ModelError(f"device is {device!r}, expected one of {', '.join(DEVICES)}")
-    if size == "S":
+    if not networks:
         if device == "cuda":
-            raise ModelError("size S runs on the processor alone: use --device cpu or auto")
+            raise ModelError(
+                "device is 'cuda', but this model has no networks and runs on the processor: "
+                "use --device cpu or auto, or --size M"
+            )
         return "cpu"
-    import torch  # noqa: PLC0415  (a second, and 200 MB)
-
+    has_cuda = bool(_torch().cuda.is_available())
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
+        return "cuda" if has_cuda else "cpu"
+    if device == "cuda" and not has_cuda:
         raise ModelError("device is 'cuda', but torch finds no CUDA device: use --device cpu")
     return device
+
+
+def load_networks(model: Model, device: str) -> Networks:
+    """A model's decoder networks on a device, exact there. Raises ModelError."""
+    torch = _torch()
+    from streamcodec.networks.conv import network  # noqa: PLC0415  (torch)
+
+    key, inter = (
+        None if weights is None else network.load(weights, torch.device(device))
+        for weights in model.decoder_networks
+    )
+    return Networks(key, inter)
+
+
+def _torch() -> ModuleType:
+    try:
+        import torch  # noqa: PLC0415  (a second, and 200 MB)
+    except ModuleNotFoundError:
+        raise ModelError(
+            "sizes with networks need torch: pip install 'streamcodec[networks]', or use size S"
+        ) from None
+    return torch
