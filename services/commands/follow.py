@@ -64,7 +64,10 @@ def follow(
                 if now_s >= next_stats_s:
                     next_stats_s += _STATS_S
                     write(snapshot)
-                if (part.ended and not stays) or (end_s is not None and now_s >= end_s):
+                if part.ended and not stays:
+                    part.wait(0.0)  # why it ended may be an error
+                    break
+                if end_s is not None and now_s >= end_s:
                     break
             last = look()
             write(last)

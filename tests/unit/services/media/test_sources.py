@@ -609,3 +609,13 @@ def test_a_screen_without_a_display_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("DISPLAY", raising=False)
     with pytest.raises(SourceError, match="no display"):
         open_source("screen:", clock=ManualClock())
+
+
+def test_a_device_whose_library_raises_is_lost_with_a_sentence() -> None:
+    def grab() -> Frame:
+        raise cv2.error("OpenCV(5.0.0) /io/cap.cpp:1: error: (-2:Unspecified error) no frame")
+
+    frames = LatestFrames("device", grab, release=lambda: None, clock=ManualClock())
+    with pytest.raises(SourceError, match=r"^device: reading failed \(no frame\)$"):
+        deque((frames.read(1) for _ in range(100)), maxlen=0)
+    frames.close()
