@@ -136,6 +136,7 @@ def test_scene_names_carry_size_rate_and_seed() -> None:
     ("spec", "reason"),
     [
         ("nothing.mp4", "no such file; a source is camera:0, screen:, scene:640x360@30"),
+        ("x" * 5000, "no such file"),
         ("scene:8x8", "frame is 8x8"),
         ("scene:640", "expected a size and rate like 640x360@30, not '640'"),
         ("scene:64x64@0", "rate must be above 0"),
