@@ -95,7 +95,10 @@ def follow(
                     next_stats_s = max(next_stats_s + _STATS_S, now_s)
                     if stats is not None:
                         stats.write(snapshot.as_json())
-                if (part.ended and not stays) or (end_s is not None and now_s >= end_s):
+                if part.ended and not stays:
+                    part.wait(0.0)  # why it ended may be an error
+                    break
+                if end_s is not None and now_s >= end_s:
                     break
             last = look()
             if stats is not None:

@@ -128,6 +128,7 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
                 boss.tell(Counted(sender.snapshot()))
                 sender.wait(0.0)
                 if sender.ended:
+                    sender.wait(0.0)  # why it ended may be an error
                     boss.tell(Ended("the source has ended"))
                     boss.wants_stop(10.0)
                     break

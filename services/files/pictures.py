@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 TILED_SUFFIXES = (".avif", ".heic", ".heif")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ANIMATION_BYTES = 128 * 1024 * 1024  # decoded at once
+_MOST_CHUNKS = 256  # of a PNG, before its first samples
 _DEFAULT_STEP_MS = 100  # of an animation that says 0, as browsers show it
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -73,26 +75,28 @@ def is_animation(path: Path) -> bool:
     """Whether a picture file holds several: APNG and WebP. GIF and AVIF go by FFmpeg anyway."""
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
+            head = file.read(21)
+            return _apng_frames(file) > 1 if head.startswith(_PNG) else _is_animated_webp(head)
     except OSError:
         return False
-    if head.startswith(_PNG):
-        return _apng_frames(head) > 1
-    return is_animated_webp(head)
 
 
-def is_animated_webp(head: bytes) -> bool:
+def _is_animated_webp(head: bytes) -> bool:
     """Whether a file that begins like this is an animated WebP (its VP8X chunk says so)."""
-    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20:21] and head[20] & 2)
+    return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and any(b & 2 for b in head[20:21])
 
 
-def _apng_frames(head: bytes) -> int:
+def _apng_frames(file: BinaryIO) -> int:
     """Frames that the chunk acTL announces, which stands before the first IDAT; else 1."""
     at = len(_PNG)
-    while at + 12 <= len(head):
-        size, kind = struct.unpack_from(">I4s", head, at)
+    for _ in range(_MOST_CHUNKS):
+        file.seek(at)
+        head = file.read(12)
+        if len(head) < 12:
+            break
+        size, kind, frames = struct.unpack(">I4sI", head)
         if kind == b"acTL":
-            return int(struct.unpack_from(">I", head, at + 8)[0])
+            return int(frames)
         if kind == b"IDAT":
             break
         at += 12 + size
@@ -101,8 +105,6 @@ def _apng_frames(head: bytes) -> int:
 
 def webp_frames(path: Path) -> Iterator[tuple[Frame, int]]:
     """Frames of an animated WebP with their times in microseconds. Raises SourceError."""
-    from services.media.avframes import over_white  # noqa: PLC0415  (FFmpeg)
-
     data = np.frombuffer(_bytes(path), np.uint8)
     number = time_us = 0
     step = 1
@@ -111,7 +113,7 @@ def webp_frames(path: Path) -> Iterator[tuple[Frame, int]]:
         with reading(str(path), f"unreadable after frame {number}"):
             found, animation = cv2.imdecodeanimation(data, number, step)
             frames = list(animation.frames) if found else []
-            shown = [Frame.from_bgr(_three(f, over_white)) for f in frames]
+            shown = [Frame.from_bgr(_opaque(f)) for f in frames]
         for frame, duration_ms in zip(shown, animation.durations, strict=False):
             yield frame, time_us
             time_us += (int(duration_ms) or _DEFAULT_STEP_MS) * 1000
@@ -124,10 +126,12 @@ def webp_frames(path: Path) -> Iterator[tuple[Frame, int]]:
         raise SourceError(f"{path}: not a picture that can be read")
 
 
-def _three(pixels: np.ndarray, over_white: object) -> npt.NDArray[np.uint8]:
-    assert callable(over_white)
-    laid = over_white(pixels) if pixels.shape[2] == 4 else pixels
-    return np.ascontiguousarray(laid)
+def _opaque(pixels: cv2.typing.MatLike) -> npt.NDArray[np.uint8]:
+    """8-bit BGR of a picture that may have alpha."""
+    from services.media.avframes import over_white  # noqa: PLC0415  (FFmpeg)
+
+    values = np.ascontiguousarray(pixels, np.uint8)
+    return over_white(values) if values.shape[2] == 4 else values
 
 
 def pictures_of(folder: Path) -> tuple[list[Path], int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 from av.video.codeccontext import VideoCodecContext
 
 from services import logs
@@ -272,13 +272,20 @@ def _no_video(path: Path, error: Exception) -> SourceError:
 
 
 def choose_stream(name: str, container: InputContainer) -> VideoStream:
-    """The default video stream, else the first; never a cover or a text drawn as a picture."""
+    """The default video stream, else the first; never a cover or a text drawn as a picture.
+
+    Nothing else is read from the container from now on. Raises SourceError.
+    """
     moving = [s for s in container.streams.video if not s.disposition & _NO_PICTURES]
     readable = [s for s in moving if s.codec_context.name not in _TEXT_CODECS]
     if readable:
         marked = [s for s in readable if s.disposition & Disposition.default] or readable
         # An animated AVIF holds its first picture a second time, as a stream of its own.
-        return next((s for s in marked if s.frames != 1), marked[0])
+        chosen = next((s for s in marked if s.frames != 1), marked[0])
+        for other in container.streams:
+            if other is not chosen:  # or all variants of a playlist would be fetched
+                other.discard = Discard.all
+        return chosen
     if moving:
         raise SourceError(f"{name}: not a video that can be read (it is a text file)")
     if container.streams.video:

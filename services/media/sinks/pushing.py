@@ -15,6 +15,7 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from services.boundary import reason
 from services.media.avframes import from_frame
 from services.media.scaling import fitted
 from streamcodec.frame import Frame
@@ -109,9 +110,9 @@ class Pusher:
             self._last_pts = max(self._last_pts + 1, ticks)
             encoded.pts, encoded.time_base = self._last_pts, _TIME_BASE
             self._container.mux(self._stream.encode(encoded))
-        except (OSError, av.FFmpegError) as error:
+        except Exception as error:  # whatever FFmpeg makes of a server's answer
             self._drop()
-            return Answer(str(error.strerror))
+            return Answer(reason(error))
         return Answer()
 
     def close(self) -> None:

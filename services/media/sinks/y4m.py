@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.errors import SinkError
+from services.files.timeline import Timeline
 from services.media.scaling import fitted
 from services.media.sinks.sink import write_failed
 from streamcodec.frame import Frame
 
 _AHEAD_FRAMES = 2  # of the times, before one is left out
-_MOST_REPEATS = 100_000  # of one picture: an hour at 27 a second
 
 
 class Y4mSink:
@@ -24,8 +24,9 @@ class Y4mSink:
 
     The format knows one rate and no times: what is further apart is written again as often as it
     stands on the screen, and what comes faster than the rate is left out, so that the file lasts
-    as long as the stream. Less than a frame of unrest changes nothing. Without times (`shown_us`
-    the same for all) every frame is written once.
+    as long as the stream; a gap of more than a few seconds is one frame (`Timeline`), or an hour
+    without a source would fill a disk. Less than a frame of unrest changes nothing. Without times
+    (`shown_us` the same for all) every frame is written once.
 
     Frames are written whole: on a full disk the file is cut back to the last of them.
     """
@@ -36,7 +37,7 @@ class Y4mSink:
         """Raises SinkError when the file cannot be written."""
         self._name = "standard output" if path == "-" else path
         self._fps = _rate(fps)
-        self._start_us = self._shown_us = 0
+        self._timeline = Timeline()
         self._picture = b""  # the last one, with its mark
         self._written = 0  # times that pictures stand in the file
         self._frames = 0
@@ -59,18 +60,17 @@ class Y4mSink:
         """Write the planes; the first frame decides the size."""
         if not self._frames:
             self._size = (frame.width, frame.height)
-            self._start_us = self._shown_us = shown_us
+            self._timeline = Timeline(step_us=round(1_000_000 / self._fps))
             self._put(self._header(), times=0)
         picture = b"".join((b"FRAME\n", *(p.tobytes() for p in fitted(frame, *self._size).planes)))
-        place = Fraction(shown_us - self._start_us, 1_000_000) * self._fps
+        place = Fraction(self._timeline.place(shown_us), 1_000_000) * self._fps
         self._frames += 1
-        if shown_us != self._shown_us and place <= self._written - _AHEAD_FRAMES:
+        if place <= self._written - _AHEAD_FRAMES:
             return
-        missing = int(place) - self._written if self._picture else 0
-        for _ in range(min(missing, _MOST_REPEATS)):
+        for _ in range(int(place) - self._written if self._picture else 0):
             self._put(self._picture, times=1)
         self._put(picture, times=1)
-        self._picture, self._shown_us = picture, shown_us
+        self._picture = picture
 
     def _put(self, data: bytes, *, times: int) -> None:
         try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from services.boundary import reason
 from services.errors import EndOfSource, SourceError
 from services.media.sources.source import CapturedFrame, Clock
 from streamcodec.errors import FrameError
@@ -77,8 +78,7 @@ class LatestFrames:
         except FrameError as error:
             self._fail(SourceError, f"{self._name}: {error}")
         except Exception as error:  # the reader must hear of it, whatever it is
-            self._fail(SourceError, f"{self._name}: reading failed ({error})")
-            raise
+            self._fail(SourceError, f"{self._name}: reading failed ({reason(error)})")
         finally:
             release()
 

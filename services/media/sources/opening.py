@@ -68,9 +68,16 @@ def _kind(spec: str) -> tuple[str, str]:
     which a file is there.
     """
     kind, colon, rest = spec.partition(":")
-    if not colon or kind not in ("scene", "camera", "screen") or Path(spec).exists():
+    if not colon or kind not in ("scene", "camera", "screen") or _is_there(Path(spec)):
         return "", ""
     return kind, rest
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that is closed to us
+        return False
 
 
 def _address(spec: str, *, loop: bool, clock: Clock, tell: Callable[[str], None]) -> Source:
@@ -127,7 +134,7 @@ def _file(
 
         fps, frames = piped_frames()
         return PacedSource("standard input", lambda: frames, fps=fps, loop=False, clock=clock)
-    if not path.exists():
+    if not _is_there(path):
         raise SourceError(f"{masked(spec)}: no such file; a source is {KINDS}")
     if path.suffix.lower() == ".scv":
         from services.media.sources.recording import open_recording  # noqa: PLC0415

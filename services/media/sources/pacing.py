@@ -14,6 +14,7 @@ stamps, so that what came at once is shown as it was filmed. Nothing else waits:
 from __future__ import annotations
 
 _CATCH_UP = 0.2  # of each step is left out while there is more than needed
+_LATE_US = 250_000
 _SPARE_US = 120_000  # what may wait without being worked off
 
 
@@ -34,7 +35,10 @@ class BurstPacer:
         `time_us` is its time in the stream; behind it `waiting_us` of the stream wait; `starved`:
         nothing had been there when it was asked for.
         """
-        if self._anchor_us is None or (starved and self._anchor_us + time_us < now_us):
+        late_us = 0 if self._anchor_us is None else now_us - self._anchor_us - time_us
+        # What waits for us is not worked off in a burst either, when it was us who were late.
+        most_us = 0 if starved else _LATE_US if self._watch_us is None else late_us
+        if self._anchor_us is None or late_us > most_us:
             self._anchor_us = now_us - time_us
             self._spare_us = 0
         self._watch(now_us, waiting_us, starved=starved)

@@ -10,7 +10,7 @@ from pathlib import Path
 from services.boundary import reading, reason
 from services.errors import SourceError
 from services.files.reader import TimedFrame
-from services.files.timeline import rate_of
+from services.files.timeline import Timeline, rate_of, usual_step_us
 from streamcodec.codec import Codec
 from streamcodec.container import ScvReader
 from streamcodec.errors import BitstreamError, ReferenceMissing, StreamCodecError
@@ -44,18 +44,23 @@ def open_recording(
         )
     left_out = [0]
     rate = rate_of(stamps, told=(header.fps,)) or header.fps
-    return lambda: _play(path, codec, left_out), float(rate), lambda: left_out[0]
+    step_us = usual_step_us(stamps)
+    return (
+        lambda: _play(path, codec, left_out, Timeline(step_us=step_us)),
+        float(rate),
+        lambda: left_out[0],
+    )
 
 
-def _play(path: Path, codec: Codec, left_out: list[int]) -> Iterator[TimedFrame]:
+def _play(
+    path: Path, codec: Codec, left_out: list[int], timeline: Timeline
+) -> Iterator[TimedFrame]:
     """Frames with their times; what is damaged is left out up to the next keyframe, and counted."""
-    first_us: int | None = None
     reference: Reference | None = None
     number = 0
     failure = ""
     with reading(str(path), "unreadable"), ScvReader(path) as reader:
         for record in reader.records():
-            first_us = record.timestamp_us if first_us is None else first_us
             try:
                 frame, reference = codec.decode(record.packet, reference)
             except (BitstreamError, ReferenceMissing) as error:
@@ -65,6 +70,6 @@ def _play(path: Path, codec: Codec, left_out: list[int]) -> Iterator[TimedFrame]
                 failure = failure or str(error)
                 continue
             failure = ""
-            yield TimedFrame(frame, record.timestamp_us - first_us)
+            yield TimedFrame(frame, timeline.place(record.timestamp_us))
     if failure:
         raise SourceError(f"{path}: unreadable at frame {number} ({failure})")

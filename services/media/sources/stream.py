@@ -206,7 +206,10 @@ class StreamSource:
                 if self._flushed or self._closing:
                     raise
                 self._flushed = True
-                self._decoded.extend(self._decoder.decode(None))
+                self._decode(None)
+                if self._decoder.failed_in_a_row > 1:
+                    why = self._decoder.failure
+                    self._end = (SourceError, f"{self.name}: its end cannot be decoded ({why})")
                 continue
             if taken is None:
                 return None
@@ -226,7 +229,7 @@ class StreamSource:
         due_us = self._pacer.due_us(time_us, now_us=now_us, waiting_us=waiting_us, starved=starved)
         return stamped.frame, due_us
 
-    def _decode(self, packet: Packet[VideoStream]) -> None:
+    def _decode(self, packet: Packet[VideoStream] | None) -> None:
         for stamped in self._decoder.decode(packet):
             if stamped.stamp_us is None or stamped.stamp_us > self._resume_us:
                 self._decoded.append(stamped)

@@ -46,6 +46,18 @@ def test_a_gap_in_the_arrivals_shifts_what_follows_without_a_burst() -> None:
     assert shown == arrivals
 
 
+def test_a_source_that_waits_for_us_is_not_burst_through_after_we_were_late() -> None:
+    for watch_us, step_us in ((None, STEP), (2_000_000, 0)):  # a file; a live stream: newest wins
+        pacer = BurstPacer(watch_us=watch_us)
+        assert pacer.due_us(0, now_us=0, waiting_us=3_000_000, starved=True) == 0
+        now, shown = 30_000_000, []  # while the codec was loaded
+        for number in range(1, 6):
+            due = pacer.due_us(number * STEP, now_us=now, waiting_us=2_000_000, starved=False)
+            now = max(now, due)
+            shown.append(now)
+        assert steps(shown) == [step_us] * 4
+
+
 def test_the_delay_of_a_stall_is_worked_off() -> None:
     stall = [n * STEP for n in range(50)] + [3_000_000] * 25 + [n * STEP for n in range(75, 800)]
     shown = played(stall, watch_us=2_000_000)

@@ -311,6 +311,15 @@ def test_a_y4m_lasts_as_long_as_the_stream_whatever_its_pace(tmp_path: Path) -> 
     assert len(list(material.frames)) == pytest.approx(18, abs=2)
 
 
+def test_an_hour_without_pictures_does_not_fill_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "a.y4m"
+    sink = open_sink(str(path), fps=25)
+    for time_us in (0, 40_000, 3_600_000_000, 3_600_040_000):
+        sink.write(picture(0), shown_us=time_us)
+    sink.close()
+    assert len(list(open_material(path).frames)) == 4
+
+
 def test_unrest_of_less_than_a_frame_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.y4m"
     sink = open_sink(str(path), fps=25)

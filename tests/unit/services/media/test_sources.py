@@ -29,7 +29,7 @@ from services.media.sources.latest import LatestFrames
 from services.media.sources.opening import _device
 from services.media.sources.paced import PacedSource, SceneSource
 from services.media.sources.retry import LONGEST_PAUSE_US, OF_ADDRESSES, RetryingSource
-from services.source_health import SourceHealth
+from services.source_health import SourceHealth, health_of
 from streamcodec.codec import Codec
 from streamcodec.container import FileHeader, ScvWriter
 from streamcodec.frame import Frame
@@ -136,6 +136,7 @@ def test_scene_names_carry_size_rate_and_seed() -> None:
     ("spec", "reason"),
     [
         ("nothing.mp4", "no such file; a source is camera:0, screen:, scene:640x360@30"),
+        ("x" * 5000, "no such file"),
         ("scene:8x8", "frame is 8x8"),
         ("scene:640", "expected a size and rate like 640x360@30, not '640'"),
         ("scene:64x64@0", "rate must be above 0"),
@@ -222,6 +223,26 @@ def test_a_recording_plays_back_what_was_decoded(tmp_path: Path) -> None:
     frames = [captured.frame for _ in shown if (captured := source.read(1))]
     assert all(a.same_pixels(b) for a, b in zip(frames, shown, strict=True))
     assert sizes == ["S"]
+
+
+def test_a_recording_goes_on_after_a_gap_and_after_damage(tmp_path: Path) -> None:
+    codec, path, hour_us = FakeCodec(), tmp_path / "a.scv", 3_600_000_000
+    with ScvWriter.create(path, FileHeader("S", codec.model_hash, Fraction(25))) as writer:
+        reference = None
+        for number in range(12):
+            reference = reference if number % 4 else None
+            encoded = codec.encode(grey(10 * number), reference, quality=63)
+            assert encoded.packet is not None
+            reference = encoded.reference
+            packet = bytearray(encoded.packet)
+            if number == 6:
+                packet[-6] ^= 0xFF
+            writer.write(bytes(packet), timestamp_us=40_000 * number + hour_us * (number >= 4))
+    source = open_source(str(path), clock=ManualClock(), load_codec=lambda _size: codec)
+    times = [captured.captured_us for _ in range(10) if (captured := source.read(1))]
+    steps = np.diff(times)
+    assert steps.tolist() == [40_000] * 5 + [120_000] + [40_000] * 3
+    assert health_of(source).frames_damaged == 2
 
 
 def test_a_recording_of_another_model_is_refused(tmp_path: Path) -> None:
@@ -589,3 +610,13 @@ def test_a_screen_without_a_display_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("DISPLAY", raising=False)
     with pytest.raises(SourceError, match="no display"):
         open_source("screen:", clock=ManualClock())
+
+
+def test_a_device_whose_library_raises_is_lost_with_a_sentence() -> None:
+    def grab() -> Frame:
+        raise cv2.error("OpenCV(5.0.0) /io/cap.cpp:1: error: (-2:Unspecified error) no frame")
+
+    frames = LatestFrames("device", grab, release=lambda: None, clock=ManualClock())
+    with pytest.raises(SourceError, match=r"^device: reading failed \(no frame\)$"):
+        deque((frames.read(1) for _ in range(100)), maxlen=0)
+    frames.close()
