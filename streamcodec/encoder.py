@@ -15,6 +15,7 @@ from streamcodec import contexts as cx
 from streamcodec.analysis import Analysis
 from streamcodec.blocks import layout, transform
 from streamcodec.effort import TRYING, Effort
+from streamcodec.entropy import tables
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model, filter_of
 from streamcodec.state import Planes, State, reference_after, state_of
@@ -33,11 +34,13 @@ _FIRST_PASS_ROUNDING = 0.35
 # only quantises the reference's own error once more. Costs nothing on clips that move.
 _NEWS_BITS = 96
 _STILL_SHARE = 0.97
-# A bit that is worth so many times the usual makes a packet about as large as the next quality does.
+# A bit worth so many times the usual makes a packet about as large as the next quality does.
 _ONE_STEP = 0.65
 _TURN = 2.75  # of 900, 2,500 and 7,000 bytes a frame on training clips
 _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes beyond
 _WORTH_FILLING = 1.02
+_TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
+_INTER_LOWER = 6  # what prediction leaves is that much lower
 _FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
 
 
@@ -46,8 +49,8 @@ class Attempt:
     """A frame coded at one quality.
 
     `weighing` is what a bit was worth in it, relative to `quantise.MU`. `planes` is the decoded
-    picture (sides multiples of 16), `unfiltered` the same before the loop filter; `symbols` and
-    `moved` are (blocks, 384).
+    picture (sides multiples of 16), `unfiltered` the same before the loop filter; `symbols`,
+    `tables` and `moved` are (blocks, 384).
     """
 
     quality: int
@@ -57,6 +60,7 @@ class Attempt:
     unfiltered: Planes
     blocks: _core.Blocks
     symbols: I16
+    tables: U8
     contexts: U16
     moved: U8
     moved_counts: U8
@@ -118,7 +122,7 @@ class FrameEncoder:
         room = _FILLED * budget_bytes / size
         if above is None or room < _WORTH_FILLING or len(above.packet) <= size:
             return best
-        # The fewer bytes a block has, the more of them a bit's worth turns: blocks are skipped or not.
+        # The fewer bytes a block has, the more a bit's worth turns: blocks are skipped or not.
         turn = _TURN * sqrt(best.blocks.counts.size / size)
         share = log(room) / log(len(above.packet) / size) / min(max(turn, 0.5), 4.0)
         fuller = self.at(best.quality, _ONE_STEP**share)
@@ -137,6 +141,7 @@ class FrameEncoder:
             symbols=attempt.symbols,
             moved=attempt.moved,
             contexts=self._model.contexts[1] if self._reference is None else attempt.contexts,
+            tables=None if self._trying.prices_asked else attempt.tables,
         )
 
     def seen_by_prior(self, attempt: Attempt) -> list[tuple[int, int, I32, U8]]:
@@ -171,7 +176,7 @@ class FrameEncoder:
             self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
         )
         if quality not in self._first:
-            self._first[quality] = coding.first_pass()
+            self._first[quality] = coding.first_pass(asked=self._trying.prices_asked)
         return coding.second_pass(self._first[quality], weighing, self._header(quality))
 
     def _header(self, quality: int) -> bitstream.PacketHeader:
@@ -207,9 +212,10 @@ class _Coding:
         self._steps_q3 = transform.plane_steps_q3(quality)
         self._channel_steps_q3 = transform.CHANNEL_STEPS_Q3[quality]
         self._moved, self._moved_counts = before.moved(seen.blocks)
+        self._remembered = False  # what the prior is told of the reference
 
-    def first_pass(self) -> _FirstPass:
-        """Learn what each symbol would cost."""
+    def first_pass(self, *, asked: bool) -> _FirstPass:
+        """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
         symbols = self._no_symbols()
@@ -230,7 +236,18 @@ class _Coding:
             )
             within = blocks.modes >= INTRA16
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
+        if not asked and self._before.tables is not None:
+            return _FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
         return _FirstPass(self._find_tables(blocks, symbols), blocks.counts)
+
+    def _tables_of_reference(self, before: U8) -> U8:
+        """The tables that coded each block where it came from, shifted to this quality."""
+        moved = np.empty_like(before)
+        counts = np.empty_like(self._moved_counts)
+        _core.move_memory(self._seen.blocks, before, self._before.counts, moved, counts)
+        shift = round(_TABLES_PER_QUALITY * (self._quality - self._before.quality))
+        shifted = np.clip(moved.astype(np.int16) + shift, 0, tables.TABLES - 1).astype(np.uint8)
+        return np.where(moved == 0, _guess(self._quality, len(moved), _INTER_LOWER), shifted)
 
     def second_pass(
         self, first: _FirstPass, weighing: float, header: bitstream.PacketHeader
@@ -239,6 +256,7 @@ class _Coding:
         seen, before, model = self._seen, self._before, self._model
         blocks = seen.blocks.copy()
         blocks.counts[:] = first.counts
+        self._remember(blocks)
         symbols = self._no_symbols()
         planes = self._code(blocks, first.tables, symbols, weighing)
         blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
@@ -269,6 +287,7 @@ class _Coding:
             unfiltered=unfiltered,
             blocks=blocks,
             symbols=symbols,
+            tables=found,
             contexts=contexts,
             moved=self._moved,
             moved_counts=self._moved_counts,
@@ -306,10 +325,21 @@ class _Coding:
         _core.describe(
             prior, blocks, self._moved_counts, self._quality, self._before.quality, seen.key
         )
-        if not seen.key:
-            _core.remember_reference(
-                prior, blocks, self._moved, seen.prediction, *self._steps_q3, self._pool
-            )
+        self._remember(blocks)
+
+    def _remember(self, blocks: _core.Blocks) -> None:
+        """Tell the prior of the reference: once, of all blocks that may be coded."""
+        if self._remembered or self._seen.key:
+            return
+        self._remembered = True
+        _core.remember_reference(
+            self._workspace.prior,
+            blocks,
+            self._moved,
+            self._seen.prediction,
+            *self._steps_q3,
+            self._pool,
+        )
 
     def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
         """Choose symbols; lowers blocks.counts to what is coded; returns the picture."""
@@ -397,8 +427,8 @@ def highest_that_fits(
     return attempt_at(fits) if fits >= 0 else None
 
 
-def _guess(quality: int, blocks: int) -> U8:
-    """Tables (blocks, 384) by nothing but quality and channel."""
+def _guess(quality: int, blocks: int, lower: float = 0) -> U8:
+    """Tables (blocks, 384) by nothing but quality and channel, and how much `lower`."""
     channel = np.arange(layout.CHANNELS)
-    index = 44 + (quality - 40) * 0.45 - 5.5 * np.log1p(channel)
+    index = 44 + (quality - 40) * _TABLES_PER_QUALITY - 5.5 * np.log1p(channel) - lower
     return np.tile(np.clip(index, 0, 63).astype(np.uint8), (blocks, 1))

@@ -26,7 +26,8 @@ class State:
 
     `planes` have sides of multiples of 16 (chroma 8); `field` holds the vectors of the 8x8 blocks;
     `counts` how many symbol groups each block coded; `memory` (blocks, 384) the magnitudes that the
-    next frame's prior sees; `contexts` the adaptive contexts of inter frames.
+    next frame's prior sees; `contexts` the adaptive contexts of inter frames. `tables` (blocks,
+    384) are those that coded the symbols, where an encoder keeps them for a guess at the next ones.
     """
 
     planes: Planes
@@ -35,6 +36,7 @@ class State:
     memory: U8
     contexts: U16
     quality: int
+    tables: U8 | None = None
 
     @classmethod
     def none(cls, model: Model, rows: int, columns: int, quality: int) -> State:
@@ -75,6 +77,7 @@ def reference_after(
     symbols: I16,
     moved: U8,
     contexts: U16,
+    tables: U8 | None = None,
 ) -> Reference:
     """The reference that a packet leads to; `before` is the digest it started from, or b""."""
     memory = np.empty(moved.shape, np.uint8)
@@ -85,5 +88,5 @@ def reference_after(
         planes[1][: half[0], : half[1]],
         planes[2][: half[0], : half[1]],
     )
-    state = State(planes, blocks.field, blocks.counts, memory, contexts, quality)
+    state = State(planes, blocks.field, blocks.counts, memory, contexts, quality, tables)
     return Reference(frame, digest_after(packet, before), quality, state)

@@ -13,7 +13,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,16 +63,7 @@ def may_close() -> bool:
     return UNSHARE is not None and closed("true", timeout_s=20.0).returncode == 0
 
 
-def compiles_at_start() -> bool:
-    """While the codec is compiled at its first start, it needs a folder to keep that in."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return any(name.startswith("numba") for name in project["dependencies"])
-
-
 needs_namespace = pytest.mark.skipif(not may_close(), reason="no read-only namespace may be made")
-needs_native = pytest.mark.skipif(
-    compiles_at_start(), reason="the codec is compiled at its first start: no native module yet"
-)
 
 
 @needs_namespace
@@ -112,7 +102,6 @@ def test_what_passes_packets_on_starts_without_a_place_to_write(arguments: tuple
 
 
 @needs_namespace
-@needs_native
 @pytest.mark.timeout(180)
 def test_a_stream_flows_without_a_place_to_write(unused_port: int) -> None:
     ran = closed(sys.executable, "-c", _ENDS, str(unused_port), "15", timeout_s=150.0)
@@ -122,7 +111,6 @@ def test_a_stream_flows_without_a_place_to_write(unused_port: int) -> None:
 
 
 @needs_namespace
-@needs_native
 @pytest.mark.timeout(180)
 def test_the_doctor_finds_nothing_wrong_without_a_place_to_write() -> None:
     ran = closed(sys.executable, "-m", "services.cli", "doctor", "--no-speed", timeout_s=150.0)

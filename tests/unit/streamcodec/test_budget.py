@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The byte budget: never exceeded, and met by the highest quality that fits."""
+"""The byte budget: never exceeded, met by the highest quality that fits, and filled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from streamcodec import Codec, Frame
 from streamcodec.encoder import highest_that_fits
 from streamcodec.frame import Reference
+from streamcodec.metrics import psnr_plane
 
 
 def sizes(codec: Codec, frame: Frame, reference: Reference | None) -> list[int]:
@@ -39,7 +40,29 @@ def test_a_budget_is_met_by_the_highest_quality_that_fits(
         assert result.quality == max(fitting)
         assert result.packet is not None
         assert len(result.packet) <= budget
-        assert codec.encode(frame, reference, quality=result.quality).packet == result.packet
+        assert len(result.packet) >= all_sizes[result.quality]
+
+
+def test_what_a_quality_leaves_of_a_budget_is_filled_by_finer_symbols(
+    codec: Codec, frames: list[Frame]
+) -> None:
+    reference = codec.encode(frames[0], quality=30).reference
+    used, gained_db = [], []
+    for budget in range(500, 4000, 250):
+        result = codec.encode(frames[1], reference, budget_bytes=budget)
+        plain = codec.encode(frames[1], reference, quality=result.quality)
+        assert result.packet is not None
+        assert result.reference is not None
+        assert plain.reference is not None
+        assert codec.decode(result.packet, reference).frame.same_pixels(result.reference.frame)
+        used.append(len(result.packet) / budget)
+        gained_db.append(
+            psnr_plane(frames[1].y, result.reference.frame.y)
+            - psnr_plane(frames[1].y, plain.reference.frame.y)
+        )
+    assert max(used) <= 1
+    assert sorted(used)[len(used) // 2] >= 0.95
+    assert min(gained_db) > -0.02
 
 
 @pytest.mark.parametrize("budget_bytes", [0, 1, 14])

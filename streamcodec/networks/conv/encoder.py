@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The encoder network: what it adds to a frame's samples before they are transformed.
+
+A transform is linear, so adding to samples adds to the latents, whichever transform a block takes:
+16x16, 8x8, 4x4 or none. The network sees the source and, in units of the quantiser's step, the
+coefficients of the 8x8 transform of source minus prediction. It only decides: any precision, any
+device, and no decoder needs to know it. Its last layer starts at zero, which adds nothing.
+
+    source, 96 channels at 1/8 --------+
+    8x8 coefficients / step, pressed --+-> enter 1x1 -> (3x3, 3x3 + skip) x n -> leave 1x1 -> 96
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from streamcodec.blocks import transform
+from streamcodec.errors import ModelError
+from streamcodec.networks.conv.inputs import STEPS_Q3
+from streamcodec.networks.conv.shape import QUALITIES
+
+Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+PATCH_CHANNELS = 96  # 8x8 luma, 4x4 U and 4x4 V samples
+_KNOTS = 9
+_SAMPLE_SCALE = 64.0
+PREFIX = "encoder."
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderShape:
+    """Width and depth. `STRONG` is for GPUs, `SMALL` for CPUs; both serve the same decoder."""
+
+    channels: int
+    blocks: int
+
+    @property
+    def multiplies_per_px(self) -> float:
+        """Multiplications for each luma sample."""
+        c = self.channels
+        return (3 * PATCH_CHANNELS * c + 18 * c * c * self.blocks) / 64
+
+
+STRONG = EncoderShape(128, 6)
+SMALL = EncoderShape(64, 2)
+
+
+def patches(planes: Planes) -> torch.Tensor:
+    """(n, 96, H/8, W/8) of planes (n, 1, H, W) and half of it."""
+    y, u, v = planes
+    return torch.cat([F.pixel_unshuffle(y, 8), F.pixel_unshuffle(u, 4), F.pixel_unshuffle(v, 4)], 1)
+
+
+def planes_of(channels: torch.Tensor) -> Planes:
+    """What `patches` undoes."""
+    return (
+        F.pixel_shuffle(channels[:, :64], 8),
+        F.pixel_shuffle(channels[:, 64:80], 4),
+        F.pixel_shuffle(channels[:, 80:], 4),
+    )
+
+
+def _bases() -> torch.Tensor:
+    """(96, 96) orthonormal transforms of a patch: 8x8 luma, 4x4 chroma."""
+    eight, four = transform.basis(8), transform.basis(4)
+    whole = np.zeros((PATCH_CHANNELS, PATCH_CHANNELS))
+    whole[:64, :64] = np.kron(eight, eight)
+    whole[64:80, 64:80] = np.kron(four, four)
+    whole[80:, 80:] = np.kron(four, four)
+    return torch.from_numpy(whole.astype(np.float32))
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(channels, channels, 3, padding=1)
+        self.b = nn.Conv2d(channels, channels, 3, padding=1)
+        self.b.weight.data *= 0.3
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(x + self.b(F.relu(self.a(F.relu(x)))))
+
+
+class EncoderNetwork(nn.Module):
+    """The network with its weights; `forward` is differentiable."""
+
+    def __init__(self, shape: EncoderShape) -> None:
+        super().__init__()
+        self.shape = shape
+        c = shape.channels
+        self.enter = nn.Conv2d(2 * PATCH_CHANNELS, c, 1)
+        self.by_quality = nn.Parameter(torch.zeros(_KNOTS, c))
+        self.body = nn.Sequential(*(_Block(c) for _ in range(shape.blocks)))
+        self.leave = nn.Conv2d(c, PATCH_CHANNELS, 1)
+        nn.init.zeros_(self.leave.weight)
+        assert self.leave.bias is not None
+        nn.init.zeros_(self.leave.bias)
+        self.register_buffer("bases", _bases()[:, :, None, None], persistent=False)
+        steps = torch.from_numpy(STEPS_Q3.astype(np.float32) / 8)
+        by_channel = steps[:, [0] * 64 + [1] * 32]
+        self.register_buffer("steps", by_channel, persistent=False)
+
+    def forward(self, source: Planes, predicted: Planes, quality: torch.Tensor) -> Planes:
+        """What to add to planes (n, 1, H, W) of grey levels, in grey levels; `quality` is (n,).
+
+        `predicted` is grey (128) where nothing is predicted.
+        """
+        step = self.get_buffer("steps")[quality][:, :, None, None]
+        x = patches(source)
+        c = F.conv2d(x - patches(predicted), self.get_buffer("bases").to(x.dtype)) / step
+        pressed = torch.sign(c) * torch.log1p(c.abs())
+        place = quality.to(torch.float32) * ((_KNOTS - 1) / QUALITIES)
+        knot = place.long()
+        share = (place - knot)[:, None]
+        bias = self.by_quality[knot] * (1 - share) + self.by_quality[knot + 1] * share
+        seen = torch.cat([(x - 128) / _SAMPLE_SCALE, pressed], 1)
+        h = self.body(self.enter(seen) + bias[:, :, None, None])
+        return planes_of(self.leave(F.relu(h)).to(step.dtype) * step / 8)
+
+    def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Half-precision arrays for a weights file."""
+        return {
+            PREFIX + name: value.detach().to("cpu", torch.float16).contiguous().numpy()
+            for name, value in self.state_dict().items()
+        }
+
+
+def from_arrays(arrays: Arrays, device: torch.device) -> EncoderNetwork | None:
+    """The encoder network of a weights file on a device, None if it has none. Raises ModelError."""
+    own = {k.removeprefix(PREFIX): a for k, a in arrays.items() if k.startswith(PREFIX)}
+    if not own:
+        return None
+    try:
+        channels = own["enter.weight"].shape[0]
+        depth = sum(name.endswith(".a.weight") for name in own)
+        network = EncoderNetwork(EncoderShape(channels, depth))
+        network.load_state_dict(
+            {name: torch.from_numpy(np.asarray(a, np.float32)) for name, a in own.items()}
+        )
+    except (KeyError, RuntimeError, IndexError) as wrong:
+        raise ModelError(
+            f"weights hold an encoder network of another version: {str(wrong).splitlines()[0]}"
+        ) from None
+    return network.to(device).eval()
+
+
+def shifted(
+    network: EncoderNetwork,
+    source: tuple[npt.NDArray[np.uint8], ...],
+    predicted: tuple[npt.NDArray[np.uint8], ...] | None,
+    quality: int,
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """The source's planes (sides multiples of 16, chroma 8) as they are to be coded: float32."""
+    device = next(network.parameters()).device
+
+    def moved(planes: tuple[npt.NDArray[np.uint8], ...]) -> Planes:
+        y, u, v = (torch.from_numpy(p).to(device).to(torch.float32)[None, None] for p in planes)
+        return y, u, v
+
+    x = moved(source)
+    p = x if predicted is None else moved(predicted)
+    if predicted is None:
+        p = (torch.full_like(x[0], 128), torch.full_like(x[1], 128), torch.full_like(x[2], 128))
+    with torch.inference_mode():
+        added = network(x, p, torch.tensor([quality], device=device))
+    return tuple((a + b)[0, 0].cpu().numpy() for a, b in zip(x, added, strict=True))

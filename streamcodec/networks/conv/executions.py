@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One layer, three ways that give equal integers: which is fastest depends on the device.
+
+`FloatLayer` runs anywhere: sums stay below 2**24, so float32 holds them in any order of adding, and
+a power of two moves only the exponent. `ByteProductLayer` lays windows out as rows for torch's
+product of bytes (CPU and CUDA). `FusedLayer` is oneDNN's byte convolution, with shift, rounding and
+clamp inside; it takes unsigned bytes, so inputs below zero are moved up and their share is taken
+from the bias. The operator is private to torch: where it is missing or differs, it is not used.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from streamcodec.networks.conv.shape import ACTIVATION_MAX, INPUT_MIN
+from streamcodec.networks.conv.weights import LayerWeights
+
+
+class Execution(Protocol):
+    """A layer on a device."""
+
+    def __call__(
+        self, x: torch.Tensor, quality: int, skip: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Clamped outputs (1, outputs, H, W) of inputs (1, inputs, H, W), in the type of inputs."""
+        ...
+
+
+class Maker(Protocol):
+    """Builds the execution of a layer. `signed`: so many first inputs may be below zero."""
+
+    def __call__(self, own: LayerWeights, device: torch.device, *, signed: int) -> Execution:
+        """Moves everything that the layer needs to the device."""
+        ...
+
+
+class FloatLayer:
+    """Float32 values that are integers."""
+
+    dtype = torch.float32
+
+    def __init__(self, own: LayerWeights, device: torch.device, *, signed: int) -> None:
+        del signed
+        scale = torch.exp2(-torch.from_numpy(own.shift).to(torch.float32))
+        weight = torch.from_numpy(own.weight).to(torch.float32)
+        # Scaled by powers of two beforehand: every product and sum stays exact.
+        self._weight = (weight * scale[:, None, None, None]).to(device)
+        self._bias = (torch.from_numpy(own.bias).to(torch.float32) * scale).to(device)
+        self._by_quality = own.layer.by_quality
+        self._reach = own.layer.side // 2
+        self._low = -float(ACTIVATION_MAX) if own.layer.name == "last" else 0.0
+
+    def __call__(
+        self, x: torch.Tensor, quality: int, skip: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        bias = self._bias[quality if self._by_quality else 0]
+        y = F.conv2d(x, self._weight, bias, padding=self._reach)
+        if skip is not None:
+            y += skip
+        return y.round_().clamp_(self._low, ACTIVATION_MAX)  # round_ takes halves to even
+
+
+class ByteProductLayer:
+    """Windows as rows, times int8 weights: int32 sums by construction."""
+
+    dtype = torch.int8
+
+    def __init__(self, own: LayerWeights, device: torch.device, *, signed: int) -> None:
+        del signed
+        self._layer = own.layer
+        flat = torch.from_numpy(own.weight.transpose(2, 3, 1, 0).reshape(-1, own.layer.outputs))
+        # CUDA takes multiples of eight only.
+        self._columns = -own.layer.inputs * own.layer.side**2 % 8
+        flat = F.pad(flat, (0, -own.layer.outputs % 8, 0, self._columns))
+        self._weight = flat.to(device).contiguous()
+        self._bias = torch.from_numpy(own.bias).to(device)
+        self._shift = torch.from_numpy(own.shift.astype(np.int32)).to(device)
+        self._half = (1 << (self._shift - 1).clamp(min=0)) - 1 + (self._shift == 0).to(torch.int32)
+        self._low = -ACTIVATION_MAX if own.layer.name == "last" else 0
+
+    def __call__(
+        self, x: torch.Tensor, quality: int, skip: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        own = self._layer
+        height, width = x.shape[2:]
+        rows = _windows(x, own.side)
+        if self._columns:
+            rows = F.pad(rows, (0, self._columns))
+        few = max(0, 17 - len(rows))  # CUDA takes more than sixteen rows only
+        if few:
+            rows = F.pad(rows, (0, 0, 0, few))
+        sums = torch._int_mm(rows.contiguous(), self._weight)[: height * width, : own.outputs]
+        sums = sums + self._bias[quality if own.by_quality else 0]
+        if skip is not None:
+            flat = skip.permute(0, 2, 3, 1).reshape(-1, own.outputs).to(torch.int32)
+            sums = sums + (flat << self._shift)
+        odd = (sums >> self._shift) & 1
+        # With a shift of 0 there is nothing to round.
+        rounded = (sums + torch.where(self._shift > 0, self._half + odd, 0)) >> self._shift
+        out = rounded.clamp_(self._low, ACTIVATION_MAX).to(torch.int8)
+        return out.reshape(1, height, width, own.outputs).permute(0, 3, 1, 2)
+
+
+def _windows(x: torch.Tensor, side: int) -> torch.Tensor:
+    """(H * W, side * side * inputs) of (1, inputs, H, W), zeros beyond the edge."""
+    last = x.permute(0, 2, 3, 1)[0]
+    height, width, inputs = last.shape
+    if side == 1:
+        return last.reshape(-1, inputs)
+    padded = F.pad(last, (0, 0, 1, 1, 1, 1))
+    parts = [padded[i : i + height, j : j + width] for i in range(side) for j in range(side)]
+    return torch.cat(parts, 2).reshape(height * width, -1)
+
+
+class FusedLayer:
+    """oneDNN's convolution of unsigned bytes. CPU only."""
+
+    dtype = torch.uint8
+
+    def __init__(self, own: LayerWeights, device: torch.device, *, signed: int) -> None:
+        del device
+        self._layer = own.layer
+        self._scale = torch.exp2(-torch.from_numpy(own.shift).to(torch.float32))
+        self._zeros = torch.zeros(own.layer.outputs, dtype=torch.int64)
+        # Inputs that may be negative come moved up by 64, zeros beyond the edge, too.
+        share = own.weight[:, :signed].astype(np.int64).sum((1, 2, 3)) * INPUT_MIN
+        self._bias = torch.from_numpy(own.bias.astype(np.int64) + share).to(torch.float32)
+        self._bias = self._bias * self._scale
+        self._signed = signed
+        reach = 0 if signed else own.layer.side // 2
+        self._padding = [reach, reach]
+        self._beyond = own.layer.side // 2 if signed else 0
+        self._weight = torch.ops.onednn.qconv_prepack(
+            torch.from_numpy(own.weight), self._scale, 1.0, 0, [1, 1], self._padding, [1, 1], 1
+        )
+        self._last = own.layer.name == "last"
+
+    def __call__(
+        self, x: torch.Tensor, quality: int, skip: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        bias = self._bias[quality if self._layer.by_quality else 0]
+        if self._beyond:
+            edge = (self._beyond,) * 4
+            above = F.pad(x[:, : self._signed], edge, value=-INPUT_MIN)
+            x = torch.cat([above, F.pad(x[:, self._signed :], edge)], 1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        place = ([1, 1], self._padding, [1, 1], 1)
+        own = (self._weight, self._scale, self._zeros)
+        convolve = torch.ops.onednn.qconv2d_pointwise
+        if skip is not None:
+            kept = skip.contiguous(memory_format=torch.channels_last).clone()
+            out = convolve.binary(
+                *(x, 1.0, 0, *own, kept, bias, *place, 1.0, 0, torch.uint8),
+                *(1.0, 0, "sum", 1.0, "relu", [], ""),
+            )
+            return torch.as_tensor(out).clamp_(max=ACTIVATION_MAX)
+        if self._last:
+            out = convolve(x, 1.0, 0, *own, bias, *place, 1.0, 0, torch.float32, "none", [], "")
+            return torch.as_tensor(out).round_().clamp_(-ACTIVATION_MAX, ACTIVATION_MAX)
+        top = [0.0, float(ACTIVATION_MAX)]
+        out = convolve(x, 1.0, 0, *own, bias, *place, 1.0, 0, torch.uint8, "hardtanh", top, "")
+        return torch.as_tensor(out)
+
+
+MAKERS: dict[str, type[FloatLayer | ByteProductLayer | FusedLayer]] = {
+    "fused": FusedLayer,
+    "bytes": ByteProductLayer,
+    "float": FloatLayer,
+}

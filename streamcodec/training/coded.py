@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames as the present codec codes them, kept as bytes for the networks to learn from.
+
+A shard is two files: `NAME.bin` holds planes and block maps one after the other, `NAME.jsonl` says
+in one line a frame where they lie. A line is written after its bytes, so a shard whose writer was
+killed reads as the frames that were whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+U8 = npt.NDArray[np.uint8]
+Planes = tuple[U8, U8, U8]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a shard's index says of a frame: sizes, where it came from, what it cost."""
+
+    offset: int  # of its first byte
+    rows: int  # blocks of 16x16 luma samples
+    columns: int
+    file: str
+    held_out: bool
+    key: bool
+    number: int  # frames since the keyframe
+    quality: int
+    bits: int
+    errors: tuple[float, float, float]  # mean squared error of each decoded plane
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """One coded frame. Planes have sides of multiples of 16 (chroma 8), maps one byte a block."""
+
+    entry: Entry
+    source: Planes
+    decoded: Planes  # the reference that later frames copy from
+    unfiltered: Planes  # the same before the loop filter
+    predicted: Planes | None  # None in keyframes
+    counts: U8
+    modes: U8
+    splits: U8
+    moves: U8  # 1 where a block has a vector that is not zero
+
+
+class Writer:
+    """Appends frames to one shard."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._bytes = (folder / f"{name}.bin").open("ab")
+        self._index = (folder / f"{name}.jsonl").open("a", encoding="utf-8")
+
+    def add(self, frame: Coded) -> None:
+        """Append a frame; `frame.entry.offset` is set here."""
+        offset = self._bytes.tell()
+        for plane in _arrays(frame):
+            self._bytes.write(np.ascontiguousarray(plane).tobytes())
+        self._bytes.flush()
+        line = asdict(frame.entry) | {"offset": offset}
+        self._index.write(json.dumps(line) + "\n")
+        self._index.flush()
+
+    def close(self) -> None:
+        """Flush both files to the disk."""
+        for file in (self._bytes, self._index):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+
+
+def _arrays(frame: Coded) -> Iterator[U8]:
+    yield from frame.source
+    yield from frame.decoded
+    yield from frame.unfiltered
+    if frame.predicted is not None:
+        yield from frame.predicted
+    yield from (frame.counts, frame.modes, frame.splits, frame.moves)
+
+
+class Shard:
+    """Reads a shard that may still be growing: sees the frames there were when it was opened."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.entries: list[Entry] = []
+        for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:
+                break  # its writer is at work, or was killed here
+            self.entries.append(Entry(**values | {"errors": tuple(values["errors"])}))
+        self._bytes = np.memmap(folder / f"{name}.bin", np.uint8, "r")
+
+    def raw(self, entry: Entry) -> U8:
+        """All bytes of a frame, in the order of `Coded`'s arrays."""
+        blocks = entry.rows * entry.columns
+        size = blocks * (384 * (3 if entry.key else 4) + 4)
+        return np.array(self._bytes[entry.offset : entry.offset + size])
+
+    def frame(self, entry: Entry) -> Coded:
+        """Views into the shard's file; nothing is copied."""
+        at = entry.offset
+        height, width = 16 * entry.rows, 16 * entry.columns
+
+        def take(h: int, w: int) -> U8:
+            nonlocal at
+            at += h * w
+            return self._bytes[at - h * w : at].reshape(h, w)
+
+        def planes() -> Planes:
+            return (
+                take(height, width),
+                take(height // 2, width // 2),
+                take(height // 2, width // 2),
+            )
+
+        source, decoded, unfiltered = planes(), planes(), planes()
+        predicted = None if entry.key else planes()
+        counts, modes, splits, moves = (take(entry.rows, entry.columns) for _ in range(4))
+        return Coded(entry, source, decoded, unfiltered, predicted, counts, modes, splits, moves)
+
+
+def shards(folder: Path) -> list[Shard]:
+    """All shards of a folder, by name."""
+    return [Shard(folder, path.stem) for path in sorted(folder.glob("*.jsonl"))]

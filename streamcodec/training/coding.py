@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Codes pictures and clips with the present codec, for the networks to learn from.
+
+Pictures become keyframes: crops at several scales and qualities. Clips become short chains that
+start anywhere in them, coded as a stream would be. What is held out is kept whole, at fixed
+qualities, so that figures can be compared. Run: `python -m streamcodec.training.coding --help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from streamcodec import pattern
+from streamcodec.codec import Codec
+from streamcodec.encoder import FrameEncoder
+from streamcodec.frame import MIN_SIDE_PX, Frame
+from streamcodec.model import Model
+from streamcodec.training import data
+from streamcodec.training.coded import Coded, Entry, Writer
+
+_HELD_OUT_OF_256 = 26  # about a tenth
+_CROP_PX = (256, 384)  # height and width of a training crop, at most
+_PICTURE_CROPS = 5
+_CLIP_CHAINS = 4
+_CHAIN_FRAMES = 7
+_HELD_QUALITIES = (14, 26, 38, 50)
+_HELD_CHAIN_FRAMES = 9
+
+
+def is_held_out(path: Path) -> bool:
+    """True for about a tenth of all pictures, and of all scenes that clips were cut from."""
+    name = path.stem
+    if path.suffix.lower() in data.CLIPS:
+        name = re.sub(r"_\d+$", "", name)
+    return hashlib.blake2b(name.encode(), digest_size=1).digest()[0] < _HELD_OUT_OF_256
+
+
+def picture_frames(path: Path, rng: np.random.Generator) -> Iterator[tuple[Frame, int]]:
+    """Keyframes of a picture, each with its quality."""
+    read = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if read is None or min(read.shape[:2]) < MIN_SIDE_PX:
+        return
+    picture = np.asarray(read, np.uint8)
+    if is_held_out(path):
+        frame = Frame.from_bgr(picture)
+        for quality in _HELD_QUALITIES:
+            yield frame, quality
+        return
+    for _ in range(_PICTURE_CROPS):
+        scale = float(rng.choice([1.0, 1.0, 0.75, 0.5]))
+        if min(picture.shape[:2]) * scale < 128:
+            scale = 1.0
+        scaled = (
+            picture
+            if scale == 1.0
+            else np.asarray(
+                cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA),
+                np.uint8,
+            )
+        )
+        y, x, height, width = _window(scaled.shape[0], scaled.shape[1], rng)
+        crop = np.ascontiguousarray(scaled[y : y + height, x : x + width])
+        yield Frame.from_bgr(crop), int(rng.integers(10, 61))
+
+
+def _window(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    h, w = min(height, _CROP_PX[0]), min(width, _CROP_PX[1])
+    y, x = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+    return y & ~1, x & ~1, h, w
+
+
+def clip_chains(path: Path, rng: np.random.Generator) -> Iterator[tuple[list[Frame], int]]:
+    """Chains of frames from anywhere in a clip, each with its nominal quality."""
+    with av.open(str(path)) as container:
+        planes = [_planes(frame) for frame in container.decode(video=0)]
+    height, width = planes[0][0].shape
+    if min(height, width) < MIN_SIDE_PX:
+        return
+    held = is_held_out(path)
+    length = _HELD_CHAIN_FRAMES if held else _CHAIN_FRAMES
+    for number in range(len(_HELD_QUALITIES) if held else _CLIP_CHAINS):
+        first = int(rng.integers(0, max(1, len(planes) - length + 1)))
+        seen = planes[first : first + length]
+        if held:
+            yield [Frame(*p) for p in seen], _HELD_QUALITIES[number] - 6
+            continue
+        y, x, h, w = _window(height, width, rng)
+        if rng.random() < 0.5:
+            seen = seen[::-1]
+        yield [_crop(p, y, x, h, w) for p in seen], int(rng.integers(5, 46))
+
+
+def frames_of(path: Path, most: int) -> list[Frame]:
+    """The first frames of a clip, or a picture."""
+    if path.suffix.lower() in data.PICTURES:
+        read = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        return [Frame.from_bgr(np.asarray(read, np.uint8))]
+    with av.open(str(path)) as container:
+        shown = zip(range(most), container.decode(video=0), strict=False)
+        return [Frame(*_planes(frame)) for _, frame in shown]
+
+
+def _planes(frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    whole = frame.reformat(format="yuv420p")
+    found = []
+    for number, plane in enumerate(whole.planes):
+        w, h = whole.width, whole.height
+        if number:
+            w, h = (w + 1) // 2, (h + 1) // 2
+        rows = np.asarray(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        found.append(rows[:h, :w].copy())
+    return found[0], found[1], found[2]
+
+
+def _crop(planes: Sequence[np.ndarray], y: int, x: int, h: int, w: int) -> Frame:
+    half = (slice(y // 2, (y + h + 1) // 2), slice(x // 2, (x + w + 1) // 2))
+    return Frame(
+        np.ascontiguousarray(planes[0][y : y + h, x : x + w]),
+        np.ascontiguousarray(planes[1][half]),
+        np.ascontiguousarray(planes[2][half]),
+    )
+
+
+def code(
+    model: Model, frames: Sequence[Frame], nominal: int, path: Path, *, keys_only: bool
+) -> Iterator[Coded]:
+    """Code a chain as a stream of this nominal quality would be; yield every frame."""
+    from streamcodec.analysis import padded  # noqa: PLC0415
+
+    reference = None
+    for number, frame in enumerate(frames):
+        quality = nominal if keys_only else pattern.quality_at(nominal, number)
+        encoder = FrameEncoder(model, frame, reference)
+        attempt = encoder.at(quality)
+        seen = encoder._look(quality)
+        source = padded(frame.planes)
+        errors = tuple(
+            float(np.mean((s.astype(np.float32) - d) ** 2))
+            for s, d in zip(source, attempt.planes, strict=True)
+        )
+        blocks = attempt.blocks
+        rows, columns = blocks.rows, blocks.columns
+        moves = (
+            np.abs(blocks.field).reshape(rows, 2, columns, 2, 2).max(axis=(1, 3, 4)) > 0
+        ).astype(np.uint8)
+        entry = Entry(
+            0,
+            rows,
+            columns,
+            path.name,
+            is_held_out(path),
+            reference is None,
+            number,
+            quality,
+            8 * len(attempt.packet),
+            (errors[0], errors[1], errors[2]),
+        )
+        yield Coded(
+            entry,
+            source,
+            attempt.planes,
+            attempt.unfiltered,
+            None if reference is None else seen.prediction,
+            blocks.counts,
+            blocks.modes,
+            blocks.splits,
+            moves,
+        )
+        reference = encoder.reference_after(attempt)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="code training material for the networks")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("data", nargs="+")
+    parser.add_argument("--part", type=int, default=0)
+    parser.add_argument("--parts", type=int, default=1)
+    parser.add_argument("--kind", choices=("pictures", "clips"), required=True)
+    parser.add_argument("--skip", type=int, default=0, help="files that are done already")
+    parser.add_argument("--round", type=int, default=0, help="another one draws anew")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    model = Codec.load("S").model
+    files = data.find(options.data)
+    kinds = data.PICTURES if options.kind == "pictures" else data.CLIPS
+    paths = sorted(p for p in files.train + files.held_out if p.suffix.lower() in kinds)
+    # In an order that mixes sources, so that a part of the work is a fair sample.
+    paths.sort(key=lambda p: zlib.crc32(p.name.encode()))
+    del paths[: options.skip]
+    name = f"{options.kind}-{options.round}-{options.part}of{options.parts}-{options.skip}"
+    writer = Writer(options.out, name)
+    for number, path in enumerate(paths[options.part :: options.parts]):
+        if options.round and is_held_out(path):
+            continue
+        rng = np.random.default_rng([options.round, zlib.crc32(path.name.encode())])
+        chains = (
+            (([frame], quality) for frame, quality in picture_frames(path, rng))
+            if options.kind == "pictures"
+            else clip_chains(path, rng)
+        )
+        for frames, quality in chains:
+            for coded in code(model, frames, quality, path, keys_only=len(frames) == 1):
+                if not (coded.entry.held_out and coded.entry.number % 2 and coded.entry.number > 2):
+                    writer.add(coded)
+        print(number, path.name, flush=True)
+    writer.close()
+
+
+if __name__ == "__main__":
+    main()

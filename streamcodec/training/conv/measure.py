@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the shipped integers gain on frames held out: dB, and the bits that those are worth.
+
+Everything as a decoder does it: exact network, areas chosen by true distortion, levels paid for by
+their entropy. Frames are judged one by one; what a better reference brings later is not in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamcodec.blocks import transform
+from streamcodec.networks.conv.correct import (
+    Blocks,
+    areas_acting,
+    bits_of,
+    choose,
+    corrected,
+    correction_of,
+)
+from streamcodec.networks.conv.network import ExecutedNetwork
+from streamcodec.training.coded import Coded, Entry, Planes, Shard
+
+_MU = 0.1  # lambda: so many squared steps for a bit
+_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Of one frame. `psnr_db` is PSNR 6:1:1 without the network."""
+
+    entry: Entry
+    psnr_db: float
+    gain_db: float
+    flag_bits: float
+    acting: float  # share of areas with a level that is not 0
+
+
+def psnr_611_db(a: Planes, b: Planes) -> float:
+    """6:1:1 mean of the planes' PSNR."""
+    total = 0.0
+    for weight, x, y in zip(_WEIGHTS, a, b, strict=True):
+        error = float(np.mean((x.astype(np.float32) - y) ** 2))
+        total += weight * 10 * math.log10(255**2 / max(error, 1e-3))
+    return total
+
+
+def gain_of(network: ExecutedNetwork, frame: Coded) -> Gain:
+    """What the network gains on a frame."""
+    entry = frame.entry
+    # A shard knows which blocks moved, not how: any vector will do.
+    field = np.repeat(np.repeat(frame.moves, 2, 0), 2, 1).astype(np.int16)[:, :, None]
+    pairs = np.concatenate([field, field], 2)
+    blocks = Blocks(frame.counts, frame.modes, frame.splits, None if entry.key else pairs)
+    correction = correction_of(network, frame.decoded, frame.predicted, blocks, entry.quality)
+    steps = (s / 8 for s in transform.plane_steps_q3(entry.quality))
+    luma, chroma = (_MU * step**2 for step in steps)
+    levels = choose(frame.source, frame.decoded, correction, blocks, (luma, chroma))
+    before = psnr_611_db(frame.source, frame.decoded)
+    after = psnr_611_db(frame.source, corrected(frame.decoded, correction, blocks, levels))
+    return Gain(
+        entry,
+        before,
+        after - before,
+        bits_of(levels, areas_acting(blocks)) if levels.any() else 1.0,
+        float((levels > 0).mean()),
+    )
+
+
+def slopes(found: Sequence[Shard], *, key: bool) -> dict[str, float]:
+    """Relative change of a held-out file's bits for one dB more, from its several qualities."""
+    every = [e for s in found for e in s.entries if e.held_out and e.key == key]
+    result = {}
+    for name in sorted({e.file for e in every}):
+        own = [e for e in every if e.file == name]
+        points = []
+        for quality in sorted({e.quality // 6 for e in own}):
+            same = [e for e in own if e.quality // 6 == quality]
+            bits = float(np.mean([e.bits for e in same]))
+            points.append((float(np.mean([_psnr_db(e.errors) for e in same])), math.log(bits)))
+        if len(points) > 1 and points[-1][0] - points[0][0] > 1:
+            db, bits_log = np.array(points).T
+            result[name] = float(np.polyfit(db, bits_log, 1)[0])
+    return result
+
+
+def _psnr_db(errors: Sequence[float]) -> float:
+    return sum(
+        w * 10 * math.log10(255**2 / max(e, 1e-3)) for w, e in zip(_WEIGHTS, errors, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Means over frames of about one quality."""
+
+    name: str
+    frames: int
+    psnr_db: float
+    gain_db: float
+    acting: float
+    bits_percent: float  # estimated; negative is fewer
+
+
+def table(
+    gains: Sequence[Gain], worth: Mapping[str, float], bands: Iterable[tuple[int, int]]
+) -> list[Row]:
+    """One row for each band of qualities, and one for all; `worth` is what `slopes` found."""
+    usual = float(np.median(list(worth.values()))) if worth else math.nan
+    rows = []
+    for first, last in [*bands, (0, 63)]:
+        own = [g for g in gains if first <= g.entry.quality <= last]
+        if not own:
+            continue
+        saved = float(np.mean([g.gain_db * worth.get(g.entry.file, usual) for g in own]))
+        flags = sum(g.flag_bits for g in own) / sum(g.entry.bits for g in own)
+        rows.append(
+            Row(
+                f"{first} to {last}",
+                len(own),
+                float(np.mean([g.psnr_db for g in own])),
+                float(np.mean([g.gain_db for g in own])),
+                float(np.mean([g.acting for g in own])),
+                100 * (flags - saved),
+            )
+        )
+    return rows
+
+
+def held_out(found: Sequence[Shard], *, key: bool, most: int) -> list[tuple[Shard, Entry]]:
+    """At most about `most` frames that training never sees, evenly from all."""
+    every = [(s, e) for s in found for e in s.entries if e.held_out and e.key == key]
+    return every[:: max(1, len(every) // most)]
