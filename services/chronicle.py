@@ -16,6 +16,7 @@ from services.limiter import Limiter
 
 LEVELS: Mapping[str, int] = {
     "bad_message": logging.WARNING,
+    "connection_cut": logging.WARNING,
     "damaged_packet": logging.WARNING,
     "decoder_failed": logging.ERROR,
     "freeze": logging.WARNING,
@@ -27,6 +28,7 @@ LEVELS: Mapping[str, int] = {
     "revoked": logging.WARNING,
     "sink_failed": logging.ERROR,
     "source_lost": logging.WARNING,
+    "stranger": logging.WARNING,
 }  # of the events that are no mere information
 
 

@@ -60,7 +60,7 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
         } | getattr(record, "fields", {})
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = masked(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 
@@ -75,7 +75,9 @@ class ConsoleFormatter(logging.Formatter):
         mark = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
         named = [f"{key}={_shown(value)}" for key, value in fields.items()]
         text = " ".join([f"{clock} {part}: {mark}{event}", *named])
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        if not record.exc_info:
+            return text
+        return f"{text}\n{masked(self.formatException(record.exc_info))}"
 
 
 class StderrHandler(logging.Handler):
@@ -131,7 +133,7 @@ def crashed(event: str, error: BaseException, *, part: str = "main") -> None:
     logging.getLogger(f"{_ROOT}.{part}").error(
         event,
         exc_info=(type(error), error, error.__traceback__),
-        extra={"fields": {"error": f"{type(error).__name__}: {error}"}},
+        extra={"fields": {"error": masked(f"{type(error).__name__}: {error}")}},
     )
 
 
@@ -156,7 +158,7 @@ class _Brake(logging.Filter):
 def _shown(value: object) -> str:
     """A value as one word, or quoted: a peer's text must not look like a line or field of ours."""
     text = str(value)
-    if text and text.isprintable() and not set(text) & set(' "=\\'):
+    if text and text.isprintable() and not set(text) & set(" \"'=\\"):
         return text
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)

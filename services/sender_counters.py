@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from services.addresses import masked
 from services.endpoint import WatchedGate
 from services.events import EventLog, StreamEvent
 from services.histogram import Histogram
@@ -152,7 +153,7 @@ class SenderCounters:
         if not self._lost:
             self._restarts += 1
             self.events.add(now_us, "source_lost", reason)
-        self._lost = reason
+        self._lost = masked(reason)
 
     def source_attempted(self, attempts: int) -> None:
         """How often a source that is gone was opened again so far."""

@@ -107,7 +107,7 @@ def test_a_stranger_cannot_end_a_listening_receiver_nor_keep_its_sender_out(
         sender.stop()
     assert outcome.code == 0
     assert outcome.json["framesDisplayed"] > 20
-    told = lines(outcome.err, "refused")
+    told = lines(outcome.err, "stranger")
     assert told
     assert len(told) <= 11
     assert lines(outcome.err, "connected")

@@ -15,7 +15,7 @@ const TONES = {
   freeze: "bad", lost: "bad", source_lost: "bad", decoder_failed: "bad", sink_failed: "bad",
   recording_failed: "bad", refused: "bad", handshake_refused: "bad", damaged_packet: "warn",
   quality_limited: "warn", resolution: "warn", keyframe_request: "warn", bye: "warn", connected: "good",
-  keys_unreadable: "bad", revoked: "warn", bad_message: "warn", keys_readable: "good", source_back: "good",
+  keys_unreadable: "bad", revoked: "warn", bad_message: "warn", connection_cut: "warn", stranger: "warn", keys_readable: "good", source_back: "good",
 };
 
 const picture = $("picture"), pen = picture.getContext("2d", { alpha: false });

@@ -73,3 +73,17 @@ def test_errors_of_the_web_server_are_lines_too_and_never_a_flood(
     assert len(lines) == BURST
     assert {line["part"] for line in lines} == {"aiohttp.server"}
     assert "ValueError: 0" in lines[0]["traceback"]
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_no_traceback_shows_the_password_of_an_address(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(LogSettings(format=form))
+    try:
+        open("rtsp://alice:hunter2@camera/door")  # noqa: SIM115  (it fails)
+    except OSError as error:
+        logs.crashed("crashed", error)
+    said = capsys.readouterr().err
+    assert "camera/door" in said
+    assert "hunter2" not in said

@@ -84,6 +84,12 @@ def test_a_sender_is_ready_while_its_source_gives_frames() -> None:
     assert is_ready(gone) == (False, "the source is gone: camera:0: unplugged")
 
 
+def test_why_a_source_is_gone_tells_no_password() -> None:
+    found = sending(captured_us=1, lost="rtsp://alice:hunter2@camera/door: refused")
+    assert "camera/door" in is_ready(found)[1]
+    assert "hunter2" not in is_ready(found)[1] + str(found.as_json())
+
+
 def test_a_time_lapse_is_ready_between_two_of_its_frames() -> None:
     assert is_ready(sending(captured_us=1_000_000, interval_us=4_000_000))[0]
     assert not is_ready(sending(captured_us=1_000_000, interval_us=2_000_000))[0]
