@@ -29,7 +29,9 @@ def check_header(data: bytes) -> None:
     library takes a minute for a long one."""
     listed = int.from_bytes(data[:8], "little")
     if len(data) < 8 or listed > min(MAX_HEADER_BYTES, len(data) - 8):
-        raise ModelError(f"weights begin with a list of {listed} bytes: that is no safetensors file")
+        raise ModelError(
+            f"weights begin with a list of {listed} bytes: that is no safetensors file"
+        )
 
 
 def hidden_width(arrays: Arrays) -> int:

@@ -106,9 +106,7 @@ class CurvePeer(RawPeer):
         opened = _unbox(welcome[16:], b"WELCOME-" + welcome[:16], self._server, self._own)
         self._session, cookie = opened[:32], opened[32:]
         vouch_nonce = bytes(range(16))
-        vouch = _box(
-            public + self._server, b"VOUCH---" + vouch_nonce, self._session, self._secret
-        )
+        vouch = _box(public + self._server, b"VOUCH---" + vouch_nonce, self._session, self._secret)
         nonce = self._nonce()
         told = self._public + vouch_nonce + vouch + _READY[6:]
         initiate = _box(told, b"CurveZMQINITIATE" + nonce, self._session, self._own)

@@ -112,7 +112,7 @@ def test_when_all_have_spoken_the_newcomer_goes() -> None:
 
 
 def test_when_memory_runs_low_those_with_most_lying_go_until_the_rest_is_little() -> None:
-    many = {number: 100_000 for number in range(20)} | {20: 900, 21: 90_000}
+    many = dict.fromkeys(range(20), 100000) | {20: 900, 21: 90_000}
     book = ledger(*many)
     assert book.judge(many, 1) == []  # each is within its own limit
     cuts = book.judge(many, 2, pressed=True)

@@ -83,7 +83,9 @@ def stored(header: object, body: bytes = b"") -> bytes:
         stored(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
         stored({"tables": {"dtype": "I32", "shape": [2**62], "data_offsets": [0, 4]}}, b"abcd"),
         stored({"tables": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, b"abcd"),
-        stored({f"t{n}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for n in range(90000)}),
+        stored(
+            {f"t{n}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for n in range(90000)}
+        ),
     ],
     ids=range(9),
 )
