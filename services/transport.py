@@ -4,9 +4,9 @@
 The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"". Options are
 set before bind or connect; set after, they are ignored. High-water marks do not bound latency, the
 credit of the session does; nor do they bound memory, as they count whole messages and not the
-parts of one. `connections` does, by counting bytes. An end that connects has no receive mark at
-all: a full queue whose connection breaks and comes back aborts the process in libzmq 4.3.5 (its
-issue 3937).
+parts of one. `connections` does, by counting bytes. There is no receive mark at all: a connection
+that breaks while its queue is full aborts the process in libzmq 4.3.5, with the next heartbeat or
+when it comes back (docs/decisions/0010-hostile-peers.md).
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under 
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
 ZAP_DOMAIN = "streamcodec"
 _SEND_QUEUE_MESSAGES = 256
-_RECEIVE_QUEUE_MESSAGES = 1000  # of each connection to an end that binds
 _RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
 _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
 _HEARTBEAT_MS = 1000
@@ -386,7 +385,7 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     """All options, before bind or connect."""
     socket.linger = 200  # lets a BYE out, and never holds up the end of the process
     socket.sndhwm = _SEND_QUEUE_MESSAGES
-    socket.rcvhwm = _RECEIVE_QUEUE_MESSAGES if endpoint.bind else 0
+    socket.rcvhwm = 0
     socket.maxmsgsize = endpoint.max_message_bytes
     socket.sndbuf = endpoint.send_buffer_bytes
     if not endpoint.takes_packets:
