@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -144,6 +146,34 @@ def test_a_hostile_sender_makes_a_receiver_hold_no_more_than_it_states() -> None
             wait_for(lambda: receiver.snapshot().hostile_messages > 0)
     finally:
         listener.close()
+
+
+FLOODED = """
+import socket, struct, time
+from services.transport import Endpoint, Port
+from tests.attackers import RawPeer
+with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
+    peer = RawPeer(port.url)
+    part = peer.part(b"x", more=False)
+    peer.socket.settimeout(0.5)
+    try:
+        peer.send_raw(part * 20_000)
+    except TimeoutError:
+        pass
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    end = time.monotonic() + 2.5  # two heartbeats
+    while time.monotonic() < end:
+        time.sleep(0.1)
+    while port.poll(10).messages:
+        pass
+"""
+
+
+def test_who_floods_and_hangs_up_does_not_end_the_process() -> None:
+    """libzmq aborts when a connection breaks while its queue is full, so none ever is."""
+    done = subprocess.run([sys.executable, "-c", FLOODED], check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_there_are_never_more_connections_than_the_limit() -> None:
