@@ -81,10 +81,13 @@ class Connections:
         if cut is not None:
             self._end(cut)
 
-    def closed(self, number: int) -> None:
-        """The connection of this descriptor is gone."""
+    def closed(self, number: int) -> bool:
+        """The connection of this descriptor is gone. False when it never said anything whole, and
+        was not cut for that."""
         with self._lock:
+            spoke = self._ledger.has_spoken(number)
             self._forget(number)
+        return spoke
 
     def delivered(self, number: int, size_bytes: int) -> None:
         """A message came whole from it."""

@@ -72,6 +72,7 @@ _GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0
 _MAX_KNOWN_PEERS = 4096
 T = TypeVar("T")
+_HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 
 
@@ -124,6 +125,7 @@ class Port:
         self._retry_s: float | None = None  # when a refused connection is tried again
         self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
         self._numbers: OrderedDict[bytes, int] = OrderedDict()  # its descriptor, likewise
+        self._is_shaking = False  # hands: the connection of an end that connects
         self._cut_reasons: list[str] = []
         self._connections = Connections(
             _allowance(endpoint), connects=not endpoint.bind, on_cut=self._cut_reasons.append
@@ -274,10 +276,10 @@ class Port:
         self._socket = socket
         _set_options(socket, endpoint)
         self._monitor = socket.get_monitor_socket(
+            # Not HANDSHAKE_FAILED_PROTOCOL: telling it spoils the error number of a message that does
+            # not decrypt; libzmq then takes it for a full queue, with what that leads to (above).
             zmq.EVENT_HANDSHAKE_SUCCEEDED
-            | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-            | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            | (0 if endpoint.bind else _HANDSHAKE_FAILED)
             | zmq.EVENT_DISCONNECTED
             | _NEW_CONNECTION
         )
@@ -369,16 +371,25 @@ class Port:
                 if self._endpoint.tcp_control:
                     set_control(number, self._endpoint.tcp_control)
                 self._connections.accepted(number)
+                self._is_shaking = True
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._is_shaking = False
                 events.append(LinkEvent.CONNECTED)
             elif kind == zmq.EVENT_DISCONNECTED:
-                self._connections.closed(int(message["value"]))
+                spoke = self._connections.closed(int(message["value"]))
                 events.append(LinkEvent.DISCONNECTED)
+                if not spoke if self._endpoint.bind else self._is_shaking:
+                    self._refused(events)
             else:
-                events.append(LinkEvent.REFUSED)
-                if not self._endpoint.bind and self._retry_s is None:
-                    self._retry_s = time.monotonic() + _REFUSED_RETRY_S
+                self._refused(events)
         return events
+
+    def _refused(self, events: list[LinkEvent]) -> None:
+        """A connection ended in its handshake."""
+        self._is_shaking = False
+        events.append(LinkEvent.REFUSED)
+        if not self._endpoint.bind and self._retry_s is None:
+            self._retry_s = time.monotonic() + _REFUSED_RETRY_S
 
 
 def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:

@@ -170,6 +170,33 @@ with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
 """
 
 
+REPLAYED = """
+import socket, struct, time, zmq
+from services.transport import CurveServer, Endpoint, Port
+from tests.attackers import CurvePeer
+server, viewer = zmq.curve_keypair(), zmq.curve_keypair()
+keys = CurveServer(*server, allowed=frozenset({viewer[0]}))
+with Port(Endpoint("tcp://127.0.0.1:0", bind=True, keys=keys)) as port:
+    for _ in range(3):
+        peer = CurvePeer(port.url, public=viewer[0], secret=viewer[1], server=server[0])
+        part = peer.part(b"x", more=False)
+        peer.send_raw(part + part)  # the second does not decrypt: its nonce was used
+        time.sleep(0.3)
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+    end = time.monotonic() + 2.5  # two heartbeats
+    while time.monotonic() < end:
+        port.poll(100)
+"""
+
+
+@needs_curve
+def test_who_repeats_a_message_and_hangs_up_does_not_end_the_process() -> None:
+    """libzmq takes an error that a monitor spoilt for a full queue, and aborts likewise."""
+    done = subprocess.run([sys.executable, "-c", REPLAYED], check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_who_floods_and_hangs_up_does_not_end_the_process() -> None:
     """libzmq aborts when a connection breaks while its queue is full, so none ever is."""
     done = subprocess.run([sys.executable, "-c", FLOODED], check=False, capture_output=True)
