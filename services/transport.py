@@ -276,8 +276,8 @@ class Port:
         self._socket = socket
         _set_options(socket, endpoint)
         self._monitor = socket.get_monitor_socket(
-            # Not HANDSHAKE_FAILED_PROTOCOL: telling it spoils the error number of a message that does
-            # not decrypt; libzmq then takes it for a full queue, with what that leads to (above).
+            # Not HANDSHAKE_FAILED_PROTOCOL: telling it spoils the error number of a message that
+            # does not decrypt; libzmq then takes it for a full queue, and so aborts (above).
             zmq.EVENT_HANDSHAKE_SUCCEEDED
             | (0 if endpoint.bind else _HANDSHAKE_FAILED)
             | zmq.EVENT_DISCONNECTED
