@@ -71,6 +71,7 @@ _UNACKNOWLEDGED_MS = 10_000
 _GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0
 _MAX_KNOWN_PEERS = 4096
+_BARRED_S = 10.0
 T = TypeVar("T")
 _HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
@@ -125,6 +126,7 @@ class Port:
         self._retry_s: float | None = None  # when a refused connection is tried again
         self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
         self._numbers: OrderedDict[bytes, int] = OrderedDict()  # its descriptor, likewise
+        self._barred: dict[bytes, float] = {}  # keys, until when; no more than are allowed
         self._is_shaking = False  # hands: the connection of an end that connects
         self._cut_reasons: list[str] = []
         self._connections = Connections(
@@ -205,8 +207,10 @@ class Port:
         if number is not None:
             self._connections.trust(number)
 
-    def cut(self, peer: bytes, reason: str) -> None:
-        """End the connection of a peer that breaks the rules."""
+    def cut(self, peer: bytes, reason: str, *, bar: bool = False) -> None:
+        """End the connection of a peer that breaks the rules; `bar` its key for a while, too."""
+        if bar and self._gate is not None:
+            self._barred[self._keys.get(peer, b"")] = time.monotonic() + _BARRED_S
         number = self._numbers.pop(peer, None)
         if number is not None:
             self._connections.cut(number, reason)
@@ -353,6 +357,9 @@ class Port:
         except zmq.ZMQError:
             key = b""
         _remember(self._keys, peer, key)
+        if self._barred.get(key, 0.0) > time.monotonic():
+            self.cut(peer, "its key is barred for a flood")
+            return None
         return None if self._gate.name_of(key) is None else (peer, data)
 
     def _refresh_gate(self) -> None:

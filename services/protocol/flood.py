@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
 CUT_FACTOR = 4  # so many times that, or too many in two seconds: it is not worth a connection
+FLOODS = "it sends too many messages"  # why a connection is cut, and its key barred for a while
 _SECOND_US = 1_000_000
 
 
