@@ -55,6 +55,7 @@ class Connections:
         self._on_cut = on_cut
         self._lock = threading.Lock()
         self._known: dict[int, _Connection] = {}
+        self._missed: set[int] = set()  # numbers of connections that ended before we looked
         self._local_port: int | None = None
 
     def open(self, local_port: int | None) -> None:
@@ -75,16 +76,20 @@ class Connections:
         with self._lock:
             self._forget(number)
             if found is None:
-                return  # gone again already
+                self._missed.add(number)  # gone again already
+                return
             self._known[number] = found
             cut = self._ledger.opened(number, _now_us())
         if cut is not None:
             self._end(cut)
 
-    def closed(self, number: int) -> None:
-        """The connection of this descriptor is gone."""
+    def closed(self, number: int) -> bool:
+        """The connection of this descriptor is gone. False when it never said anything whole, and
+        was not cut for that."""
         with self._lock:
+            spoke = self._ledger.has_spoken(number) and number not in self._missed
             self._forget(number)
+        return spoke
 
     def delivered(self, number: int, size_bytes: int) -> None:
         """A message came whole from it."""
@@ -133,6 +138,7 @@ class Connections:
         _WATCH.trim_soon()
 
     def _forget(self, number: int) -> None:
+        self._missed.discard(number)
         found = self._known.pop(number, None)
         if found is not None and found.handle is not None:
             found.handle.detach()
@@ -148,11 +154,12 @@ class Connections:
                     tcp and one.getsockname()[1] == self._local_port
                 ):
                     return None
+            if not tcp or not hasattr(socket, "TCP_INFO"):
+                return _Connection(None, identity)
+            handle = socket.socket(family, socket.SOCK_STREAM, 0, fileno=number)
         except OSError:
             return None
-        if not tcp or not hasattr(socket, "TCP_INFO"):
-            return _Connection(None, identity)
-        return _Connection(socket.socket(family, socket.SOCK_STREAM, 0, fileno=number), identity)
+        return _Connection(handle, identity)
 
 
 class _Watch:

@@ -81,6 +81,11 @@ class Ledger:
         """It is gone."""
         self._accounts.pop(number, None)
 
+    def has_spoken(self, number: int) -> bool:
+        """Whether it said anything whole; True for one that is not known (any more)."""
+        account = self._accounts.get(number)
+        return account is None or account.spoke
+
     def delivered(self, number: int, size_bytes: int, now_us: int) -> None:
         """A whole message of it was handed over."""
         account = self._accounts.get(number)

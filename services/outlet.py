@@ -10,6 +10,7 @@ from typing import Protocol
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Replies
+from services.protocol.flood import FLOODS
 from services.transport import LinkEvent, Port, SendResult
 
 _TICK_US = 50_000
@@ -77,7 +78,7 @@ class Outlet:
         if dead:
             self._port.rebuild()
         for peer, why in replies.cuts:
-            self._port.cut(peer, why)
+            self._port.cut(peer, why, bar=why == FLOODS)
         self._say(replies)
         self._serve()
         return replies.wants_keyframe

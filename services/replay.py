@@ -220,6 +220,11 @@ class Replay:
             header = read_header(due.packet)
         except StreamCodecError as error:
             raise SourceError(f"{self._config.path}: {error}") from None
+        if len(due.packet) > m.MAX_PACKET_BYTES:
+            raise SourceError(
+                f"{self._config.path}: a frame of {len(due.packet)} bytes cannot be sent, only "
+                f"{m.MAX_PACKET_BYTES}; encode it at a lower quality"
+            )
         if header.keyframe:
             self._size = (header.width, header.height)
         self._sequence = (self._sequence + 1) % 2**32

@@ -25,6 +25,7 @@ from services.events import StreamEvent
 from services.media.scaling import fitted
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers, Broadcast
+from services.protocol.flood import FLOODS
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Rules
 from services.protocol.train import split
@@ -484,7 +485,7 @@ class Sender:
 
     def _say(self, answers: Answers) -> None:
         for peer, why in answers.cuts:
-            self._port.cut(peer, why)
+            self._port.cut(peer, why, bar=why == FLOODS)
         for peer, data in answers.messages:
             self._send(peer, data)
 

@@ -4,9 +4,9 @@
 The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"". Options are
 set before bind or connect; set after, they are ignored. High-water marks do not bound latency, the
 credit of the session does; nor do they bound memory, as they count whole messages and not the
-parts of one. `connections` does, by counting bytes. An end that connects has no receive mark at
-all: a full queue whose connection breaks and comes back aborts the process in libzmq 4.3.5 (its
-issue 3937).
+parts of one. `connections` does, by counting bytes. There is no receive mark at all: a connection
+that breaks while its queue is full aborts the process in libzmq 4.3.5, with the next heartbeat or
+when it comes back (docs/decisions/0010-hostile-peers.md).
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under 
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
 ZAP_DOMAIN = "streamcodec"
 _SEND_QUEUE_MESSAGES = 256
-_RECEIVE_QUEUE_MESSAGES = 1000  # of each connection to an end that binds
 _RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
 _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
 _HEARTBEAT_MS = 1000
@@ -73,7 +72,9 @@ _GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
 _REFUSED_RETRY_MAX_S = 8.0
 _MAX_KNOWN_PEERS = 4096
+_BARRED_S = 10.0
 T = TypeVar("T")
+_HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 
 
@@ -127,6 +128,8 @@ class Port:
         self._pause_s = _REFUSED_RETRY_S
         self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
         self._numbers: OrderedDict[bytes, int] = OrderedDict()  # its descriptor, likewise
+        self._barred: dict[bytes, float] = {}  # keys, until when; no more than are allowed
+        self._is_shaking = False  # hands: the connection of an end that connects
         self._cut_reasons: list[str] = []
         self._connections = Connections(
             _allowance(endpoint), connects=not endpoint.bind, on_cut=self._cut_reasons.append
@@ -206,8 +209,10 @@ class Port:
         if number is not None:
             self._connections.trust(number)
 
-    def cut(self, peer: bytes, reason: str) -> None:
-        """End the connection of a peer that breaks the rules."""
+    def cut(self, peer: bytes, reason: str, *, bar: bool = False) -> None:
+        """End the connection of a peer that breaks the rules; `bar` its key for a while, too."""
+        if bar and self._gate is not None:
+            self._barred[self._keys.get(peer, b"")] = time.monotonic() + _BARRED_S
         number = self._numbers.pop(peer, None)
         if number is not None:
             self._connections.cut(number, reason)
@@ -277,10 +282,10 @@ class Port:
         self._socket = socket
         _set_options(socket, endpoint)
         self._monitor = socket.get_monitor_socket(
+            # Not HANDSHAKE_FAILED_PROTOCOL: telling it spoils the error number of a message that
+            # does not decrypt; libzmq then takes it for a full queue, and so aborts (above).
             zmq.EVENT_HANDSHAKE_SUCCEEDED
-            | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-            | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            | (0 if endpoint.bind else _HANDSHAKE_FAILED)
             | zmq.EVENT_DISCONNECTED
             | _NEW_CONNECTION
         )
@@ -354,6 +359,9 @@ class Port:
         except zmq.ZMQError:
             key = b""
         _remember(self._keys, peer, key)
+        if self._barred.get(key, 0.0) > time.monotonic():
+            self.cut(peer, "its key is barred for a flood")
+            return None
         return None if self._gate.name_of(key) is None else (peer, data)
 
     def _refresh_gate(self) -> None:
@@ -372,25 +380,34 @@ class Port:
                 if self._endpoint.tcp_control:
                     set_control(number, self._endpoint.tcp_control)
                 self._connections.accepted(number)
+                self._is_shaking = True
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._is_shaking = False
                 events.append(LinkEvent.CONNECTED)
                 self._pause_s = _REFUSED_RETRY_S
             elif kind == zmq.EVENT_DISCONNECTED:
-                self._connections.closed(int(message["value"]))
+                spoke = self._connections.closed(int(message["value"]))
                 events.append(LinkEvent.DISCONNECTED)
+                if not spoke if self._endpoint.bind else self._is_shaking:
+                    self._refused(events)
             else:
-                events.append(LinkEvent.REFUSED)
-                if not self._endpoint.bind and self._retry_s is None:
-                    self._retry_s = time.monotonic() + self._pause_s
-                    self._pause_s = min(_REFUSED_RETRY_MAX_S, 2 * self._pause_s)
+                self._refused(events)
         return events
+
+    def _refused(self, events: list[LinkEvent]) -> None:
+        """A connection ended in its handshake."""
+        self._is_shaking = False
+        events.append(LinkEvent.REFUSED)
+        if not self._endpoint.bind and self._retry_s is None:
+            self._retry_s = time.monotonic() + self._pause_s
+            self._pause_s = min(_REFUSED_RETRY_MAX_S, 2 * self._pause_s)
 
 
 def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     """All options, before bind or connect."""
     socket.linger = 200  # lets a BYE out, and never holds up the end of the process
     socket.sndhwm = _SEND_QUEUE_MESSAGES
-    socket.rcvhwm = _RECEIVE_QUEUE_MESSAGES if endpoint.bind else 0
+    socket.rcvhwm = 0
     socket.maxmsgsize = endpoint.max_message_bytes
     socket.sndbuf = endpoint.send_buffer_bytes
     if not endpoint.takes_packets:

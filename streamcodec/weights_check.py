@@ -55,7 +55,7 @@ def check_like(arrays: Arrays, expected: Arrays) -> None:
         if found.dtype != pattern.dtype or found.shape != pattern.shape:
             raise ModelError(
                 f"weights: {name} is {found.dtype} {found.shape}, "
-                f"expected {pattern.dtype} {pattern.shape}"
+                f"expected {pattern.dtype} {pattern.shape}: they are of another version"
             )
         if found.dtype == np.int8:
             _check_layer(name, found)

@@ -14,7 +14,7 @@ from services.errors import RemoteProtocolError
 from services.events import EventLog, StreamEvent
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout, Outgoing, Replies
-from services.protocol.flood import MAX_MESSAGES_PER_S, FloodGate, Hearing
+from services.protocol.flood import FLOODS, MAX_MESSAGES_PER_S, FloodGate, Hearing
 from services.stats import ViewerSnapshot
 
 KNOCK_US = 200_000
@@ -48,7 +48,7 @@ class Board:
         if hearing is not Hearing.HEARD:
             self.flooded += 1
             cut = hearing is Hearing.CUT
-            return Replies(cuts=[(peer, "it sends too many messages")] if cut else [])
+            return Replies(cuts=[(peer, FLOODS)] if cut else [])
         try:
             return self._direct(peer, m.unpack(data), now_us)
         except RemoteProtocolError as error:

@@ -11,7 +11,7 @@ from services.errors import RemoteProtocolError
 from services.events import EventLog, StreamEvent
 from services.latency import Latency
 from services.protocol import messages as m
-from services.protocol.flood import FloodGate, Hearing
+from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Planner, Plans, Rules
 from services.protocol.session import Event, State
@@ -88,7 +88,7 @@ class Broadcast:
         if hearing is not Hearing.HEARD:
             self.flooded += 1
             if hearing is Hearing.CUT:
-                answers.cuts.append((peer, "it sends too many messages"))
+                answers.cuts.append((peer, FLOODS))
             return answers
         try:
             self._dispatch(peer, m.unpack(data), now_us, answers)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from enum import Enum, auto
 
 MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
-CUT_FACTOR = 4  # so many times that, and it is not worth a connection
+CUT_FACTOR = 4  # so many times that, or too many in two seconds: it is not worth a connection
+FLOODS = "it sends too many messages"  # why a connection is cut, and its key barred for a while
 _SECOND_US = 1_000_000
 
 
@@ -25,13 +26,18 @@ class FloodGate:
         self._most = most_per_s
         self._heard: dict[bytes, int] = {}
         self._since_us = 0
+        self._flooded: set[bytes] = set()  # in the second before
 
     def hear(self, peer: bytes, now_us: int) -> Hearing:
         """Take note of one message."""
         if now_us - self._since_us >= _SECOND_US:
+            fresh = now_us - self._since_us < 2 * _SECOND_US
+            self._flooded = {p for p, n in self._heard.items() if fresh and n > self._most}
             self._heard.clear()
             self._since_us = now_us
         count = self._heard[peer] = self._heard.get(peer, 0) + 1
         if count <= self._most:
             return Hearing.HEARD
-        return Hearing.CUT if count == CUT_FACTOR * self._most else Hearing.IGNORED
+        again = peer in self._flooded
+        last = self._most + 1 if again else CUT_FACTOR * self._most
+        return Hearing.CUT if count == last else Hearing.IGNORED

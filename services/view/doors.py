@@ -20,7 +20,6 @@ MAX_CONNECTIONS = 64  # of one server: 32 browsers, with room for pictures and s
 REQUEST_S = 10.0  # from the first byte of a request, or the connection, to its last header
 IDLE_S = 75.0  # between two requests
 ANSWER_S = 60.0  # until an answer is taken; a WebSocket looks after itself
-LASTING = "lasting"  # key of a request whose answer has no end
 _SWEEP_S = 1.0
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
@@ -56,6 +55,12 @@ class Doors:
             return await handler(request)
         finally:
             visitor.end()
+
+    def lasts(self, request: web.Request) -> None:
+        """The answer to this request has no end: a WebSocket."""
+        visitor = self._visitors.get(cast(asyncio.BaseTransport, request.transport))
+        if visitor is not None:
+            visitor.lasting = True
 
     async def sweep(self) -> None:
         """End overdue connections, for ever."""
@@ -93,6 +98,7 @@ class _Visitor(asyncio.Protocol):
         self._first_byte_s: float | None = None  # of a request that is not whole
         self._served = False
         self.request: web.Request | None = None
+        self.lasting = False
         self.since_s = time.monotonic()  # when the last request began or ended
 
     def begin(self, request: web.Request) -> None:
@@ -102,13 +108,13 @@ class _Visitor(asyncio.Protocol):
 
     def end(self) -> None:
         """It was answered."""
-        self.request, self._served = None, True
+        self.request, self._served, self.lasting = None, True, False
         self.since_s = time.monotonic()
 
     def is_overdue(self, now_s: float) -> bool:
         """True when this connection has had its time."""
         if self.request is not None:
-            return LASTING not in self.request and now_s - self.since_s > ANSWER_S
+            return not self.lasting and now_s - self.since_s > ANSWER_S
         if self._first_byte_s is not None:
             return now_s - self._first_byte_s > REQUEST_S
         return now_s - self.since_s > (IDLE_S if self._served else REQUEST_S)

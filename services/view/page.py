@@ -24,7 +24,6 @@ from services.errors import ServiceError
 from services.receiver import ReceiverDaemon, Sink
 from services.view import feed
 from services.view.access import COOKIE, Access, is_foreign
-from services.view.doors import LASTING
 from services.view.picture import LatestPicture
 from services.view.server import Handler, WebServer
 
@@ -187,7 +186,7 @@ class Page:
             raise web.HTTPServiceUnavailable(text="enough browsers are watching\n")
         socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=4096, compress=False)
         await socket.prepare(request)
-        request[LASTING] = True
+        self._server.lasts(request)
         browser = _Browser(socket)
         self._browsers.add(browser)
         work = [

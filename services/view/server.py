@@ -57,6 +57,11 @@ class WebServer:
             except RuntimeError:
                 return  # closed in this very moment
 
+    def lasts(self, request: web.Request) -> None:
+        """The answer to this request has no end; said in the server's loop."""
+        if self._doors is not None:
+            self._doors.lasts(request)
+
     def close(self) -> None:
         """Say goodbye to all browsers and end the thread."""
         if self._stopping is not None:

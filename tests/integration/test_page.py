@@ -433,3 +433,62 @@ def test_an_address_in_use_is_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot listen"):
             open_page(taken, show.receiver, LatestPicture())
         assert time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://[::1"}, 400),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Cookie": "streamcodec_token=\xff\xfe"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+def test_what_cannot_be_read_or_comes_from_elsewhere_gets_no_picture(
+    headers: dict[str, str], status: int, tmp_path: Path
+) -> None:
+    with showing(tmp_path) as show:
+        wait_for(lambda: show.receiver.snapshot().frames_displayed > 0)
+
+        async def ask() -> int:
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.get(show.page.url + "snapshot.png") as answer,
+            ):
+                return answer.status
+
+        assert asyncio.run(ask()) == status
+
+
+def test_malformed_headers_are_refused_before_the_token_too(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("s" * 20)
+    secret.chmod(0o600)
+    with showing(tmp_path, token_file=str(secret)) as show:
+
+        async def ask(headers: dict[str, str]) -> int:
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.get(show.page.url) as answer,
+            ):
+                return answer.status
+
+        assert asyncio.run(ask({"Origin": "http://[::1"})) == 400
+        assert asyncio.run(ask({"Cookie": "a=b; streamcodec_token="})) == 401
+        assert asyncio.run(ask({"Authorization": "Bearer nobody"})) == 401
+
+
+def test_a_deep_message_of_a_browser_changes_nothing(tmp_path: Path) -> None:
+    with showing(tmp_path) as show:
+
+        async def talk() -> bool:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.ws_connect(show.page.url + "live") as live,
+            ):
+                await live.send_str("[" * 4000)
+                await live.send_str('{"kind": "watching", "pictures": false, "numbers": true}')
+                return (await live.receive()).type is aiohttp.WSMsgType.TEXT
+
+        assert asyncio.run(talk())

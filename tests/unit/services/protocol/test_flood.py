@@ -19,3 +19,12 @@ def test_a_flood_is_cut_once() -> None:
     heard = [gate.hear(b"a", 1_000_000) for _ in range(100)]
     assert heard.count(Hearing.CUT) == 1
     assert heard.index(Hearing.CUT) == CUT_FACTOR * 10 - 1
+
+
+def test_a_flood_that_goes_on_into_the_next_second_is_cut_there() -> None:
+    gate = FloodGate(10)
+    first = [gate.hear(b"a", 1_000_000) for _ in range(20)]
+    second = [gate.hear(b"a", 2_000_000) for _ in range(20)]
+    assert (first.count(Hearing.CUT), second.index(Hearing.CUT)) == (0, 10)
+    later = [gate.hear(b"a", 9_000_000) for _ in range(20)]
+    assert later.count(Hearing.CUT) == 0
