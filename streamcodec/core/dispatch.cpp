@@ -13,9 +13,10 @@
     extern const PictureKernels pictures_kernels;     \
     extern const PriorKernels prior_kernels;          \
     }
-#define SC_TABLE(LEVEL, NAME)                                                              \
+// Blocks may be of another level, where theirs would be no faster.
+#define SC_TABLE(LEVEL, BLOCKS, NAME)                                                      \
     sc::Kernels {                                                                          \
-        NAME, &sc::LEVEL::motion_kernels, &sc::LEVEL::blocks_kernels,                      \
+        NAME, &sc::LEVEL::motion_kernels, &sc::BLOCKS::blocks_kernels,                     \
             &sc::LEVEL::pictures_kernels, &sc::LEVEL::prior_kernels                        \
     }
 
@@ -45,11 +46,11 @@ bool has(const char* level) {
 }
 
 const Kernels ALL[] = {
-    SC_TABLE(plain, "plain"),
+    SC_TABLE(plain, plain, "plain"),
 #ifdef SC_X86
-    SC_TABLE(v3, "v3"),
-    SC_TABLE(v4, "v4"),
-    SC_TABLE(vnni, "vnni"),
+    SC_TABLE(v3, v3, "v3"),
+    SC_TABLE(v4, v4, "v4"),
+    SC_TABLE(vnni, v4, "vnni"),
 #endif
 };
 

@@ -2,76 +2,113 @@
 #include "pool.hpp"
 
 #include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 namespace sc {
 
-Pool::Pool(int threads) : threads_(std::max(threads, 1)) {
-    workers_.reserve(threads_ - 1);
-    for (int i = 1; i < threads_; ++i) workers_.emplace_back([this] { work(); });
-}
+struct Pool::Workers {
+    std::mutex mutex;
+    std::mutex callers;
+    std::condition_variable wake;
+    std::condition_variable done;
+    std::vector<std::thread> threads;
+    const Call<int>* job = nullptr;
+    int next = 0;
+    int count = 0;
+    int running = 0;
+    bool closing = false;
+    std::exception_ptr error;
 
-Pool::~Pool() { close(); }
-
-void Pool::close() {
-    {
-        std::lock_guard lock(mutex_);
-        closing_ = true;
-    }
-    wake_.notify_all();
-    for (auto& worker : workers_) worker.join();
-    workers_.clear();
-}
+    void work();
+    void take(std::unique_lock<std::mutex>& lock);
+    void close();
+};
 
 // Do jobs until none is left; the lock is held on entry and on return.
-void Pool::take(std::unique_lock<std::mutex>& lock) {
-    while (next_ < count_) {
-        const int index = next_++;
-        const auto* job = job_;
-        ++running_;
+void Pool::Workers::take(std::unique_lock<std::mutex>& lock) {
+    while (next < count) {
+        const int index = next++;
+        const Call<int>* const job_now = job;
+        ++running;
         lock.unlock();
-        std::exception_ptr error;
+        std::exception_ptr thrown;
         try {
-            (*job)(index);
+            (*job_now)(index);
         } catch (...) {
-            error = std::current_exception();
+            thrown = std::current_exception();
         }
         lock.lock();
-        --running_;
-        if (error && !error_) error_ = error;
+        --running;
+        if (thrown && !error) error = thrown;
     }
-    if (running_ == 0) done_.notify_all();
+    if (running == 0) done.notify_all();
 }
 
-void Pool::work() {
-    std::unique_lock lock(mutex_);
+void Pool::Workers::work() {
+    std::unique_lock lock(mutex);
     while (true) {
-        wake_.wait(lock, [this] { return closing_ || next_ < count_; });
-        if (closing_) return;
+        wake.wait(lock, [this] { return closing || next < count; });
+        if (closing) return;
         take(lock);
     }
 }
 
-void Pool::run(int count, const std::function<void(int)>& job) {
-    std::unique_lock caller(callers_, std::try_to_lock);
+void Pool::Workers::close() {
+    {
+        std::lock_guard lock(mutex);
+        closing = true;
+    }
+    wake.notify_all();
+    for (auto& thread : threads) thread.join();
+    threads.clear();
+}
+
+Pool::Pool(int threads) : threads_(std::max(threads, 1)), workers_(new Workers) {
+    try {
+        workers_->threads.reserve(threads_ - 1);
+        for (int i = 1; i < threads_; ++i) {
+            workers_->threads.emplace_back([workers = workers_] { workers->work(); });
+        }
+    } catch (...) {  // the system has no more threads
+        workers_->close();
+        delete workers_;
+        throw;
+    }
+}
+
+Pool::~Pool() {
+    workers_->close();
+    delete workers_;
+}
+
+void Pool::close() { workers_->close(); }
+
+void Pool::run(int count, Call<int> job) {
+    Workers& all = *workers_;
+    std::unique_lock caller(all.callers, std::try_to_lock);
     if (!caller || threads_ == 1 || count < 2) {
         for (int i = 0; i < count; ++i) job(i);
         return;
     }
-    std::unique_lock lock(mutex_);
-    job_ = &job;
-    next_ = 0;
-    count_ = count;
-    error_ = nullptr;
-    wake_.notify_all();
-    take(lock);
-    done_.wait(lock, [this] { return next_ >= count_ && running_ == 0; });
-    job_ = nullptr;
-    count_ = 0;
-    next_ = 0;
-    if (error_) std::rethrow_exception(error_);
+    std::unique_lock lock(all.mutex);
+    all.job = &job;
+    all.next = 0;
+    all.count = count;
+    all.error = nullptr;
+    all.wake.notify_all();
+    all.take(lock);
+    all.done.wait(lock, [&all] { return all.next >= all.count && all.running == 0; });
+    all.job = nullptr;
+    all.count = 0;
+    all.next = 0;
+    if (all.error) std::rethrow_exception(all.error);
 }
 
-void run_jobs(Pool* pool, int count, const std::function<void(int)>& job) {
+void run_jobs(Pool* pool, int count, Call<int> job) {
     if (pool != nullptr) {
         pool->run(count, job);
         return;

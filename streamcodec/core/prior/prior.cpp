@@ -119,7 +119,7 @@ void tables_of(const Stack& stack, const u8* rows, int pitch, int count, int qua
 }
 
 void walk_rows(PriorWorkspace& workspace, Grid<const u8> counts, Grid<const i16> symbols,
-               const std::function<void(int, int)>& visit) {
+               Call<int, int> visit) {
     workspace.features.begin(counts.rows, counts.columns);
     for (int group = 0; group < GROUPS; ++group) {
         for (int phase = 0; phase < PHASES; ++phase) {

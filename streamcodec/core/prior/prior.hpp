@@ -7,10 +7,10 @@
 // first layer and of the last.
 #pragma once
 
-#include <functional>
 #include <span>
 #include <vector>
 
+#include "call.hpp"
 #include "entropy/rans.hpp"
 #include "entropy/symbols.hpp"
 #include "prior/features.hpp"
@@ -74,7 +74,7 @@ void find_tables(const Prior& prior, PriorWorkspace& workspace, Grid<const u8> c
 // it is in workspace.turn, and must leave the symbols of their group in `symbols` before it returns
 // (an encoder has them there already).
 void walk_rows(PriorWorkspace& workspace, Grid<const u8> counts, Grid<const i16> symbols,
-               const std::function<void(int, int)>& visit);
+               Call<int, int> visit);
 
 // Read all symbols (blocks, 384), which are zero on entry. Throws Damaged.
 void read_symbols(const Prior& prior, PriorWorkspace& workspace, RansReader& reader,
