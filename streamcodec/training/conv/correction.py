@@ -205,7 +205,9 @@ class Run:
         judged = _made(self.network.shape)
         judged.load_state_dict({k: v.cpu() for k, v in self.average.items()})
         held = self.material.held
-        chosen = held[:: max(1, len(held) // plan.judge_frames)]
+        # Every so-many-th would be of one quality.
+        order = np.random.default_rng(0).permutation(len(held))
+        chosen = [held[n] for n in np.sort(order[: plan.judge_frames])]
         found = []
         with torch.no_grad():
             for shard, entry in chosen:

@@ -132,6 +132,7 @@ def table(
 
 
 def held_out(found: Sequence[Shard], *, key: bool, most: int) -> list[tuple[Shard, Entry]]:
-    """At most about `most` frames that training never sees, evenly from all."""
+    """At most `most` frames that training never sees, drawn at random, the same every time."""
     every = [(s, e) for s in found for e in s.entries if e.held_out and e.key == key]
-    return every[:: max(1, len(every) // most)]
+    order = np.random.default_rng(0).permutation(len(every))
+    return [every[n] for n in np.sort(order[:most])]
