@@ -17,7 +17,7 @@ from streamcodec.analysis import Analysis
 from streamcodec.bitstream import LOOP_FILTER, NETWORK
 from streamcodec.blocks import layout, transform
 from streamcodec.correction import Networks, Stage, write_levels
-from streamcodec.effort import TRYING, Effort
+from streamcodec.effort import TRYING, Effort, Trying
 from streamcodec.entropy import tables
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model, filter_of
@@ -184,7 +184,7 @@ class FrameEncoder:
             self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
         )
         if quality not in self._first:
-            self._first[quality] = coding.first_pass(asked=self._trying.prices_asked)
+            self._first[quality] = coding.first_pass(self._trying)
         network = None if self._networks is None else self._networks.of(seen.key)
         header = self._header(quality)
         return coding.second_pass(self._first[quality], weighing, header, network)
@@ -224,7 +224,7 @@ class _Coding:
         self._moved, self._moved_counts = before.moved(seen.blocks)
         self._remembered = False  # what the prior is told of the reference
 
-    def first_pass(self, *, asked: bool) -> _FirstPass:
+    def first_pass(self, trying: Trying) -> _FirstPass:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
@@ -246,9 +246,16 @@ class _Coding:
             )
             within = blocks.modes >= INTRA16
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
-        if not asked and self._before.tables is not None:
+        if not trying.prices_asked and self._before.tables is not None:
             return _FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
-        return _FirstPass(self._find_tables(blocks, symbols), blocks.counts)
+        found = self._find_tables(blocks, symbols)
+        if trying.chosen_twice:
+            bound = blocks.counts.copy()
+            self._code(blocks, found, symbols, weighing=1.0)
+            again = self._find_tables(blocks, symbols)
+            blocks.counts[:] = bound
+            found = np.where(again == 0, found, again)
+        return _FirstPass(found, blocks.counts)
 
     def _tables_of_reference(self, before: U8) -> U8:
         """The tables that coded each block where it came from, shifted to this quality."""
