@@ -21,16 +21,15 @@ class Trying:
 
     `search` names the motion search's effort (core/motion/params.hpp). `prices_asked` says whether
     symbols are chosen by what the prior will say of them (a pass of its own), or by what it said of
-    the reference; with `chosen_twice` they are chosen once more by what it says of those.
+    the reference.
     """
 
     search: str
     prices_asked: bool
-    chosen_twice: bool = False
 
 
 TRYING = {
     Effort.FAST: Trying(search="fast", prices_asked=False),
     Effort.NORMAL: Trying(search="normal", prices_asked=True),
-    Effort.BEST: Trying(search="best", prices_asked=True, chosen_twice=True),
+    Effort.BEST: Trying(search="best", prices_asked=True),
 }

@@ -248,14 +248,7 @@ class _Coding:
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
         if not trying.prices_asked and self._before.tables is not None:
             return _FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
-        found = self._find_tables(blocks, symbols)
-        if trying.chosen_twice:
-            bound = blocks.counts.copy()
-            self._code(blocks, found, symbols, weighing=1.0)
-            again = self._find_tables(blocks, symbols)
-            blocks.counts[:] = bound
-            found = np.where(again == 0, found, again)
-        return _FirstPass(found, blocks.counts)
+        return _FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
     def _tables_of_reference(self, before: U8) -> U8:
         """The tables that coded each block where it came from, shifted to this quality."""
