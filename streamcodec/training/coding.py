@@ -20,7 +20,10 @@ import cv2
 import numpy as np
 
 from streamcodec import pattern
+from streamcodec import weights as files
+from streamcodec.analysis import padded
 from streamcodec.codec import Codec
+from streamcodec.correction import Networks
 from streamcodec.encoder import FrameEncoder
 from streamcodec.frame import MIN_SIDE_PX, Frame
 from streamcodec.model import Model
@@ -131,10 +134,18 @@ def _crop(planes: Sequence[np.ndarray], y: int, x: int, h: int, w: int) -> Frame
 
 
 def code(
-    model: Model, frames: Sequence[Frame], nominal: int, path: Path, *, keys_only: bool
+    model: Model,
+    frames: Sequence[Frame],
+    nominal: int,
+    path: Path,
+    *,
+    keys_only: bool,
+    networks: Networks | None = None,
 ) -> Iterator[Coded]:
-    """Code a chain as a stream of this nominal quality would be; yield every frame."""
-    from streamcodec.analysis import padded  # noqa: PLC0415
+    """Code a chain as a stream of this nominal quality would be; yield every frame.
+
+    With `networks` references are corrected ones, but what is yielded is the picture before.
+    """
 
     reference = None
     for number, frame in enumerate(frames):
@@ -175,6 +186,9 @@ def code(
             blocks.splits,
             moves,
         )
+        if networks is not None and number + 1 < len(frames):
+            encoder = FrameEncoder(model, frame, reference, networks=networks)
+            attempt = encoder.at(quality)
         reference = encoder.reference_after(attempt)
 
 
@@ -187,13 +201,15 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--kind", choices=("pictures", "clips"), required=True)
     parser.add_argument("--skip", type=int, default=0, help="files that are done already")
+    parser.add_argument("--weights", type=Path, help="of size M: its networks correct references")
     parser.add_argument("--round", type=int, default=0, help="another one draws anew")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    model = Codec.load("S").model
-    files = data.find(options.data)
+    model = Codec.load("S").model if options.weights is None else files.load("M", options.weights)
+    networks = files.load_networks(model, "cpu") if model.has_networks else None
+    found = data.find(options.data)
     kinds = data.PICTURES if options.kind == "pictures" else data.CLIPS
-    paths = sorted(p for p in files.train + files.held_out if p.suffix.lower() in kinds)
+    paths = sorted(p for p in found.train + found.held_out if p.suffix.lower() in kinds)
     # In an order that mixes sources, so that a part of the work is a fair sample.
     paths.sort(key=lambda p: zlib.crc32(p.name.encode()))
     del paths[: options.skip]
@@ -209,7 +225,9 @@ def main() -> None:
             else clip_chains(path, rng)
         )
         for frames, quality in chains:
-            for coded in code(model, frames, quality, path, keys_only=len(frames) == 1):
+            for coded in code(
+                model, frames, quality, path, keys_only=len(frames) == 1, networks=networks
+            ):
                 if not (coded.entry.held_out and coded.entry.number % 2 and coded.entry.number > 2):
                     writer.add(coded)
         print(number, path.name, flush=True)
