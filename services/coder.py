@@ -40,7 +40,7 @@ class FrameCoder:
 
     def __init__(self, codec: Codec, *, frame_interval_us: int, finest: int = FINEST) -> None:
         self._efforts = EFFORTS[EFFORTS.index(codec.effort) :]
-        self._codecs = {codec.effort: codec}  # by effort, made when first needed
+        self._codecs: dict[str, Codec] = {codec.effort: codec}  # by effort, made when first needed
         self._codec = codec
         self._finest = finest
         self._references: dict[bytes, Reference] = {}

@@ -39,12 +39,12 @@ def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:
 
 def build_wheel(folder: str, config_settings: Any = None, metadata: str | None = None) -> str:
     with _compiler():
-        return _build.build_wheel(folder, config_settings, metadata)
+        return str(_build.build_wheel(folder, config_settings, metadata))
 
 
 def build_editable(folder: str, config_settings: Any = None, metadata: str | None = None) -> str:
     with _compiler():
-        return _build.build_editable(folder, config_settings, metadata)
+        return str(_build.build_editable(folder, config_settings, metadata))
 
 
 def _has_compiler() -> bool:
