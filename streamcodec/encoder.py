@@ -42,7 +42,7 @@ _NEWS_BITS = 96
 _STILL_SHARE = 0.97
 # A bit worth so many times the usual makes a packet about as large as the next quality does.
 _ONE_STEP = 0.65
-_TURN = 2.75  # of 900, 2,500 and 7,000 bytes a frame on training clips
+_TURN, _LEAST_TURN, _MOST_TURN = 2.75, 1.15, 2.4  # of 900 to 7,000 bytes a frame on training clips
 _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes beyond
 _WORTH_FILLING = 1.02
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
@@ -131,8 +131,8 @@ class FrameEncoder:
         if above is None or room < _WORTH_FILLING or len(above.packet) <= size:
             return best
         # The fewer bytes a block has, the more a bit's worth turns: blocks are skipped or not.
-        turn = _TURN * sqrt(best.blocks.counts.size / size)
-        share = log(room) / log(len(above.packet) / size) / min(max(turn, 0.5), 4.0)
+        turn = min(max(_TURN * sqrt(best.blocks.counts.size / size), _LEAST_TURN), _MOST_TURN)
+        share = log(room) / log(len(above.packet) / size) / turn
         fuller = self.at(best.quality, _ONE_STEP**share)
         return fuller if size < len(fuller.packet) <= budget_bytes else best
 
