@@ -127,7 +127,7 @@ def look_at(codec: Codec, networks: Networks, frames: Sequence[Frame], quality: 
     levels, corrected = Stage(network, quality, blocks, predicted).choose(source, plain, steps_q3)
     told = Blocks(blocks.counts, blocks.modes, blocks.splits, blocks.field)
     maps, added = _maps(network, plain, predicted, told, quality)
-    by_sample = _spread(levels[0] * np.uint8(1), 64, plain[0].shape)
+    by_sample = _spread(levels[0], 64, plain[0].shape)
     acting = _spread(told.acting(), 16, plain[0].shape)
     correction = added / np.float32(16) * (by_sample / np.float32(2)) * acting
     return Look(source, predicted, plain, corrected, correction, levels[0], maps)
@@ -158,7 +158,7 @@ def drawn(look: Look, out: Path) -> None:
 
     height, width = look.source[0].shape
     figure, axes = plt.subplots(
-        3, 4, figsize=(14, 3 * (3.5 * height / width + 0.36)), layout="constrained", dpi=100
+        3, 4, figsize=(14, 3 * (3.3 * height / width + 0.3)), layout="constrained", dpi=84
     )
     most = max(1.0, float(np.quantile(np.abs(look.correction), 0.998)))
     pictures = (("source", look.source), ("prediction", look.predicted))
@@ -187,7 +187,8 @@ def drawn(look: Look, out: Path) -> None:
 def _show(panel: Any, values: npt.NDArray[Any], title: str, **how: Any) -> Any:
     panel.set_title(title, fontsize=10)
     panel.set_axis_off()
-    return panel.imshow(values, interpolation="nearest", aspect="equal", **how)
+    sharp = "antialiased" if values.ndim == 3 else "nearest"
+    return panel.imshow(values, interpolation=sharp, aspect="equal", **how)
 
 
 def _maps(
