@@ -24,20 +24,21 @@ decoder="$parser $core/dispatch.cpp $core/pool.cpp $core/blocks/intra.cpp $core/
 kernels="$core/kernels/*.cpp"
 
 object() { echo "$folder/$(echo "$1" | tr / .).o"; }
-# An object is made anew when any source or header is younger.
-made() { [ -f "$1" ] && [ -z "$(find $core tests/fuzz -name "*.[chs][ph]*" -newer "$1" | head -1)" ]; }
+# An object is made anew when its source or any header is younger.
+made() { [ -f "$1" ] && [ -z "$(find $core tests/fuzz -name "*.hpp" -newer "$1" | head -1)" ] &&
+    [ ! "$2" -nt "$1" ]; }
 # "OBJECT FLAGS... SOURCE", one a line, for each file that a target needs.
 commands() {
     for target in $targets; do
         for file in $(eval echo "\$$target") "tests/fuzz/$target.cpp"; do
-            made "$(object "$file")" || echo "$(object "$file") $flags $covered $file"
+            made "$(object "$file")" "$file" || echo "$(object "$file") $flags $covered $file"
         done
         [ "$target" = parser ] || for file in $kernels; do
-            made "$(object "$file")" ||
+            made "$(object "$file")" "$file" ||
                 echo "$(object "$file") $flags $covered -DSC_LEVEL=plain -march=${LEVEL:-native} $file"
         done
     done
-    made "$(object tests/fuzz/driver.cpp)" ||  # which is not to be covered
+    made "$(object tests/fuzz/driver.cpp)" tests/fuzz/driver.cpp ||  # which is not to be covered
         echo "$(object tests/fuzz/driver.cpp) $flags tests/fuzz/driver.cpp"
 }
 commands | sort -u | xargs -r -P "${JOBS:-2}" -L 1 "${CXX:-c++}" -c -o

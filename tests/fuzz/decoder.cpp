@@ -8,6 +8,7 @@
 // packets come out as others; CRC, version, names and the payload's end are not checked.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 
@@ -26,8 +27,7 @@ namespace {
 
 using namespace sc;
 
-// Sides in blocks: one, odd ones, more than one area, a square at every place.
-constexpr int SIDES[] = {1, 2, 3, 4, 5, 6, 8, 9};
+constexpr int MOST_SIDE = 10;  // in blocks: more than two areas, and all of the seeds
 constexpr int HIDDEN = 16;
 constexpr int FILTER_BANDS = 8;
 
@@ -115,8 +115,8 @@ State decode(const Model& model, const Frame& frame, const State* before, Worksp
              Pool* pool) {
     const int rows = frame.rows, columns = frame.columns, count = rows * columns;
     const bool key = before == nullptr;
-    static const std::vector<Vector> no_field(4 * 81);
-    static const std::vector<u8> no_memory(81 * CHANNELS);
+    static const std::vector<Vector> no_field(4 * MOST_SIDE * MOST_SIDE);
+    static const std::vector<u8> no_memory(MOST_SIDE * MOST_SIDE * CHANNELS);
     const int old = key ? frame.quality : before->quality;
     const Vector* const field = key ? no_field.data() : before->field.data();
     const Grid<const u8> memory(key ? no_memory.data() : before->memory.data(), count, CHANNELS);
@@ -196,6 +196,12 @@ State start(const Model& model, Frame frame, Noise noise, Workspace& workspace) 
     return state;
 }
 
+// How far inputs came, said at the end.
+struct Pictures {
+    unsigned long long count = 0;
+    ~Pictures() { std::printf("%llu pictures\n", count); }
+} pictures;
+
 void decode_twice(const u8* packet, std::size_t size) {
     static const Model model;
     static Pool pool(3);
@@ -204,8 +210,10 @@ void decode_twice(const u8* packet, std::size_t size) {
     const std::size_t header = key ? KEY_HEADER : INTER_HEADER;
     if (size < header + CRC) return;
     // Inter packets do not say how large a picture is: bytes of their reference's name do.
-    const Frame frame{SIDES[packet[key ? 12 : 2] / 16 % 8], SIDES[packet[key ? 10 : 3] / 16 % 8],
-                      packet[1] & 63, packet[1] >> 6, {packet + header, size - header - CRC}};
+    const int rows = (key ? packet[12] / 16 : packet[2]) % MOST_SIDE + 1;
+    const int columns = (key ? packet[10] / 16 : packet[3]) % MOST_SIDE + 1;
+    const Frame frame{rows, columns, packet[1] & 63, packet[1] >> 6,
+                      {packet + header, size - header - CRC}};
     const Noise noise{static_cast<u32>(packet[4] | packet[5] << 8)};
     std::unique_ptr<State> before;
     if (!key) before = std::make_unique<State>(start(model, frame, noise, workspace));
@@ -213,7 +221,9 @@ void decode_twice(const u8* packet, std::size_t size) {
     const State same = decode(model, frame, before.get(), other, &pool);
     require(same.picture == after.picture && same.field == after.field &&
             same.memory == after.memory);
+    ++pictures.count;
     (void)decode(model, frame, &after, workspace, nullptr);
+    ++pictures.count;
 }
 
 }  // namespace

@@ -14,6 +14,9 @@ from streamcodec import Codec
 from tests.conformance.material import VECTORS
 from tests.fuzz import container
 
+# A busy machine takes minutes to compile the targets, once.
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 3
 
