@@ -12,6 +12,7 @@ device, and no decoder needs to know it. Its last layer starts at zero, which ad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,7 +22,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from streamcodec.blocks import transform
 from streamcodec.errors import ModelError
 from streamcodec.networks.conv.inputs import STEPS_Q3
 from streamcodec.networks.conv.shape import QUALITIES
@@ -69,12 +69,20 @@ def planes_of(channels: torch.Tensor) -> Planes:
 
 def _bases() -> torch.Tensor:
     """(96, 96) orthonormal transforms of a patch: 8x8 luma, 4x4 chroma."""
-    eight, four = transform.basis(8), transform.basis(4)
+    eight, four = _cosines(8), _cosines(4)
     whole = np.zeros((PATCH_CHANNELS, PATCH_CHANNELS))
     whole[:64, :64] = np.kron(eight, eight)
     whole[64:80, 64:80] = np.kron(four, four)
     whole[80:, 80:] = np.kron(four, four)
     return torch.from_numpy(whole.astype(np.float32))
+
+
+def _cosines(size: int) -> npt.NDArray[np.float64]:
+    """Orthonormal DCT-II as (frequency, sample)."""
+    k, x = np.arange(size)[:, None], np.arange(size)[None]
+    rows = np.cos(np.pi * (2 * x + 1) * k / (2 * size)) * math.sqrt(2 / size)
+    rows[0] /= math.sqrt(2)
+    return np.asarray(rows)
 
 
 class _Block(nn.Module):
