@@ -168,7 +168,7 @@ def drawn(look: Look, out: Path) -> None:
     shown = _show(
         axes[0][3],
         look.correction,
-        "correction of luma × level of area",
+        "correction of luma x level of area",
         cmap="RdBu_r",
         vmin=-most,
         vmax=most,
