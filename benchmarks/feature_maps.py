@@ -159,7 +159,7 @@ def drawn(look: Look, out: Path) -> None:
 
     height, width = look.source[0].shape
     figure, axes = plt.subplots(
-        3, 4, figsize=(14, 3 * (3.3 * height / width + 0.3)), layout="constrained", dpi=84
+        3, 4, figsize=(14, 3 * (3.3 * height / width + 0.3)), layout="constrained", dpi=78
     )
     most = max(1.0, float(np.quantile(np.abs(look.correction), 0.998)))
     pictures = (("source", look.source), ("prediction", look.predicted))
