@@ -89,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.frame < 1 or not 0 <= options.quality < 64:
         parser.error("--frame is 1 or later (frame 0 is a keyframe), --quality 0 to 63")
+    torch.set_num_threads(1)  # small layers: more threads wait for each other
     try:
         frames = list(islice(_frames(options.source), options.frame + 1))
         codec = Codec.load("M", device="cpu")
@@ -158,7 +159,7 @@ def drawn(look: Look, out: Path) -> None:
 
     height, width = look.source[0].shape
     figure, axes = plt.subplots(
-        3, 4, figsize=(14, 3 * (3.3 * height / width + 0.3)), layout="constrained", dpi=84
+        3, 4, figsize=(14, 3 * (3.3 * height / width + 0.3)), layout="constrained", dpi=78
     )
     most = max(1.0, float(np.quantile(np.abs(look.correction), 0.998)))
     pictures = (("source", look.source), ("prediction", look.predicted))
@@ -168,7 +169,7 @@ def drawn(look: Look, out: Path) -> None:
     shown = _show(
         axes[0][3],
         look.correction,
-        "correction of luma x level of area",
+        "correction of luma, by level of area",
         cmap="RdBu_r",
         vmin=-most,
         vmax=most,

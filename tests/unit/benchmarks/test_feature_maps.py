@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import feature_maps
 from services.media.scene import Scene
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.weights import load_networks
 
-pytest.importorskip("torch", reason="size M needs torch")
+torch = pytest.importorskip("torch", reason="size M needs torch")
+feature_maps = pytest.importorskip("benchmarks.feature_maps")
 
 QUALITY = 16
 WIDTH, HEIGHT = 152, 104  # no multiples of 16
@@ -29,6 +29,7 @@ def frames() -> list[Frame]:
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
+    torch.set_num_threads(1)
     return Codec.load("M", device="cpu")
 
 
