@@ -17,12 +17,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MANIFEST := pyproject.toml constraints.txt
 CORE := CMakeLists.txt $(shell find streamcodec/core -name "*.[ch]pp" -o -name "*.py")
 
-.PHONY: help install demo test lint docs clean
+.PHONY: help install demo test lint sanitize docs clean
 
 help:
 	@echo "make demo   install into $(VENV) and stream $(SOURCE) for $(SECONDS) s to a window"
 	@echo "make test   ruff, mypy and pytest"
 	@echo "make lint   ruff and mypy alone"
+	@echo "make sanitize  the core's tests with address and undefined-behaviour sanitizers"
 	@echo "make docs   rewrite the pages that are generated from the code"
 	@echo "make clean  remove $(VENV) and what tools leave behind"
 
@@ -38,6 +39,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+sanitize: $(VENV)/installed-dev
+	$(PIP) install --quiet cmake nanobind
+	sh tests/sanitize.sh "$(abspath $(BIN))/python" $(PYTEST_ARGS)
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python -m services.commands.reference > docs/commands.md

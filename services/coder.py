@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.cpu import CpuGovernor
+from services.cpu import EFFORTS, CpuGovernor
 from services.protocol.planner import Plan
 from streamcodec.pattern import quality_at
 
@@ -39,13 +39,17 @@ class FrameCoder:
     """
 
     def __init__(self, codec: Codec, *, frame_interval_us: int, finest: int = FINEST) -> None:
+        self._efforts = EFFORTS[EFFORTS.index(codec.effort) :]
+        self._codecs: dict[str, Codec] = {codec.effort: codec}  # by effort, made when first needed
         self._codec = codec
         self._finest = finest
         self._references: dict[bytes, Reference] = {}
         self._unfit = 0  # frames in a row that fitted no budget
         self._since_key = 0  # frames, where no budget holds
         self.encode_us = _FIRST_GUESS_US  # what one encode takes, on average
-        self._governor = CpuGovernor(frame_interval_us=frame_interval_us, finest=finest)
+        self._governor = CpuGovernor(
+            frame_interval_us=frame_interval_us, finest=finest, efforts=self._efforts
+        )
 
     def code(self, frame: Frame, plan: Plan) -> Coded | None:
         """The frame as planned; None when it fits no budget and is to be skipped."""
@@ -66,6 +70,11 @@ class FrameCoder:
         if not coded.keyframe:
             self._governor.encoded(encode_us=encode_us, quality=coded.quality)
 
+    @property
+    def effort(self) -> str:
+        """How hard the next frame will be tried: less than was asked for on a busy machine."""
+        return self._governor.effort
+
     def keep(self, digests: set[bytes]) -> None:
         """Drop all references but these."""
         self._references = {
@@ -74,6 +83,7 @@ class FrameCoder:
 
     def _encode(self, frame: Frame, reference: Reference | None, plan: Plan) -> Encoded:
         """Encode within the plan, or as coarse as can be where nothing fits for too long."""
+        self._codec = self._at_effort(self._governor.effort)
         budget = self._budget(plan)
         finest = plan.quality if plan.quality is not None else self._finest
         if reference is not None:
@@ -86,6 +96,11 @@ class FrameCoder:
         if encoded.packet is None and (reference is None or self._unfit >= MAX_UNFIT):
             return self._codec.encode(frame, reference, quality=0)
         return encoded
+
+    def _at_effort(self, effort: str) -> Codec:
+        if effort not in self._codecs:
+            self._codecs[effort] = self._codec.trying(effort)
+        return self._codecs[effort]
 
     def _budget(self, plan: Plan) -> int | None:
         """Bytes of the plan, and what skipped frames left. None: only quality counts.

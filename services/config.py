@@ -14,7 +14,7 @@ from typing import Any
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5555"
 DEFAULT_SOURCE = "scene:640x360@30"
-SIZES = ("S", "M", "L")
+SIZES = ("S", "M")  # those that have weights
 DEVICES = ("auto", "cpu", "cuda")
 LOG_FORMATS = ("console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -37,8 +37,14 @@ def setting(
 class CodecSettings:
     """Which model, and where it runs."""
 
-    size: str = setting("S", "size of the model", choices=SIZES)
-    device: str = setting("auto", "where the networks run; auto prefers a GPU", choices=DEVICES)
+    size: str = setting(
+        "S", "size of the model: M has convolutional networks in the decoder", choices=SIZES
+    )
+    device: str = setting(
+        "auto",
+        "where networks of size M run; auto takes a GPU that torch sees. Size S runs on the CPU",
+        choices=DEVICES,
+    )
     weights: str | None = setting(None, "file of weights to use instead of the shipped ones")
     effort: str = setting(
         "normal",

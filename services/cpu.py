@@ -1,39 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps encoding within the frame period by coding frames coarser; pure.
+"""Keeps encoding within the frame period: less effort first, then coarser frames; pure.
 
 Choosing, quantising and coding symbols take time that grows with quality. When frames take longer
-than their period, the finest quality allowed is cut step by step; when there is time to spare it
-grows back. At the least quality cutting helps no more, and frames are skipped instead.
+than their period, the encoder tries less hard, as far as that goes; then the finest quality allowed
+is cut step by step. When there is time to spare, quality grows back first, then effort. At the
+least quality cutting helps no more, and frames are skipped instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 BUSY_SHARE = 0.93  # of the frame period: above it frames will be missed
 IDLE_SHARE = 0.87  # below it there is time for finer frames
+# Of the frame period: below it there is time for more effort, which takes at most half as long
+# again (measured; docs/benchmarks.md).
+EASY_SHARE = 0.55
 LEAST_QUALITY = 12
+EFFORTS = ("best", "normal", "fast")  # from the hardest down
 _CUT = 2.0  # indices: about 17% fewer bytes
 _GROWTH = 0.15
 _SMOOTHING = 0.3
 _SETTLE_FRAMES = 6  # between two cuts, for the average to show what the first one did
+_EASY_FRAMES = 60  # with time to spare before more effort is tried
 
 
 class CpuGovernor:
-    """The finest quality a frame may have, from how long the last ones took to encode.
+    """How hard and how finely a frame may be coded, from how long the last ones took.
 
     A ceiling on quality rather than on bytes: it is met by one attempt, where bytes take a search.
+    `efforts` go from the one asked for down to the least.
     """
 
-    def __init__(self, *, frame_interval_us: int, finest: int) -> None:
+    def __init__(
+        self, *, frame_interval_us: int, finest: int, efforts: Sequence[str] = ("normal",)
+    ) -> None:
         self._interval_us = frame_interval_us
         self._finest = finest
         self._ceiling = float(finest)
         self._encode_us = 0.0
         self._settling = 0
+        self._efforts = tuple(efforts)
+        self._lowered = 0  # efforts below the one asked for
+        self._easy = 0  # frames in a row with time to spare
 
     @property
     def ceiling(self) -> int:
         """The finest quality index of the next frame."""
         return int(self._ceiling)
+
+    @property
+    def effort(self) -> str:
+        """How hard the next frame is tried."""
+        return self._efforts[self._lowered]
 
     def encoded(self, *, encode_us: int, quality: int) -> None:
         """An inter frame took this long. Keyframes are not counted: they are rare and slow."""
@@ -42,9 +61,23 @@ class CpuGovernor:
         self._encode_us += _SMOOTHING * (encode_us - self._encode_us)
         self._settling = max(0, self._settling - 1)
         if self._encode_us > BUSY_SHARE * self._interval_us:
+            self._easy = 0
             if self._settling:
                 return
             self._settling = _SETTLE_FRAMES
+            if self._lowered + 1 < len(self._efforts):
+                self._lowered += 1
+                return
             self._ceiling = max(float(LEAST_QUALITY), min(self._ceiling, quality) - _CUT)
         elif self._encode_us < IDLE_SHARE * self._interval_us:
             self._ceiling = min(float(self._finest), self._ceiling + _GROWTH)
+            self._try_harder()
+
+    def _try_harder(self) -> None:
+        """More effort once quality is back and there has been much time to spare."""
+        easy = self._encode_us < EASY_SHARE * self._interval_us
+        self._easy = self._easy + 1 if easy and self._ceiling >= self._finest else 0
+        if self._lowered and self._easy >= _EASY_FRAMES:
+            self._lowered -= 1
+            self._easy = 0
+            self._settling = _SETTLE_FRAMES

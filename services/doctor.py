@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -107,11 +108,16 @@ def examine(*, size: str, load: Loader, devices: Mapping[str, str], measure: boo
     )
 
 
-def torch_devices() -> dict[str, str]:
-    """Where torch can run networks on this machine."""
+def devices_of(size: str) -> dict[str, str]:
+    """Where a size can run on this machine. Size S has no networks: the processor alone.
+
+    The networks of size M run where torch can; without torch, nowhere (the codec says so).
+    """
+    found = {"cpu": f"{os.cpu_count()} cores, {cpu_name()}"}
+    if size == "S" or find_spec("torch") is None:
+        return found
     import torch  # noqa: PLC0415  (seconds to import)
 
-    found = {"cpu": f"{os.cpu_count()} cores, {cpu_name()}"}
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         found["cuda"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
@@ -131,7 +137,10 @@ def package_versions() -> dict[str, str]:
 
 def machine() -> dict[str, str | int]:
     """System, processor and cores."""
+    from streamcodec import _core  # noqa: PLC0415  (the native module)
+
     return {
+        "instructions": f"{_core.level()}, of {', '.join(_core.levels())}",
         "system": f"{platform.system()} {platform.release()}",
         "processor": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,

@@ -378,7 +378,7 @@ class Sender:
             self._counters.resized(size, now)
 
     def _encode_plan(self, captured: Captured, frame: Frame, plan: Plan) -> None:
-        start_us = self._now_us()
+        start_us, effort = self._now_us(), self._coder.effort
         coded = self._coder.code(frame, plan)
         end_us = self._now_us()
         if coded is None:
@@ -401,6 +401,7 @@ class Sender:
                 reduced=frame is not captured.frame,
                 target_bytes=plan.budget_bytes,
                 encode_us=end_us - start_us,
+                effort=effort,
                 now_us=end_us,
             )
             self._outbox.append(

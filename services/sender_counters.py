@@ -60,6 +60,7 @@ class SenderCounters:
         self._idle = self._encoded = self._keyframes = self._restarts = 0
         self._captured_us: int | None = None  # when the source gave its last frame
         self._lost = ""  # why the source is gone
+        self._effort = ""
         self._attempts = 0
         self._skipped: dict[str, int] = {}
         self._packet_bytes = self._message_bytes = self._wire_bytes = 0
@@ -87,6 +88,7 @@ class SenderCounters:
         reduced: bool,
         target_bytes: int | None,
         encode_us: int,
+        effort: str,
         now_us: int,
     ) -> None:
         """A frame was encoded at this size; `reduced`: for the link, below the source's own."""
@@ -94,6 +96,9 @@ class SenderCounters:
         self._encoded += 1
         self._keyframes += coded.keyframe
         self._quality = coded.quality
+        if effort != self._effort and self._effort:
+            self.events.add(now_us, "effort", effort)
+        self._effort = effort
         self._target_bytes = target_bytes or len(coded.packet)
         self._encode_times.add(encode_us)
         self._frame_rate.add(1, now_us)
@@ -204,6 +209,7 @@ class SenderCounters:
             psnr_db=self.psnr_db,
             quality=self._quality,
             encode=self._encode_times.snapshot(),
+            effort=self._effort,
             quality_limitation_reason=self._limits.reason,
             quality_limitation_s={why: us / 1e6 for why, us in spent.items()},
             keyframe_requests=audience.keyframe_requests,

@@ -107,6 +107,7 @@ class SenderSnapshot:
     refused_connections: int = 0  # by the handshake: keys not allowed, or another protocol
     since_capture_us: int | None = None  # since the source gave a frame; None before the first
     frame_interval_us: int = 0
+    effort: str = ""  # how hard the encoder tries; less than asked for on a busy machine
     source_lost: str = ""  # why there is none for the moment, while it is opened again and again
     source_attempts: int = 0  # to open it again, in vain or not
     keys_trouble: str = ""  # what cannot be read in the folder of keys
@@ -139,6 +140,7 @@ class SenderSnapshot:
             "psnr_db": None if self.psnr_db is None else round(self.psnr_db, 2),
             "quality": self.quality,
             "encode_ms": self.encode.percentiles_ms(),
+            "encodeEffort": self.effort,
             "qualityLimitationReason": self.quality_limitation_reason,
             "qualityLimitationDurations": {
                 reason: round(spent_s, 3) for reason, spent_s in self.quality_limitation_s.items()
@@ -287,6 +289,7 @@ def summary(
                 "legs_ms",
             )
         },
+        "encodeEffort": sender["encodeEffort"],
         "qualityLimitationReason": sender["qualityLimitationReason"],
         "qualityLimitationDurations": sender["qualityLimitationDurations"],
         "qualityLimitationResolutionChanges": sender["qualityLimitationResolutionChanges"],

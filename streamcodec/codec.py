@@ -108,13 +108,13 @@ class Codec:
             threads=threads,
         )
 
-    def trying(self, effort: Effort) -> Codec:
-        """The same codec at another effort."""
+    def trying(self, effort: str) -> Codec:
+        """The same codec at another effort: fast, normal or best."""
         return Codec(
             self.model,
             size=self.size,
             device=self.device,
-            effort=effort,
+            effort=Effort(effort),
             networks=self._networks,
             threads=self._threads,
         )

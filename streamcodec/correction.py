@@ -19,6 +19,7 @@ from streamcodec import _core, quantise
 from streamcodec import contexts as cx
 
 if TYPE_CHECKING:
+    from streamcodec.networks.conv.correct import Blocks as BlocksSaid
     from streamcodec.networks.conv.network import ExecutedNetwork
     from streamcodec.state import Planes
 
@@ -75,7 +76,7 @@ class Stage:
         found = correct.correction_of(self.network, planes, self.predicted, told, self.quality)
         return correct.corrected(planes, found, told, levels)
 
-    def _told(self):  # type: ignore[no-untyped-def]  # its type would import torch
+    def _told(self) -> BlocksSaid:
         from streamcodec.networks.conv.correct import Blocks  # noqa: PLC0415
 
         own = self.blocks

@@ -21,16 +21,15 @@ class Trying:
 
     `search` names the motion search's effort (core/motion/params.hpp). `prices_asked` says whether
     symbols are chosen by what the prior will say of them (a pass of its own), or by what it said of
-    the reference. `most_attempts` bounds the qualities that a budget tries.
+    the reference.
     """
 
     search: str
     prices_asked: bool
-    most_attempts: int
 
 
 TRYING = {
-    Effort.FAST: Trying(search="fast", prices_asked=False, most_attempts=3),
-    Effort.NORMAL: Trying(search="normal", prices_asked=True, most_attempts=12),
-    Effort.BEST: Trying(search="best", prices_asked=True, most_attempts=12),
+    Effort.FAST: Trying(search="fast", prices_asked=False),
+    Effort.NORMAL: Trying(search="normal", prices_asked=True),
+    Effort.BEST: Trying(search="best", prices_asked=True),
 }

@@ -17,7 +17,7 @@ from streamcodec.analysis import Analysis
 from streamcodec.bitstream import LOOP_FILTER, NETWORK
 from streamcodec.blocks import layout, transform
 from streamcodec.correction import Networks, Stage, write_levels
-from streamcodec.effort import TRYING, Effort
+from streamcodec.effort import TRYING, Effort, Trying
 from streamcodec.entropy import tables
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model, filter_of
@@ -42,7 +42,7 @@ _NEWS_BITS = 96
 _STILL_SHARE = 0.97
 # A bit worth so many times the usual makes a packet about as large as the next quality does.
 _ONE_STEP = 0.65
-_TURN = 2.75  # of 900, 2,500 and 7,000 bytes a frame on training clips
+_TURN, _LEAST_TURN, _MOST_TURN = 2.75, 1.15, 2.4  # of 900 to 7,000 bytes a frame on training clips
 _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes beyond
 _WORTH_FILLING = 1.02
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
@@ -131,8 +131,8 @@ class FrameEncoder:
         if above is None or room < _WORTH_FILLING or len(above.packet) <= size:
             return best
         # The fewer bytes a block has, the more a bit's worth turns: blocks are skipped or not.
-        turn = _TURN * sqrt(best.blocks.counts.size / size)
-        share = log(room) / log(len(above.packet) / size) / min(max(turn, 0.5), 4.0)
+        turn = min(max(_TURN * sqrt(best.blocks.counts.size / size), _LEAST_TURN), _MOST_TURN)
+        share = log(room) / log(len(above.packet) / size) / turn
         fuller = self.at(best.quality, _ONE_STEP**share)
         return fuller if size < len(fuller.packet) <= budget_bytes else best
 
@@ -184,7 +184,7 @@ class FrameEncoder:
             self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
         )
         if quality not in self._first:
-            self._first[quality] = coding.first_pass(asked=self._trying.prices_asked)
+            self._first[quality] = coding.first_pass(self._trying)
         network = None if self._networks is None else self._networks.of(seen.key)
         header = self._header(quality)
         return coding.second_pass(self._first[quality], weighing, header, network)
@@ -224,7 +224,7 @@ class _Coding:
         self._moved, self._moved_counts = before.moved(seen.blocks)
         self._remembered = False  # what the prior is told of the reference
 
-    def first_pass(self, *, asked: bool) -> _FirstPass:
+    def first_pass(self, trying: Trying) -> _FirstPass:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
@@ -246,7 +246,7 @@ class _Coding:
             )
             within = blocks.modes >= INTRA16
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
-        if not asked and self._before.tables is not None:
+        if not trying.prices_asked and self._before.tables is not None:
             return _FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
         return _FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 

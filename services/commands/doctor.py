@@ -31,12 +31,12 @@ def doctor(
 ) -> None:
     """Tell what this machine can do: versions, devices, exactness, cameras, display, speed."""
     settings = options.load({"codec.size": size}, config).settings
-    from services.doctor import examine, torch_devices
+    from services.doctor import devices_of, examine
 
     report = examine(
         size=settings.codec.size,
         load=lambda size, device: load_codec(settings.codec, size=size, device=device),
-        devices=torch_devices(),
+        devices=devices_of(settings.codec.size),
         measure=measure,
     )
     if as_json:

@@ -63,6 +63,7 @@ def encode(
     frames: Frames = None,
     size: options.Size = None,
     device: options.Device = None,
+    effort: options.Effort = None,
     weights: options.Weights = None,
     config: options.ConfigFile = None,
     as_json: options.Json = False,
@@ -71,7 +72,13 @@ def encode(
     if sum(wish is not None for wish in (quality, kbps, frame_bytes)) > 1:
         raise typer.BadParameter("give one of --quality, --kbps and --frame-bytes")
     settings = options.load(
-        {"codec.size": size, "codec.device": device, "codec.weights": weights}, config
+        {
+            "codec.size": size,
+            "codec.device": device,
+            "codec.effort": effort,
+            "codec.weights": weights,
+        },
+        config,
     ).settings
     from services.files.coding import Wish, encode_file
 

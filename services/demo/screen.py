@@ -80,6 +80,7 @@ def _sender_figures(sender: SenderSnapshot) -> list[Text]:
         Text(f"{quality}, q{sender.quality}"),
         Text(f"{skipped} skipped", style="yellow" if skipped else ""),
         Text("" if reason == "none" else f"limited by {reason}", style="yellow"),
+        Text("" if sender.effort in ("", "normal") else f"effort {sender.effort}", style="yellow"),
     ]
 
 

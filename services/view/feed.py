@@ -22,6 +22,7 @@ def state(moment: Moment, *, recording: str, quality: int | None) -> dict[str, o
         "recording": recording,
         "quality": sender.quality if sender else quality,
         "psnr_db": _number(sender.psnr_db) if sender else None,
+        "effort": sender.effort if sender else None,
         "limit": sender.quality_limitation_reason if sender else None,
         "whole": [sender.width, sender.height] if sender and _smaller(sender) else None,
         "legs": list(LEGS),

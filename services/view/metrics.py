@@ -21,6 +21,7 @@ from prometheus_client.core import (
     Metric,
 )
 
+from services.cpu import EFFORTS
 from services.histogram import STEPS_PER_OCTAVE, Distribution
 from services.relay_stats import FeedSnapshot, RelaySnapshot
 from services.stats import ReceiverSnapshot, SenderSnapshot, ViewerSnapshot
@@ -167,6 +168,9 @@ def _sender(found: SenderSnapshot) -> Iterable[Metric]:
     if found.psnr_db is not None:
         yield _gauge("psnr_decibels", "Of a recent frame.", label, found.psnr_db)
     yield _histogram("encode_seconds", "Time to code a frame.", label, found.encode)
+    if found.effort:
+        efforts = {name: int(name == found.effort) for name in EFFORTS}
+        yield _states("encode_effort", "1 for how hard it tries.", label, "effort", efforts)
     yield _by(
         "quality_limitation_seconds",
         "Time spent limited, by reason.",
@@ -352,6 +356,15 @@ def _by(
     name: str, text: str, label: dict[str, str], key: str, values: Mapping[str, float]
 ) -> CounterMetricFamily:
     family = CounterMetricFamily(f"{_PREFIX}_{name}", text, labels=[*label, key])
+    for which, value in values.items():
+        family.add_metric([*label.values(), which], value)
+    return family
+
+
+def _states(
+    name: str, text: str, label: dict[str, str], key: str, values: Mapping[str, int]
+) -> Metric:
+    family = GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=[*label, key])
     for which, value in values.items():
         family.add_metric([*label.values(), which], value)
     return family

@@ -1,15 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantiser steps of the 64 qualities. The transforms themselves are the core's (core/blocks/)."""
+"""Quantiser steps of the 64 qualities, and the DCT's basis. The core transforms (core/blocks/)."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 
 from streamcodec.blocks import layout
 
 # Chosen on training clips and pictures; of (44, 8), (52, 6), (52, 8), (63, 6) the best.
 CHROMA_LAG_FROM = 52
 CHROMA_LAG_Q4 = 6
+
+
+def basis(size: int) -> npt.NDArray[np.float64]:
+    """Orthonormal DCT-II as (frequency, sample)."""
+    k = np.arange(size)[:, None]
+    x = np.arange(size)[None]
+    rows = np.cos(np.pi * (2 * x + 1) * k / (2 * size)) * math.sqrt(2 / size)
+    rows[0] /= math.sqrt(2)
+    return np.asarray(rows)
 
 
 def step_q3(quality: int) -> int:

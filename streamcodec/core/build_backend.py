@@ -39,12 +39,12 @@ def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:
 
 def build_wheel(folder: str, config_settings: Any = None, metadata: str | None = None) -> str:
     with _compiler():
-        return _build.build_wheel(folder, config_settings, metadata)
+        return str(_build.build_wheel(folder, config_settings, metadata))
 
 
 def build_editable(folder: str, config_settings: Any = None, metadata: str | None = None) -> str:
     with _compiler():
-        return _build.build_editable(folder, config_settings, metadata)
+        return str(_build.build_editable(folder, config_settings, metadata))
 
 
 def _has_compiler() -> bool:
@@ -83,6 +83,7 @@ def _compiler() -> Iterator[None]:
                 before["CMAKE_ARGS"] or "",
                 f"-DCMAKE_AR={scripts['AR']}",
                 f"-DCMAKE_RANLIB={scripts['RANLIB']}",
+                "-DSC_PRECOMPILE=OFF",  # zig keeps a cache of its own
                 "-DSC_ARCH=x86_64_v",  # zig's name of the levels
             )
         ).strip()

@@ -436,7 +436,7 @@ void write_blocks(Intervals& out, Contexts contexts, bool key, const Blocks& blo
     }
 }
 
-void read_areas(RansReader& reader, Contexts contexts, Areas luma, Areas chroma) {
+void read_areas(RansReader& reader, Contexts contexts, std::span<u8> luma, std::span<u8> chroma) {
     if (contexts.size() != CONTEXTS) throw Outside();
     RansState stream = reader.state;
     for (u8& flag : luma) flag = static_cast<u8>(get_bit(stream, contexts[single::FILTER]));

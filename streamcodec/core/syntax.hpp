@@ -43,8 +43,7 @@ void write_blocks(Intervals& out, Contexts contexts, bool key, const Blocks& blo
                   const Known& known, Said& said);
 
 // Which areas the loop filter touches: luma row by row, then chroma.
-using Areas = std::span<u8>;
-void read_areas(RansReader& reader, Contexts contexts, Areas luma, Areas chroma);
+void read_areas(RansReader& reader, Contexts contexts, std::span<u8> luma, std::span<u8> chroma);
 void write_areas(Intervals& out, Contexts contexts, std::span<const u8> luma,
                  std::span<const u8> chroma);
 

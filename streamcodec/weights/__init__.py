@@ -16,7 +16,7 @@ from streamcodec.errors import ModelError
 from streamcodec.model import Model
 from streamcodec.weights_check import MAX_FILE_BYTES, check_header
 
-HIDDEN = {"S": 128, "M": 256, "L": 512}  # width of the prior of each size
+HIDDEN = {"S": 128, "M": 128}  # width of the prior of each size that is shipped
 SIZES = tuple(HIDDEN)
 # What the library raises for files that are no weights.
 _DAMAGE = (

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 import json
 
-import torch
-
 from streamcodec import Codec
 from tests.conformance.material import INDEX, RECIPES, VECTORS, make
 
 
 def main() -> None:
-    torch.set_num_threads(1)
     codec = Codec.load()
     VECTORS.mkdir(exist_ok=True)
     for old in VECTORS.glob("*.packet"):

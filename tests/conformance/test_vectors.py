@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stored packets decode to the stored symbols and samples, bit for bit, on any thread count."""
+"""Stored packets decode to the stored symbols and samples, bit for bit.
+
+At every level of instructions that the machine has, alone and on threads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-import torch
 
-from streamcodec import Codec
+from streamcodec import Codec, _core
 from streamcodec.errors import BitstreamError
 from streamcodec.frame import Reference
 from streamcodec.metrics import psnr_plane
+from streamcodec.parallel import Threads
 from tests.conformance import material
 
 NAMES = [recipe.name for recipe in material.RECIPES]
@@ -22,12 +25,20 @@ def codec() -> Codec:
     return Codec.load()
 
 
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
+@pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
+def threaded(request: pytest.FixtureRequest, codec: Codec) -> Iterator[Codec]:
+    """The codec with a pool of its own."""
+    with Threads(request.param) as threads:
+        yield codec.sharing(threads)
+
+
+@pytest.fixture(params=_core.levels())
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A level of instructions, in force for one test."""
+    before = _core.level()
+    _core.choose_level(request.param)
     yield request.param
-    torch.set_num_threads(before)
+    _core.choose_level(before)
 
 
 def test_vectors_belong_to_the_shipped_weights(codec: Codec) -> None:
@@ -36,14 +47,14 @@ def test_vectors_belong_to_the_shipped_weights(codec: Codec) -> None:
     )
 
 
-@pytest.mark.usefixtures("threads")
+@pytest.mark.usefixtures("level")
 @pytest.mark.parametrize("recipe", material.RECIPES, ids=NAMES)
 def test_stored_packets_decode_to_stored_symbols_and_samples(
-    codec: Codec, recipe: material.Recipe
+    threaded: Codec, recipe: material.Recipe
 ) -> None:
     held: Reference | None = None
     for step, source in zip(material.read(recipe.name), material.pictures(recipe), strict=True):
-        held = codec.decode(step.packet, held).reference
+        held = threaded.decode(step.packet, held).reference
         assert material.digest_of_symbols(held) == step.symbols
         assert material.digest_of_planes(held.frame) == step.planes
         assert psnr_plane(source.y, held.frame.y) == pytest.approx(step.psnr_y_db, abs=0.3)

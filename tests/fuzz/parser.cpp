@@ -4,12 +4,11 @@
 //
 // Takes whole packets, so that real ones serve as seeds, but checks neither CRC nor version. Inter
 // packets do not say how large a picture is: here bytes of their reference's name do.
-#include <cstdlib>
 #include <cstring>
-#include <vector>
 
 #include "entropy/damaged.hpp"
 #include "entropy/symbols.hpp"
+#include "material.hpp"
 #include "syntax.hpp"
 
 namespace {
@@ -17,54 +16,6 @@ namespace {
 using namespace sc;
 
 constexpr int MOST_SIDE = 16;  // in blocks: large enough for all squares, small enough to be quick
-constexpr std::size_t KEY_HEADER = 14, INTER_HEADER = 6, CRC = 4;
-
-struct Picture {
-    int rows, columns;
-    std::vector<u8> modes, counts, splits;
-    std::vector<i8> intra_modes;
-    std::vector<Vector> field;
-
-    Picture(int height, int width)
-        : rows(height), columns(width), modes(height * width), counts(modes), splits(modes),
-          intra_modes(4 * height * width), field(4 * height * width) {}
-    Blocks view() {
-        return {{modes.data(), rows, columns}, {field.data(), 2 * rows, 2 * columns},
-                {intra_modes.data(), 2 * rows, 2 * columns}, {counts.data(), rows, columns},
-                {splits.data(), rows, columns}};
-    }
-    bool operator==(const Picture&) const = default;
-};
-
-std::vector<Context> fresh_contexts() {
-    std::vector<Context> contexts(CONTEXTS);
-    constexpr u32 EQUAL = (1u << 31) + (1u << 16) / INPUTS;
-    for (int name = 0; name < FAMILIES; ++name) {
-        const int first = BASES.first[name][3], count = MIXED[name].sizes[3] * INPUTS;
-        for (int k = first; k < first + count; ++k) {
-            contexts[k] = {static_cast<u16>(EQUAL >> 16), static_cast<u16>(EQUAL & 0xFFFF)};
-        }
-    }
-    return contexts;
-}
-
-// Tables from almost sure of a zero to flat.
-struct Tables {
-    u16 rows[TABLES][MAGNITUDES + 1];
-    Tables() {
-        for (int table = 0; table < TABLES; ++table) {
-            const u32 zero = TOTAL - (TOTAL - MAGNITUDES) * (table + 1) / TABLES;
-            rows[table][0] = 0;
-            for (u32 k = 0; k < MAGNITUDES; ++k) {
-                rows[table][k + 1] = static_cast<u16>(zero + (TOTAL - zero) * k / ESCAPE);
-            }
-        }
-    }
-};
-
-void require(bool fine) {
-    if (!fine) std::abort();
-}
 
 void parse(const u8* packet, std::size_t size) {
     static const Tables tables;
@@ -78,9 +29,8 @@ void parse(const u8* packet, std::size_t size) {
     const std::span<const u8> payload(packet + header, size - header - CRC);
 
     // A reference of any kind that our own side could hold.
-    Picture before(rows, columns);
-    u32 noise = packet[4] | packet[5] << 8;
-    const auto next = [&noise] { return noise = noise * 1664525 + 1013904223, noise >> 16; };
+    SaidBlocks before(rows, columns);
+    Noise next{static_cast<u32>(packet[4] | packet[5] << 8)};
     for (auto& count : before.counts) count = static_cast<u8>(next() % (GROUPS + 1));
     for (auto& vector : before.field) {
         if (next() % 4 == 0) vector = {static_cast<i16>(next() % 97), static_cast<i16>(next())};
@@ -88,19 +38,19 @@ void parse(const u8* packet, std::size_t size) {
     const Known known{before.view().field, before.view().counts, packet[1] % 3};
 
     std::vector<Context> contexts = fresh;
-    Picture found(rows, columns);
+    SaidBlocks found(rows, columns);
     Said said;
     RansReader reader(payload);
     read_blocks(reader, contexts, key, found.view(), known, said);
     if (packet[1] >> 6) {
         std::vector<u8> flags(2 * rows * columns);
-        const Areas all(flags);
+        const std::span<u8> all(flags);
         read_areas(reader, contexts, all.first(rows * columns), all.last(rows * columns));
     }
 
     Intervals list;
     std::vector<Context> writers = fresh, readers = fresh;
-    Picture written = found, again(rows, columns);
+    SaidBlocks written = found, again(rows, columns);
     write_blocks(list, writers, key, written.view(), known, said);
     require(written == found);
     const std::vector<u8> bytes = list.encode();

@@ -11,6 +11,7 @@ import zmq
 
 from services.errors import ConfigError
 from services.protocol import messages as m
+from services.protocol.flood import MAX_MESSAGES_PER_S
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SentFrame
 from services.transport import Endpoint
@@ -186,7 +187,17 @@ def stream_under_fire(
 
 
 def fire(url: str, rng: random.Random, messages: int) -> None:
-    """Send hostile messages from a plain DEALER as fast as the port takes them."""
+    """Send hostile messages from plain DEALERs as fast as the port takes them.
+
+    A new one before the flood limit of a peer is reached: what one says beyond it is not looked at.
+    """
+    each = MAX_MESSAGES_PER_S // 2
+    for first in range(0, messages, each):
+        fire_from_one(url, rng, range(first, min(first + each, messages)))
+
+
+def fire_from_one(url: str, rng: random.Random, numbers: range) -> None:
+    """Send hostile messages from one peer."""
     samples = [
         m.pack(m.Hello((1,), b"", b"", "", "x", 1, b"")),
         m.pack(m.Ready(1)),
@@ -201,7 +212,7 @@ def fire(url: str, rng: random.Random, messages: int) -> None:
     socket.sndtimeo = 10_000
     try:
         socket.connect(url)
-        for number in range(messages):
+        for number in numbers:
             if number % 4:
                 data = rng.randbytes(rng.randrange(0, 200))
             else:

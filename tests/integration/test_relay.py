@@ -94,7 +94,7 @@ def test_twenty_viewers_cost_the_sender_one_and_the_weak_disturb_nobody() -> Non
         assert len(sent.viewers) == 1
         assert sent.bytes_sent <= 1.2 * after.bytes_received  # what one viewer takes
         # 17 of the 20 are served: one stands still, one is gone, and one is cut for its flood.
-        assert after.bytes_sent > 14 * sent.bytes_sent
+        assert after.bytes_sent > 15 * sent.bytes_sent
         assert sent.peers_lost == 0
 
 

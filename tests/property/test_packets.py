@@ -9,7 +9,6 @@ from functools import cache
 import google_crc32c
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +29,6 @@ def sealed(body: bytes) -> bytes:
 @cache
 def material() -> tuple[Codec, tuple[bytes, ...], tuple[Reference | None, ...]]:
     """The codec, a keyframe and an inter frame, and the reference of each."""
-    torch.set_num_threads(1)
     codec = Codec.load()
     scene = Scene(64, 48, seed=2)
     key = codec.encode(scene.frame(0), quality=22)

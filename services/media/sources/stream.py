@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import av
@@ -21,7 +22,7 @@ from services import logs
 from services.addresses import SCHEMES, is_address, masked
 from services.boundary import reason
 from services.errors import EndOfSource, SourceError
-from services.files.timeline import Timeline, rate_of
+from services.files.timeline import JUMP_US, Timeline, rate_of
 from services.files.video import (
     PictureDecoder,
     Stamped,
@@ -265,7 +266,8 @@ class StreamSource:
 
     def _buffered_us(self) -> int:
         stamps = [w.stamp_us for w in self._packets if w.stamp_us is not None]
-        return max(0, max(stamps) - min(stamps)) if stamps else 0
+        steps = (after - before for before, after in pairwise(stamps))
+        return sum(step for step in steps if 0 < step <= JUMP_US)  # a jump takes no time
 
     def _release(self) -> None:
         """Disconnect once nobody reads and nobody decodes any more: both live in the container."""

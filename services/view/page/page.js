@@ -189,7 +189,7 @@ function figures(now, timed) {
     ["Bit rate", known(last.kbps && Math.round(last.kbps)), "kbit/s"],
     ["Latency", timed ? timed[P50].toFixed(0) : "–", "ms"],
     ["Frames", known(last.fps?.toFixed(0)), "per s"],
-    ["Quality", moving ? last.quality ?? "–" : "–", "of 63"],
+    ["Quality", moving ? last.quality ?? "–" : "–", last.effort && last.effort !== "normal" ? `of 63, ${last.effort}` : "of 63"],
     ["Freezes", last.freezes ?? 0, ""],
     last.limit != null ? ["Limited by", moving ? last.limit : "–", ""] : ["Shown", last.frames ?? 0, ""],
   ];

@@ -106,8 +106,7 @@ SC_INLINE int32_t quad_at(const uint8_t* row, int quad) {
     return value;
 }
 
-// ROWS rows at once against WIDE vectors of outputs; fours of inputs that are zero in all rows,
-// which is most of them at coarse quality, are passed over.
+// ROWS rows at once against WIDE vectors of outputs.
 template <int ROWS, int WIDE>
 SC_INLINE void tile(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
                     int outputs, int32_t* sums) {
@@ -115,18 +114,11 @@ SC_INLINE void tile(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_
     for (int i = 0; i < ROWS; ++i)
         for (int w = 0; w < WIDE; ++w) total[i][w] = zero();
     for (int quad = 0; quad < quads; ++quad) {
-        int32_t inputs[ROWS];
-        int32_t any = 0;
-        for (int i = 0; i < ROWS; ++i) {
-            inputs[i] = quad_at(rows + i * pitch, quad);
-            any |= inputs[i];
-        }
-        if (any == 0) continue;
         const int8_t* weights = packed + static_cast<ptrdiff_t>(quad) * outputs * 4;
         Sums column[WIDE];
         for (int w = 0; w < WIDE; ++w) column[w] = load(weights + w * LANES * 4);
         for (int i = 0; i < ROWS; ++i) {
-            const Sums spread = four(inputs[i]);
+            const Sums spread = four(quad_at(rows + i * pitch, quad));
             for (int w = 0; w < WIDE; ++w)
                 total[i][w] = add_products(total[i][w], spread, column[w]);
         }
@@ -135,31 +127,36 @@ SC_INLINE void tile(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_
         for (int w = 0; w < WIDE; ++w) store(sums + i * outputs + w * LANES, total[i][w]);
 }
 
-// 16 outputs are 1, 2 or 4 vectors; 64 outputs are done at once where registers allow it.
-constexpr int STEP = 16 / LANES;
+// Two vectors of outputs at once: the weights of so few outputs stay in the nearest cache while all
+// rows pass by.
+constexpr int WIDE = 2;
 #if defined(__AVX512BW__)
-constexpr int MOST = 4;
+constexpr int ROWS = 8;
 #else
-constexpr int MOST = STEP;
+constexpr int ROWS = 4;
 #endif
-
-template <int ROWS>
-SC_INLINE void rows_of(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
-                       int outputs, int32_t* sums) {
-    int o = 0;
-    for (; o + MOST * LANES <= outputs; o += MOST * LANES)
-        tile<ROWS, MOST>(rows, pitch, quads, packed + o * 4, outputs, sums + o);
-    for (; o < outputs; o += 16)
-        tile<ROWS, STEP>(rows, pitch, quads, packed + o * 4, outputs, sums + o);
-}
 
 void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const int8_t* packed,
              int outputs, int32_t* sums) {
-    int i = 0;
-    for (; i + 4 <= count; i += 4)
-        rows_of<4>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
-    for (; i < count; ++i)
-        rows_of<1>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+    int o = 0;
+    for (; o + WIDE * LANES <= outputs; o += WIDE * LANES) {
+        int i = 0;
+        for (; i + ROWS <= count; i += ROWS)
+            tile<ROWS, WIDE>(rows + i * pitch, pitch, quads, packed + o * 4, outputs,
+                             sums + i * outputs + o);
+        for (; i < count; ++i)
+            tile<1, WIDE>(rows + i * pitch, pitch, quads, packed + o * 4, outputs,
+                          sums + i * outputs + o);
+    }
+    for (; o < outputs; o += LANES) {
+        int i = 0;
+        for (; i + ROWS <= count; i += ROWS)
+            tile<ROWS, 1>(rows + i * pitch, pitch, quads, packed + o * 4, outputs,
+                          sums + i * outputs + o);
+        for (; i < count; ++i)
+            tile<1, 1>(rows + i * pitch, pitch, quads, packed + o * 4, outputs,
+                       sums + i * outputs + o);
+    }
 }
 
 void activate(const int32_t* sums, const int32_t* bias, int count, uint8_t* out) {
@@ -171,6 +168,8 @@ void table_indices(const int32_t* sums, const int32_t* base, int count, uint8_t*
     for (int i = 0; i < count; ++i)
         out[i] = static_cast<uint8_t>(clip((sums[i] + base[i] + 128) >> 8, 0, 63));
 }
+
+constexpr int STEP = 16 / LANES;
 
 void product16(const int16_t* inputs, const int16_t* packed, int size, int32_t* out) {
     for (int o = 0; o < size; o += 16) {

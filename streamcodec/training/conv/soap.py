@@ -67,7 +67,8 @@ def _product(gradient: torch.Tensor, axis: int) -> torch.Tensor:
 
 def _turned(values: torch.Tensor, basis: torch.Tensor, axis: int) -> torch.Tensor:
     """Coordinates along an axis, in the basis whose vectors are the columns."""
-    return torch.tensordot(values, basis, dims=([axis], [0])).movedim(-1, axis)
+    turned: torch.Tensor = torch.tensordot(values, basis, dims=([axis], [0]))
+    return turned.movedim(-1, axis)
 
 
 def _begin(state: State, gradient: torch.Tensor) -> None:

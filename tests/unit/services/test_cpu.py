@@ -46,3 +46,39 @@ def test_below_the_least_quality_frames_are_skipped_instead() -> None:
     hopeless = governor()
     run(hopeless, base_us=80_000, us_per_index=600)
     assert hopeless.ceiling == LEAST_QUALITY
+
+
+def test_less_effort_comes_before_coarser_frames_and_goes_after_them() -> None:
+    costs = {"best": 1.9, "normal": 1.4, "fast": 1.0}
+    governed = CpuGovernor(
+        frame_interval_us=FRAME_US, finest=FINEST, efforts=("best", "normal", "fast")
+    )
+
+    def frames(count: int, base_us: int) -> None:
+        for _ in range(count):
+            spent_us = int(costs[governed.effort] * base_us)
+            governed.encoded(encode_us=spent_us, quality=governed.ceiling)
+
+    assert governed.effort == "best"
+    frames(30, base_us=20_000)
+    assert (governed.effort, governed.ceiling) == ("normal", FINEST)
+    frames(30, base_us=25_000)
+    assert (governed.effort, governed.ceiling) == ("fast", FINEST)
+    frames(60, base_us=35_000)
+    assert governed.effort == "fast"
+    assert governed.ceiling < FINEST
+    frames(300, base_us=9_000)
+    assert (governed.effort, governed.ceiling) == ("best", FINEST)
+
+
+def test_effort_does_not_swing_where_the_next_one_would_not_fit() -> None:
+    governed = CpuGovernor(frame_interval_us=FRAME_US, finest=FINEST, efforts=("normal", "fast"))
+    changes, before = 0, governed.effort
+    for _ in range(1000):
+        governed.encoded(
+            encode_us=int(24_000 * (1.4 if governed.effort == "normal" else 1.0)),
+            quality=governed.ceiling,
+        )
+        changes += governed.effort != before
+        before = governed.effort
+    assert changes == 1

@@ -13,13 +13,13 @@ from streamcodec import Codec, Frame, model, weights
 from streamcodec.errors import ModelError
 
 
-@pytest.mark.parametrize("size", weights.SIZES)
-def test_a_model_of_each_size_codes_and_decodes(
-    size: str, tmp_path: Path, frames: list[Frame]
+@pytest.mark.parametrize("hidden", [16, 128, 256])
+def test_a_model_of_any_width_codes_and_decodes(
+    hidden: int, tmp_path: Path, frames: list[Frame]
 ) -> None:
     path = tmp_path / "untrained.safetensors"
-    safetensors.numpy.save_file(model.untrained(weights.HIDDEN[size]), path)
-    codec = Codec.load(size, weights=path)
+    safetensors.numpy.save_file(model.untrained(hidden), path)
+    codec = Codec.load("S", weights=path)
     ahead = behind = None
     for frame in frames[:2]:
         encoded = codec.encode(frame, ahead, quality=30)
@@ -30,17 +30,24 @@ def test_a_model_of_each_size_codes_and_decodes(
         assert shown.same_pixels(ahead.frame)
 
 
-@pytest.mark.parametrize("size", ["M", "L"])
-def test_a_size_without_shipped_weights_says_how_to_get_some(size: str) -> None:
-    with pytest.raises(ModelError, match=f"no weights of size {size} are shipped: train some"):
-        Codec.load(size)
-
-
-def test_shipped_weights_have_the_width_of_their_size_and_at_most_4_mb() -> None:
-    path = Path(weights.__file__).with_name("s.safetensors")
+@pytest.mark.parametrize("size", weights.SIZES)
+def test_every_size_that_is_offered_has_weights_of_at_most_4_mb(size: str) -> None:
+    path = Path(weights.__file__).with_name(f"{size.lower()}.safetensors")
     arrays = safetensors.numpy.load_file(path)
-    assert arrays["prior.inter.0.0.w2"].shape == (weights.HIDDEN["S"], weights.HIDDEN["S"])
+    hidden = weights.HIDDEN[size]
+    assert arrays["prior.inter.0.0.w2"].shape == (hidden, hidden)
     assert path.stat().st_size <= 4_000_000
+
+
+def test_a_size_that_is_not_offered_names_those_that_are() -> None:
+    with pytest.raises(ModelError, match="size is 'L', expected one of S, M"):
+        Codec.load("L")
+
+
+def test_size_s_runs_on_the_processor_and_says_so() -> None:
+    assert Codec.load("S", device="auto").device == "cpu"
+    with pytest.raises(ModelError, match="has no networks and runs on the processor"):
+        Codec.load("S", device="cuda")
 
 
 def test_weights_of_another_version_are_refused(tmp_path: Path) -> None:
