@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
 from streamcodec.training.conv import gpu_run
 from tests.unit.streamcodec.training.conv import made
 
 
+@pytest.mark.timeout(600)  # everything once, on whatever machine
 def test_the_prepared_run_is_exact_measures_and_trains(tmp_path: Path) -> None:
     made.shard(tmp_path / "coded", frames=2)
     gpu_run.main(
