@@ -32,9 +32,15 @@ def load_codec(
     sys.setswitchinterval(0.001)
     cv2.setNumThreads(1)
     weights = Path(settings.weights) if settings.weights else None
-    return Codec.load(
+    codec = Codec.load(
         size or settings.size,
         device=device or settings.device,
         weights=weights,
         effort=Effort(settings.effort),
     )
+    if codec.model.has_networks:
+        import torch
+
+        # Its threads wait for each other by spinning: two ends on two cores took twice as long.
+        torch.set_num_threads(1)
+    return codec

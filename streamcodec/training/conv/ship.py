@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the weights file of size M: S's arrays and the decoder networks.
 
-Run: `python -m streamcodec.training.conv.ship OUT --key RUN --inter RUN [--coded FOLDER]`; with FOLDER it says what the integers gain on frames held out.
+Run: `python -m streamcodec.training.conv.ship OUT --key RUN --inter RUN [--coded FOLDER]`;
 """
 
 from __future__ import annotations
