@@ -14,6 +14,7 @@ from services.protocol.train import Arrival, Assembler
 
 KEYFRAME_REPEAT_US = 1_000_000  # ask again when none came, or after a round trip if longer
 REFUSED_PAUSE_US = 1_000_000  # before asking again an end that refused us; doubled each time
+STRANGER_TOLD_US = 5_000_000
 MAX_REFUSED_PAUSE_US = 30_000_000
 REBUILD_US = 5_000_000  # without a session for this long: a fresh socket may find the sender
 _KNOWN_PEERS = 8
@@ -87,7 +88,6 @@ class Intake:
         self.keyframe_requests = 0
         self.refusal = ""
         self.busy = ""  # why there is no room for us at the sender
-        self._stranger = ""
 
     @property
     def state(self) -> State:
@@ -320,9 +320,8 @@ class Intake:
             results.ended = bye.reason
 
     def _note_stranger(self, text: str, now_us: int) -> None:
-        if text != self._stranger:  # it may come back as often as it likes
-            self._stranger = text
-            self.events.add(now_us, "stranger", text)
+        # Told now and then: it may come back as often as it likes, and must not crowd out others.
+        self.events.add_seldom(now_us, "stranger", text, every_us=STRANGER_TOLD_US)
 
     def _pause(self, peer: bytes, now_us: int) -> None:
         """Ask one that does not fit again only after a pause, longer each time."""

@@ -304,3 +304,11 @@ def test_a_sender_that_is_full_says_why_until_there_is_room() -> None:
     assert receiver.busy == "64 are here"
     receiver.on_message(b"", m.pack(WELCOME), NOW_US)
     assert receiver.busy == ""
+
+
+def test_strangers_do_not_crowd_other_events_out() -> None:
+    receiver = intake(connects=False)
+    receiver.on_message(b"sender", m.pack(WELCOME), NOW_US)
+    for number in range(1000):
+        refuse(receiver, NOW_US + 1000 * number, peer=b"stranger", reason=f"no {number}")
+    assert [event.name for event in receiver.events.snapshot()] == ["connected", "stranger"]
