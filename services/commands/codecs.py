@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,15 +33,16 @@ def load_codec(
     sys.setswitchinterval(0.001)
     cv2.setNumThreads(1)
     weights = Path(settings.weights) if settings.weights else None
-    codec = Codec.load(
-        size or settings.size,
+    size = size or settings.size
+    if size != "S" and find_spec("torch") is not None:
+        import torch
+
+        # Its threads wait for each other by spinning: two ends on two cores took twice as long,
+        # and four times to load.
+        torch.set_num_threads(1)
+    return Codec.load(
+        size,
         device=device or settings.device,
         weights=weights,
         effort=Effort(settings.effort),
     )
-    if codec.model.has_networks:
-        import torch
-
-        # Its threads wait for each other by spinning: two ends on two cores took twice as long.
-        torch.set_num_threads(1)
-    return codec
