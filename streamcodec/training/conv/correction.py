@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from streamcodec.networks.conv import inputs as seen
@@ -137,7 +138,11 @@ class Run:
 
     def start_from(self, other: Path) -> None:
         """Take over weights of another run where names and shapes agree."""
-        kept = torch.load(other / "state.pt", weights_only=False)["average"]
+        if other.suffix == ".safetensors":
+            halves = safetensors.torch.load_file(other)
+            kept = {name: values.float() for name, values in halves.items()}
+        else:
+            kept = torch.load(other / "state.pt", weights_only=False)["average"]
         own = self.network.state_dict()
         inputs = self.network.shape.inputs
         for name, value in kept.items():
@@ -267,7 +272,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--kind", choices=("key", "inter"), required=True)
     parser.add_argument("--minutes", type=float, default=1e9)
-    parser.add_argument("--from-run", type=Path)
+    parser.add_argument("--from-run", type=Path, help="a run, or the checkpoint of one")
     parser.add_argument("--refresh", action="store_true", help="see frames that came since")
     for field in fields(Plan)[1:]:
         kind = type(field.default)
