@@ -18,6 +18,7 @@ from streamcodec.state import state_of
 
 VECTORS = Path(__file__).parent / "vectors"
 INDEX = VECTORS / "index.json"
+VECTORS_M = Path(__file__).parent / "vectors_m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,13 @@ RECIPES = (
     Recipe("coarse", 160, 96, (12, 2, 0)),
     Recipe("fine", 64, 64, (63, 60, 63)),
     Recipe("noise", 48, 32, (40, 20, 55), "noise"),
+)
+
+
+# Of size M: areas that are corrected and areas that are not, sides that are no multiple of 16.
+RECIPES_M = (
+    Recipe("moving", 208, 144, (22, 14, 16, 15, 18, 14)),
+    Recipe("odd", 83, 67, (30, 8, 40)),
 )
 
 
@@ -107,12 +115,12 @@ def make(codec: Codec, recipe: Recipe) -> list[Step]:
     return steps
 
 
-def read(name: str) -> list[Step]:
+def read(name: str, folder: Path = VECTORS) -> list[Step]:
     """A stored chain."""
-    chain = json.loads(INDEX.read_text(encoding="utf-8"))["chains"][name]
+    chain = json.loads((folder / INDEX.name).read_text(encoding="utf-8"))["chains"][name]
     return [
         Step(
-            (VECTORS / f"{name}.{number}.packet").read_bytes(),
+            (folder / f"{name}.{number}.packet").read_bytes(),
             step["symbols"],
             step["planes"],
             step["psnr_y_db"],
@@ -121,6 +129,6 @@ def read(name: str) -> list[Step]:
     ]
 
 
-def model_hash() -> str:
+def model_hash(folder: Path = VECTORS) -> str:
     """The model that the stored vectors were made with."""
-    return str(json.loads(INDEX.read_text(encoding="utf-8"))["model"])
+    return str(json.loads((folder / INDEX.name).read_text(encoding="utf-8"))["model"])
