@@ -5,12 +5,22 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Whoever starts the suite in the background may have left these ignored, and children inherit that.
+for _signal, _handler in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _handler)
+
 
 _SETTLE_S = 2.0
 _KEPT_BY_PYTHON = "resource_tracker"  # multiprocessing starts it once and keeps it
