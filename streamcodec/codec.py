@@ -99,24 +99,20 @@ class Codec:
 
     def sharing(self, threads: Threads) -> Codec:
         """The same codec, a picture's independent jobs done by these threads."""
-        return Codec(
-            self.model,
-            size=self.size,
-            device=self.device,
-            effort=self.effort,
-            networks=self._networks,
-            threads=threads,
-        )
+        return self._with(self.effort, threads)
 
     def trying(self, effort: str) -> Codec:
         """The same codec at another effort: fast, normal or best."""
+        return self._with(Effort(effort), self._threads)
+
+    def _with(self, effort: Effort, threads: Threads | None) -> Codec:
         return Codec(
             self.model,
             size=self.size,
             device=self.device,
-            effort=Effort(effort),
+            effort=effort,
             networks=self._networks,
-            threads=self._threads,
+            threads=threads,
         )
 
     def encode(
