@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the events of a stream into the log: each one once, and no name of event too often.
 
-The rooms that make events know no log (`services.events`); whoever follows a daemon gives its last
+The rooms that make events know no log (`services.measure.events`); whoever follows a daemon gives its last
 events to a `Chronicle` a few times a second.
 """
 
@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 
 from services import logs
-from services.events import StreamEvent
 from services.limiter import Limiter
+from services.measure.events import StreamEvent
 
 LEVELS: Mapping[str, int] = {
     "bad_message": logging.WARNING,

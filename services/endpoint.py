@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from services.errors import AuthenticationError, ConfigError
-from services.events import StreamEvent
+from services.measure.events import StreamEvent
 
 MAX_IPC_PATH_CHARS = 107  # sun_path
 MAX_SMALL_MESSAGE_BYTES = 4096  # what a sender lets in

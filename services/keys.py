@@ -28,7 +28,7 @@ from pathlib import Path
 
 from services.endpoint import CurveClient, CurveServer
 from services.errors import AuthenticationError
-from services.events import EventLog, StreamEvent
+from services.measure.events import EventLog, StreamEvent
 
 IDENTITY = "identity.toml"
 ALLOWED = "allowed"

@@ -22,15 +22,15 @@ from services.clock import Offset
 from services.decoding import Decoding, Undecodable
 from services.endpoint import watched_gate
 from services.errors import ConfigError, PeerLost, SinkError
-from services.events import StreamEvent
-from services.latency import Latency
+from services.measure.events import StreamEvent
+from services.measure.latency import Latency
+from services.measure.stats import ReceiverSnapshot
 from services.protocol import messages as m
 from services.protocol.intake import Intake, Profile, Results, summed_error_us
 from services.protocol.playout import Playout
 from services.protocol.train import Arrival
 from services.receiver_counters import ReceiverCounters
 from services.recorder import Recorder, TapeClock
-from services.stats import ReceiverSnapshot
 from services.threads import Crew, Queue, boot_id
 from services.transport import Endpoint, LinkEvent, Port
 

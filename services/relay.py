@@ -18,15 +18,15 @@ from dataclasses import dataclass
 
 from services.endpoint import watched_gate
 from services.errors import PeerLost
-from services.events import EventLog
-from services.measures import Rate, wire_bytes
+from services.measure.events import EventLog
+from services.measure.measures import Rate, wire_bytes
+from services.measure.relay_stats import RelaySnapshot
 from services.outlet import Outlet
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile
 from services.relay_feed import Feed, FeedLine
-from services.relay_stats import RelaySnapshot
 from services.sender_counters import REFUSED_TOLD_US
 from services.threads import Crew, boot_id
 from services.transport import Endpoint, Port

@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.events import EventLog, StreamEvent
-from services.measures import Rate, wire_bytes
+from services.measure.events import EventLog, StreamEvent
+from services.measure.measures import Rate, wire_bytes
+from services.measure.relay_stats import FeedSnapshot
 from services.outlet import Outlet
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.session import State
 from services.protocol.train import Arrival
-from services.relay_stats import FeedSnapshot
 from services.transport import Endpoint, LinkEvent, Port
 
 _POLL_MS = 50

@@ -20,7 +20,8 @@ from pathlib import Path
 from services import logs
 from services.endpoint import watched_gate
 from services.errors import SourceError
-from services.events import StreamEvent
+from services.measure.events import StreamEvent
+from services.measure.stats import SenderSnapshot
 from services.outlet import Outlet
 from services.protocol import messages as m
 from services.protocol.board import Board
@@ -30,7 +31,6 @@ from services.protocol.follower import RECORDED
 from services.protocol.tape import Due, Tape
 from services.protocol.train import Arrival, split
 from services.sender_counters import SenderCounters, SenderIdentity
-from services.stats import SenderSnapshot
 from services.threads import Crew, boot_id
 from services.transport import Endpoint, Port
 from streamcodec.bitstream import read_header

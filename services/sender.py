@@ -21,7 +21,9 @@ from services.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
 from services.congestion import CongestionController
 from services.endpoint import watched_gate
 from services.errors import EndOfSource, SourceError
-from services.events import StreamEvent
+from services.measure.events import StreamEvent
+from services.measure.source_health import health_of
+from services.measure.stats import SenderSnapshot
 from services.media.scaling import fitted
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers, Broadcast
@@ -32,8 +34,6 @@ from services.protocol.train import split
 from services.rate import Congestion
 from services.resolution import Resolution
 from services.sender_counters import SenderCounters, SenderIdentity
-from services.source_health import health_of
-from services.stats import SenderSnapshot
 from services.threads import Crew, Mailbox, boot_id
 from services.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from services.addresses import masked
 from services.endpoint import WatchedGate
-from services.events import EventLog, StreamEvent
-from services.histogram import Histogram
-from services.measures import Limitation, Rate, wire_bytes
-from services.source_health import SourceHealth
-from services.stats import SenderSnapshot, ViewerSnapshot
+from services.measure.events import EventLog, StreamEvent
+from services.measure.histogram import Histogram
+from services.measure.measures import Limitation, Rate, wire_bytes
+from services.measure.source_health import SourceHealth
+from services.measure.stats import SenderSnapshot, ViewerSnapshot
 
 if TYPE_CHECKING:
     from services.coder import Coded

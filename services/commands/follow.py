@@ -16,7 +16,7 @@ from services import logs
 from services.chronicle import Chronicle, chronicle
 from services.commands.hangup import asked
 from services.config import LogSettings
-from services.events import StreamEvent
+from services.measure.events import StreamEvent
 from services.notify import Notifier
 from services.statsfile import Keeping, StatsFile
 

@@ -16,9 +16,9 @@ from services.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from services.config import Settings
+    from services.measure.stats import ReceiverSnapshot, SenderSnapshot
     from services.replay import Replay
     from services.sender import Sender
-    from services.stats import ReceiverSnapshot, SenderSnapshot
 
 SenderBind = Annotated[str | None, options.option("sender.bind", "--bind", "URL")]
 SenderConnect = Annotated[str | None, options.option("sender.connect", "--connect", "URL")]
@@ -89,8 +89,8 @@ def send(
 
     from services import logs
     from services.commands.follow import follow, records
-    from services.demo.history import Moment
     from services.demo.liveview import live_screen
+    from services.measure.history import Moment
     from services.view.serving import serving_metrics
 
     log = logs.get("send")
@@ -198,8 +198,8 @@ def recv(
     from services import logs
     from services.assemble import make_receiver, make_sinks
     from services.commands.follow import follow, records
-    from services.demo.history import History, Moment
     from services.demo.liveview import live_screen
+    from services.measure.history import History, Moment
     from services.view.serving import serving_metrics
     from streamcodec.parallel import Threads
 

@@ -17,7 +17,7 @@ from services.demo.report import Pair, draw
 from services.demo.screen import plural
 from services.demo.supervisor import Run
 from services.errors import SinkError
-from services.stats import summary
+from services.measure.stats import summary
 from streamcodec.metrics import psnr611
 
 Figures = Mapping[str, Any]  # as printed by --json

@@ -22,7 +22,7 @@ from services.demo.canvas import (
     Line,
     Picture,
 )
-from services.stats import LEGS
+from services.measure.stats import LEGS
 
 WIDTH = 1600
 _MARGIN = 40

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from services import logs
 from services.config import CodecSettings, Settings
-from services.demo.history import History, LinkState, Moment
 from services.demo.messages import (
     STOP,
     Counted,
@@ -25,6 +24,7 @@ from services.demo.messages import (
     Started,
 )
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, ServiceError
+from services.measure.history import History, LinkState, Moment
 from streamcodec.errors import ModelError, StreamCodecError
 
 if TYPE_CHECKING:

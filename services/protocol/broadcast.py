@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.errors import RemoteProtocolError
-from services.events import EventLog, StreamEvent
-from services.latency import Latency
+from services.measure.events import EventLog, StreamEvent
+from services.measure.latency import Latency
+from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
@@ -17,7 +18,6 @@ from services.protocol.planner import Plan, Planner, Plans, Rules
 from services.protocol.session import Event, State
 from services.protocol.viewer import Viewer
 from services.rate import Congestion
-from services.stats import ViewerSnapshot
 
 STALL_US = 1_000_000  # no ACK for this long, or four round trips, with bytes under way: lost
 MAX_VIEWERS = 64

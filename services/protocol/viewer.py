@@ -8,7 +8,8 @@ from collections import OrderedDict, deque
 from services.clock import ClockFilter
 from services.congestion import Ack
 from services.errors import RemoteProtocolError
-from services.latency import Latency, LatencyStats
+from services.measure.latency import Latency, LatencyStats
+from services.measure.stats import ViewerSnapshot
 from services.protocol.credit import CreditWindow
 from services.protocol.messages import (
     MAX_SPAN_US,
@@ -21,7 +22,6 @@ from services.protocol.messages import (
 )
 from services.protocol.session import Event, Liveness, Session
 from services.rate import Congestion
-from services.stats import ViewerSnapshot
 
 REFERENCES_HELD = 6  # both ends keep this many; what is sent moves the window at both alike
 _SENT_HEADS = 128

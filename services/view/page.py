@@ -18,9 +18,9 @@ from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
-from services.demo.history import Moment
 from services.demo.report import Sample
 from services.errors import ServiceError
+from services.measure.history import Moment
 from services.receiver import ReceiverDaemon, Sink
 from services.view import feed
 from services.view.access import COOKIE, Access, is_foreign

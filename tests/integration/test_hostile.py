@@ -18,8 +18,8 @@ import zmq
 
 from services.endpoint import MAX_PACKET_MESSAGE_BYTES
 from services.errors import PeerLost
+from services.measure.stats import SenderSnapshot
 from services.receiver import ReceiverConfig, ReceiverDaemon
-from services.stats import SenderSnapshot
 from services.transport import ANY_PEER, CurveClient, CurveServer, Endpoint, Port, SendResult
 from services.view import doors
 from services.view.access import Listen

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from services.config import Settings, WebSettings
-from services.demo.history import History, LinkState, Moment
 from services.errors import AuthenticationError, ConfigError
+from services.measure.history import History, LinkState, Moment
 from services.receiver import ReceiverDaemon
 from services.sender import Sender
 from services.view.access import Access, Listen, parse_listen, read_token

@@ -31,9 +31,9 @@ from services.files.video import (
     stamp_us,
     told_rates,
 )
+from services.measure.source_health import SourceHealth
 from services.media.sources.pacing import BurstPacer
 from services.media.sources.source import CapturedFrame, Clock
-from services.source_health import SourceHealth
 from streamcodec.frame import Frame
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from services import logs
 from services.addresses import is_address, masked
-from services.events import EventLog
 from services.logs import ConsoleFormatter, JsonFormatter
+from services.measure.events import EventLog
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from services import logs
 from services.chronicle import LEVELS, Chronicle, chronicle
 from services.config import LogSettings
-from services.events import EventLog, StreamEvent
 from services.limiter import BURST, REFILL_US
+from services.measure.events import EventLog, StreamEvent
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 Line = tuple[int, str, dict[str, object]]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.histogram import Histogram
+from services.measure.histogram import Histogram
 
 
 def filled(values: list[int]) -> Histogram:

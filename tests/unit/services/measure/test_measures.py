@@ -6,9 +6,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.events import EventLog
-from services.latency import LEGS, Latency, LatencyStats
-from services.measures import Durations, FreezeDetector, Limitation, Rate, wire_bytes
+from services.measure.events import EventLog
+from services.measure.latency import LEGS, Latency, LatencyStats
+from services.measure.measures import Durations, FreezeDetector, Limitation, Rate, wire_bytes
 
 FRAME_US = 33_333
 

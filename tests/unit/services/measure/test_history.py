@@ -8,9 +8,9 @@ import math
 import pytest
 from rich.console import Console
 
-from services.demo.history import History, LinkState, Moment
 from services.demo.screen import render, sparkline
-from services.stats import StreamEvent
+from services.measure.history import History, LinkState, Moment
+from services.measure.stats import StreamEvent
 from tests.unit.services.demo import snapshots
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.events import StreamEvent
-from services.stats import ViewerSnapshot
+from services.measure.events import StreamEvent
+from services.measure.stats import ViewerSnapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.histogram import Distribution, Histogram
+from services.measure.histogram import Distribution, Histogram
 
 LEGS = ("capture", "encode", "queue", "network", "buffer", "decode", "display")
 

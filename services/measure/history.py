@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.demo.report import Sample
-from services.stats import ReceiverSnapshot, SenderSnapshot
+from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 
 _NONE = float("nan")
 _MAX_SAMPLES = 20_000  # over an hour at five a second

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from services.events import StreamEvent
-from services.histogram import Distribution
-from services.latency import LEGS, LatencySummary
+from services.measure.events import StreamEvent
+from services.measure.histogram import Distribution
+from services.measure.latency import LEGS, LatencySummary
 
 __all__ = [
     "LEGS",
