@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.config import DEFAULT_ENDPOINT, SecuritySettings
 from services.endpoint import CurveClient, CurveServer, Endpoint
 from services.errors import ConfigError
 from services.keys import Right, client_keys, server_keys
+from services.settings.config import DEFAULT_ENDPOINT, SecuritySettings
 
 
 def endpoint(

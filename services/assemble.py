@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from services import logs
 from services.addressing import endpoint
-from services.config import Settings
 from services.media.sinks.rotating import RotatingSink, Rotation
 from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, Sink
 from services.sender import Sender, SenderConfig
+from services.settings.config import Settings
 from services.transport import MAX_PACKET_MESSAGE_BYTES
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from services.addresses import masked
-from services.config import LogSettings
 from services.limiter import Limiter
+from services.settings.config import LogSettings
 
 _ROOT = "streamcodec"
 _LIBRARIES = ("aiohttp.access", "aiohttp.server", "aiohttp.web", "aiohttp.websocket", "asyncio")

@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.addressing import endpoint
-from services.config import Settings
 from services.errors import ConfigError, SourceError
 from services.replay import Replay, ReplayConfig
+from services.settings.config import Settings
 
 
 def make_replay(settings: Settings) -> Replay:

@@ -11,8 +11,8 @@ import typer
 
 from services.addresses import masked
 from services.commands import options
-from services.config import catalogue
-from services.settings import Resolved, describe, variable
+from services.settings.config import catalogue
+from services.settings.lookup import Resolved, describe, variable
 
 group = typer.Typer(help="Show and explain the settings.", no_args_is_help=True)
 

@@ -15,9 +15,9 @@ from typing import Protocol
 from services import logs
 from services.chronicle import Chronicle, chronicle
 from services.commands.hangup import asked
-from services.config import LogSettings
 from services.measure.events import StreamEvent
 from services.notify import Notifier
+from services.settings.config import LogSettings
 from services.statsfile import Keeping, StatsFile
 
 _LOOK_S = 0.2

@@ -15,10 +15,10 @@ from services.commands.codecs import load_codec
 from services.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
-    from services.config import Settings
     from services.measure.stats import ReceiverSnapshot, SenderSnapshot
     from services.replay import Replay
     from services.sender import Sender
+    from services.settings.config import Settings
 
 SenderBind = Annotated[str | None, options.option("sender.bind", "--bind", "URL")]
 SenderConnect = Annotated[str | None, options.option("sender.connect", "--connect", "URL")]

@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Any
 
 from services.addresses import is_address
-from services.config import DEFAULT_SOURCE
 from services.demo.outcome import write_png
 from services.demo.report import Sample, draw
 from services.errors import ConfigError, SourceError
@@ -18,6 +17,7 @@ from services.link.rate_model import ClipCoder
 from services.link.report import Percentiles
 from services.link.simulate import SimulationResult
 from services.media.sources import open_source
+from services.settings.config import DEFAULT_SOURCE
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.metrics import psnr611, ssim

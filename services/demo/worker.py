@@ -11,7 +11,6 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from services import logs
-from services.config import CodecSettings, Settings
 from services.demo.messages import (
     STOP,
     Counted,
@@ -25,6 +24,7 @@ from services.demo.messages import (
 )
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, ServiceError
 from services.measure.history import History, LinkState, Moment
+from services.settings.config import CodecSettings, Settings
 from streamcodec.errors import ModelError, StreamCodecError
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.config import Settings
 from services.media.sinks import open_sink
 from services.receiver import ReceiverDaemon, ShownFrame, Sink
+from services.settings.config import Settings
 from services.view.access import Access, parse_listen, read_token
 from services.view.metrics import metrics_routes
 from services.view.page import Page, RecordingControls

@@ -17,7 +17,6 @@ import pytest
 
 from services import keys, logs
 from services.commands.follow import Records, follow
-from services.config import LogSettings
 from services.demo.supervisor import free_port
 from services.endpoint import CurveClient, CurveServer
 from services.errors import EndOfSource, SourceError
@@ -25,6 +24,7 @@ from services.keys import Right
 from services.protocol import messages as m
 from services.receiver import ReceiverConfig, ReceiverDaemon
 from services.sender import Sender, SenderConfig
+from services.settings.config import LogSettings
 from services.statsfile import Keeping
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, make_pair
 from services.view.metrics import is_ready

@@ -14,11 +14,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from services.config import Settings, WebSettings
 from services.errors import AuthenticationError, ConfigError
 from services.measure.history import History, LinkState, Moment
 from services.receiver import ReceiverDaemon
 from services.sender import Sender
+from services.settings.config import Settings, WebSettings
 from services.view.access import Access, Listen, parse_listen, read_token
 from services.view.opening import open_page
 from services.view.page import Page

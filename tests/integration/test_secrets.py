@@ -15,12 +15,12 @@ import pytest
 
 from services import logs
 from services.commands.config import as_object
-from services.config import LogSettings
 from services.errors import SourceError
 from services.media.sources import open_source
 from services.protocol.planner import Rules
 from services.sender import Sender, SenderConfig
-from services.settings import resolve
+from services.settings.config import LogSettings
+from services.settings.lookup import resolve
 from services.transport import Endpoint
 from services.view.metrics import render
 from tests.fakes import FakeCodec

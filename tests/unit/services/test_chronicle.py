@@ -12,9 +12,9 @@ import pytest
 
 from services import logs
 from services.chronicle import LEVELS, Chronicle, chronicle
-from services.config import LogSettings
 from services.limiter import BURST, REFILL_US
 from services.measure.events import EventLog, StreamEvent
+from services.settings.config import LogSettings
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
 Line = tuple[int, str, dict[str, object]]

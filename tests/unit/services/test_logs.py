@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services import logs
-from services.config import LogSettings
 from services.limiter import BURST
+from services.settings.config import LogSettings
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

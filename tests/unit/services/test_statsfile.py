@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from services import logs
-from services.config import LogSettings
 from services.errors import SinkError
+from services.settings.config import LogSettings
 from services.statsfile import RETRY_US, Keeping, StatsFile
 
 

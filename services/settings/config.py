@@ -3,7 +3,7 @@
 
 A value comes from the first of these that gives it: a command's option, the environment
 (`STREAMCODEC_SECTION__KEY`), a TOML file (`[section]`, `key = value`), the default here.
-`services/settings.py` does the looking up; the rest of the program receives the values.
+`services/settings/lookup.py` does the looking up; the rest of the program receives the values.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.config import Settings, catalogue
 from services.errors import ConfigError
-from services.settings import describe, resolve, variable
+from services.settings.config import Settings, catalogue
+from services.settings.lookup import describe, resolve, variable
 
 
 @pytest.fixture(autouse=True)

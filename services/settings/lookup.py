@@ -10,8 +10,8 @@ from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from services.config import Settings, catalogue
 from services.errors import ConfigError
+from services.settings.config import Settings, catalogue
 
 PREFIX = "STREAMCODEC_"
 FILE_VARIABLE = "STREAMCODEC_CONFIG"
