@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from services.congestion import Tuning
 from services.link.loss import IndependentLoss
 from services.link.profile import (
     Direction,
@@ -22,6 +21,7 @@ from services.link.queue import Discipline, QueueLimits
 from services.link.service import Rate, StepRate, TraceRate
 from services.link.simulate import SimulationOptions, SimulationResult
 from services.link.trace import read_trace
+from services.rate.congestion import Tuning
 
 ENCODE_MS = 10.0
 DEAD_BPS = 150_000

@@ -21,11 +21,11 @@ import cv2
 
 from benchmarks.material import load_clips
 from benchmarks.sized_codec import SizedCodec
-from services.congestion import Ack, Budget, CongestionController
 from services.errors import EndOfSource
 from services.media.scaling import fitted
 from services.media.sources import CapturedFrame
 from services.protocol.planner import Rules
+from services.rate.congestion import Ack, Budget, CongestionController
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig, SentFrame
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint

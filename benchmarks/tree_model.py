@@ -19,7 +19,6 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
-from services.congestion import Ack, Budget
 from services.link.model import Link
 from services.link.profile import Direction
 from services.link.tcp import HEADER_BYTES, MSS_BYTES
@@ -32,6 +31,7 @@ from services.protocol.planner import Rules
 from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US
 from services.protocol.train import Arrival, split
 from services.protocol.viewer import REFERENCES_HELD
+from services.rate.congestion import Ack, Budget
 from streamcodec.bitstream import PacketHeader, digest_after, pack
 
 TICK_US = 50_000

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.cpu import EFFORTS, CpuGovernor
 from services.protocol.planner import Plan
+from services.rate.cpu import EFFORTS, CpuGovernor
 from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from services.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
-from services.congestion import CongestionController
 from services.endpoint import watched_gate
 from services.errors import EndOfSource, SourceError
 from services.measure.events import StreamEvent
@@ -31,8 +30,9 @@ from services.protocol.flood import FLOODS
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Rules
 from services.protocol.train import split
-from services.rate import Congestion
-from services.resolution import Resolution
+from services.rate.budget import Congestion
+from services.rate.congestion import CongestionController
+from services.rate.resolution import Resolution
 from services.sender_counters import SenderCounters, SenderIdentity
 from services.threads import Crew, Mailbox, boot_id
 from services.transport import Endpoint, LinkEvent, Port, SendResult
@@ -87,7 +87,7 @@ class SenderConfig:
     """What a sender needs to know beside its codec and source.
 
     `rules` says how frames are sized. `frame_interval_us` 0 takes the source's rate. With `adapts`
-    a link that is too thin for the picture gets a smaller one (`services.resolution`).
+    a link that is too thin for the picture gets a smaller one (`services.rate.resolution`).
     With `waits_for_viewer` a source that is not live, as a file, begins with its first viewer.
     """
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from services.media.scaling import fitted
-from services.resolution import Step
+from services.rate.resolution import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from services.congestion import STARTUP, UNLIMITED, Ack, CongestionController, Tuning
 from services.link.profile import Profile
 from services.link.rate_model import QUALITIES, FrameCoder, ModelCoder
 from services.link.report import FrameRecord, Summary, jain_index, summarise
 from services.link.virtual import VirtualClock, VirtualConnection, VirtualPath
 from services.protocol.messages import SLICE_BYTES
-from services.resolution import Resolution, Step
+from services.rate.congestion import STARTUP, UNLIMITED, Ack, CongestionController, Tuning
+from services.rate.resolution import Resolution, Step
 
 # Fields of a message and 9 bytes of ZMTP framing, as the protocol's own messages have them.
 HEAD_FRAMING_BYTES = 63

@@ -17,7 +17,7 @@ from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Planner, Plans, Rules
 from services.protocol.session import Event, State
 from services.protocol.viewer import Viewer
-from services.rate import Congestion
+from services.rate.budget import Congestion
 
 STALL_US = 1_000_000  # no ACK for this long, or four round trips, with bytes under way: lost
 MAX_VIEWERS = 64

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 
 from services.clock import ClockFilter
-from services.congestion import Ack
 from services.errors import RemoteProtocolError
 from services.measure.latency import Latency, LatencyStats
 from services.measure.stats import ViewerSnapshot
@@ -21,7 +20,8 @@ from services.protocol.messages import (
     Pong,
 )
 from services.protocol.session import Event, Liveness, Session
-from services.rate import Congestion
+from services.rate.budget import Congestion
+from services.rate.congestion import Ack
 
 REFERENCES_HELD = 6  # both ends keep this many; what is sent moves the window at both alike
 _SENT_HEADS = 128

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from services.congestion import BANDWIDTH, Budget, CongestionController
 from services.measure.stats import summary
 from services.protocol.planner import Rules
+from services.rate.congestion import BANDWIDTH, Budget, CongestionController
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame, now_us
 from services.sender import Sender, SenderConfig
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint

@@ -7,14 +7,14 @@ from enum import Enum
 from statistics import median_low
 from typing import Protocol
 
-from services.congestion import Ack, Budget
+from services.rate.congestion import Ack, Budget
 
 KEYFRAME_PERIODS = 6  # a keyframe at a fixed rate may borrow this many frames' bytes
 SAVED_PERIODS = 2  # frames that were skipped or small leave this much at most
 
 
 class Congestion(Protocol):
-    """Rate control of one receiver, see `services.congestion.CongestionController`."""
+    """Rate control of one receiver, see `services.rate.congestion.CongestionController`."""
 
     @property
     def capacity_bps(self) -> int: ...

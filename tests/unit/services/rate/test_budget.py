@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.rate import FixedRate, Policy, share
+from services.rate.budget import FixedRate, Policy, share
 
 FRAME_US = 33_333
 

@@ -37,7 +37,7 @@ MAX_UP_S = 64
 REGRET_US = 30_000_000  # a step down this soon after one up says that the step up was wrong
 SETTLE_US = 2_000_000
 LEAST_SIDE_PX = 16
-FULL_BYTES = 600  # least frame worth sending at full size, as in `services.congestion`
+FULL_BYTES = 600  # least frame worth sending at full size, as in `services.rate.congestion`
 SMALL_BYTES = 340  # at smaller ones, by area; below, a quarter of the link goes to framing
 _SECOND_US = 1_000_000
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.congestion import (
+from services.rate.congestion import (
     BACKLOG,
     KEEPALIVE,
     STARTUP,

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.resolution import (
+from services.rate.resolution import (
     DOWN_S,
     MAX_UP_S,
     POOR_QUALITY,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from services.cpu import BUSY_SHARE, LEAST_QUALITY, CpuGovernor
+from services.rate.cpu import BUSY_SHARE, LEAST_QUALITY, CpuGovernor
 
 FRAME_US = 33_333
 FINEST = 48
