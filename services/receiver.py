@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from services.boundary import writing
-from services.clock import Offset
 from services.decoding import Decoding, Undecodable
 from services.endpoint import watched_gate
 from services.errors import ConfigError, PeerLost, SinkError
@@ -26,6 +25,7 @@ from services.measure.events import StreamEvent
 from services.measure.latency import Latency
 from services.measure.stats import ReceiverSnapshot
 from services.protocol import messages as m
+from services.protocol.clock import Offset
 from services.protocol.intake import Intake, Profile, Results, summed_error_us
 from services.protocol.playout import Playout
 from services.protocol.train import Arrival

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
-from services.clock import ClockFilter
 from services.errors import RemoteProtocolError
 from services.measure.latency import Latency, LatencyStats
 from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.chain import Chain, Link
+from services.protocol.clock import ClockFilter
 from services.protocol.credit import CreditWindow
 from services.protocol.session import Event, Liveness, Session, State
 from services.protocol.viewer import REFERENCES_HELD

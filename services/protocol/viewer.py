@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-from services.clock import ClockFilter
 from services.errors import RemoteProtocolError
 from services.measure.latency import Latency, LatencyStats
 from services.measure.stats import ViewerSnapshot
+from services.protocol.clock import ClockFilter
 from services.protocol.credit import CreditWindow
 from services.protocol.messages import (
     MAX_SPAN_US,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.clock import ClockFilter, Offset, shares_clock
+from services.protocol.clock import ClockFilter, Offset, shares_clock
 
 
 def exchange(clock: ClockFilter, *, at_us: int, offset_us: int, out_us: int, back_us: int) -> int:
