@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services import logs
 from services.addressing import endpoint
 from services.media.sinks.rotating import RotatingSink, Rotation
 from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
+from services.process import logs
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, Sink
 from services.sender import Sender, SenderConfig

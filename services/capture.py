@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from services.process.threads import Mailbox
 from services.receiver import FrameMeta, ReceiverConfig, ReceiverDaemon, ShownFrame
-from services.threads import Mailbox
 from services.transport import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
 
 if TYPE_CHECKING:

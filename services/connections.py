@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.descriptors import identity_of
 from services.ledger import CALM_BYTES, Allowance, Cut, Ledger
+from services.process.descriptors import identity_of
 from services.tcp_control import copied
 
 LOOK_S = 0.02

@@ -24,6 +24,7 @@ from services.errors import ConfigError, PeerLost, SinkError
 from services.measure.events import StreamEvent
 from services.measure.latency import Latency
 from services.measure.stats import ReceiverSnapshot
+from services.process.threads import Crew, Queue, boot_id
 from services.protocol import messages as m
 from services.protocol.clock import Offset
 from services.protocol.intake import Intake, Profile, Results, summed_error_us
@@ -31,7 +32,6 @@ from services.protocol.playout import Playout
 from services.protocol.train import Arrival
 from services.receiver_counters import ReceiverCounters
 from services.recorder import Recorder, TapeClock
-from services.threads import Crew, Queue, boot_id
 from services.transport import Endpoint, LinkEvent, Port
 
 if TYPE_CHECKING:

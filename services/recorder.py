@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from services.boundary import writing
 from services.errors import SinkError
-from services.threads import Queue
+from services.process.threads import Queue
 
 if TYPE_CHECKING:
     from streamcodec.frame import Frame

@@ -22,13 +22,13 @@ from services.measure.events import EventLog
 from services.measure.measures import Rate, wire_bytes
 from services.measure.relay_stats import RelaySnapshot
 from services.outlet import Outlet
+from services.process.threads import Crew, boot_id
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile
 from services.relay_feed import Feed, FeedLine
 from services.sender_counters import REFUSED_TOLD_US
-from services.threads import Crew, boot_id
 from services.transport import Endpoint, Port
 
 __all__ = ["Feed", "Relay", "RelayConfig", "RelaySnapshot"]

@@ -24,6 +24,7 @@ from services.measure.events import StreamEvent
 from services.measure.source_health import health_of
 from services.measure.stats import SenderSnapshot
 from services.media.scaling import fitted
+from services.process.threads import Crew, Mailbox, boot_id
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers, Broadcast
 from services.protocol.flood import FLOODS
@@ -34,7 +35,6 @@ from services.rate.budget import Congestion
 from services.rate.congestion import CongestionController
 from services.rate.resolution import Resolution
 from services.sender_counters import SenderCounters, SenderIdentity
-from services.threads import Crew, Mailbox, boot_id
 from services.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611
 

@@ -27,7 +27,6 @@ from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
 from services.connections import Connections
-from services.descriptors import room_for
 from services.endpoint import (
     MAX_PACKET_MESSAGE_BYTES,
     CurveClient,
@@ -39,6 +38,7 @@ from services.endpoint import (
 )
 from services.errors import ConfigError
 from services.ledger import Allowance
+from services.process.descriptors import room_for
 from services.tcp_control import check_control, set_control
 
 __all__ = [

@@ -71,9 +71,9 @@ def link(
         },
         config,
     ).settings
-    from services import logs
     from services.link.profile_file import load_profile
     from services.link.proxy import PROXY_NOTICE, LinkProxy
+    from services.process import logs
 
     wanted = settings.link
     proxy = LinkProxy(wanted.listen, wanted.connect, load_profile(wanted.profile), seed=wanted.seed)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
-from services import logs
+from services.process import logs
 from services.settings.config import catalogue
 from services.settings.lookup import Resolved, describe, resolve
 

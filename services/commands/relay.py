@@ -49,8 +49,8 @@ def relay(
         },
         config,
     ).settings
-    from services import logs
     from services.commands.follow import follow, records
+    from services.process import logs
     from services.relaying import make_relay
     from services.view.serving import serving_metrics
 

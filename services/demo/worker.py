@@ -10,7 +10,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from services import logs
 from services.demo.messages import (
     STOP,
     Counted,
@@ -24,6 +23,7 @@ from services.demo.messages import (
 )
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, ServiceError
 from services.measure.history import History, LinkState, Moment
+from services.process import logs
 from services.settings.config import CodecSettings, Settings
 from streamcodec.errors import ModelError, StreamCodecError
 

@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services import logs
 from services.errors import SourceError
 from services.files.pictures import (
     PICTURE_SUFFIXES,
@@ -20,6 +19,7 @@ from services.files.pictures import (
     webp_frames,
 )
 from services.files.timeline import Timeline, rate_of
+from services.process import logs
 from streamcodec.frame import Frame
 
 if TYPE_CHECKING:

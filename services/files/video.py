@@ -19,11 +19,11 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.codeccontext import VideoCodecContext
 
-from services import logs
 from services.boundary import reading, reason
 from services.errors import SourceError
 from services.files.timeline import DEFAULT_STEP_US, Timeline, rate_of, usual_step_us
 from services.media.avframes import hdr_of, to_frame
+from services.process import logs
 from streamcodec.frame import Frame
 
 if TYPE_CHECKING:

@@ -15,17 +15,18 @@ from typing import Any
 
 import pytest
 
-from services import keys, logs
+from services import keys
 from services.commands.follow import Records, follow
 from services.demo.supervisor import free_port
 from services.endpoint import CurveClient, CurveServer
 from services.errors import EndOfSource, SourceError
 from services.keys import Right
+from services.process import logs
+from services.process.statsfile import Keeping
 from services.protocol import messages as m
 from services.receiver import ReceiverConfig, ReceiverDaemon
 from services.sender import Sender, SenderConfig
 from services.settings.config import LogSettings
-from services.statsfile import Keeping
 from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, make_pair
 from services.view.metrics import is_ready
 from tests.fakes import FakeCaptured, FakeCodec, FakeSource

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from services import logs
 from services.commands.config import as_object
 from services.errors import SourceError
 from services.media.sources import open_source
+from services.process import logs
 from services.protocol.planner import Rules
 from services.sender import Sender, SenderConfig
 from services.settings.config import LogSettings

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from services.descriptors import raise_limit
 from services.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from services.keys import Right, client_keys, server_keys
+from services.process.descriptors import raise_limit
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon
 from services.relay import Feed, Relay, RelayConfig

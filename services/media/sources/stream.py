@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import av
 
-from services import logs
 from services.addresses import SCHEMES, is_address, masked
 from services.boundary import reason
 from services.errors import EndOfSource, SourceError
@@ -34,6 +33,7 @@ from services.files.video import (
 from services.measure.source_health import SourceHealth
 from services.media.sources.pacing import BurstPacer
 from services.media.sources.source import CapturedFrame, Clock
+from services.process import logs
 from streamcodec.frame import Frame
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services import logs
 from services.addresses import is_address, masked
-from services.logs import ConsoleFormatter, JsonFormatter
 from services.measure.events import EventLog
+from services.process import logs
+from services.process.logs import ConsoleFormatter, JsonFormatter
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services import logs
-from services.limiter import BURST
+from services.process import logs
+from services.process.limiter import BURST
 from services.settings.config import LogSettings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 
-from services.threads import Crew, Mailbox, Queue, boot_id
+from services.process.threads import Crew, Mailbox, Queue, boot_id
 
 
 def test_a_mailbox_keeps_the_newest_item_only() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from services import logs
-from services.chronicle import LEVELS, Chronicle, chronicle
-from services.limiter import BURST, REFILL_US
 from services.measure.events import EventLog, StreamEvent
+from services.process import logs
+from services.process.chronicle import LEVELS, Chronicle, chronicle
+from services.process.limiter import BURST, REFILL_US
 from services.settings.config import LogSettings
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"

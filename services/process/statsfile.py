@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from services import logs
 from services.errors import SinkError
+from services.process import logs
 
 RETRY_US = 10_000_000  # after a failure
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from services.addresses import masked
-from services.limiter import Limiter
+from services.process.limiter import Limiter
 from services.settings.config import LogSettings
 
 _ROOT = "streamcodec"

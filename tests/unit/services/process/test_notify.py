@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.notify import Notifier, Progress, Watchdog, progress_of
+from services.process.notify import Notifier, Progress, Watchdog, progress_of
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services import logs
 from services.errors import SinkError
+from services.process import logs
+from services.process.statsfile import RETRY_US, Keeping, StatsFile
 from services.settings.config import LogSettings
-from services.statsfile import RETRY_US, Keeping, StatsFile
 
 
 def numbers(path: Path) -> list[int]:

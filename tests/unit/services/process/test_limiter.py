@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.limiter import BURST, REFILL_US, Limiter
+from services.process.limiter import BURST, REFILL_US, Limiter
 
 
 def test_a_burst_passes_and_what_follows_is_counted() -> None:

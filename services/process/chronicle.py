@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from services import logs
-from services.limiter import Limiter
 from services.measure.events import StreamEvent
+from services.process import logs
+from services.process.limiter import Limiter
 
 LEVELS: Mapping[str, int] = {
     "bad_message": logging.WARNING,
