@@ -36,8 +36,8 @@ from streamcodec.bitstream import PacketHeader, digest_after, pack
 
 TICK_US = 50_000
 MODEL = b"model123"
-_BATCH = 256  # as in services.transport
-_ROUNDS = 4  # as in services.outlet
+_BATCH = 256  # as in services.wire.transport
+_ROUNDS = 4  # as in services.wire.outlet
 _PARENT = b""
 _SIZE = (640, 360)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.addressing import endpoint
 from services.media.sinks.rotating import RotatingSink, Rotation
 from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
@@ -17,7 +16,8 @@ from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, Sink
 from services.sender import Sender, SenderConfig
 from services.settings.config import Settings
-from services.transport import MAX_PACKET_MESSAGE_BYTES
+from services.wire.addressing import endpoint
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from services.view.picture import LatestPicture

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from services.boundary import writing
 from services.decoding import Decoding, Undecodable
-from services.endpoint import watched_gate
 from services.errors import ConfigError, PeerLost, SinkError
 from services.measure.events import StreamEvent
 from services.measure.latency import Latency
@@ -32,7 +31,8 @@ from services.protocol.playout import Playout
 from services.protocol.train import Arrival
 from services.receiver_counters import ReceiverCounters
 from services.recorder import Recorder, TapeClock
-from services.transport import Endpoint, LinkEvent, Port
+from services.wire.endpoint import watched_gate
+from services.wire.transport import Endpoint, LinkEvent, Port
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec

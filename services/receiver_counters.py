@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.endpoint import WatchedGate
 from services.measure.events import EventLog
 from services.measure.latency import Latency, LatencyStats
 from services.measure.measures import FreezeDetector, Rate, wire_bytes
 from services.measure.stats import ReceiverSnapshot
 from services.protocol.intake import Intake
+from services.wire.endpoint import WatchedGate
 
 
 class ReceiverCounters:

@@ -16,12 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.endpoint import watched_gate
 from services.errors import PeerLost
 from services.measure.events import EventLog
 from services.measure.measures import Rate, wire_bytes
 from services.measure.relay_stats import RelaySnapshot
-from services.outlet import Outlet
 from services.process.threads import Crew, boot_id
 from services.protocol import messages as m
 from services.protocol.board import Board
@@ -29,7 +27,9 @@ from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile
 from services.relay_feed import Feed, FeedLine
 from services.sender_counters import REFUSED_TOLD_US
-from services.transport import Endpoint, Port
+from services.wire.endpoint import watched_gate
+from services.wire.outlet import Outlet
+from services.wire.transport import Endpoint, Port
 
 __all__ = ["Feed", "Relay", "RelayConfig", "RelaySnapshot"]
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from services.measure.events import EventLog, StreamEvent
 from services.measure.measures import Rate, wire_bytes
 from services.measure.relay_stats import FeedSnapshot
-from services.outlet import Outlet
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.session import State
 from services.protocol.train import Arrival
-from services.transport import Endpoint, LinkEvent, Port
+from services.wire.outlet import Outlet
+from services.wire.transport import Endpoint, LinkEvent, Port
 
 _POLL_MS = 50
 _TICK_US = 50_000

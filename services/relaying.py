@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.addressing import endpoint
-from services.endpoint import MAX_PACKET_MESSAGE_BYTES
 from services.errors import ConfigError
 from services.protocol.fanout import MAX_FOLLOWERS
 from services.relay import Feed, Relay, RelayConfig
 from services.settings.config import SecuritySettings, Settings
+from services.wire.addressing import endpoint
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
 
 MAX_FEEDS = 64
 MAX_CONNECTIONS = 2 * MAX_FOLLOWERS

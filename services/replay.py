@@ -17,11 +17,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.endpoint import watched_gate
 from services.errors import SourceError
 from services.measure.events import StreamEvent
 from services.measure.stats import SenderSnapshot
-from services.outlet import Outlet
 from services.process import logs
 from services.process.threads import Crew, boot_id
 from services.protocol import messages as m
@@ -32,7 +30,9 @@ from services.protocol.follower import RECORDED
 from services.protocol.tape import Due, Tape
 from services.protocol.train import Arrival, split
 from services.sender_counters import SenderCounters, SenderIdentity
-from services.transport import Endpoint, Port
+from services.wire.endpoint import watched_gate
+from services.wire.outlet import Outlet
+from services.wire.transport import Endpoint, Port
 from streamcodec.bitstream import read_header
 from streamcodec.container import FileHeader, Record, ScvReader
 from streamcodec.errors import StreamCodecError

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.addressing import endpoint
 from services.errors import ConfigError, SourceError
 from services.replay import Replay, ReplayConfig
 from services.settings.config import Settings
+from services.wire.addressing import endpoint
 
 
 def make_replay(settings: Settings) -> Replay:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from services.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
-from services.endpoint import watched_gate
 from services.errors import EndOfSource, SourceError
 from services.measure.events import StreamEvent
 from services.measure.source_health import health_of
@@ -35,7 +34,8 @@ from services.rate.budget import Congestion
 from services.rate.congestion import CongestionController
 from services.rate.resolution import Resolution
 from services.sender_counters import SenderCounters, SenderIdentity
-from services.transport import Endpoint, LinkEvent, Port, SendResult
+from services.wire.endpoint import watched_gate
+from services.wire.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from services.addresses import masked
-from services.endpoint import WatchedGate
 from services.measure.events import EventLog, StreamEvent
 from services.measure.histogram import Histogram
 from services.measure.measures import Limitation, Rate, wire_bytes
 from services.measure.source_health import SourceHealth
 from services.measure.stats import SenderSnapshot, ViewerSnapshot
+from services.wire.endpoint import WatchedGate
 
 if TYPE_CHECKING:
     from services.coder import Coded

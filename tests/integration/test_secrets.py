@@ -21,8 +21,8 @@ from services.protocol.planner import Rules
 from services.sender import Sender, SenderConfig
 from services.settings.config import LogSettings
 from services.settings.lookup import resolve
-from services.transport import Endpoint
 from services.view.metrics import render
+from services.wire.transport import Endpoint
 from tests.fakes import FakeCodec
 from tests.integration.test_stream import ANY_PORT
 from tests.integration.test_stream_source import serving

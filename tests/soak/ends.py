@@ -23,7 +23,7 @@ from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender import Sender, SenderConfig, SentFrame, Source
 from services.settings.config import CodecSettings
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.parallel import Threads

@@ -11,7 +11,7 @@ from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Replies
 from services.protocol.flood import FLOODS
-from services.transport import LinkEvent, Port, SendResult
+from services.wire.transport import LinkEvent, Port, SendResult
 
 _TICK_US = 50_000
 _ROUNDS = 4  # of sending in a turn: newcomers catch up, and nobody waits for them

@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from services.endpoint import CurveClient, CurveServer
 from services.errors import AuthenticationError
 from services.measure.events import EventLog, StreamEvent
+from services.wire.endpoint import CurveClient, CurveServer
 
 IDENTITY = "identity.toml"
 ALLOWED = "allowed"

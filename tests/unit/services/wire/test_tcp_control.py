@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from services.errors import ConfigError
-from services.tcp_control import check_control, control_of, set_control
+from services.wire.tcp_control import check_control, control_of, set_control
 
 pytestmark = pytest.mark.skipif(
     not hasattr(socket, "TCP_CONGESTION"), reason="this system lets nobody choose"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.ledger import CALM_BYTES, SILENT_US, Allowance, Ledger
+from services.wire.ledger import CALM_BYTES, SILENT_US, Allowance, Ledger
 
 SECOND_US = 1_000_000
 A, B = 7, 8

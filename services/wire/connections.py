@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.ledger import CALM_BYTES, Allowance, Cut, Ledger
 from services.process.descriptors import identity_of
-from services.tcp_control import copied
+from services.wire.ledger import CALM_BYTES, Allowance, Cut, Ledger
+from services.wire.tcp_control import copied
 
 LOOK_S = 0.02
 FULL_LOOK_S = 0.5

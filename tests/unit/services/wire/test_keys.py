@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services import keys
 from services.errors import AuthenticationError
-from services.keys import AllowList, Right
+from services.wire import keys
+from services.wire.keys import AllowList, Right
 
 A, B = "a" * 40, "b" * 40
 VIEW = frozenset({Right.VIEW})
@@ -27,7 +27,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 _READING = """
 import os, sys
 from pathlib import Path
-from services import keys
+from services.wire import keys
 from services.errors import AuthenticationError
 os.setgroups([int(sys.argv[2])])
 os.setgid(54321)

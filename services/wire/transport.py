@@ -26,8 +26,10 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
-from services.connections import Connections
-from services.endpoint import (
+from services.errors import ConfigError
+from services.process.descriptors import room_for
+from services.wire.connections import Connections
+from services.wire.endpoint import (
     MAX_PACKET_MESSAGE_BYTES,
     CurveClient,
     CurveServer,
@@ -36,10 +38,8 @@ from services.endpoint import (
     check,
     wants_ipv6,
 )
-from services.errors import ConfigError
-from services.ledger import Allowance
-from services.process.descriptors import room_for
-from services.tcp_control import check_control, set_control
+from services.wire.ledger import Allowance
+from services.wire.tcp_control import check_control, set_control
 
 __all__ = [
     "MAX_PACKET_MESSAGE_BYTES",

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.endpoint import CurveClient, CurveServer, Endpoint
 from services.errors import ConfigError
-from services.keys import Right, client_keys, server_keys
 from services.settings.config import DEFAULT_ENDPOINT, SecuritySettings
+from services.wire.endpoint import CurveClient, CurveServer, Endpoint
+from services.wire.keys import Right, client_keys, server_keys
 
 
 def endpoint(
