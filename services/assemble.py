@@ -20,7 +20,7 @@ from services.wire.addressing import endpoint
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES
 
 if TYPE_CHECKING:
-    from services.view.picture import LatestPicture
+    from services.media.sinks.latest_picture import LatestPicture
     from streamcodec.codec import Codec
 
 _FILE_FPS = 30.0  # of a recording until the stream tells its own
@@ -107,7 +107,7 @@ def make_sinks(settings: Settings) -> Outputs:
         outputs.window = WindowSink()
         outputs.sinks.append(outputs.window)
     elif view == "web":
-        from services.view.picture import LatestPicture  # noqa: PLC0415  (only for the page)
+        from services.media.sinks.latest_picture import LatestPicture  # noqa: PLC0415  (only for the page)
 
         outputs.picture = LatestPicture()
         outputs.sinks.append(outputs.picture)

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from services.boundary import writing
 from services.decoding import Decoding, Undecodable
 from services.errors import ConfigError, PeerLost, SinkError
 from services.measure.events import StreamEvent
 from services.measure.latency import Latency
 from services.measure.stats import ReceiverSnapshot
+from services.media.boundary import writing
+from services.media.sinks.recorder import Recorder, TapeClock
 from services.process.threads import Crew, Queue, boot_id
 from services.protocol import messages as m
 from services.protocol.clock import Offset
@@ -30,7 +31,6 @@ from services.protocol.intake import Intake, Profile, Results, summed_error_us
 from services.protocol.playout import Playout
 from services.protocol.train import Arrival
 from services.receiver_counters import ReceiverCounters
-from services.recorder import Recorder, TapeClock
 from services.wire.endpoint import watched_gate
 from services.wire.transport import Endpoint, LinkEvent, Port
 

@@ -12,10 +12,10 @@ from services.addresses import is_address
 from services.demo.outcome import write_png
 from services.demo.report import Sample, draw
 from services.errors import ConfigError, SourceError
-from services.files.reader import open_material
 from services.link.rate_model import ClipCoder
 from services.link.report import Percentiles
 from services.link.simulate import SimulationResult
+from services.media.files.reader import open_material
 from services.media.sources import open_source
 from services.settings.config import DEFAULT_SOURCE
 from streamcodec.codec import Codec

@@ -21,10 +21,10 @@ from aiohttp import WSMsgType, web
 from services.demo.report import Sample
 from services.errors import ServiceError
 from services.measure.history import Moment
+from services.media.sinks.latest_picture import LatestPicture
 from services.receiver import ReceiverDaemon, Sink
 from services.view import feed
 from services.view.access import COOKIE, Access, is_foreign
-from services.view.picture import LatestPicture
 from services.view.server import Handler, WebServer
 
 _STATS_S = 0.25

@@ -15,7 +15,7 @@ from streamcodec.container import RECORD_BYTES, ScvReader, ScvWriter
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec
 from tests.integration.cli import Command, load_fake, make_command
-from tests.unit.services.files.test_reader import gradient, write_video
+from tests.unit.services.media.files.test_reader import gradient, write_video
 
 PRINTED = {
     "frames",

@@ -16,13 +16,13 @@ import pytest
 
 from services.errors import AuthenticationError, ConfigError
 from services.measure.history import History, LinkState, Moment
+from services.media.sinks.latest_picture import LatestPicture
 from services.receiver import ReceiverDaemon
 from services.sender import Sender
 from services.settings.config import Settings, WebSettings
 from services.view.access import Access, Listen, parse_listen, read_token
 from services.view.opening import open_page
 from services.view.page import Page
-from services.view.picture import LatestPicture
 from streamcodec.container import ScvReader
 from tests.fakes import FakeSource
 from tests.integration.browser import Browser, chromium, find_browser

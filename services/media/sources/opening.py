@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from services.addresses import is_address, masked
 from services.errors import SourceError
-from services.files.reader import TimedFrame, open_material
+from services.media.files.reader import TimedFrame, open_material
 from services.media.sources.source import Clock, Source, WallClock
 from services.process import logs
 from streamcodec.errors import FrameError

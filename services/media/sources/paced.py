@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from services.errors import EndOfSource, SourceError
-from services.files.reader import TimedFrame
 from services.measure.source_health import SourceHealth
+from services.media.files.reader import TimedFrame
 from services.media.scene import Scene
 from services.media.sources.source import CapturedFrame, Clock
 

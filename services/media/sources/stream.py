@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import av
 
 from services.addresses import SCHEMES, is_address, masked
-from services.boundary import reason
 from services.errors import EndOfSource, SourceError
-from services.files.timeline import JUMP_US, Timeline, rate_of
-from services.files.video import (
+from services.measure.source_health import SourceHealth
+from services.media.boundary import reason
+from services.media.files.timeline import JUMP_US, Timeline, rate_of
+from services.media.files.video import (
     PictureDecoder,
     Stamped,
     choose_stream,
@@ -30,7 +31,6 @@ from services.files.video import (
     stamp_us,
     told_rates,
 )
-from services.measure.source_health import SourceHealth
 from services.media.sources.pacing import BurstPacer
 from services.media.sources.source import CapturedFrame, Clock
 from services.process import logs

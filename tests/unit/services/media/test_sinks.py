@@ -16,7 +16,7 @@ import pytest
 
 from services.assemble import beside
 from services.errors import SinkError
-from services.files.reader import open_material
+from services.media.files.reader import open_material
 from services.media.sinks import NullSink, Sink, open_sink
 from services.media.sinks import video as video_module
 from streamcodec.container import ScvReader

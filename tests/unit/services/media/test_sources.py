@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from services.errors import EndOfSource, SourceError
-from services.files.reader import TimedFrame
 from services.measure.source_health import SourceHealth, health_of
+from services.media.files.reader import TimedFrame
 from services.media.scene import Scene
 from services.media.sinks import open_sink
 from services.media.sources import CapturedFrame, open_source

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from services.boundary import writing
 from services.errors import SinkError
+from services.media.boundary import writing
 from services.process.threads import Queue
 
 if TYPE_CHECKING:

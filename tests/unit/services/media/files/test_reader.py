@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from services.errors import SourceError
-from services.files.reader import open_material, read_picture
+from services.media.files.reader import open_material, read_picture
 
 
 def gradient(width: int = 64, height: int = 48) -> np.ndarray:

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from services.boundary import reading, reason
 from services.errors import SourceError
+from services.media.boundary import reading, reason
 from services.media.geometry import of_exif, oriented
 from streamcodec.frame import Frame
 
@@ -33,7 +33,7 @@ def read_picture(path: Path) -> Frame:
     Raises SourceError.
     """
     if path.suffix.lower() in TILED_SUFFIXES:
-        from services.files.heif import read_tiled  # noqa: PLC0415  (FFmpeg)
+        from services.media.files.heif import read_tiled  # noqa: PLC0415  (FFmpeg)
 
         return read_tiled(path)
     data = np.frombuffer(_bytes(path), np.uint8)

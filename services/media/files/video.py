@@ -19,10 +19,10 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.codeccontext import VideoCodecContext
 
-from services.boundary import reading, reason
 from services.errors import SourceError
-from services.files.timeline import DEFAULT_STEP_US, Timeline, rate_of, usual_step_us
 from services.media.avframes import hdr_of, to_frame
+from services.media.boundary import reading, reason
+from services.media.files.timeline import DEFAULT_STEP_US, Timeline, rate_of, usual_step_us
 from services.process import logs
 from streamcodec.frame import Frame
 

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
-from services.boundary import reading
 from services.errors import SourceError
-from services.files.video import open_container
 from services.media.avframes import luma_of, over_white, to_frame
+from services.media.boundary import reading
+from services.media.files.video import open_container
 from services.media.geometry import UPRIGHT, Orientation, upright
 from streamcodec.frame import NEUTRAL_CHROMA, Frame, check_size
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.files.timeline import JUMP_US, Timeline, rate_of, usual_step_us
+from services.media.files.timeline import JUMP_US, Timeline, rate_of, usual_step_us
 
 
 def placed(stamps: list[int | None], step_us: int = 40_000) -> list[int]:

@@ -7,7 +7,7 @@ import threading
 from itertools import pairwise
 
 from services.errors import SinkError
-from services.recorder import QUEUE_FRAMES, Recorder, RecordingSink, TapeClock
+from services.media.sinks.recorder import QUEUE_FRAMES, Recorder, RecordingSink, TapeClock
 from streamcodec.frame import Frame
 from tests.fakes import FakeSink, noise_frame
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.errors import SourceError
-from services.files.pictures import (
+from services.media.files.pictures import (
     PICTURE_SUFFIXES,
     TILED_SUFFIXES,
     is_animation,
@@ -18,12 +18,12 @@ from services.files.pictures import (
     read_picture,
     webp_frames,
 )
-from services.files.timeline import Timeline, rate_of
+from services.media.files.timeline import Timeline, rate_of
 from services.process import logs
 from streamcodec.frame import Frame
 
 if TYPE_CHECKING:
-    from services.files.video import VideoFile
+    from services.media.files.video import VideoFile
 
 __all__ = ["PICTURE_SUFFIXES", "Material", "TimedFrame", "open_material", "read_picture"]
 
@@ -79,11 +79,11 @@ def open_material(path: Path) -> Material:
     if suffix == ".webp":
         return _clip(webp_frames(path))
     if suffix in TILED_SUFFIXES:
-        from services.files.heif import is_sequence  # noqa: PLC0415  (FFmpeg)
+        from services.media.files.heif import is_sequence  # noqa: PLC0415  (FFmpeg)
 
         if not is_sequence(path):
             return _still(path)
-    from services.files.video import open_video  # noqa: PLC0415  (pictures do not need FFmpeg)
+    from services.media.files.video import open_video  # noqa: PLC0415  (pictures do not need FFmpeg)
 
     return of_video(open_video(path))
 

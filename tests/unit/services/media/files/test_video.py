@@ -17,8 +17,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from services.errors import SourceError
-from services.files.reader import open_material
 from services.media.avframes import from_frame
+from services.media.files.reader import open_material
 from streamcodec.frame import Frame
 
 
