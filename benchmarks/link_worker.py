@@ -27,7 +27,7 @@ from services.media.sources import CapturedFrame
 from services.protocol.planner import Rules
 from services.rate.congestion import Ack, Budget, CongestionController
 from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
-from services.sender import Sender, SenderConfig, SentFrame
+from services.sender.daemon import Sender, SenderConfig, SentFrame
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.frame import Frame, Reference

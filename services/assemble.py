@@ -14,7 +14,7 @@ from services.media.window import WindowSink, has_display
 from services.process import logs
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon, Sink
-from services.sender import Sender, SenderConfig
+from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import Settings
 from services.wire.addressing import endpoint
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES

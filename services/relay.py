@@ -26,7 +26,7 @@ from services.protocol.board import Board
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile
 from services.relay_feed import Feed, FeedLine
-from services.sender_counters import REFUSED_TOLD_US
+from services.sender.counters import REFUSED_TOLD_US
 from services.wire.endpoint import watched_gate
 from services.wire.outlet import Outlet
 from services.wire.transport import Endpoint, Port

@@ -16,8 +16,8 @@ from services.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from services.measure.stats import ReceiverSnapshot, SenderSnapshot
-    from services.replay import Replay
-    from services.sender import Sender
+    from services.sender.daemon import Sender
+    from services.sender.replay import Replay
     from services.settings.config import Settings
 
 SenderBind = Annotated[str | None, options.option("sender.bind", "--bind", "URL")]
@@ -125,7 +125,7 @@ def _replays(settings: Settings) -> bool:
 
 
 def _replay(settings: Settings) -> Replay:
-    from services.replaying import make_replay
+    from services.sender.assemble_replay import make_replay
 
     return make_replay(settings)
 

@@ -103,7 +103,7 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
 
     def work(boss: _Boss) -> None:
         from services.assemble import make_sender
-        from services.sender import SentFrame
+        from services.sender.daemon import SentFrame
         from streamcodec.parallel import Threads
 
         codec: Codec | None = None

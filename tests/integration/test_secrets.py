@@ -18,7 +18,7 @@ from services.errors import SourceError
 from services.media.sources import open_source
 from services.process import logs
 from services.protocol.planner import Rules
-from services.sender import Sender, SenderConfig
+from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import LogSettings
 from services.settings.lookup import resolve
 from services.view.metrics import render

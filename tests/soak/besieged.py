@@ -16,7 +16,7 @@ from services.process.descriptors import raise_limit
 from services.protocol.planner import Rules
 from services.receiver import ReceiverConfig, ReceiverDaemon
 from services.relay import Feed, Relay, RelayConfig
-from services.sender import Sender, SenderConfig
+from services.sender.daemon import Sender, SenderConfig
 from services.view.access import Listen
 from services.view.metrics import MetricsServer
 from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint

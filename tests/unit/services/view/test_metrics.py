@@ -17,7 +17,7 @@ from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 from services.protocol.board import Board
 from services.protocol.intake import Intake, Profile
 from services.receiver_counters import ReceiverCounters
-from services.sender_counters import SenderCounters, SenderIdentity
+from services.sender.counters import SenderCounters, SenderIdentity
 from services.view.metrics import is_ready, render
 
 PROMTOOL = shutil.which("promtool")

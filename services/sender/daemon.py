@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from services.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
 from services.errors import EndOfSource, SourceError
 from services.measure.events import StreamEvent
 from services.measure.source_health import health_of
@@ -33,7 +32,8 @@ from services.protocol.train import split
 from services.rate.budget import Congestion
 from services.rate.congestion import CongestionController
 from services.rate.resolution import Resolution
-from services.sender_counters import SenderCounters, SenderIdentity
+from services.sender.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
+from services.sender.counters import SenderCounters, SenderIdentity
 from services.wire.endpoint import watched_gate
 from services.wire.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611

@@ -15,7 +15,7 @@ from services.measure.stats import SenderSnapshot, ViewerSnapshot
 from services.wire.endpoint import WatchedGate
 
 if TYPE_CHECKING:
-    from services.coder import Coded
+    from services.sender.coder import Coded
 
 
 REFUSED_TOLD_US = 5_000_000

@@ -29,7 +29,7 @@ from services.protocol.fanout import Fanout
 from services.protocol.follower import RECORDED
 from services.protocol.tape import Due, Tape
 from services.protocol.train import Arrival, split
-from services.sender_counters import SenderCounters, SenderIdentity
+from services.sender.counters import SenderCounters, SenderIdentity
 from services.wire.endpoint import watched_gate
 from services.wire.outlet import Outlet
 from services.wire.transport import Endpoint, Port

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.coder import FINEST, Coded, FrameCoder
 from services.protocol.planner import Plan
 from services.rate.cpu import LEAST_QUALITY
+from services.sender.coder import FINEST, Coded, FrameCoder
 from streamcodec.codec import Encoded
 from streamcodec.frame import Frame, Reference
 from tests.fakes import FakeCodec, noise_frame

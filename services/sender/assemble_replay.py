@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.errors import ConfigError, SourceError
-from services.replay import Replay, ReplayConfig
+from services.sender.replay import Replay, ReplayConfig
 from services.settings.config import Settings
 from services.wire.addressing import endpoint
 
