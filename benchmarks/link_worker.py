@@ -26,7 +26,7 @@ from services.media.scaling import fitted
 from services.media.sources import CapturedFrame
 from services.protocol.planner import Rules
 from services.rate.congestion import Ack, Budget, CongestionController
-from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender.daemon import Sender, SenderConfig, SentFrame
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec, Decoded, Encoded

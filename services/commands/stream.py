@@ -132,8 +132,8 @@ def _replay(settings: Settings) -> Replay:
 
 def _sender(settings: Settings, stack: ExitStack) -> Sender:
     """A sender with its codec loaded; the stack closes what it borrows."""
-    from services.assemble import make_sender
     from services.process import logs
+    from services.receiver.assemble import make_sender
     from streamcodec.parallel import Threads
 
     threads = stack.enter_context(Threads(settings.codec.threads))
@@ -195,11 +195,11 @@ def recv(
     ).settings
     from rich.console import Console
 
-    from services.assemble import make_receiver, make_sinks
     from services.commands.follow import follow, records
     from services.demo.liveview import live_screen
     from services.measure.history import History, Moment
     from services.process import logs
+    from services.receiver.assemble import make_receiver, make_sinks
     from services.view.serving import serving_metrics
     from streamcodec.parallel import Threads
 

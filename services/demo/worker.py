@@ -102,7 +102,7 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
     """A process that sends."""
 
     def work(boss: _Boss) -> None:
-        from services.assemble import make_sender
+        from services.receiver.assemble import make_sender
         from services.sender.daemon import SentFrame
         from streamcodec.parallel import Threads
 
@@ -145,8 +145,8 @@ def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
     """A process that receives and shows."""
 
     def work(boss: _Boss) -> None:
-        from services.assemble import make_receiver, make_sinks
-        from services.receiver import ShownFrame
+        from services.receiver.assemble import make_receiver, make_sinks
+        from services.receiver.daemon import ShownFrame
         from streamcodec.parallel import Threads
 
         threads = Threads(settings.codec.threads)

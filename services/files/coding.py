@@ -28,7 +28,7 @@ from streamcodec.metrics import psnr611
 from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:
-    from services.receiver import Sink
+    from services.receiver.daemon import Sink
     from streamcodec.codec import Codec, Encoded
     from streamcodec.frame import Frame, Reference
 

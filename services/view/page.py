@@ -22,7 +22,7 @@ from services.demo.report import Sample
 from services.errors import ServiceError
 from services.measure.history import Moment
 from services.media.sinks.latest_picture import LatestPicture
-from services.receiver import ReceiverDaemon, Sink
+from services.receiver.daemon import ReceiverDaemon, Sink
 from services.view import feed
 from services.view.access import COOKIE, Access, is_foreign
 from services.view.server import Handler, WebServer

@@ -21,7 +21,7 @@ from services.errors import EndOfSource, SourceError
 from services.process import logs
 from services.process.statsfile import Keeping
 from services.protocol import messages as m
-from services.receiver import ReceiverConfig, ReceiverDaemon
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import LogSettings
 from services.view.metrics import is_ready

@@ -18,7 +18,7 @@ import zmq
 
 from services.errors import PeerLost
 from services.measure.stats import SenderSnapshot
-from services.receiver import ReceiverConfig, ReceiverDaemon
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.view import doors
 from services.view.access import Listen
 from services.view.metrics import MetricsServer

@@ -17,7 +17,7 @@ import pytest
 from services.errors import AuthenticationError, ConfigError
 from services.measure.history import History, LinkState, Moment
 from services.media.sinks.latest_picture import LatestPicture
-from services.receiver import ReceiverDaemon
+from services.receiver.daemon import ReceiverDaemon
 from services.sender.daemon import Sender
 from services.settings.config import Settings, WebSettings
 from services.view.access import Access, Listen, parse_listen, read_token

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from services.protocol import messages as m
-from services.receiver import ReceiverDaemon, ShownFrame
+from services.receiver.daemon import ReceiverDaemon, ShownFrame
 from services.relay import Feed, Relay, RelayConfig, now_us
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 from tests.fakes import FakeSink, FakeSource

@@ -15,7 +15,7 @@ import pytest
 
 from services.errors import ConfigError
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.sender.daemon import Sender, SenderConfig
 from services.wire import keys
 from services.wire.endpoint import CurveClient, CurveServer

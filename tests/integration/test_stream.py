@@ -13,7 +13,7 @@ import pytest
 from services.measure.stats import summary
 from services.protocol.planner import Rules
 from services.rate.congestion import BANDWIDTH, Budget, CongestionController
-from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame, now_us
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame, now_us
 from services.sender.daemon import Sender, SenderConfig
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.bitstream import read_header

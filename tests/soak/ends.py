@@ -20,7 +20,7 @@ from pathlib import Path
 from services.commands.codecs import load_codec
 from services.media.sources import open_source
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender.daemon import Sender, SenderConfig, SentFrame, Source
 from services.settings.config import CodecSettings
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint

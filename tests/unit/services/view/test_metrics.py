@@ -16,7 +16,7 @@ from services.measure.relay_stats import RelaySnapshot
 from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 from services.protocol.board import Board
 from services.protocol.intake import Intake, Profile
-from services.receiver_counters import ReceiverCounters
+from services.receiver.counters import ReceiverCounters
 from services.sender.counters import SenderCounters, SenderIdentity
 from services.view.metrics import is_ready, render
 

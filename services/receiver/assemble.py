@@ -13,7 +13,7 @@ from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
 from services.process import logs
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon, Sink
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, Sink
 from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import Settings
 from services.wire.addressing import endpoint

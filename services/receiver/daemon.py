@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from services.decoding import Decoding, Undecodable
 from services.errors import ConfigError, PeerLost, SinkError
 from services.measure.events import StreamEvent
 from services.measure.latency import Latency
@@ -30,7 +29,8 @@ from services.protocol.clock import Offset
 from services.protocol.intake import Intake, Profile, Results, summed_error_us
 from services.protocol.playout import Playout
 from services.protocol.train import Arrival
-from services.receiver_counters import ReceiverCounters
+from services.receiver.counters import ReceiverCounters
+from services.receiver.decoding import Decoding, Undecodable
 from services.wire.endpoint import watched_gate
 from services.wire.transport import Endpoint, LinkEvent, Port
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from services.process.threads import Mailbox
-from services.receiver import FrameMeta, ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.receiver.daemon import FrameMeta, ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.decoding import MAX_FAILURES, Decoding, Picture, Undecodable
 from services.protocol.messages import KeyframeReason, Outcome
+from services.receiver.decoding import MAX_FAILURES, Decoding, Picture, Undecodable
 from streamcodec.frame import Frame, Reference
 from tests.fakes import FakeCodec, noise_frame
 
