@@ -51,7 +51,7 @@ def relay(
     ).settings
     from services.commands.follow import follow, records
     from services.process import logs
-    from services.relaying import make_relay
+    from services.relay.assemble import make_relay
     from services.view.serving import serving_metrics
 
     wanted = settings.relay

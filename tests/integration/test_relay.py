@@ -13,7 +13,7 @@ import pytest
 
 from services.protocol import messages as m
 from services.receiver.daemon import ReceiverDaemon, ShownFrame
-from services.relay import Feed, Relay, RelayConfig, now_us
+from services.relay.daemon import Feed, Relay, RelayConfig, now_us
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 from tests.fakes import FakeSink, FakeSource
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
@@ -230,7 +230,7 @@ def test_the_stream_goes_on_after_the_sender_came_back() -> None:
 
 
 def test_a_relay_needs_neither_networks_nor_a_video_library() -> None:
-    code = "import sys, services.relay, services.wire.addressing, services.commands.relay; "
+    code = "import sys, services.relay.daemon, services.wire.addressing, services.commands.relay; "
     code += "heavy = {'torch', 'streamcodec._core', 'av', 'aiohttp'} & set(sys.modules); "
     code += "assert not heavy, heavy"
     done = subprocess.run(

@@ -15,7 +15,7 @@ from pathlib import Path
 from services.process.descriptors import raise_limit
 from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
-from services.relay import Feed, Relay, RelayConfig
+from services.relay.daemon import Feed, Relay, RelayConfig
 from services.sender.daemon import Sender, SenderConfig
 from services.view.access import Listen
 from services.view.metrics import MetricsServer

@@ -25,7 +25,7 @@ from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile
-from services.relay_feed import Feed, FeedLine
+from services.relay.feed import Feed, FeedLine
 from services.sender.counters import REFUSED_TOLD_US
 from services.wire.endpoint import watched_gate
 from services.wire.outlet import Outlet

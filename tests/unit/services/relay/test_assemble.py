@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from services.errors import ConfigError
-from services.relaying import parse_feeds
+from services.relay.assemble import parse_feeds
 
 DOOR, YARD = "tcp://10.0.0.5:5555", "tcp://10.0.0.6:5555"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from services.errors import ConfigError
 from services.protocol.fanout import MAX_FOLLOWERS
-from services.relay import Feed, Relay, RelayConfig
+from services.relay.daemon import Feed, Relay, RelayConfig
 from services.settings.config import SecuritySettings, Settings
 from services.wire.addressing import endpoint
 from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
