@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services import doctor
+from services.commands import machine
 from tests.fakes import FakeCodec
 
 
