@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.link_scenarios import Scenario, scenarios, worst_rate_kbps
-from services.link.simulate import simulate
+from services.emulator.simulate import simulate
 from services.rate.congestion import Tuning
 
 ROWS = (

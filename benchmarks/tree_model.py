@@ -19,9 +19,9 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
-from services.link.model import Link
-from services.link.profile import Direction
-from services.link.tcp import HEADER_BYTES, MSS_BYTES
+from services.emulator.model import Link
+from services.emulator.profile import Direction
+from services.emulator.tcp import HEADER_BYTES, MSS_BYTES
 from services.protocol import messages as m
 from services.protocol.broadcast import Broadcast
 from services.protocol.fanout import Fanout, Replies

@@ -87,7 +87,7 @@ def demo(
     from services.demo.liveview import live_screen
     from services.demo.outcome import figures, lines, save_report
     from services.demo.supervisor import Supervisor
-    from services.link.profile_file import load_profile
+    from services.emulator.profile_file import load_profile
 
     if link is not None:
         load_profile(link)  # a wrong one is told before anything starts

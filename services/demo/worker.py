@@ -200,8 +200,8 @@ def link(pipe: Connection, settings: Settings, _: CodecLoader) -> None:
     """A process that stands between the two as a thin link."""
 
     def work(boss: _Boss) -> None:
-        from services.link.profile_file import load_profile
-        from services.link.proxy import LinkProxy
+        from services.emulator.profile_file import load_profile
+        from services.emulator.proxy import LinkProxy
 
         wanted = settings.link
         profile = load_profile(wanted.profile)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from services.emulator.plot import plot_run
+from services.emulator.profile_file import load_profile
+from services.emulator.simulate import SimulationOptions, simulate
 from services.errors import ConfigError
-from services.link.plot import plot_run
-from services.link.profile_file import load_profile
-from services.link.simulate import SimulationOptions, simulate
 
 pytest.importorskip("matplotlib", reason="plots are an extra: pip install streamcodec[bench]")
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from services.link.lane import CHUNK_BYTES, Lane
+from services.emulator.lane import CHUNK_BYTES, Lane
 
 _RECEIVE_BUFFER_BYTES = 16_384
 _SEND_BUFFER_BYTES = 16_384

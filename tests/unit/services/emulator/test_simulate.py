@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from services.link.loss import IndependentLoss
-from services.link.profile import Outage, OutageKind, Profile, constant
-from services.link.profile_file import load_profile, ready_profiles
-from services.link.rate_model import ClipCoder
-from services.link.service import StepRate
-from services.link.simulate import (
+from services.emulator.loss import IndependentLoss
+from services.emulator.profile import Outage, OutageKind, Profile, constant
+from services.emulator.profile_file import load_profile, ready_profiles
+from services.emulator.rate_model import ClipCoder
+from services.emulator.service import StepRate
+from services.emulator.simulate import (
     HEAD_FRAMING_BYTES,
     REST_FRAMING_BYTES,
     SimulationOptions,

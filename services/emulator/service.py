@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol, TypeAlias
 
-from services.link.trace import OPPORTUNITY_BYTES
+from services.emulator.trace import OPPORTUNITY_BYTES
 
 NEVER_US = 2**62  # a packet that a dead link will not serve
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
-from services.link.loss import NoLoss, loss_process
-from services.link.model import Link
-from services.link.profile import Direction, OutageKind
-from services.link.queue import Discipline
-from services.link.tcp import HEADER_BYTES, LEAST_RTO_US, MSS_BYTES
+from services.emulator.loss import NoLoss, loss_process
+from services.emulator.model import Link
+from services.emulator.profile import Direction, OutageKind
+from services.emulator.queue import Discipline
+from services.emulator.tcp import HEADER_BYTES, LEAST_RTO_US, MSS_BYTES
 
 CHUNK_BYTES = MSS_BYTES
 _FAST_BURST = 3  # lost chunks in a row that fast retransmission still mends

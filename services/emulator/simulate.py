@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from services.link.profile import Profile
-from services.link.rate_model import QUALITIES, FrameCoder, ModelCoder
-from services.link.report import FrameRecord, Summary, jain_index, summarise
-from services.link.virtual import VirtualClock, VirtualConnection, VirtualPath
+from services.emulator.profile import Profile
+from services.emulator.rate_model import QUALITIES, FrameCoder, ModelCoder
+from services.emulator.report import FrameRecord, Summary, jain_index, summarise
+from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPath
 from services.protocol.messages import SLICE_BYTES
 from services.rate.congestion import STARTUP, UNLIMITED, Ack, CongestionController, Tuning
 from services.rate.resolution import Resolution, Step

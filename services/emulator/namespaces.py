@@ -22,9 +22,9 @@ import time
 from collections import deque
 from contextlib import suppress
 
+from services.emulator.model import Link, LinkStatistics
+from services.emulator.profile import Profile
 from services.errors import ConfigError
-from services.link.model import Link, LinkStatistics
-from services.link.profile import Profile
 
 ADDRESS_A = "10.79.0.1"
 ADDRESS_B = "10.79.0.2"

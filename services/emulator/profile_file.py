@@ -21,9 +21,8 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from services.errors import ConfigError
-from services.link.loss import BurstLoss, IndependentLoss, Loss, NoLoss
-from services.link.profile import (
+from services.emulator.loss import BurstLoss, IndependentLoss, Loss, NoLoss
+from services.emulator.profile import (
     Direction,
     Jitter,
     JitterKind,
@@ -32,10 +31,11 @@ from services.link.profile import (
     Profile,
     default_return,
 )
-from services.link.queue import Discipline, QueueLimits
-from services.link.service import PoissonRate, Rate, StepRate, TraceRate, mean_bps
-from services.link.toml_section import Section
-from services.link.trace import read_rates, read_trace
+from services.emulator.queue import Discipline, QueueLimits
+from services.emulator.service import PoissonRate, Rate, StepRate, TraceRate, mean_bps
+from services.emulator.toml_section import Section
+from services.emulator.trace import read_rates, read_trace
+from services.errors import ConfigError
 
 _MAX_BPS = 100_000_000_000
 _RANDOM_ROUND_S = 60
@@ -259,4 +259,4 @@ def _outages(section: Section) -> tuple[Outage, ...]:
 
 
 def _shipped() -> Traversable:
-    return resources.files("services.link") / "profiles"
+    return resources.files("services.emulator") / "profiles"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.emulator.report import FrameRecord, signal_delays_us
 from services.errors import ConfigError
-from services.link.report import FrameRecord, signal_delays_us
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from services.link.simulate import Sample
+    from services.emulator.simulate import Sample
 
 _DELAY_AXIS_MS = (20.0, 10_000.0)
 

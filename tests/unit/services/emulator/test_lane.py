@@ -8,9 +8,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.link.lane import CHUNK_BYTES, Lane
-from services.link.loss import BurstLoss, IndependentLoss
-from services.link.profile import Outage, OutageKind, constant
+from services.emulator.lane import CHUNK_BYTES, Lane
+from services.emulator.loss import BurstLoss, IndependentLoss
+from services.emulator.profile import Outage, OutageKind, constant
 
 LINK = constant(4_000_000).up
 

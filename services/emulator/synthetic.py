@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making link traces of our own: `python -m services.link.synthetic` writes those that ship.
+"""Making link traces of our own: `python -m services.emulator.synthetic` writes those that ship.
 
 The logarithm of the rate walks around its mean (an Ornstein-Uhlenbeck process), as fading makes
 it; a scheduler grants the capacity in bursts; a vehicle drives through stretches almost without
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from services.link.trace import OPPORTUNITY_BYTES, format_trace
+from services.emulator.trace import OPPORTUNITY_BYTES, format_trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.link.loss import IndependentLoss
-from services.link.profile import Direction, Outage, OutageKind, Profile, default_return
-from services.link.queue import QueueLimits
-from services.link.service import StepRate
-from services.link.tcp import MSS_BYTES, Segment, TcpReceiver, TcpSender
-from services.link.virtual import VirtualClock, VirtualConnection, VirtualPath
+from services.emulator.loss import IndependentLoss
+from services.emulator.profile import Direction, Outage, OutageKind, Profile, default_return
+from services.emulator.queue import QueueLimits
+from services.emulator.service import StepRate
+from services.emulator.tcp import MSS_BYTES, Segment, TcpReceiver, TcpSender
+from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPath
 
 
 def profile(mbps: float = 4.0, *, queue_bytes: int = 60_000, **up: object) -> Profile:

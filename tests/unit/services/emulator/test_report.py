@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from services.link.report import (
+from services.emulator.report import (
     FrameRecord,
     freezes_us,
     jain_index,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.link.loss import BurstLoss, IndependentLoss, Loss, NoLoss, loss_process
-from services.link.model import Link
-from services.link.profile import (
+from services.emulator.loss import BurstLoss, IndependentLoss, Loss, NoLoss, loss_process
+from services.emulator.model import Link
+from services.emulator.profile import (
     Direction,
     Jitter,
     JitterKind,
@@ -21,8 +21,8 @@ from services.link.profile import (
     OutageKind,
     constant,
 )
-from services.link.queue import Discipline, QueueLimits
-from services.link.service import NEVER_US, PoissonRate, Rate, StepRate, TraceRate, mean_bps
+from services.emulator.queue import Discipline, QueueLimits
+from services.emulator.service import NEVER_US, PoissonRate, Rate, StepRate, TraceRate, mean_bps
 
 WIDE = QueueLimits(10**12)
 

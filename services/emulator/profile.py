@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from services.link.loss import Loss, NoLoss
-from services.link.queue import QueueLimits
-from services.link.service import Rate, StepRate, TraceRate
+from services.emulator.loss import Loss, NoLoss
+from services.emulator.queue import QueueLimits
+from services.emulator.service import Rate, StepRate, TraceRate
 
 
 class JitterKind(Enum):

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.emulator.loss import BurstLoss
+from services.emulator.model import Link
+from services.emulator.profile import OutageKind
+from services.emulator.profile_file import load_profile, parse_profile, ready_profiles
+from services.emulator.queue import Discipline
+from services.emulator.service import PoissonRate, StepRate, TraceRate
+from services.emulator.synthetic import TRACES, synthesise
+from services.emulator.trace import OPPORTUNITY_BYTES, parse_trace, read_trace
 from services.errors import EXIT_CONFIG, ConfigError
-from services.link.loss import BurstLoss
-from services.link.model import Link
-from services.link.profile import OutageKind
-from services.link.profile_file import load_profile, parse_profile, ready_profiles
-from services.link.queue import Discipline
-from services.link.service import PoissonRate, StepRate, TraceRate
-from services.link.synthetic import TRACES, synthesise
-from services.link.trace import OPPORTUNITY_BYTES, parse_trace, read_trace
 
 GOOD = """\
 [link]

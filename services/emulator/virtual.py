@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-from services.link.model import Link
-from services.link.profile import Profile
-from services.link.tcp import HEADER_BYTES, Receipt, Segment, TcpReceiver, TcpSender
+from services.emulator.model import Link
+from services.emulator.profile import Profile
+from services.emulator.tcp import HEADER_BYTES, Receipt, Segment, TcpReceiver, TcpSender
 
 Action: TypeAlias = Callable[[], object]  # its answer is ignored
 _LOST_RETURN_US = 200_000  # a message on the way back that was lost comes a timeout later

@@ -6,7 +6,7 @@
 All connections share one bottleneck. The proxy keeps the kernel's buffers small on both hops, or
 they would hide an endless queue behind the link. Mind that a TCP proxy cannot lose bytes: loss
 shows as delay, a full queue as back-pressure (see lane.py). TCP's own control loop ends at the
-proxy; the reference with real TCP across the link is services/link/namespaces.py.
+proxy; the reference with real TCP across the link is services/emulator/namespaces.py.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from services.emulator.lane import Lane
+from services.emulator.profile import Profile
+from services.emulator.proxied import Pipe, ProxiedConnection, keep_small
 from services.errors import ConfigError
-from services.link.lane import Lane
-from services.link.profile import Profile
-from services.link.proxied import Pipe, ProxiedConnection, keep_small
 
 log = logging.getLogger(__name__)
 

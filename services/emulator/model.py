@@ -16,10 +16,10 @@ from random import Random
 from statistics import NormalDist
 from typing import Generic, NamedTuple, TypeVar
 
-from services.link.loss import loss_process
-from services.link.profile import Direction, JitterKind, OutageKind
-from services.link.queue import Discipline, PacketQueue, Waiting
-from services.link.service import NEVER_US, service
+from services.emulator.loss import loss_process
+from services.emulator.profile import Direction, JitterKind, OutageKind
+from services.emulator.queue import Discipline, PacketQueue, Waiting
+from services.emulator.service import NEVER_US, service
 
 T = TypeVar("T")
 _NORMAL = NormalDist()
