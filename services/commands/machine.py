@@ -116,7 +116,7 @@ def devices_of(size: str) -> dict[str, str]:
     found = {"cpu": f"{os.cpu_count()} cores, {cpu_name()}"}
     if size == "S" or find_spec("torch") is None:
         return found
-    import torch  # noqa: PLC0415  (seconds to import)
+    import torch  # seconds to import
 
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
@@ -137,7 +137,7 @@ def package_versions() -> dict[str, str]:
 
 def machine() -> dict[str, str | int]:
     """System, processor and cores."""
-    from streamcodec import _core  # noqa: PLC0415  (the native module)
+    from streamcodec import _core  # the native module
 
     return {
         "instructions": f"{_core.level()}, of {', '.join(_core.levels())}",
@@ -188,7 +188,7 @@ def speed(codec: Codec, width: int, height: int) -> Speed:
 
 
 def _frames(width: int, height: int, count: int) -> Iterator[Frame]:
-    from services.media.scene import Scene  # noqa: PLC0415  (with OpenCV)
+    from services.media.scene import Scene  # with OpenCV
 
     scene = Scene(width, height, seed=0)
     for index in range(count):

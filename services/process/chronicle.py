@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the events of a stream into the log: each one once, and no name of event too often.
 
-The rooms that make events know no log (`services.measure.events`); whoever follows a daemon gives its last
-events to a `Chronicle` a few times a second.
+The rooms that make events know no log (`services.measure.events`); whoever follows a daemon gives
+its last events to a `Chronicle` a few times a second.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A relay: receives streams once and serves each to many. It knows packets, not pictures.
 
-A thread and socket for each stream that comes in (`relay_feed`), and one of each for all receivers
-(`outlet`). The decisions are in `protocol.intake` (towards senders), `protocol.board` (who wants
-which stream) and `protocol.fanout` (towards receivers). A relay may stand behind a relay. Times of
-frames are moved to this machine's clock at each hop, and the error of that is added up.
+A thread and socket for each stream that comes in (`relay.feed`), and one of each for all receivers
+(`wire.outlet`). The decisions are in `protocol.intake` (towards senders), `protocol.board` (who
+wants which stream) and `protocol.fanout` (towards receivers). A relay may stand behind a relay.
+Times of frames are moved to this machine's clock at each hop, and the error of that is added up.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RelayConfig:
 
 
 class _Tally:
-    """What a relay sent; see `outlet.Tally`."""
+    """What a relay sent; see `wire.outlet.Tally`."""
 
     def __init__(self) -> None:
         self.malformed = self.refused = self.send_failures = 0

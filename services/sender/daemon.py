@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sender: capture thread -> newest frame -> encode thread -> transport thread. Wiring only.
 
-The decisions are in `protocol.broadcast` (who gets what), `congestion` and `rate` (how much). The
-transport thread owns the socket; state that threads share is behind one lock, held for
-microseconds and never while encoding.
+The decisions are in `protocol.broadcast` (who gets what) and `rate` (how much). The transport
+thread owns the socket; state that threads share is behind one lock, held for microseconds and never
+while encoding.
 """
 
 from __future__ import annotations

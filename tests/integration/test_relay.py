@@ -142,7 +142,7 @@ def test_the_clock_error_behind_relays_bounds_the_whole_path(
     """Sender, two relays and receiver on clocks of their own, as on four machines."""
     boots = iter([b"1" * 16, b"2" * 16, b"3" * 16, b"4" * 16])
     for room in ("sender", "relay", "receiver"):
-        monkeypatch.setattr(f"services.{room}.boot_id", lambda: next(boots))
+        monkeypatch.setattr(f"services.{room}.daemon.boot_id", lambda: next(boots))
 
     def ahead(seconds: int) -> Callable[[], int]:
         return lambda: time.monotonic_ns() // 1000 + seconds * 1_000_000

@@ -11,8 +11,8 @@ from services.commands import machine
 from tests.fakes import FakeCodec
 
 
-def examine(digests: dict[str, bytes]) -> doctor.Report:
-    return doctor.examine(
+def examine(digests: dict[str, bytes]) -> machine.Report:
+    return machine.examine(
         size="S",
         load=lambda size, device: FakeCodec(self_test=digests[device]),
         devices=dict.fromkeys(digests, "a device"),
@@ -33,8 +33,8 @@ def test_devices_that_disagree_are_a_problem_with_a_remedy() -> None:
 
 
 def test_speed_is_told_for_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_SPEED_FRAMES", 3)
-    speed = doctor.speed(FakeCodec(), 64, 48)
+    monkeypatch.setattr(machine, "_SPEED_FRAMES", 3)
+    speed = machine.speed(FakeCodec(), 64, 48)
     assert (speed.width, speed.height) == (64, 48)
     assert speed.encode_ms > 0
     assert speed.decode_ms > 0
@@ -46,8 +46,8 @@ def test_cameras_are_listed_in_order_with_their_names(tmp_path: Path) -> None:
         folder = tmp_path / f"video{number}"
         folder.mkdir()
         (folder / "name").write_text(f"{name}\n")
-    assert doctor.cameras(tmp_path) == ["camera:2 (Near)", "camera:10 (Far)"]
+    assert machine.cameras(tmp_path) == ["camera:2 (Near)", "camera:10 (Far)"]
 
 
 def test_a_machine_without_cameras_has_none(tmp_path: Path) -> None:
-    assert doctor.cameras(tmp_path / "absent") == []
+    assert machine.cameras(tmp_path / "absent") == []

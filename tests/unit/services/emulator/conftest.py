@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture
 def data_folder() -> Path:
     """The folder with recorded traces and clips; the test is skipped where it is absent."""
-    beside = Path(__file__).parents[3] / ".." / "shared" / "data"
+    beside = Path(__file__).parents[4] / ".." / "shared" / "data"
     folder = Path(os.environ.get("STREAMCODEC_DATA", beside))
     if not (folder / "traces").is_dir():
         pytest.skip("no recorded traces: set STREAMCODEC_DATA to the folder that holds traces/")

@@ -16,7 +16,7 @@ from services.process.chronicle import LEVELS, Chronicle, chronicle
 from services.process.limiter import BURST, REFILL_US
 from services.settings.config import LogSettings
 
-SERVICES = Path(__file__).resolve().parents[3] / "services"
+SERVICES = Path(__file__).resolve().parents[4] / "services"
 Line = tuple[int, str, dict[str, object]]
 
 

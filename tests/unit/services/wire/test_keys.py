@@ -45,7 +45,7 @@ def read_as(folder: Path, *, group: int) -> str:
     for parent in folder.parents:  # pytest's own folders are closed to others
         if parent.stat().st_mode & 0o011 == 0:
             parent.chmod(0o711)
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[4]
     read = subprocess.run(
         [sys.executable, "-c", _READING, str(folder), str(group)],
         capture_output=True,
