@@ -11,8 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from services.demo.report import Sample
-from services.measure.history import Moment
+from services.measure.history import Moment, Sample
 from services.measure.stats import (
     LEGS,
     LatencySummary,

@@ -10,11 +10,12 @@ from typing import Any
 
 from services.addresses import is_address
 from services.demo.outcome import write_png
-from services.demo.report import Sample, draw
+from services.demo.report import draw
 from services.emulator.rate_model import ClipCoder
 from services.emulator.report import Percentiles
 from services.emulator.simulate import SimulationResult
 from services.errors import ConfigError, SourceError
+from services.measure.history import Sample
 from services.media.files.reader import open_material
 from services.media.sources import open_source
 from services.settings.config import DEFAULT_SOURCE

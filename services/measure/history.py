@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from services.demo.report import Sample
 from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 
 _NONE = float("nan")
@@ -32,6 +31,20 @@ class Moment:
     sender: SenderSnapshot | None
     receiver: ReceiverSnapshot | None
     link: LinkState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one moment of the stream looked like; NaN where it is not known."""
+
+    seconds: float
+    kbps: float
+    latency_ms: float  # median of the frames shown in this span
+    latency_p95_ms: float = float("nan")
+    psnr_db: float = float("nan")
+    legs_ms: Mapping[str, float] = field(default_factory=dict)
+    capacity_kbps: float = float("nan")
+    queue_ms: float = float("nan")
 
 
 class History:

@@ -6,9 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from services.demo.report import Sample
 from services.measure.events import StreamEvent
-from services.measure.history import Moment
+from services.measure.history import Moment, Sample
 from services.measure.stats import LEGS, SenderSnapshot
 
 MAX_EVENTS = 40

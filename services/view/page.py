@@ -18,9 +18,8 @@ from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
-from services.demo.report import Sample
 from services.errors import ServiceError
-from services.measure.history import Moment
+from services.measure.history import Moment, Sample
 from services.media.sinks.latest_picture import LatestPicture
 from services.receiver.daemon import ReceiverDaemon, Sink
 from services.view import feed

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.demo.canvas import PAPER, Box, Canvas, Line, nice_step, text_width
-from services.demo.report import WIDTH, Pair, Sample, draw
+from services.demo.report import WIDTH, Pair, draw
+from services.measure.history import Sample
 
 
 def grey(width: int, height: int, value: int) -> np.ndarray:
