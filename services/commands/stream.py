@@ -133,7 +133,7 @@ def _replay(settings: Settings) -> Replay:
 def _sender(settings: Settings, stack: ExitStack) -> Sender:
     """A sender with its codec loaded; the stack closes what it borrows."""
     from services.process import logs
-    from services.receiver.assemble import make_sender
+    from services.sender.assemble import make_sender
     from streamcodec.parallel import Threads
 
     threads = stack.enter_context(Threads(settings.codec.threads))

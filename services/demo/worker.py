@@ -102,7 +102,7 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
     """A process that sends."""
 
     def work(boss: _Boss) -> None:
-        from services.receiver.assemble import make_sender
+        from services.sender.assemble import make_sender
         from services.sender.daemon import SentFrame
         from streamcodec.parallel import Threads
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from services.addresses import masked
 
+REFUSED_TOLD_US = 5_000_000  # strangers knock as often as they like: a line this often at most
+
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:

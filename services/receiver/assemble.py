@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the parts of a process from its settings: wiring shared by the commands and the demo."""
+"""From settings to a receiver, and to the sinks its frames go to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.media.sinks.rotating import RotatingSink, Rotation
-from services.media.sources import open_source
 from services.media.window import WindowSink, has_display
 from services.process import logs
-from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, Sink
-from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import Settings
 from services.wire.addressing import endpoint
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES
@@ -25,37 +21,6 @@ if TYPE_CHECKING:
 
 _FILE_FPS = 30.0  # of a recording until the stream tells its own
 _NOT_CONTINUED = (".mp4", ".y4m")
-
-
-def make_sender(settings: Settings, load: Callable[[], Codec]) -> Sender:
-    """A sender with its source open. Raises SourceError or ConfigError.
-
-    `load` is called once the source is open: it takes seconds, a wrong name should not.
-    """
-    wanted = settings.sender
-    config = SenderConfig(
-        endpoint=replace(
-            endpoint(
-                where="sender",
-                bind=wanted.bind,
-                connect=wanted.connect,
-                binds=True,
-                security=settings.security,
-            ),
-            tcp_control=wanted.tcp or "",
-        ),
-        stream=wanted.stream,
-        rules=Rules(kbps=wanted.kbps, quality=wanted.quality),
-        adapts=wanted.adapt,
-    )
-    source = open_source(
-        wanted.source, loop=wanted.loop, seed=wanted.seed, load_codec=lambda size: load()
-    )
-    try:
-        return Sender(config, codec=load(), source=source)
-    except BaseException:
-        source.close()
-        raise
 
 
 def make_receiver(settings: Settings, codec: Codec, *, sinks: list[Sink]) -> ReceiverDaemon:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.errors import PeerLost
-from services.measure.events import EventLog
+from services.measure.events import REFUSED_TOLD_US, EventLog
 from services.measure.measures import Rate, wire_bytes
 from services.measure.relay_stats import RelaySnapshot
 from services.process.threads import Crew, boot_id
@@ -26,7 +26,6 @@ from services.protocol.board import Board
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile
 from services.relay.feed import Feed, FeedLine
-from services.sender.counters import REFUSED_TOLD_US
 from services.wire.endpoint import watched_gate
 from services.wire.outlet import Outlet
 from services.wire.transport import Endpoint, Port

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from services.addresses import masked
-from services.measure.events import EventLog, StreamEvent
+from services.measure.events import REFUSED_TOLD_US, EventLog, StreamEvent
 from services.measure.histogram import Histogram
 from services.measure.measures import Limitation, Rate, wire_bytes
 from services.measure.source_health import SourceHealth
@@ -16,9 +16,6 @@ from services.wire.endpoint import WatchedGate
 
 if TYPE_CHECKING:
     from services.sender.coder import Coded
-
-
-REFUSED_TOLD_US = 5_000_000
 
 
 class Audience(Protocol):
