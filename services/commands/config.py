@@ -9,8 +9,8 @@ from pathlib import Path
 
 import typer
 
-from services.addresses import masked
 from services.commands import options
+from services.settings.addresses import masked
 from services.settings.config import catalogue
 from services.settings.lookup import Resolved, describe, variable
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.addresses import masked
 from services.commands import options
 from services.commands.codecs import load_codec
 from services.commands.signals import stop_on_signals
+from services.settings.addresses import masked
 
 if TYPE_CHECKING:
     from services.measure.stats import ReceiverSnapshot, SenderSnapshot

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from services.addresses import is_address
 from services.demo.outcome import write_png
 from services.demo.report import draw
 from services.emulator.rate_model import ClipCoder
@@ -18,6 +17,7 @@ from services.errors import ConfigError, SourceError
 from services.measure.history import Sample
 from services.media.files.reader import open_material
 from services.media.sources import open_source
+from services.settings.addresses import is_address
 from services.settings.config import DEFAULT_SOURCE
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame

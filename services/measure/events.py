@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from services.addresses import masked
+from services.settings.addresses import masked
 
 REFUSED_TOLD_US = 5_000_000  # strangers knock as often as they like: a line this often at most
 

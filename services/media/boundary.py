@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from services.addresses import masked
 from services.errors import ServiceError, SinkError, SourceError
+from services.settings.addresses import masked
 from streamcodec.errors import StreamCodecError
 
 _LONGEST = 160

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from services.addresses import masked
 from services.process.limiter import Limiter
+from services.settings.addresses import masked
 from services.settings.config import LogSettings
 
 _ROOT = "streamcodec"

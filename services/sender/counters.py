@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from services.addresses import masked
 from services.measure.events import REFUSED_TOLD_US, EventLog, StreamEvent
 from services.measure.histogram import Histogram
 from services.measure.measures import Limitation, Rate, wire_bytes
 from services.measure.source_health import SourceHealth
 from services.measure.stats import SenderSnapshot, ViewerSnapshot
+from services.settings.addresses import masked
 from services.wire.endpoint import WatchedGate
 
 if TYPE_CHECKING:

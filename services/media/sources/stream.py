@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import av
 
-from services.addresses import SCHEMES, is_address, masked
 from services.errors import EndOfSource, SourceError
 from services.measure.source_health import SourceHealth
 from services.media.boundary import reason
@@ -34,6 +33,7 @@ from services.media.files.video import (
 from services.media.sources.pacing import BurstPacer
 from services.media.sources.source import CapturedFrame, Clock
 from services.process import logs
+from services.settings.addresses import SCHEMES, is_address, masked
 from streamcodec.frame import Frame
 
 if TYPE_CHECKING:

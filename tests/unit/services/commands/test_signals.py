@@ -75,7 +75,7 @@ def test_the_program_hears_signals_before_it_is_loaded(number: signal.Signals) -
         "        if name == 'typer':\n"
         f"            os.kill(os.getpid(), {int(number)})\n"
         "sys.meta_path.insert(0, Kill())\n"
-        "from services.commands.start import main\n"
+        "from services.start import main\n"
         "sys.argv = ['streamcodec', 'config', 'example']\n"
         "main()\n"
     )

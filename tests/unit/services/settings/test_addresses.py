@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.addresses import is_address, masked
 from services.measure.events import EventLog
 from services.process import logs
 from services.process.logs import ConsoleFormatter, JsonFormatter
+from services.settings.addresses import is_address, masked
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,6 @@ from services.commands.signals import leave_on_signals
 def main() -> NoReturn:
     """See `services.cli.main`."""
     leave_on_signals()
-    from services.cli import main as run  # takes half a second
+    from services.cli import main as run  # noqa: PLC0415  (takes half a second)
 
     run()
