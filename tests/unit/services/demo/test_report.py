@@ -31,7 +31,7 @@ def test_a_run_without_a_single_picture_still_gets_its_report() -> None:
     assert draw("a", "b", [], [], None).shape[1] == WIDTH
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.builds(

@@ -62,7 +62,7 @@ def test_an_outage_that_drops_holds_instead() -> None:
     assert [chunk.at_us for chunk in one.pop(10**7)] == [1_000_000 + 106 + 20_000]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(0, 20_000), st.sampled_from("ab"), st.integers(1, CHUNK_BYTES)),

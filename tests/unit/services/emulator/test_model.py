@@ -258,7 +258,7 @@ directions = st.builds(
 offers = st.lists(st.tuples(st.integers(0, 30_000), st.integers(1, 1504)), max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(directions, offers, st.integers(0, 3))
 def test_every_packet_is_accounted_for_and_looking_changes_nothing(
     direction: Direction, packets: list[tuple[int, int]], seed: int
@@ -284,7 +284,7 @@ def test_every_packet_is_accounted_for_and_looking_changes_nothing(
     assert arrivals == sorted(arrivals)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(directions, offers)
 def test_offer_and_push_agree(direction: Direction, packets: list[tuple[int, int]]) -> None:
     direction = replace(direction, queue=replace(direction.queue, discipline=Discipline.DROP_TAIL))

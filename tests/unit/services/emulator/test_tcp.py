@@ -114,7 +114,7 @@ def test_after_a_black_out_the_connection_catches_up_by_itself() -> None:
     assert transfer.readable_us(4000 * 35) > 4_000_000
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 200_000),
     st.floats(0, 0.2),

@@ -17,7 +17,7 @@ from services.process.limiter import BURST
 from services.settings.config import LogSettings
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text(max_size=40))
 def test_a_field_stays_one_field_on_one_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In words as a shell reads them: what a peer writes makes no line and no field of ours."""

@@ -247,7 +247,7 @@ def test_assertive_tuning_still_keeps_a_private_link_short() -> None:
     assert run.worst_delay_us(3, 20) < 110_000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
