@@ -61,7 +61,7 @@ void bind_prior(nb::module_& module) {
                         "rows have another number of features");
                 const int count = static_cast<int>(rows.shape(0)), width = stack.first.inputs;
                 const int pitch = stack.first.quads() * 4;
-                std::vector<u8> padded(static_cast<std::size_t>(count) * pitch);
+                std::vector<u8> padded(static_cast<std::size_t>(count) * pitch + 64);
                 for (int i = 0; i < count; ++i)
                     for (int k = 0; k < width; ++k)
                         padded[static_cast<std::size_t>(i) * pitch + k] =

@@ -2,9 +2,49 @@
 #include "kernels/prior.hpp"
 
 #include "kernels/bytes.hpp"
+#include "kernels/tiles.hpp"
 
 namespace sc::SC_LEVEL {
 namespace {
+
+#if defined(__AMX_INT8__)
+
+template <bool TWO_ROWS, bool TWO>
+SC_INLINE void by_tiles(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
+                        int outputs, int32_t* sums) {
+    clear_sums();
+    for (int quad = 0; quad < quads; quad += TILE_QUADS)
+        add_tile<TWO_ROWS, TWO>(rows + 4 * quad, pitch,
+                                packed + static_cast<ptrdiff_t>(quad) * outputs * 4, outputs * 4);
+    store_tiles<TWO_ROWS, TWO>(sums, outputs);
+}
+
+template <bool TWO_ROWS>
+SC_INLINE void all_outputs(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
+                           int outputs, int32_t* sums) {
+    int o = 0;
+    for (; o + 2 * TILE_SIDE <= outputs; o += 2 * TILE_SIDE)
+        by_tiles<TWO_ROWS, true>(rows, pitch, quads, packed + o * 4, outputs, sums + o);
+    if (o < outputs)
+        by_tiles<TWO_ROWS, false>(rows, pitch, quads, packed + o * 4, outputs, sums + o);
+}
+
+void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const int8_t* packed,
+             int outputs, int32_t* sums) {
+    int i = 0;
+    {
+        const Tiles whole;
+        for (; i + 2 * TILE_SIDE <= count; i += 2 * TILE_SIDE)
+            all_outputs<true>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+        for (; i + TILE_SIDE <= count; i += TILE_SIDE)
+            all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+    }
+    if (i == count) return;
+    const Tiles few(count - i);
+    all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+}
+
+#else
 
 // ROWS rows at once against WIDE vectors of outputs.
 template <int ROWS, int WIDE>
@@ -58,6 +98,8 @@ void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const i
                        sums + i * outputs + o);
     }
 }
+
+#endif
 
 void activate(const int32_t* sums, const int32_t* bias, int count, uint8_t* out) {
     for (int i = 0; i < count; ++i)

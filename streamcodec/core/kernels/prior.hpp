@@ -7,12 +7,15 @@
 
 namespace sc {
 
+// Up to where weights and rows must reach.
+constexpr int padded_quads(int quads) { return (quads + 15) / 16 * 16; }
+
 struct PriorKernels {
     // sums[i * outputs + o] = sum over k of rows[i * pitch + k] * weights[k][o], for `count` rows.
     //
     // Weights are packed by fours of inputs: packed[(k / 4 * outputs + o) * 4 + k % 4]; `quads` is
-    // the number of fours (rows are readable, and zero or of any value against zero weights, up to
-    // 4 * quads), `outputs` a multiple of 16. Inputs are 0..127.
+    // the number of fours, `outputs` a multiple of 16. Inputs are 0..127. Fours come sixteen at a
+    // time at some levels: weights are zero, and rows readable, up to `padded_quads`.
     void (*product)(const uint8_t* rows, ptrdiff_t pitch, int count, int quads,
                     const int8_t* packed, int outputs, int32_t* sums);
     // out = clamp((sums + bias + 32) >> 6, 0, 127) for `count` values.
