@@ -358,14 +358,6 @@ class FilterWorkspace:
 
     def __init__(self) -> None: ...
 
-class QuarterPlanes:
-    """All quarter-sample shifts of a reference's luma, for the search; memory is kept."""
-
-    def __init__(self) -> None: ...
-    def fill(self, luma: U8, pool: Pool | None = None) -> None: ...
-    def plane(self, fy: int, fx: int) -> U8:
-        """A copy of one of the sixteen, with REACH_PX around the picture."""
-
 def luma_block(reference: U8, y: int, x: int, by: tuple[int, int], size: int) -> U8:
     """One block (16 or 8 a side), moved by quarter samples; edges of the reference repeat."""
 
