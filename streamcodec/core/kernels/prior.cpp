@@ -111,6 +111,19 @@ void table_indices(const int32_t* sums, const int32_t* base, int count, uint8_t*
         out[i] = static_cast<uint8_t>(clip((sums[i] + base[i] + 128) >> 8, 0, 63));
 }
 
+// A quotient of floats may be off by one: the rest says so.
+void levels(const int32_t* __restrict values, int count, int32_t unit, uint8_t* __restrict out) {
+    const float inverse = 16.0f / static_cast<float>(unit);
+    for (int i = 0; i < count; ++i) {
+        const int32_t size = values[i] < 0 ? -values[i] : values[i];
+        const float guess = static_cast<float>(size) * inverse;
+        int32_t level = static_cast<int32_t>(guess < 15.0f ? guess : 15.0f);
+        const int32_t rest = 16 * size - level * unit;
+        level += (rest >= unit) - (rest < 0);
+        out[i] = static_cast<uint8_t>(level < 15 ? level : 15);
+    }
+}
+
 constexpr int STEP = 16 / LANES;
 
 void product16(const int16_t* inputs, const int16_t* packed, int size, int32_t* out) {
@@ -134,6 +147,6 @@ void product16(const int16_t* inputs, const int16_t* packed, int size, int32_t* 
 }  // namespace
 
 extern const PriorKernels prior_kernels;
-const PriorKernels prior_kernels = {product, activate, table_indices, product16};
+const PriorKernels prior_kernels = {product, activate, table_indices, levels, product16};
 
 }  // namespace sc::SC_LEVEL

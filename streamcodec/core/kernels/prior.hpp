@@ -22,6 +22,8 @@ struct PriorKernels {
     void (*activate)(const int32_t* sums, const int32_t* bias, int count, uint8_t* out);
     // out = clamp((sums + base + 128) >> 8, 0, 63) for `count` values.
     void (*table_indices)(const int32_t* sums, const int32_t* base, int count, uint8_t* out);
+    // out = min(15, 16 * |values| / unit), rounded down; |values| is below 2**23, unit below 2**27.
+    void (*levels)(const int32_t* values, int count, int32_t unit, uint8_t* out);
     // out[o] = sum over k of inputs[k] * basis[k][o], `size` of both, a multiple of 16. The basis is
     // packed by twos of inputs: packed[(k / 2 * size + o) * 2 + k % 2]; sums stay below 2**31.
     void (*product16)(const int16_t* inputs, const int16_t* packed, int size, int32_t* out);

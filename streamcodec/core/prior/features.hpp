@@ -40,6 +40,8 @@ struct FrameFeatures {
     std::vector<u8> energy;  // (blocks, BANDS)
     std::vector<u8> misc;    // (blocks, MISC)
     std::vector<u8> memory;  // (blocks, MEMORY), inter frames only
+    std::vector<u8> levels;  // of the blocks that `reveal` is asked for
+    std::vector<i32> sums;
 
     [[nodiscard]] int pitch() const { return with_memory ? INTER_PITCH : KEY_PITCH; }
     // Forget what was shown: the start of a walk.
