@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import log, sqrt
 
 import numpy as np
@@ -258,7 +259,7 @@ class _Coding:
             # Neighbours must be decoded ones already here: predicted from the source, a smooth
             # block seems to need nothing, and errors would spread unseen.
             blocks.counts[:] = layout.GROUPS
-            guess = _guess(self._quality, len(symbols))
+            guess = np.tile(_guess(self._quality), (len(symbols), 1))
             self._code(blocks, guess, symbols, weighing=1.0)
             np.maximum(blocks.counts, _FEWEST_GROUPS, out=blocks.counts)
         else:
@@ -281,8 +282,9 @@ class _Coding:
         counts = np.empty_like(self._moved_counts)
         _core.move_memory(self._seen.blocks, before, self._before.counts, moved, counts)
         shift = round(_TABLES_PER_QUALITY * (self._quality - self._before.quality))
-        shifted = np.clip(moved.astype(np.int16) + shift, 0, tables.TABLES - 1).astype(np.uint8)
-        return np.where(moved == 0, _guess(self._quality, len(moved), _INTER_LOWER), shifted)
+        found = np.empty_like(moved)
+        _core.guess_tables(moved, shift, _guess(self._quality, _INTER_LOWER), found)
+        return found
 
     def second_pass(
         self,
@@ -510,8 +512,9 @@ def highest_that_fits(
     return attempt_at(fits) if fits >= 0 else None
 
 
-def _guess(quality: int, blocks: int, lower: float = 0) -> U8:
-    """Tables (blocks, 384) by nothing but quality and channel, and how much `lower`."""
+@lru_cache(maxsize=256)
+def _guess(quality: int, lower: float = 0) -> U8:
+    """Tables (384,) by nothing but quality and channel, and how much `lower`."""
     channel = np.arange(layout.CHANNELS)
     index = 44 + (quality - 40) * _TABLES_PER_QUALITY - 5.5 * np.log1p(channel) - lower
-    return np.tile(np.clip(index, 0, 63).astype(np.uint8), (blocks, 1))
+    return np.clip(index, 0, tables.TABLES - 1).astype(np.uint8)

@@ -88,6 +88,17 @@ void bind_prior(nb::module_& module) {
         },
         "blocks"_a, "memory"_a, "counts"_a, "moved"_a, "moved_counts"_a);
     module.def(
+        "guess_tables",
+        [](Array<const u8, 2> moved, int shift, Array<const u8, 1> otherwise, Array<u8, 2> out) {
+            require(moved.shape(1) == CHANNELS && otherwise.shape(0) == CHANNELS &&
+                        out.shape(1) == CHANNELS && out.shape(0) == moved.shape(0),
+                    "tables are (blocks, 384)");
+            require(shift >= -64 && shift <= 64, "a shift is -64 to 64");
+            nb::gil_scoped_release unlocked;
+            guess_tables(grid(moved), shift, {otherwise.data(), CHANNELS}, grid(out));
+        },
+        "moved"_a, "shift"_a, "otherwise"_a, "out"_a);
+    module.def(
         "remember_symbols",
         [](Array<const u8, 2> counts, Array<const i16, 2> symbols, Array<const u8, 2> moved,
            Array<u8, 2> out) {

@@ -233,9 +233,10 @@ int worth16(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, Worth 
 }  // namespace
 
 void shift_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
+void halve_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 
 extern const MotionKernels motion_kernels;
 const MotionKernels motion_kernels = {sad16,     sad8,    sad16_of_four, sad8_of_four,
-                                      squared16, worth16, worth8,        shift_tile};
+                                      squared16, worth16, worth8,        shift_tile,    halve_tile};
 
 }  // namespace sc::SC_LEVEL

@@ -38,6 +38,8 @@ struct MotionKernels {
     // whole samples, planes[4 * fy + fx] its first sample in the others. Reads 3 samples before and
     // 4 beyond the tile.
     void (*shift_tile)(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
+    // The three of half samples alone: planes 2, 8 and 10.
+    void (*halve_tile)(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 };
 
 }  // namespace sc

@@ -49,7 +49,16 @@ SC_INLINE V word_sum(const Pair* pairs, int half, const Taps& taps) {
     return L::right32(sum, 12);
 }
 
-// Rows `across` (SPAN of them, shifted by fx already) shifted down by all three fractions.
+// Fractions FIRST, FIRST + STRIDE, ... below 4: all three quarters, or the half alone.
+struct Quarters {
+    static constexpr int FIRST = 1, STRIDE = 1;
+};
+struct Half {
+    static constexpr int FIRST = 2, STRIDE = 2;
+};
+
+// Rows `across` (SPAN of them, shifted by fx already) shifted down by the fractions.
+template <class F>
 SC_INLINE void shift_down(const int16_t* across, ptrdiff_t pitch, uint8_t* const* planes, int fx,
                           const Taps* taps) {
     for (int x = 0; x < TILE_COLUMNS; x += STEP) {
@@ -63,7 +72,7 @@ SC_INLINE void shift_down(const int16_t* across, ptrdiff_t pitch, uint8_t* const
                 upper = lower;
             }
         }
-        for (int fy = 1; fy < 4; ++fy) {
+        for (int fy = F::FIRST; fy < 4; fy += F::STRIDE) {
             uint8_t* out = planes[4 * fy + fx] + x;
             for (int i = 0; i < TILE_ROWS; ++i) {
                 V sums[2];
@@ -77,9 +86,8 @@ SC_INLINE void shift_down(const int16_t* across, ptrdiff_t pitch, uint8_t* const
     }
 }
 
-}  // namespace
-
-void shift_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes) {
+template <class F>
+SC_INLINE void shift(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes) {
     const Taps taps[4] = {Taps(LUMA_TAPS[0]), Taps(LUMA_TAPS[1]), Taps(LUMA_TAPS[2]),
                           Taps(LUMA_TAPS[3])};
     alignas(64) int16_t across[3][SPAN * TILE_COLUMNS];
@@ -92,7 +100,7 @@ void shift_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes) {
             for (int k = 0; k < 4; ++k) {
                 pairs[k] = zipped8(L::load_bytes(row + x + 2 * k), L::load_bytes(row + x + 2 * k + 1));
             }
-            for (int fx = 1; fx < 4; ++fx) {
+            for (int fx = F::FIRST; fx < 4; fx += F::STRIDE) {
                 const V low = byte_sum(pairs, 1, 0, taps[fx]);
                 const V high = byte_sum(pairs, 1, 1, taps[fx]);
                 int16_t* to = across[fx - 1] + i * TILE_COLUMNS + x;
@@ -110,7 +118,7 @@ void shift_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes) {
             pairs[i] = zipped8(upper, lower);
             upper = lower;
         }
-        for (int fy = 1; fy < 4; ++fy) {
+        for (int fy = F::FIRST; fy < 4; fy += F::STRIDE) {
             for (int i = 0; i < TILE_ROWS; ++i) {
                 L::store_bytes(planes[4 * fy] + i * pitch + x,
                                rounded(byte_sum(pairs + i, 2, 0, taps[fy]),
@@ -118,7 +126,19 @@ void shift_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes) {
             }
         }
     }
-    for (int fx = 1; fx < 4; ++fx) shift_down(across[fx - 1], pitch, planes, fx, taps);
+    for (int fx = F::FIRST; fx < 4; fx += F::STRIDE) {
+        shift_down<F>(across[fx - 1], pitch, planes, fx, taps);
+    }
+}
+
+}  // namespace
+
+void shift_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes) {
+    shift<Quarters>(whole, pitch, planes);
+}
+
+void halve_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes) {
+    shift<Half>(whole, pitch, planes);
 }
 
 }  // namespace sc::SC_LEVEL

@@ -70,15 +70,18 @@ void descend(const BandSearch& band, Walker& walker, int first_step) {
     const auto& effort = band.params.effort;
     int step = first_step;
     bool shifts = (walker.at.dy | walker.at.dx) & 3;
-    for (; step; step >>= 1) {
+    for (; step >= effort.finest_step; step >>= 1) {
         shifts = shifts || step < WHOLE_SAMPLE;
         int came_from = NOWHERE;
         for (int moves = 0; moves < effort.most_moves; ++moves) {
             if (shifts) {
                 const int reach = (step + 3) >> 2;
+                // Steps of halves from whole or half samples need no quarters.
+                const bool halves = step >= 2 && ((walker.at.dy | walker.at.dx) & 1) == 0;
                 band.shifted.need(walker.y + (walker.at.dy >> 2) - reach,
                                   walker.x + (walker.at.dx >> 2) - reach,
-                                  walker.size + 2 * reach, walker.size + 2 * reach);
+                                  walker.size + 2 * reach, walker.size + 2 * reach,
+                                  halves ? Shifted::HALVES : Shifted::ALL);
             }
             const bool whole = step >= WHOLE_SAMPLE;
             const int ways = whole || !effort.diagonals ? 4 : 8;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr int DIRECTIONS = 9;  // of intra prediction, 4 modes apart
 constexpr int MOST_LEVEL = 15;
+constexpr int MOST_TABLE = 63;
 constexpr int NEIGHBOURS = 8;  // left, right, above, below, then corners
 constexpr int DY[NEIGHBOURS] = {0, 0, -1, 1, -1, -1, 1, 1};
 constexpr int DX[NEIGHBOURS] = {-1, 1, 0, 0, -1, 1, -1, 1};
@@ -284,6 +285,17 @@ void move_memory(const Blocks& blocks, Grid<const u8> memory, Grid<const u8> cou
             const int x = std::clamp(column + ((first.dx + second.dx + 64) >> 7), 0, columns - 1);
             std::memcpy(out, memory.row(y * columns + x), CHANNELS);
             moved_counts(row, column) = counts(y, x);
+        }
+    }
+}
+
+void guess_tables(Grid<const u8> moved, int shift, std::span<const u8> otherwise, Grid<u8> out) {
+    for (int block = 0; block < moved.rows; ++block) {
+        const u8* before = moved.row(block);
+        u8* to = out.row(block);
+        for (int c = 0; c < CHANNELS; ++c) {
+            const int shifted = std::min(std::max(before[c] + shift, 0), MOST_TABLE);
+            to[c] = before[c] ? static_cast<u8>(shifted) : otherwise[c];
         }
     }
 }
