@@ -44,6 +44,7 @@ _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes
 _WORTH_FILLING = 1.02
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
 _INTER_LOWER = 6  # what prediction leaves is that much lower
+_GROUP_ENDS = np.array([0, 6, 24, 96, layout.CHANNELS])
 _FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
 
 
@@ -212,7 +213,13 @@ class FrameEncoder:
         seen = self._look(quality)
         before = self._before_at(seen, quality)
         return _Coding(
-            self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
+            self._model,
+            seen,
+            before,
+            quality,
+            workspace=self._workspace,
+            pool=self._pool,
+            rounds=self._trying.more_rounds,
         )
 
     def _header(self, quality: int) -> bitstream.PacketHeader:
@@ -238,8 +245,10 @@ class _Coding:
         *,
         workspace: Workspace,
         pool: _core.Pool | None,
+        rounds: int = 0,
     ) -> None:
         self._model = model
+        self._rounds = rounds
         self._seen = seen
         self._before = before
         self._quality = quality
@@ -306,12 +315,14 @@ class _Coding:
     ) -> Attempt:
         """The second pass without what a network adds; `network` only keeps room for it."""
         seen, before, model = self._seen, self._before, self._model
-        blocks = seen.blocks.copy()
-        blocks.counts[:] = first.counts
-        self._remember(blocks)
-        symbols = self._no_symbols()
-        planes = self._code(blocks, first.tables, symbols, weighing)
-        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        blocks, symbols, planes = self._chosen(first.counts, first.tables, weighing)
+        found = self._find_tables(blocks, symbols)
+        for _ in range(self._rounds if not seen.key else 0):
+            # What was coded says more of prices than the first pass did.
+            known = _GROUP_ENDS[blocks.counts.ravel()][:, None] > np.arange(layout.CHANNELS)
+            prices = np.where(known, found, first.tables)
+            blocks, symbols, planes = self._chosen(first.counts, prices, weighing)
+            found = self._find_tables(blocks, symbols)
         contexts = before.contexts.copy()
         writer = _core.Writer()
         writer.blocks(
@@ -322,7 +333,6 @@ class _Coding:
             before.counts,
             cx.pace(self._quality, before.quality),
         )
-        found = self._find_tables(blocks, symbols)
         _core.deblock(blocks, *self._steps_q3, planes, self._pool)
         y, u, v = planes
         unfiltered = (y.copy(), u.copy(), v.copy())
@@ -377,6 +387,16 @@ class _Coding:
         header = bitstream.read_header(attempt.packet)
         header = replace(header, stages=header.stages | NETWORK)
         return replace(attempt, packet=bitstream.pack(header, writer.encode()), planes=planes)
+
+    def _chosen(self, counts: U8, tables: U8, weighing: float) -> tuple[_core.Blocks, I16, Planes]:
+        """Final symbols where bits cost what these tables say; the picture they make."""
+        blocks = self._seen.blocks.copy()
+        blocks.counts[:] = counts
+        self._remember(blocks)
+        symbols = self._no_symbols()
+        planes = self._code(blocks, tables, symbols, weighing)
+        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        return blocks, symbols, planes
 
     def _no_symbols(self) -> I16:
         blocks = self._seen.blocks
