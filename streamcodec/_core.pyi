@@ -194,7 +194,7 @@ class SearchEffort:
     diagonals: bool
     others: bool
     refine: bool
-    finest_step: int
+    rough_quarters: bool
     quarters_step: int
     quarters_from: int
     intra_from: int

@@ -129,6 +129,20 @@ int squared16(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch) {
     return total;
 }
 
+template <int SIZE>
+SC_INLINE void means(const uint8_t* a, const uint8_t* b, ptrdiff_t pitch, uint8_t* __restrict out) {
+    for (int i = 0; i < SIZE; ++i) {
+        for (int j = 0; j < SIZE; ++j) {
+            out[16 * i + j] =
+                static_cast<uint8_t>((a[i * pitch + j] + b[i * pitch + j] + 1) >> 1);
+        }
+    }
+}
+
+void mean(const uint8_t* a, const uint8_t* b, ptrdiff_t pitch, int size, uint8_t* out) {
+    size == 16 ? means<16>(a, b, pitch, out) : means<8>(a, b, pitch, out);
+}
+
 // --- Hadamard -------------------------------------------------------------------------------
 
 // Differences of rows: a group of eight lanes holds eight of an 8x8 block, so that Sixteen is a row
@@ -237,6 +251,6 @@ void halve_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 
 extern const MotionKernels motion_kernels;
 const MotionKernels motion_kernels = {sad16,     sad8,    sad16_of_four, sad8_of_four,
-                                      squared16, worth16, worth8,        shift_tile,    halve_tile};
+                                      squared16, worth16, worth8,        mean,          shift_tile, halve_tile};
 
 }  // namespace sc::SC_LEVEL

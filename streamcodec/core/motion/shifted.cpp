@@ -24,7 +24,6 @@ void Shifted::size(int height, int width) {
     const std::size_t slack = static_cast<std::size_t>(pitch_) * SLACK_ROWS + SLACK_SAMPLES;
     samples_.assign(16 * plane + 2 * slack + LINE, 0);
     tiles_ = std::make_unique<std::atomic<u8>[]>(static_cast<std::size_t>(rows_) * columns_);
-    claimed_ = std::make_unique<std::atomic<u8>[]>(static_cast<std::size_t>(rows_) * columns_);
     auto* start = samples_.data() + slack;
     start += (LINE - reinterpret_cast<std::uintptr_t>(start) % LINE) % LINE;
     for (int k = 0; k < 16; ++k) {
@@ -34,14 +33,11 @@ void Shifted::size(int height, int width) {
     width_ = width;
 }
 
-void Shifted::begin(Grid<const u8> luma, Filled least) {
-    least_ = least;
+void Shifted::begin(Grid<const u8> luma, bool rough) {
+    rough_ = rough;
     size(luma.rows, luma.columns);
     kernels_ = kernels().motion;
-    for (int i = 0; i < rows_ * columns_; ++i) {
-        tiles_[i].store(NONE, std::memory_order_relaxed);
-        claimed_[i].store(NONE, std::memory_order_relaxed);
-    }
+    for (int i = 0; i < rows_ * columns_; ++i) tiles_[i].store(EMPTY, std::memory_order_relaxed);
     const std::ptrdiff_t beyond = pitch_ - MARGIN_PX - width_;
     for (int y = 0; y < height_; ++y) {
         u8* out = first_[0] + y * pitch_;
@@ -58,39 +54,29 @@ void Shifted::begin(Grid<const u8> luma, Filled least) {
     }
 }
 
-void Shifted::fill(int row, int column, Filled filled) {
+void Shifted::fill(int row, int column) {
     auto& tile = tiles_[row * columns_ + column];
-    auto& claimed = claimed_[row * columns_ + column];
-    u8 before = claimed.load(std::memory_order_acquire);
-    while (before < filled) {
-        if (!claimed.compare_exchange_weak(before, filled, std::memory_order_acq_rel)) continue;
-        const std::ptrdiff_t at =
-            (row * TILE_ROWS - MARGIN_PX) * pitch_ + column * TILE_COLUMNS - MARGIN_PX;
-        u8* planes[16];
-        for (int k = 0; k < 16; ++k) planes[k] = first_[k] + at;
-        // Halves that are there may be read just now: they are written elsewhere.
-        static thread_local std::vector<u8> unused;
-        if (before == HALVES) {
-            unused.resize(static_cast<std::size_t>(pitch_) * TILE_ROWS);
-            planes[2] = planes[8] = planes[10] = unused.data();
-        }
-        (filled == ALL ? kernels_->shift_tile : kernels_->halve_tile)(planes[0], pitch_, planes);
-        // Whoever fills the halves must have ended before all of it counts as filled.
-        while (tile.load(std::memory_order_acquire) < before) std::this_thread::yield();
-        tile.store(filled, std::memory_order_release);
+    u8 found = EMPTY;
+    if (!tile.compare_exchange_strong(found, FILLING, std::memory_order_acquire)) {
+        while (tile.load(std::memory_order_acquire) != READY) std::this_thread::yield();
         return;
     }
-    while (tile.load(std::memory_order_acquire) < filled) std::this_thread::yield();
+    const std::ptrdiff_t at =
+        (row * TILE_ROWS - MARGIN_PX) * pitch_ + column * TILE_COLUMNS - MARGIN_PX;
+    u8* planes[16];
+    for (int k = 0; k < 16; ++k) planes[k] = first_[k] + at;
+    (rough_ ? kernels_->halve_tile : kernels_->shift_tile)(planes[0], pitch_, planes);
+    tile.store(READY, std::memory_order_release);
 }
 
 void Shifted::need_all() {
-    need(-MARGIN_PX, -MARGIN_PX, height_ + 2 * MARGIN_PX, static_cast<int>(pitch_), ALL);
+    need(-MARGIN_PX, -MARGIN_PX, height_ + 2 * MARGIN_PX, static_cast<int>(pitch_));
 }
 
 int Shifted::filled() const {
     int count = 0;
     for (int i = 0; i < rows_ * columns_; ++i) {
-        count += tiles_[i].load(std::memory_order_relaxed) != NONE;
+        count += tiles_[i].load(std::memory_order_relaxed) == READY;
     }
     return count;
 }

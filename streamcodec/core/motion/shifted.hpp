@@ -2,7 +2,6 @@
 // Quarter-sample shifts of a reference's luma, made tile by tile where the search looks.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -13,25 +12,39 @@
 namespace sc {
 
 // Sixteen planes of one size with MARGIN_PX samples around the picture. The plane of whole samples
-// is there from `begin` on; the others are filled in the tiles that a block is asked of: the three of
-// half samples, or all fifteen at once. Threads may ask side by side: the first one fills a tile,
-// others wait for it.
+// is there from `begin` on; the fifteen others are filled, all at once, in the tiles that a block
+// is asked of. Threads may ask side by side: the first one fills a tile, others wait for it.
+//
+// Where it is rough, only the three planes of half samples are filled, a fifth of the memory to write;
+// quarters are means of two samples of those (as in H.264), near what the decoder will predict.
 class Shifted {
   public:
-    enum Filled : u8 { NONE, HALVES, ALL };
     static constexpr int MARGIN_PX = 32;  // reach, filter, and up to a multiple of a tile's rows
 
     // Take a reference of so many samples (multiples of 16); memory is kept from frame to frame.
-    // `least` is what is filled where any shift is asked for.
-    void begin(Grid<const u8> luma, Filled least);
+    void begin(Grid<const u8> luma, bool rough);
 
     // The reference at (y, x) moved by a vector that `within_reach` holds for: where a block of
     // `size` samples a side comes from. Rows are `pitch` apart.
+    // Not for quarters where it is rough.
     const u8* moved(int y, int x, int size, Vector by) {
         const int top = y + (by.dy >> 2), left = x + (by.dx >> 2);
         const int plane = 4 * (by.dy & 3) + (by.dx & 3);
-        if (plane != 0) need(top, left, size, size, (plane & 5) == 0 ? HALVES : ALL);
+        if (plane != 0) need(top, left, size, size);
         return first_[plane] + top * pitch_ + left;
+    }
+    [[nodiscard]] bool has(Vector by) const { return !rough_ || ((by.dy | by.dx) & 1) == 0; }
+    // As `moved`, of any vector: `room` (16 x 16) is for samples that are nowhere yet.
+    struct Patch {
+        const u8* at;
+        std::ptrdiff_t pitch;
+    };
+    Patch patch(int y, int x, int size, Vector by, u8* room) {
+        if (has(by)) return {moved(y, x, size, by), pitch_};
+        const Vector less{static_cast<i16>(by.dy - (by.dy & 1)), static_cast<i16>(by.dx - (by.dx & 1))};
+        const Vector more{static_cast<i16>(by.dy + (by.dy & 1)), static_cast<i16>(by.dx + (by.dx & 1))};
+        kernels_->mean(moved(y, x, size, less), moved(y, x, size, more), pitch_, size, room);
+        return {room, BLOCK_PX};
     }
     // As `moved`, where all tiles were asked for before.
     [[nodiscard]] const u8* known(int y, int x, Vector by) const {
@@ -39,38 +52,37 @@ class Shifted {
                (by.dx >> 2);
     }
     // Fill the tiles under rows [top, top + height) and columns [left, left + width).
-    void need(int top, int left, int height, int width, Filled asked) {
-        const Filled filled = std::max(asked, least_);
+    void need(int top, int left, int height, int width) {
         const int last_row = (top + height - 1 + MARGIN_PX) / TILE_ROWS;
         const int last_column = (left + width - 1 + MARGIN_PX) / TILE_COLUMNS;
         for (int row = (top + MARGIN_PX) / TILE_ROWS; row <= last_row; ++row) {
             for (int column = (left + MARGIN_PX) / TILE_COLUMNS; column <= last_column; ++column) {
-                if (tiles_[row * columns_ + column].load(std::memory_order_acquire) < filled) {
-                    fill(row, column, filled);
+                if (tiles_[row * columns_ + column].load(std::memory_order_acquire) != READY) {
+                    fill(row, column);
                 }
             }
         }
     }
     void need_all();
     [[nodiscard]] std::ptrdiff_t pitch() const { return pitch_; }
-    // How many tiles there are, and how many were filled since `begin`, if only with halves.
+    // How many tiles there are, and how many were filled since `begin`.
     [[nodiscard]] int tiles() const { return rows_ * columns_; }
     [[nodiscard]] int filled() const;
 
   private:
+    enum State : u8 { EMPTY, FILLING, READY };
     void size(int height, int width);
-    void fill(int row, int column, Filled filled);
+    void fill(int row, int column);
 
     std::vector<u8> samples_;
-    std::unique_ptr<std::atomic<u8>[]> tiles_;    // what is filled
-    std::unique_ptr<std::atomic<u8>[]> claimed_;  // and what some thread has begun to
+    std::unique_ptr<std::atomic<u8>[]> tiles_;
     u8* first_[16] = {};  // sample (0, 0) of the picture in each plane
     std::ptrdiff_t pitch_ = 0;
-    Filled least_ = ALL;
     int height_ = 0;
     int width_ = 0;
     int rows_ = 0;  // of tiles
     int columns_ = 0;
+    bool rough_ = false;
     const MotionKernels* kernels_ = nullptr;
 };
 
