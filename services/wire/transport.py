@@ -312,7 +312,9 @@ class Port:
             if error.errno == zmq.EADDRINUSE:
                 raise _taken(self._url) from None
             verb = "listen on" if endpoint.bind else "connect to"
-            raise ConfigError(f"cannot {verb} {self._url}: {error.strerror.lower()}") from None
+            raise ConfigError(
+                f"cannot {verb} {self._url}: {zmq.strerror(error.errno or 0).lower()}"
+            ) from None
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
 
