@@ -73,7 +73,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _FirstPass:
+class FirstPass:
     """What the first pass of a quality leaves: tables, and groups that may be coded."""
 
     tables: U8
@@ -107,7 +107,7 @@ class FrameEncoder:
         self._source = analysis.padded(frame.planes)
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
-        self._first: dict[int, _FirstPass] = {}
+        self._first: dict[int, FirstPass] = {}
         self._done: dict[tuple[int, float], Attempt] = {}
 
     def at(self, quality: int, weighing: float = 1.0) -> Attempt:
@@ -154,12 +154,14 @@ class FrameEncoder:
 
     def seen_by_prior(self, attempt: Attempt) -> list[tuple[int, int, I32, U8]]:
         """What the prior saw when it coded an attempt: (group, phase, blocks, rows of features)."""
-        seen = self._look(attempt.quality)
-        before = self._before_at(seen, attempt.quality)
-        coding = _Coding(
-            self._model, seen, before, attempt.quality, workspace=self._workspace, pool=self._pool
-        )
+        coding = self._coding(self._look(attempt.quality), attempt.quality)
         return coding.feature_rows(attempt.blocks, attempt.symbols)
+
+    def _coding(self, seen: Analysis, quality: int) -> Coding:
+        before = self._before_at(seen, quality)
+        return Coding(
+            self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
+        )
 
     def _before_at(self, seen: Analysis, quality: int) -> State:
         rows, columns = seen.blocks.rows, seen.blocks.columns
@@ -179,10 +181,7 @@ class FrameEncoder:
 
     def _attempt(self, quality: int, weighing: float) -> Attempt:
         seen = self._look(quality)
-        before = self._before_at(seen, quality)
-        coding = _Coding(
-            self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
-        )
+        coding = self._coding(seen, quality)
         if quality not in self._first:
             self._first[quality] = coding.first_pass(self._trying)
         network = None if self._networks is None else self._networks.of(seen.key)
@@ -200,7 +199,7 @@ class FrameEncoder:
         )
 
 
-class _Coding:
+class Coding:
     """Two passes over one frame at one quality."""
 
     def __init__(
@@ -224,7 +223,7 @@ class _Coding:
         self._moved, self._moved_counts = before.moved(seen.blocks)
         self._remembered = False  # what the prior is told of the reference
 
-    def first_pass(self, trying: Trying) -> _FirstPass:
+    def first_pass(self, trying: Trying) -> FirstPass:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
@@ -233,7 +232,7 @@ class _Coding:
             # Neighbours must be decoded ones already here: predicted from the source, a smooth
             # block seems to need nothing, and errors would spread unseen.
             blocks.counts[:] = layout.GROUPS
-            guess = _guess(self._quality, len(symbols))
+            guess = guess_tables(self._quality, len(symbols))
             self._code(blocks, guess, symbols, weighing=1.0)
             np.maximum(blocks.counts, _FEWEST_GROUPS, out=blocks.counts)
         else:
@@ -247,8 +246,8 @@ class _Coding:
             within = blocks.modes >= INTRA16
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
         if not trying.prices_asked and self._before.tables is not None:
-            return _FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
-        return _FirstPass(self._find_tables(blocks, symbols), blocks.counts)
+            return FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
+        return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
     def _tables_of_reference(self, before: U8) -> U8:
         """The tables that coded each block where it came from, shifted to this quality."""
@@ -257,11 +256,11 @@ class _Coding:
         _core.move_memory(self._seen.blocks, before, self._before.counts, moved, counts)
         shift = round(_TABLES_PER_QUALITY * (self._quality - self._before.quality))
         shifted = np.clip(moved.astype(np.int16) + shift, 0, tables.TABLES - 1).astype(np.uint8)
-        return np.where(moved == 0, _guess(self._quality, len(moved), _INTER_LOWER), shifted)
+        return np.where(moved == 0, guess_tables(self._quality, len(moved), _INTER_LOWER), shifted)
 
     def second_pass(
         self,
-        first: _FirstPass,
+        first: FirstPass,
         weighing: float,
         header: bitstream.PacketHeader,
         network: ExecutedNetwork | None,
@@ -460,7 +459,7 @@ def highest_that_fits(
     return attempt_at(fits) if fits >= 0 else None
 
 
-def _guess(quality: int, blocks: int, lower: float = 0) -> U8:
+def guess_tables(quality: int, blocks: int, lower: float = 0) -> U8:
     """Tables (blocks, 384) by nothing but quality and channel, and how much `lower`."""
     channel = np.arange(layout.CHANNELS)
     index = 44 + (quality - 40) * _TABLES_PER_QUALITY - 5.5 * np.log1p(channel) - lower

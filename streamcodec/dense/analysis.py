@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first look at a frame on a device: motion, prediction, transform. Done once for all qualities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from streamcodec import _core, quantise
+from streamcodec.analysis import (
+    INHERITED,
+    LAMBDA_PER_STEP,
+    STILL_PER_STEP,
+    Analysis,
+    worths,
+)
+from streamcodec.blocks import layout, transform
+from streamcodec.decoder import empty_planes
+from streamcodec.dense import compensate, intra, motion, squares
+from streamcodec.dense import transform as forward
+from streamcodec.dense.costs import Blocks, foretold
+from streamcodec.dense.field import candidates, sides_of
+from streamcodec.dense.moves import Moves
+from streamcodec.dense.prices import Prices
+from streamcodec.dense.shifts import Windows, shifts
+from streamcodec.state import Planes, State
+
+INTRA16 = 2
+_INTRA_FROM_BITS = 100.0  # foretold bits of a block from which it may be new
+_INTRA_MODE_BITS = 10.0  # that it is, and which mode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class There:
+    """An inter frame's analysis on the device; grids (rows, columns) int32."""
+
+    field: torch.Tensor  # (2 rows, 2 columns, 2)
+    modes: torch.Tensor
+    splits: torch.Tensor
+    free: torch.Tensor
+    intra_modes: torch.Tensor  # (2 rows, 2 columns)
+    coefficients: torch.Tensor  # (blocks, 384) float32
+    prediction: compensate.Planes
+    moved: torch.Tensor  # (blocks, 384): memory from where each block came from
+    moved_counts: torch.Tensor
+    counts_before: torch.Tensor
+    field_before: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseAnalysis(Analysis):
+    """An analysis whose larger part stays on the device."""
+
+    there: There
+
+
+def analyse_inter(
+    moves: Moves, source: Planes, before: State, pool: _core.Pool | None
+) -> DenseAnalysis:
+    """Look at an inter frame against its reference."""
+    rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
+    step = transform.step_q3(before.quality) / 8
+    own = [moves.up("source", plane) for plane in source]
+    reference = [moves.up("reference", plane) for plane in before.planes]
+    field_before = moves.up("vectors before", before.field).to(torch.int32)
+    counts_before = moves.up("counts before", before.counts).to(torch.int32)
+    memory_before = moves.up("memory", before.memory)
+    prices = Prices(moves, before.contexts, counts_before, field_before, 1)
+    params = motion.Params(
+        per_bit=LAMBDA_PER_STEP * step,
+        still=STILL_PER_STEP * step * 256,
+        worth=worths(step, quantise.MU, LAMBDA_PER_STEP),
+        per_square=16 * INHERITED / (quantise.MU * step * step),
+    )
+    windows = Windows(shifts(reference[0]))
+    blocks = Blocks(own[0], windows, 16)
+    search = motion.Search(blocks, prices, field_before, params)
+    found = search.run(own[0], reference[0])
+    every = torch.ones((rows, columns), dtype=torch.bool, device=moves.device)
+    found = squares.unite(search, found, every)
+    means = [intra.means(plane, 8 if number else 16) for number, plane in enumerate(own)]
+    apart = blocks.samples - means[0][..., None, None].to(torch.int16)
+    new = foretold(apart, params.worth) + _INTRA_MODE_BITS
+    is_new = (found.costs > _INTRA_FROM_BITS) & (new < found.costs)
+    vectors = torch.where(is_new[..., None], 0, found.vectors)
+    field = motion.on_grid(vectors)
+    inter = ~is_new
+    sides = sides_of(inter, field)
+    taken = candidates(field, field_before, 1).which(vectors) >= 0
+    free = torch.where(sides > 1, 2, torch.where(taken, 1, 0))
+    free = torch.where(inter, free, 0).to(torch.int32)
+    prediction = compensate.predict(windows, (reference[1], reference[2]), field, inter)
+    flat = [intra.flat(mean, 8 if number else 16) for number, mean in enumerate(means)]
+    shown = [intra.flat(inter, 8 if number else 16) for number in range(3)]
+    guess = [torch.where(s, p, f) for s, p, f in zip(shown, prediction, flat, strict=True)]
+    differences = [
+        (a.to(torch.int32) - b).to(torch.float32) for a, b in zip(own, guess, strict=True)
+    ]
+    transformed = forward.forward((differences[0], differences[1], differences[2]), 1 / step)
+    new_blocks = is_new.reshape(-1)
+    if bool(new_blocks.any()):
+        whole = forward.forward(
+            (differences[0], differences[1], differences[2]),
+            1 / step,
+            torch.zeros_like(new_blocks),
+        )
+        transformed = forward.Transformed(
+            torch.where(new_blocks, 0, transformed.splits),
+            torch.where(new_blocks[:, None], whole.coefficients, transformed.coefficients),
+        )
+    from streamcodec.dense.prior import move
+
+    moved, moved_counts = move(field, inter, memory_before, counts_before)
+    modes = torch.where(inter, 0, INTRA16).to(torch.int32)
+    intra_modes = motion.on_grid(torch.where(inter, -1, intra.MEAN)[..., None])[..., 0]
+    there = There(
+        field,
+        modes,
+        transformed.splits.reshape(rows, columns),
+        free,
+        intra_modes.to(torch.int32),
+        transformed.coefficients,
+        prediction,
+        moved,
+        moved_counts,
+        counts_before,
+        field_before,
+    )
+    said = _core.Blocks(rows, columns)
+    said.field[:] = moves.down("vectors", field.to(torch.int16))
+    grids = torch.stack([modes, there.splits, free]).to(torch.uint8)
+    said.modes[:], said.splits[:], free_here = moves.down("modes, splits, free", grids)
+    said.intra_modes[:] = np.where(said.modes >= INTRA16, intra.MEAN, -1).repeat(2, 0).repeat(2, 1)
+    planes = empty_planes(rows, columns)
+    _core.predict(before.planes, said, planes, pool)
+    return DenseAnalysis(
+        source,
+        False,
+        said,
+        np.zeros((0, layout.CHANNELS), np.float32),
+        planes,
+        np.asarray(free_here, np.uint8),
+        there,
+    )

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames coded by dense arithmetic on a device: the interface of `streamcodec.encoder`.
+
+The device finds motion, predicts, transforms, asks the prior what symbols would cost, and chooses
+symbols and counts. The core writes packets and rebuilds pictures from what was chosen, as a decoder
+does: whatever the device's arithmetic, what is sent and what is kept agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from streamcodec import _core, bitstream, quantise
+from streamcodec import contexts as cx
+from streamcodec.blocks import layout, transform
+from streamcodec.dense import prior as priors
+from streamcodec.dense import quantise as dense_quantise
+from streamcodec.dense.analysis import DenseAnalysis, analyse_inter
+from streamcodec.dense.moves import Moves
+from streamcodec.dense.prices import Prices
+from streamcodec.encoder import I16, INTRA16, U8, Attempt, Coding, FirstPass, FrameEncoder
+
+if TYPE_CHECKING:
+    from streamcodec.analysis import Analysis
+    from streamcodec.effort import Trying
+    from streamcodec.model import Model
+    from streamcodec.networks.conv.network import ExecutedNetwork
+    from streamcodec.state import Planes
+
+_FIRST_PASS_ROUNDING = 0.35
+_FEWEST_GROUPS = 2
+
+
+class Device:
+    """A model on a device: what is the same for all its frames."""
+
+    def __init__(self, model: Model, device: torch.device) -> None:
+        assert model.stacks is not None
+        self.device = device
+        self.prior = priors.Prior(model.stacks, device)
+        self.costs = torch.from_numpy(model.costs_q8.astype(np.float32) / 256).to(device)
+        self.steps = torch.from_numpy(transform.CHANNEL_STEPS_Q3.astype(np.float32) / 8).to(device)
+        self.moves = Moves(device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseFirst(FirstPass):
+    """Tables (blocks, 384) int64 and counts (rows, columns) int32 on the device."""
+
+    there: torch.Tensor
+    most: torch.Tensor
+
+
+class DenseFrameEncoder(FrameEncoder):
+    """Codes one frame against one reference at any quality; the analysis is shared."""
+
+    device: Device
+
+    def _look(self, quality: int) -> Analysis:
+        if self._before is None:
+            return super()._look(quality)
+        if 0 not in self._seen:
+            self._seen[0] = analyse_inter(
+                self.device.moves, self._source, self._before, self._pool
+            )
+        return self._seen[0]
+
+    def _coding(self, seen: Analysis, quality: int) -> Coding:
+        if not isinstance(seen, DenseAnalysis):
+            return super()._coding(seen, quality)
+        before = self._before_at(seen, quality)
+        coding = DenseCoding(
+            self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
+        )
+        coding.begin(self.device, seen)
+        return coding
+
+
+class DenseCoding(Coding):
+    """Two passes over an inter frame at one quality, on the device."""
+
+    def begin(self, device: Device, seen: DenseAnalysis) -> None:
+        """Hand over the device."""
+        self._device = device
+        self._there = seen.there
+        self._steps = device.steps[self._quality]
+        self._first: DenseFirst | None = None
+
+    def first_pass(self, trying: Trying) -> FirstPass:
+        """Learn what each symbol would cost, from the prior."""
+        del trying
+        there, device = self._there, self._device
+        symbols = dense_quantise.plainly(there.coefficients, self._steps, _FIRST_PASS_ROUNDING)
+        needed = dense_quantise.needed(symbols).reshape(there.modes.shape)
+        counts = torch.where(there.modes >= INTRA16, needed.clamp(min=_FEWEST_GROUPS), needed)
+        tables = self._tables(symbols, counts)
+        here = np.asarray(device.moves.down("groups that may be coded", counts.to(torch.uint8)))
+        return DenseFirst(np.zeros((0, layout.CHANNELS), np.uint8), here.astype(np.uint8), tables, counts)
+
+    def second_pass(
+        self,
+        first: FirstPass,
+        weighing: float,
+        header: bitstream.PacketHeader,
+        network: ExecutedNetwork | None,
+    ) -> Attempt:
+        """Final symbols by rate and distortion, the picture, and the packet."""
+        assert isinstance(first, DenseFirst)
+        self._first = first
+        return super().second_pass(first, weighing, header, network)
+
+    def _tables(self, symbols: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        there, device = self._there, self._device
+        misc = priors.misc(
+            device.prior,
+            modes=there.modes,
+            splits=there.splits,
+            counts=counts,
+            field=there.field,
+            moved_counts=there.moved_counts,
+            intra_modes=there.intra_modes,
+            quality=self._quality,
+            reference_quality=self._before.quality,
+        )
+        counted = (counts > 0) & (there.modes < INTRA16)
+        memory = priors.memory(
+            device.prior, there.moved, there.prediction, counted, *self._steps_q3
+        )
+        frame = priors.Frame(
+            device.prior,
+            key=False,
+            quality=self._quality,
+            misc=misc,
+            memory=memory,
+            shape=(there.modes.shape[0], there.modes.shape[1]),
+        )
+        return frame.tables(symbols)
+
+    def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
+        """Choose symbols on the device; lowers blocks.counts; rebuild the picture here."""
+        del tables
+        there, device, first, before = self._there, self._device, self._first, self._before
+        assert first is not None
+        pace = cx.pace(self._quality, before.quality)
+        prices = Prices(
+            device.moves, before.contexts, there.counts_before, there.field_before, pace
+        )
+        hurdle = device.moves.up("hurdle", self._hurdle()).to(torch.float32)
+        chosen, counts = dense_quantise.choose(
+            there.coefficients,
+            self._steps,
+            first.there,
+            device.costs,
+            weighing * quantise.MU,
+            dense_quantise.Blocks(there.free, there.modes, first.most, hurdle),
+            prices,
+        )
+        symbols[:] = device.moves.down("symbols", chosen.to(torch.int16))
+        blocks.counts[:] = device.moves.down("counts", counts.to(torch.uint8))
+        y, u, v = self._seen.prediction
+        planes = (y.copy(), u.copy(), v.copy())
+        new = blocks.modes >= INTRA16
+        wanted = blocks.counts.copy()
+        blocks.counts[new] = 0
+        _core.rebuild(blocks, symbols, self._channel_steps_q3, planes, self._pool)
+        if new.any():
+            self._code_new(blocks, new, wanted, symbols, weighing, planes)
+        return planes
+
+    def _code_new(
+        self,
+        blocks: _core.Blocks,
+        new: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
+        wanted: U8,
+        symbols: I16,
+        weighing: float,
+        planes: Planes,
+    ) -> None:
+        """Intra blocks start from decoded neighbours, one after the other: the core codes them."""
+        seen, before = self._seen, self._before
+        first = self._first
+        assert first is not None
+        index = np.flatnonzero(new)
+        tables = np.zeros(symbols.shape, np.uint8)
+        rows = self._device.moves.down(
+            "tables of new blocks",
+            first.there[torch.from_numpy(index).to(self._device.device)].to(torch.uint8),
+        )
+        tables[index] = rows
+        counts = blocks.counts.copy()
+        blocks.counts[:] = np.where(new, np.maximum(first.counts, wanted), 0)
+        found = np.zeros_like(symbols)
+        _core.code(
+            self._workspace.blocks,
+            _core.CodeParams(
+                mu=weighing * quantise.MU, pace=cx.pace(self._quality, before.quality)
+            ),
+            seen.source,
+            blocks,
+            np.zeros(symbols.shape, np.float32),
+            tables,
+            self._model.costs_q8,
+            self._channel_steps_q3,
+            before.contexts,
+            before.counts,
+            seen.free,
+            np.zeros_like(counts),
+            found,
+            planes,
+        )
+        symbols[index] = found[index]
+        blocks.counts[:] = np.where(new, blocks.counts, counts)

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The motion of all blocks at once: coarse to fine, with the prices that the bitstream asks.
+
+A decoder learns vectors in raster order, each against those before it. Here all blocks choose at
+once, several times over, each by what its neighbours chose last; half of the blocks at a time, like
+the fields of a chessboard, so that no two neighbours swap back and forth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from streamcodec.dense import coarse
+from streamcodec.dense.costs import FAR, Blocks
+from streamcodec.dense.field import Candidates, candidates
+from streamcodec.dense.prices import Prices
+
+AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (-1, -1), (1, -1), (-1, 1), (1, 1))
+_ANEW_BITS = 2.0  # beside the difference: that it is no skip, and no candidate
+_ALONE_BITS = 4.0  # and where all around stands: such a block would be a skip
+_COARSE_STEPS = (8, 4, 4)  # quarter samples
+_FINE_STEPS = (2, 1, 1)
+_ROUNDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """`per_bit` absolute differences a bit; `still` below which nothing is searched; `worth` of
+    Hadamard coefficients and `per_square` of a squared difference in 1/16 bit."""
+
+    per_bit: float
+    still: float
+    worth: tuple[float, float]
+    per_square: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Vectors (rows, columns, 2), and bits of each block besides its motion."""
+
+    vectors: torch.Tensor
+    costs: torch.Tensor
+    stands: torch.Tensor  # true where a block is weighed by the error that stays
+
+
+class Search:
+    """One frame's search."""
+
+    def __init__(
+        self, blocks: Blocks, prices: Prices, before: torch.Tensor, params: Params
+    ) -> None:
+        self.blocks = blocks
+        self.prices = prices
+        self.before = before
+        self.params = params
+        self.rows, self.columns = blocks.y.shape
+        checker = (blocks.y // 16 + blocks.x // 16) & 1
+        self.turns = (checker == 0, checker == 1)
+        self.no_takens = torch.zeros(
+            (self.rows, self.columns), dtype=torch.int32, device=before.device
+        )
+
+    def run(self, luma: torch.Tensor, reference: torch.Tensor) -> Found:
+        """Search all blocks of `luma` (H, W) uint8 in `reference`."""
+        vectors, sads = self._start(luma, reference)
+        for step in _COARSE_STEPS:
+            vectors, sads = self._refine(vectors, sads, step)
+        for turn in self.turns:
+            vectors, sads = self._take_over(vectors, sads, turn)
+        for step in _FINE_STEPS:
+            vectors, sads = self._refine(vectors, sads, step)
+        for _ in range(_ROUNDS):
+            for turn in self.turns:
+                vectors, sads = self._take_over(vectors, sads, turn)
+        return self._weigh(vectors, sads)
+
+    def near(self, vectors: torch.Tensor) -> tuple[Candidates, torch.Tensor]:
+        """Candidates of all blocks and bits of taking each, as the field stands."""
+        field = on_grid(vectors)
+        found = candidates(field, self.before, 1)
+        takens = found.which(vectors).clamp(min=0)
+        return found, self.prices.which(field, found, takens, 1, 1)
+
+    def anew(self, by: torch.Tensor, near: Candidates) -> torch.Tensor:
+        """Bits of vectors that are told against the first candidate."""
+        return _ANEW_BITS + self.prices.vector(by - near.at[:, :, 0])
+
+    def rate(self, by: torch.Tensor, near: Candidates, taking: torch.Tensor) -> torch.Tensor:
+        """Bits of vectors, taken over where a candidate equals them."""
+        bits = self.anew(by, near)
+        for k in range(3):
+            same = (by == near.at[:, :, k]).all(-1) & (near.count > k)
+            bits = torch.where(same, torch.minimum(bits, taking[..., k]), bits)
+        return bits
+
+    def cost(self, by: torch.Tensor, stands: torch.Tensor) -> torch.Tensor:
+        """Bits of blocks besides their motion: of the error that stays, or foretold."""
+        apart = self.blocks.squared(by) * (self.params.per_square / 16)
+        return torch.where(stands, apart.clamp(max=FAR), self.blocks.bits(by, self.params.worth))
+
+    def around(self, vectors: torch.Tensor) -> list[torch.Tensor]:
+        """Vectors of the right, lower, left and upper block; the block's own outside."""
+        found = []
+        for dim, by in ((1, -1), (0, -1), (1, 1), (0, 1)):
+            seen = torch.roll(vectors, by, dim)
+            edge = (-1 if by < 0 else 0) % vectors.shape[dim]
+            seen.select(dim, edge).copy_(vectors.select(dim, edge))
+            found.append(seen)
+        return found
+
+    def _start(
+        self, luma: torch.Tensor, reference: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        wide, own = coarse.search(luma, reference)
+        here = self.before[::2, ::2]
+        tries = torch.stack(
+            [
+                here,
+                torch.zeros_like(here),
+                self.before[1::2, 1::2],
+                *self.around(here)[:2],
+                wide,
+                own,
+                *self.around(wide)[:2],
+            ]
+        )
+        tries = self.blocks.clamp(tries)
+        sads = self.blocks.sad(tries)
+        rate = self.prices.vector(tries - here)
+        return _least(tries, sads, sads + self.params.per_bit * rate)
+
+    def _refine(
+        self, vectors: torch.Tensor, sads: torch.Tensor, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        near, taking = self.near(vectors)
+        steps = torch.tensor(AROUND, dtype=torch.int32, device=vectors.device) * step
+        tries = torch.cat([vectors[None], vectors + steps[:, None, None]])
+        found = torch.cat([sads[None], self.blocks.sad(tries[1:])])
+        return _least(tries, found, found + self.params.per_bit * self.rate(tries, near, taking))
+
+    def _take_over(
+        self, vectors: torch.Tensor, sads: torch.Tensor, turn: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        near, taking = self.near(vectors)
+        tries = torch.stack(
+            [vectors, *(near.at[:, :, k] for k in range(3)), *self.around(vectors)]
+        )
+        found = torch.cat([sads[None], self.blocks.sad(tries[1:])])
+        total = found + self.params.per_bit * self.rate(tries, near, taking)
+        chosen, least = _least(tries, found, total)
+        return torch.where(turn[..., None], chosen, vectors), torch.where(turn, least, sads)
+
+    def _weigh(self, vectors: torch.Tensor, sads: torch.Tensor) -> Found:
+        near, taking = self.near(vectors)
+        tries = near.at.permute(2, 0, 1, 3)
+        free = self.blocks.sad(tries) + self.params.per_bit * taking.permute(2, 0, 1)
+        stands = free.min(0).values < self.params.still
+        costs = self.cost(vectors, stands)
+        for _ in range(_ROUNDS):
+            for turn in self.turns:
+                vectors, costs = self.choose(vectors, costs, stands, turn)
+        return Found(vectors, costs, stands)
+
+    def choose(
+        self,
+        vectors: torch.Tensor,
+        costs: torch.Tensor,
+        stands: torch.Tensor,
+        turn: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Let the blocks of a turn choose again by foretold bits: their own, or a candidate."""
+        near, taking = self.near(vectors)
+        own = self.anew(vectors, near)
+        alone = (near.count == 1) & (near.at[:, :, 0] == 0).all(-1)
+        own = own + torch.where(alone, _ALONE_BITS, 0.0)
+        # A block that stands takes a candidate.
+        total = torch.where(stands & (near.which(vectors) < 0), FAR, own + costs)
+        best, chosen, least = total, vectors, costs
+        for k in range(3):
+            by = near.at[:, :, k]
+            other = self.cost(by, stands)
+            free = taking[..., k] + 1 + other
+            better = (free <= best) & (near.count > k) & turn
+            best = torch.where(better, free, best)
+            chosen = torch.where(better[..., None], by, chosen)
+            least = torch.where(better, other, least)
+        return chosen, least
+
+
+def on_grid(vectors: torch.Tensor) -> torch.Tensor:
+    """Blocks' vectors (rows, columns, 2) on the 8x8 grid."""
+    return vectors.repeat_interleave(2, 0).repeat_interleave(2, 1)
+
+
+def _least(
+    tries: torch.Tensor, found: torch.Tensor, total: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    at = total.argmin(0)[None]
+    chosen = torch.gather(tries, 0, at[..., None].expand(-1, -1, -1, 2))[0]
+    return chosen, torch.gather(found, 0, at)[0]

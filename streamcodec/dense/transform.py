@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All transforms of all blocks as products of matrices, and the cheapest kind of each quarter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from streamcodec.blocks import layout
+from streamcodec.blocks.transform import basis
+
+Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+WHOLE, EIGHT, FOUR, PLAIN = range(4)
+# As in core/blocks/transform.cpp: bits and share by which finer kinds must be cheaper, bits of a
+# block below which nothing is coded, and of a quarter below which no finer kind is tried.
+_FOUR_BITS, _PLAIN_BITS = 2.0, 3.0
+_FOUR_RATIO, _PLAIN_RATIO = 1.4, 1.8
+_WHOLE_BITS, _COARSEST_BITS = 20.0, 12.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """Matrices and places, on a device."""
+
+    sixteen: torch.Tensor  # (256, 256): samples to frequencies
+    eight: torch.Tensor
+    four: torch.Tensor
+    places: torch.Tensor  # (4 kinds, 384): which of the 1152 coefficients below a channel takes
+    quarters: torch.Tensor  # (384,): the quarter that says so; 4 chroma
+
+
+@lru_cache(maxsize=4)
+def tables(device: torch.device) -> Tables:
+    """The constants of a device."""
+
+    def both(size: int) -> torch.Tensor:
+        one = basis(size)
+        return torch.from_numpy(np.kron(one, one).T.astype(np.float32)).to(device)
+
+    places = np.zeros((4, layout.CHANNELS), np.int64)
+    quarters = np.zeros(layout.CHANNELS, np.int64)
+    for channel, at in enumerate(layout.ORDER.tolist()):
+        if at >= 256:
+            places[:, channel] = 1024 + at - 256
+            quarters[channel] = 4
+            continue
+        y, x = at // 16, at % 16
+        quarter = 2 * (y % 2) + x % 2
+        u, v = y // 2, x // 2
+        square = 16 * (2 * (u % 2) + v % 2) + 4 * (u // 2) + v // 2
+        quarters[channel] = quarter
+        places[WHOLE, channel] = at
+        places[EIGHT, channel] = 256 + 64 * quarter + 8 * u + v
+        places[FOUR, channel] = 512 + 64 * quarter + square
+        places[PLAIN, channel] = 768 + 64 * quarter + square
+    return Tables(
+        both(16),
+        both(8),
+        both(4),
+        torch.from_numpy(places).to(device),
+        torch.from_numpy(quarters).to(device),
+    )
+
+
+def tiles(plane: torch.Tensor, size: int) -> torch.Tensor:
+    """(blocks, size * size) of a plane."""
+    height, width = plane.shape
+    cut = plane.reshape(height // size, size, width // size, size)
+    return cut.transpose(1, 2).reshape(-1, size * size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transformed:
+    """Splits (blocks,) int32 as the bitstream has them, and coefficients (blocks, 384) float32."""
+
+    splits: torch.Tensor
+    coefficients: torch.Tensor
+
+
+def worth(levels: torch.Tensor) -> torch.Tensor:
+    """Rough weighed cost in bits of coefficients (..., n) in steps, summed over the last."""
+    sizes = levels.abs()
+    return torch.minimum(sizes * sizes * 7.7, 2.5 + 2.0 * sizes.sqrt()).sum(-1)
+
+
+def forward(
+    differences: Planes, inverse_step: float, quartered: torch.Tensor | None = None
+) -> Transformed:
+    """Transform planes of differences (float32), luma in whichever way costs least.
+
+    `quartered` (blocks,) is true where luma must be, and false where it may not be, in quarters.
+    """
+    own = tables(differences[0].device)
+    luma = tiles(differences[0], 16)
+    cut = luma.reshape(-1, 2, 8, 2, 8).transpose(2, 3)  # (n, 2, 2, 8, 8)
+    eights = cut.reshape(-1, 4, 64)
+    parts = cut.reshape(-1, 2, 2, 2, 4, 2, 4).transpose(4, 5).reshape(-1, 4, 4, 16)
+    whole = luma @ own.sixteen
+    eight = eights @ own.eight
+    fours = (parts @ own.four).reshape(-1, 4, 64)
+    plains = parts.reshape(-1, 4, 64)
+    cost = worth(whole * inverse_step)
+    coarse = worth(eight * inverse_step)  # (n, 4)
+    four = (_FOUR_BITS + worth(fours * inverse_step)) * _FOUR_RATIO
+    plain = (_PLAIN_BITS + worth(plains * inverse_step)) * _PLAIN_RATIO
+    finest = torch.minimum(four, plain)
+    finer = (coarse >= _COARSEST_BITS) & (finest < coarse)
+    kinds = torch.where(finer, torch.where(plain < four, PLAIN, FOUR), EIGHT)
+    apart = torch.where(finer, finest, coarse).sum(-1)
+    split = (cost > _WHOLE_BITS) & (apart < cost) if quartered is None else quartered
+    kinds = torch.where(split[:, None], kinds, WHOLE)
+    digits = torch.tensor([1, 3, 9, 27], device=kinds.device)
+    splits = torch.where(split, 1 + ((kinds - EIGHT) * digits).sum(-1), 0)
+    chroma = torch.cat([tiles(p, 8) @ own.eight for p in differences[1:]], 1)
+    every = torch.cat(
+        [whole, eight.flatten(1), fours.flatten(1), plains.flatten(1), chroma], 1
+    )
+    with_chroma = torch.cat([kinds, torch.zeros_like(kinds[:, :1])], 1)
+    chosen = own.places[
+        with_chroma[:, own.quarters], torch.arange(layout.CHANNELS, device=kinds.device)
+    ]
+    return Transformed(splits.to(torch.int32), torch.gather(every, 1, chosen))
