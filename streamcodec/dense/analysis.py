@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first look at a frame on a device: motion, prediction, transform. Done once for all qualities."""
+"""The first look at a frame on a device: motion, prediction, transform; once for all qualities."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from streamcodec.dense.costs import Blocks, foretold
 from streamcodec.dense.field import candidates, sides_of
 from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
+from streamcodec.dense.prior import move
 from streamcodec.dense.shifts import Windows, shifts
 from streamcodec.state import Planes, State
 
@@ -98,20 +99,9 @@ def analyse_inter(
     differences = [
         (a.to(torch.int32) - b).to(torch.float32) for a, b in zip(own, guess, strict=True)
     ]
-    transformed = forward.forward((differences[0], differences[1], differences[2]), 1 / step)
-    new_blocks = is_new.reshape(-1)
-    if bool(new_blocks.any()):
-        whole = forward.forward(
-            (differences[0], differences[1], differences[2]),
-            1 / step,
-            torch.zeros_like(new_blocks),
-        )
-        transformed = forward.Transformed(
-            torch.where(new_blocks, 0, transformed.splits),
-            torch.where(new_blocks[:, None], whole.coefficients, transformed.coefficients),
-        )
-    from streamcodec.dense.prior import move
-
+    transformed = forward.forward(
+        (differences[0], differences[1], differences[2]), 1 / step, is_new.reshape(-1)
+    )
     moved, moved_counts = move(field, inter, memory_before, counts_before)
     modes = torch.where(inter, 0, INTRA16).to(torch.int32)
     intra_modes = motion.on_grid(torch.where(inter, -1, intra.MEAN)[..., None])[..., 0]

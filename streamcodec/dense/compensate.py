@@ -30,7 +30,9 @@ _SIDES = ((0, -1), (-1, 0), (0, 1), (1, 0))  # left, above, right, below
 
 
 def predict(
-    windows: Windows, chroma: tuple[torch.Tensor, torch.Tensor], field: torch.Tensor,
+    windows: Windows,
+    chroma: tuple[torch.Tensor, torch.Tensor],
+    field: torch.Tensor,
     inter: torch.Tensor,
 ) -> Planes:
     """The prediction (three uint8 planes) of a field (2 rows, 2 columns, 2) int32.
@@ -54,15 +56,16 @@ def predict(
         v = _blend(v, other[2], side, mixed)
     shown = cells[..., None, None]
     return tuple(  # type: ignore[return-value]  # three
-        (part * shown).to(torch.uint8).permute(0, 2, 1, 3).reshape(
-            rows * part.shape[2], columns * part.shape[3]
-        )
+        (part * shown)
+        .to(torch.uint8)
+        .permute(0, 2, 1, 3)
+        .reshape(rows * part.shape[2], columns * part.shape[3])
         for part in (luma, u, v)
     )
 
 
 class _Cells:
-    """Cells of a reference: int32 samples (rows, columns, 8, 8), and twice (rows, columns, 4, 4)."""
+    """Cells of a reference: int32 (rows, columns, 8, 8), and twice (rows, columns, 4, 4)."""
 
     def __init__(
         self,
@@ -74,7 +77,9 @@ class _Cells:
         self._windows = windows
         self._y, self._x = y, x
         reach = (_CHROMA_PAD + 1, _CHROMA_PAD + 2) * 2
-        padded = [F.pad(p[None, None].to(torch.float32), reach, mode="replicate")[0] for p in chroma]
+        padded = [
+            F.pad(p[None, None].to(torch.float32), reach, mode="replicate")[0] for p in chroma
+        ]
         both = torch.cat(padded).to(torch.int32)
         _, height, width = both.shape
         self._chroma = both.as_strided(

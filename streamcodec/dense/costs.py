@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import lru_cache
 
 import torch
@@ -44,41 +45,50 @@ class Blocks:
         height, width = luma.shape
         rows, columns = height // size, width // size
         tiles = luma.reshape(rows, size, columns, size).transpose(1, 2)
-        self.samples = tiles.to(torch.int16).contiguous()
+        device = luma.device
         self.size = size
         self.windows = windows
-        device = luma.device
+        self.samples = tiles.to(torch.int16).contiguous()
         self.y = (size * torch.arange(rows, device=device))[:, None].expand(rows, columns)
         self.x = (size * torch.arange(columns, device=device))[None].expand(rows, columns)
         # A quarter keeps to what its whole block may reach.
         top, left = self.y // 16 * 16, self.x // 16 * 16
-        self._least = torch.stack([4 * (-REACH_PX - top), 4 * (-REACH_PX - left)], -1)
-        self._most = torch.stack(
+        self.least = torch.stack([4 * (-REACH_PX - top), 4 * (-REACH_PX - left)], -1)
+        self.most = torch.stack(
             [4 * (height + REACH_PX - 16 - top) + 3, 4 * (width + REACH_PX - 16 - left) + 3], -1
         )
 
+    def some(self, index: torch.Tensor) -> Blocks:
+        """The blocks of these numbers (n,), in a row."""
+        part = copy(self)
+        part.samples = self.samples.reshape(-1, self.size, self.size)[index]
+        part.y, part.x = self.y.reshape(-1)[index], self.x.reshape(-1)[index]
+        part.least, part.most = self.least.reshape(-1, 2)[index], self.most.reshape(-1, 2)[index]
+        return part
+
     def hold(self, by: torch.Tensor) -> torch.Tensor:
-        """Where vectors (..., rows, columns, 2) keep a block within reach of the reference."""
-        return ((by >= self._least) & (by <= self._most)).all(-1)
+        """Where vectors (..., blocks, 2) keep a block within reach of the reference."""
+        return ((by >= self.least) & (by <= self.most)).all(-1)
 
     def clamp(self, by: torch.Tensor) -> torch.Tensor:
         """The nearest vectors within reach."""
-        return torch.minimum(torch.maximum(by, self._least), self._most).to(torch.int32)
+        return torch.minimum(torch.maximum(by, self.least), self.most).to(torch.int32)
 
     def apart(self, by: torch.Tensor) -> torch.Tensor:
-        """Differences (..., rows, columns, size, size) int16 to the moved reference."""
+        """Differences (..., blocks, size, size) int16 to the moved reference."""
         return self.samples - self.windows.at(self.y, self.x, by, self.size)
 
     def sad(self, by: torch.Tensor) -> torch.Tensor:
         """Sums of absolute differences, float32; FAR out of reach."""
-        total = self.apart(by).abs().sum((-1, -2), dtype=torch.int32).to(torch.float32)
+        total = self.apart(by).abs_().sum((-1, -2), dtype=torch.int32).to(torch.float32)
         return torch.where(self.hold(by), total, FAR)
 
-    def bits(self, by: torch.Tensor, worth: tuple[float, float]) -> torch.Tensor:
-        """Foretold bits; FAR out of reach."""
-        return torch.where(self.hold(by), foretold(self.apart(by), worth), FAR)
-
-    def squared(self, by: torch.Tensor) -> torch.Tensor:
-        """Sums of squared differences, float32; FAR out of reach."""
-        total = self.apart(by).to(torch.float32).square().sum((-1, -2))
-        return torch.where(self.hold(by), total, FAR)
+    def both(
+        self, by: torch.Tensor, worth: tuple[float, float]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Foretold bits, and sums of squared differences; FAR out of reach."""
+        apart = self.apart(by)
+        squared = apart.to(torch.float32).square_().sum((-1, -2))
+        inside = self.hold(by)
+        bits = torch.where(inside, foretold(apart, worth), FAR)
+        return bits, torch.where(inside, squared, FAR)

@@ -16,20 +16,26 @@ import torch
 
 from streamcodec import _core, bitstream, quantise
 from streamcodec import contexts as cx
+from streamcodec.analysis import KEY_BUCKET
 from streamcodec.blocks import layout, transform
 from streamcodec.dense import prior as priors
 from streamcodec.dense import quantise as dense_quantise
 from streamcodec.dense.analysis import DenseAnalysis, analyse_inter
+from streamcodec.dense.key import analyse_key
 from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
+from streamcodec.effort import Effort
 from streamcodec.encoder import I16, INTRA16, U8, Attempt, Coding, FirstPass, FrameEncoder
 
 if TYPE_CHECKING:
     from streamcodec.analysis import Analysis
+    from streamcodec.correction import Networks
     from streamcodec.effort import Trying
+    from streamcodec.frame import Frame, Reference
     from streamcodec.model import Model
     from streamcodec.networks.conv.network import ExecutedNetwork
     from streamcodec.state import Planes
+    from streamcodec.workspace import Workspace
 
 _FIRST_PASS_ROUNDING = 0.35
 _FEWEST_GROUPS = 2
@@ -44,7 +50,6 @@ class Device:
         self.prior = priors.Prior(model.stacks, device)
         self.costs = torch.from_numpy(model.costs_q8.astype(np.float32) / 256).to(device)
         self.steps = torch.from_numpy(transform.CHANNEL_STEPS_Q3.astype(np.float32) / 8).to(device)
-        self.moves = Moves(device)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,18 +61,45 @@ class DenseFirst(FirstPass):
 
 
 class DenseFrameEncoder(FrameEncoder):
-    """Codes one frame against one reference at any quality; the analysis is shared."""
+    """Codes one frame against one reference at any quality; the analysis is shared.
 
-    device: Device
+    `moves` says what went between host and device for it.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        frame: Frame,
+        reference: Reference | None,
+        *,
+        device: Device,
+        effort: Effort = Effort.NORMAL,
+        workspace: Workspace | None = None,
+        networks: Networks | None = None,
+        pool: _core.Pool | None = None,
+    ) -> None:
+        super().__init__(
+            model,
+            frame,
+            reference,
+            effort=effort,
+            workspace=workspace,
+            networks=networks,
+            pool=pool,
+        )
+        self._device = device
+        self.moves = Moves(device.device)
 
     def _look(self, quality: int) -> Analysis:
-        if self._before is None:
-            return super()._look(quality)
-        if 0 not in self._seen:
-            self._seen[0] = analyse_inter(
-                self.device.moves, self._source, self._before, self._pool
+        key = self._before is None
+        bucket = quality // KEY_BUCKET if key else 0
+        if bucket not in self._seen:
+            self._seen[bucket] = (
+                analyse_key(self.moves, self._source, quality)
+                if self._before is None
+                else analyse_inter(self.moves, self._source, self._before, self._pool)
             )
-        return self._seen[0]
+        return self._seen[bucket]
 
     def _coding(self, seen: Analysis, quality: int) -> Coding:
         if not isinstance(seen, DenseAnalysis):
@@ -76,16 +108,17 @@ class DenseFrameEncoder(FrameEncoder):
         coding = DenseCoding(
             self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
         )
-        coding.begin(self.device, seen)
+        coding.begin(self._device, self.moves, seen)
         return coding
 
 
 class DenseCoding(Coding):
     """Two passes over an inter frame at one quality, on the device."""
 
-    def begin(self, device: Device, seen: DenseAnalysis) -> None:
+    def begin(self, device: Device, moves: Moves, seen: DenseAnalysis) -> None:
         """Hand over the device."""
         self._device = device
+        self._moves = moves
         self._there = seen.there
         self._steps = device.steps[self._quality]
         self._first: DenseFirst | None = None
@@ -93,13 +126,15 @@ class DenseCoding(Coding):
     def first_pass(self, trying: Trying) -> FirstPass:
         """Learn what each symbol would cost, from the prior."""
         del trying
-        there, device = self._there, self._device
+        there = self._there
         symbols = dense_quantise.plainly(there.coefficients, self._steps, _FIRST_PASS_ROUNDING)
         needed = dense_quantise.needed(symbols).reshape(there.modes.shape)
         counts = torch.where(there.modes >= INTRA16, needed.clamp(min=_FEWEST_GROUPS), needed)
         tables = self._tables(symbols, counts)
-        here = np.asarray(device.moves.down("groups that may be coded", counts.to(torch.uint8)))
-        return DenseFirst(np.zeros((0, layout.CHANNELS), np.uint8), here.astype(np.uint8), tables, counts)
+        here = np.asarray(self._moves.down("groups that may be coded", counts.to(torch.uint8)))
+        return DenseFirst(
+            np.zeros((0, layout.CHANNELS), np.uint8), here.astype(np.uint8), tables, counts
+        )
 
     def second_pass(
         self,
@@ -128,7 +163,11 @@ class DenseCoding(Coding):
         )
         counted = (counts > 0) & (there.modes < INTRA16)
         memory = priors.memory(
-            device.prior, there.moved, there.prediction, counted, *self._steps_q3
+            device.prior,
+            there.moved,
+            there.prediction,
+            counted=counted,
+            steps_q3=self._steps_q3,
         )
         frame = priors.Frame(
             device.prior,
@@ -143,42 +182,39 @@ class DenseCoding(Coding):
     def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
         """Choose symbols on the device; lowers blocks.counts; rebuild the picture here."""
         del tables
-        there, device, first, before = self._there, self._device, self._first, self._before
+        there, first, before = self._there, self._first, self._before
         assert first is not None
         pace = cx.pace(self._quality, before.quality)
-        prices = Prices(
-            device.moves, before.contexts, there.counts_before, there.field_before, pace
-        )
-        hurdle = device.moves.up("hurdle", self._hurdle()).to(torch.float32)
+        prices = Prices(self._moves, before.contexts, there.counts_before, there.field_before, pace)
+        hurdle = self._moves.up("hurdle", self._hurdle()).to(torch.float32)
         chosen, counts = dense_quantise.choose(
             there.coefficients,
             self._steps,
             first.there,
-            device.costs,
-            weighing * quantise.MU,
-            dense_quantise.Blocks(there.free, there.modes, first.most, hurdle),
-            prices,
+            costs=self._device.costs,
+            mu=weighing * quantise.MU,
+            blocks=dense_quantise.Blocks(there.free, there.modes, first.most, hurdle),
+            prices=prices,
         )
-        symbols[:] = device.moves.down("symbols", chosen.to(torch.int16))
-        blocks.counts[:] = device.moves.down("counts", counts.to(torch.uint8))
+        symbols[:] = self._moves.down("symbols", chosen.to(torch.int16))
+        blocks.counts[:] = self._moves.down("counts", counts.to(torch.uint8))
         y, u, v = self._seen.prediction
         planes = (y.copy(), u.copy(), v.copy())
         new = blocks.modes >= INTRA16
-        wanted = blocks.counts.copy()
         blocks.counts[new] = 0
         _core.rebuild(blocks, symbols, self._channel_steps_q3, planes, self._pool)
         if new.any():
-            self._code_new(blocks, new, wanted, symbols, weighing, planes)
+            self._code_new(blocks, new, symbols, planes, weighing=weighing)
         return planes
 
     def _code_new(
         self,
         blocks: _core.Blocks,
         new: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
-        wanted: U8,
         symbols: I16,
-        weighing: float,
         planes: Planes,
+        *,
+        weighing: float,
     ) -> None:
         """Intra blocks start from decoded neighbours, one after the other: the core codes them."""
         seen, before = self._seen, self._before
@@ -186,13 +222,13 @@ class DenseCoding(Coding):
         assert first is not None
         index = np.flatnonzero(new)
         tables = np.zeros(symbols.shape, np.uint8)
-        rows = self._device.moves.down(
+        rows = self._moves.down(
             "tables of new blocks",
             first.there[torch.from_numpy(index).to(self._device.device)].to(torch.uint8),
         )
         tables[index] = rows
         counts = blocks.counts.copy()
-        blocks.counts[:] = np.where(new, np.maximum(first.counts, wanted), 0)
+        blocks.counts[:] = np.where(new, first.counts, 0)
         found = np.zeros_like(symbols)
         _core.code(
             self._workspace.blocks,

@@ -43,15 +43,21 @@ class Candidates:
             found = torch.where(same, k, found)
         return found
 
+    def some(self, index: torch.Tensor) -> Candidates:
+        """Those of the squares of these numbers (n,), in a row."""
+        return Candidates(
+            self.at.reshape(-1, CANDIDATES, 2)[index],
+            self.source.reshape(-1, CANDIDATES)[index],
+            self.count.reshape(-1)[index],
+        )
+
 
 def neighbours(field: torch.Tensor, side: int) -> Neighbours:
     """Left, upper and upper right vectors of all squares of `side` blocks."""
     size = 2 * side
     rows, columns = field.shape[:2]
     # One row and column of zeros before, `size` beyond.
-    wide = torch.zeros(
-        (rows + 1, columns + 1 + size, 2), dtype=field.dtype, device=field.device
-    )
+    wide = torch.zeros((rows + 1, columns + 1 + size, 2), dtype=field.dtype, device=field.device)
     wide[1:, 1 : columns + 1] = field
     y = torch.arange(0, rows, size, device=field.device)
     x = torch.arange(0, columns, size, device=field.device)
@@ -109,7 +115,9 @@ def candidates(field: torch.Tensor, before: torch.Tensor, side: int) -> Candidat
     return Candidates(torch.stack(at, 2), torch.stack(source, 2), count)
 
 
-def votes(field: torch.Tensor, before: torch.Tensor, side: int, vectors: torch.Tensor) -> torch.Tensor:
+def votes(
+    field: torch.Tensor, before: torch.Tensor, side: int, vectors: torch.Tensor
+) -> torch.Tensor:
     """How many of the vectors around each square, in both fields, equal its own; at most 4."""
     size = 2 * side
     rows, columns = field.shape[:2]

@@ -21,7 +21,7 @@ def means(plane: torch.Tensor, size: int) -> torch.Tensor:
     left = values[:, size - 1 :: size].reshape(rows, size, columns).sum(1, dtype=torch.int32)
     above = F.pad(above[:-1], (0, 0, 1, 0))
     left = F.pad(left[:, :-1], (1, 0))
-    # In the first row all upper samples repeat the uppermost left one; likewise in the first column.
+    # In the first row all upper samples repeat the uppermost left one; columns likewise.
     corner_left = F.pad(values[::size, size - 1 :: size][:, :-1], (1, 0))
     corner_above = F.pad(values[size - 1 :: size, ::size][:-1], (0, 0, 1, 0))
     top = torch.arange(rows, device=plane.device)[:, None] == 0

@@ -9,6 +9,7 @@ the fields of a chessboard, so that no two neighbours swap back and forth.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -58,6 +59,8 @@ class Search:
         self.rows, self.columns = blocks.y.shape
         checker = (blocks.y // 16 + blocks.x // 16) & 1
         self.turns = (checker == 0, checker == 1)
+        self._numbers = turns(self.rows, self.columns, before.device)
+        self._halves = tuple(blocks.some(numbers) for numbers in self._numbers)
         self.no_takens = torch.zeros(
             (self.rows, self.columns), dtype=torch.int32, device=before.device
         )
@@ -67,12 +70,12 @@ class Search:
         vectors, sads = self._start(luma, reference)
         for step in _COARSE_STEPS:
             vectors, sads = self._refine(vectors, sads, step)
-        for turn in self.turns:
+        for turn in range(2):
             vectors, sads = self._take_over(vectors, sads, turn)
         for step in _FINE_STEPS:
             vectors, sads = self._refine(vectors, sads, step)
         for _ in range(_ROUNDS):
-            for turn in self.turns:
+            for turn in range(2):
                 vectors, sads = self._take_over(vectors, sads, turn)
         return self._weigh(vectors, sads)
 
@@ -85,20 +88,21 @@ class Search:
 
     def anew(self, by: torch.Tensor, near: Candidates) -> torch.Tensor:
         """Bits of vectors that are told against the first candidate."""
-        return _ANEW_BITS + self.prices.vector(by - near.at[:, :, 0])
+        return _ANEW_BITS + self.prices.vector(by - near.at[..., 0, :])
 
     def rate(self, by: torch.Tensor, near: Candidates, taking: torch.Tensor) -> torch.Tensor:
         """Bits of vectors, taken over where a candidate equals them."""
         bits = self.anew(by, near)
         for k in range(3):
-            same = (by == near.at[:, :, k]).all(-1) & (near.count > k)
+            same = (by == near.at[..., k, :]).all(-1) & (near.count > k)
             bits = torch.where(same, torch.minimum(bits, taking[..., k]), bits)
         return bits
 
     def cost(self, by: torch.Tensor, stands: torch.Tensor) -> torch.Tensor:
         """Bits of blocks besides their motion: of the error that stays, or foretold."""
-        apart = self.blocks.squared(by) * (self.params.per_square / 16)
-        return torch.where(stands, apart.clamp(max=FAR), self.blocks.bits(by, self.params.worth))
+        bits, squared = self.blocks.both(by, self.params.worth)
+        apart = (squared * (self.params.per_square / 16)).clamp(max=FAR)
+        return torch.where(stands, apart, bits)
 
     def around(self, vectors: torch.Tensor) -> list[torch.Tensor]:
         """Vectors of the right, lower, left and upper block; the block's own outside."""
@@ -141,16 +145,20 @@ class Search:
         return _least(tries, found, found + self.params.per_bit * self.rate(tries, near, taking))
 
     def _take_over(
-        self, vectors: torch.Tensor, sads: torch.Tensor, turn: torch.Tensor
+        self, vectors: torch.Tensor, sads: torch.Tensor, turn: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Let half of the blocks choose again: their own vector, a candidate, a neighbour's."""
         near, taking = self.near(vectors)
+        numbers = self._numbers[turn]
         tries = torch.stack(
             [vectors, *(near.at[:, :, k] for k in range(3)), *self.around(vectors)]
-        )
-        found = torch.cat([sads[None], self.blocks.sad(tries[1:])])
-        total = found + self.params.per_bit * self.rate(tries, near, taking)
-        chosen, least = _least(tries, found, total)
-        return torch.where(turn[..., None], chosen, vectors), torch.where(turn, least, sads)
+        ).reshape(-1, self.rows * self.columns, 2)[:, numbers]
+        flat = sads.reshape(-1)
+        found = torch.cat([flat[numbers][None], self._halves[turn].sad(tries[1:])])
+        rate = self.rate(tries, near.some(numbers), taking.reshape(-1, 3)[numbers])
+        chosen, least = _least(tries, found, found + self.params.per_bit * rate)
+        after = vectors.reshape(-1, 2).index_copy(0, numbers, chosen)
+        return after.reshape(vectors.shape), flat.index_copy(0, numbers, least).reshape(sads.shape)
 
     def _weigh(self, vectors: torch.Tensor, sads: torch.Tensor) -> Found:
         near, taking = self.near(vectors)
@@ -189,6 +197,14 @@ class Search:
         return chosen, least
 
 
+@lru_cache(maxsize=8)
+def turns(rows: int, columns: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Numbers of the blocks of either colour of a chessboard."""
+    colour = ((torch.arange(rows)[:, None] + torch.arange(columns)[None]) & 1).reshape(-1)
+    every = torch.arange(rows * columns)
+    return every[colour == 0].to(device), every[colour == 1].to(device)
+
+
 def on_grid(vectors: torch.Tensor) -> torch.Tensor:
     """Blocks' vectors (rows, columns, 2) on the 8x8 grid."""
     return vectors.repeat_interleave(2, 0).repeat_interleave(2, 1)
@@ -198,5 +214,5 @@ def _least(
     tries: torch.Tensor, found: torch.Tensor, total: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     at = total.argmin(0)[None]
-    chosen = torch.gather(tries, 0, at[..., None].expand(-1, -1, -1, 2))[0]
+    chosen = torch.gather(tries, 0, at[..., None].expand(*at.shape, 2))[0]
     return chosen, torch.gather(found, 0, at)[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What side information costs, for all blocks at once: the mixture that codes it, asked in parallel.
+"""What side information costs, for all blocks at once: the mixture that codes it, in parallel.
 
 The rows of the contexts are those of docs/bitstream.md, section 4. A parallel encoder does not know
 what neighbours will have said; it takes what they say as things stand.
@@ -58,12 +58,20 @@ class Prices:
         self.pace = pace
 
     def mixed(
-        self, family: int, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, group: torch.Tensor | int
+        self,
+        family: int,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        c: torch.Tensor,
+        group: torch.Tensor | int,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Bits of a one and of a zero."""
         bases = self._bases[family]
         inputs = torch.cat(
-            [self._inputs[(rows + base).long()] for rows, base in zip((a, b, c), bases, strict=False)],
+            [
+                self._inputs[(rows + base).long()]
+                for rows, base in zip((a, b, c), bases, strict=False)
+            ],
             -1,
         )
         place = torch.arange(6, device=self.device)
@@ -132,7 +140,11 @@ class Prices:
             UNITED,
             3 * level + around.two(side - 1),
             16 * level + around.pattern(side - 1),
-            54 * level + 18 * self.pace + 6 * coded.clamp(max=2) + 3 * alike.to(torch.int32) + beyond,
+            54 * level
+            + 18 * self.pace
+            + 6 * coded.clamp(max=2)
+            + 3 * alike.to(torch.int32)
+            + beyond,
             level,
         )
 
@@ -140,7 +152,9 @@ class Prices:
         field = self.before
         rows, columns = field.shape[:2]
         first = field[:: 2 * side, :: 2 * side]
-        wide = first.repeat_interleave(2 * side, 0)[:rows].repeat_interleave(2 * side, 1)[:, :columns]
+        wide = first.repeat_interleave(2 * side, 0)[:rows].repeat_interleave(2 * side, 1)[
+            :, :columns
+        ]
         differs = (wide != field).any(-1)
         return ~by_square(differs, 2 * side, outside=False).any(-1)
 

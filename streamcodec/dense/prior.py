@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from streamcodec import _core
 from streamcodec.blocks import layout
 from streamcodec.blocks.layout import GROUP_STARTS, GROUPS
+from streamcodec.dense.motion import turns
 from streamcodec.dense.transform import tiles
 from streamcodec.networks import prior as priors
 
@@ -81,13 +81,6 @@ def _stack(arrays: priors.Arrays, place: priors.Place, device: torch.device) -> 
     )
 
 
-@lru_cache(maxsize=8)
-def _turns(rows: int, columns: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    row = torch.arange(rows)[:, None] + torch.arange(columns)[None]
-    every = torch.arange(rows * columns)
-    return tuple((every[(row & 1).ravel() == p]).to(device) for p in range(2))  # type: ignore[return-value]
-
-
 class Frame:
     """What the prior knows of one frame before its symbols."""
 
@@ -130,13 +123,13 @@ class Frame:
         shown = torch.zeros((count + 1, SHOWN), device=device)
         energy = torch.zeros((count + 1, layout.BANDS), device=device)
         found = torch.zeros((count, layout.CHANNELS), dtype=torch.int64, device=device)
-        turns = _turns(*self._shape, device)
+        both = turns(*self._shape, device)
         for group in range(GROUPS):
             first, last = GROUP_STARTS[group], GROUP_STARTS[group + 1]
             own = layout.BAND[first:last]
             bands = slice(int(own.min()), int(own.max()) + 1)
             for phase in range(2):
-                turn = turns[phase]
+                turn = both[phase]
                 stack = prior.stacks[priors.Place(0 if self._key else 1, group, phase)]
                 rows = self.rows(turn, shown, energy)
                 found[turn, first:last] = stack.tables(rows, self._quality)
@@ -145,9 +138,7 @@ class Frame:
                 energy[turn, bands] = energies[turn, bands]
         return found
 
-    def rows(
-        self, turn: torch.Tensor, shown: torch.Tensor, energy: torch.Tensor
-    ) -> torch.Tensor:
+    def rows(self, turn: torch.Tensor, shown: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
         """Features (n, 328 or 819) of the blocks whose turn it is."""
         parts = [shown[turn]]
         parts += [energy[near[turn]] for near in self._around]
@@ -162,9 +153,9 @@ def memory(
     prior: Prior,
     moved: torch.Tensor,
     prediction: Planes,
+    *,
     counted: torch.Tensor,
-    step_q3: int,
-    chroma_step_q3: int,
+    steps_q3: tuple[int, int],
 ) -> torch.Tensor:
     """(blocks, 491): moved magnitudes and what the prediction shows; 0 where not `counted`."""
     y, u, v = prediction
@@ -177,7 +168,7 @@ def memory(
         1,
     )
     at = torch.arange(layout.CHANNELS, device=y.device)
-    units = torch.where(at < 256, 127 * 8 * step_q3, 127 * 4 * chroma_step_q3)
+    units = torch.where(at < 256, 127 * 8 * steps_q3[0], 127 * 4 * steps_q3[1])
     levels = (sums.abs().to(torch.int64) * 16 // units).clamp(max=15)[:, prior.order]
     shown = prior.magnitude[levels[:, :SHOWN]]
     bands = prior.energy[(levels.to(torch.float32) @ prior.bands).clamp(max=511).long()]

@@ -60,6 +60,7 @@ def choose(
     coefficients: torch.Tensor,
     steps: torch.Tensor,
     tables: torch.Tensor,
+    *,
     costs: torch.Tensor,
     mu: float,
     blocks: Blocks,
@@ -82,9 +83,9 @@ def choose(
     zero = size * size + mu * costs[:, 0][tables]
     first = (size - upper + _BIAS).square() + mu * first_price
     second = (size - upper + 1 + _BIAS).square() + mu * flat[row + (level - 1).clamp(min=0)]
-    take_first = (upper >= 1) & (large | (first < torch.minimum(zero, second)) | (
-        (first < zero) & (upper < 2)
-    ))
+    take_first = (upper >= 1) & (
+        large | (first < torch.minimum(zero, second)) | ((first < zero) & (upper < 2))
+    )
     take_second = (upper >= 2) & ~large & ~take_first & (second < zero)
     chosen = torch.where(take_first, upper, torch.where(take_second, upper - 1, 0.0))
     gain = torch.where(take_first, zero - first, torch.where(take_second, zero - second, 0.0))

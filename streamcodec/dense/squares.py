@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from streamcodec.dense.costs import FAR
-from streamcodec.dense.field import by_square, candidates, may_unite, sides_of, spread, united
+from streamcodec.dense.field import (
+    Candidates,
+    by_square,
+    candidates,
+    may_unite,
+    sides_of,
+    spread,
+    united,
+)
 from streamcodec.dense.motion import Found, Search, on_grid
 
 # What stands around a vector: of a block that takes one over, of a block on its own beside its
@@ -21,23 +31,21 @@ def unite(search: Search, found: Found, whole: torch.Tensor) -> Found:
 
     Only squares of whole blocks are united.
     """
-    vectors, costs = found.vectors, found.costs
-    near, taking = search.near(vectors)
-    apart = SINGLE_BITS + torch.minimum(
-        search.anew(vectors, near), _taken(vectors, near, taking) + TAKING_BITS
-    )
+    near, taking = search.near(found.vectors)
+    taken = _taken(found.vectors, near, taking) + TAKING_BITS
+    apart = SINGLE_BITS + torch.minimum(search.anew(found.vectors, near), taken)
+    now = _Field(found.vectors, found.costs, apart)
     for side in (2, 4):
-        vectors, costs, apart = _unite(search, found, whole, vectors, costs, apart, side)
+        now = _unite(search, found.stands, whole, now, side)
+    vectors, costs = now.vectors, now.costs
     stays = sides_of(whole, on_grid(vectors)) == 1
     for turn in search.turns:
         vectors, costs = search.choose(vectors, costs, found.stands, turn & stays & whole)
     return Found(vectors, costs, found.stands)
 
 
-def _taken(vectors: torch.Tensor, near: object, taking: torch.Tensor) -> torch.Tensor:
-    from streamcodec.dense.field import Candidates
-
-    assert isinstance(near, Candidates)
+def _taken(vectors: torch.Tensor, near: Candidates, taking: torch.Tensor) -> torch.Tensor:
+    """Bits of taking vectors over; FAR where no candidate equals them."""
     bits = torch.full(vectors.shape[:-1], FAR, device=vectors.device)
     for k in range(3):
         same = (vectors == near.at[:, :, k]).all(-1) & (near.count > k)
@@ -45,44 +53,42 @@ def _taken(vectors: torch.Tensor, near: object, taking: torch.Tensor) -> torch.T
     return bits
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Field:
+    """A field in the making. `apart` is the price of motion: of blocks, or of squares."""
+
+    vectors: torch.Tensor
+    costs: torch.Tensor
+    apart: torch.Tensor
+
+
 def _unite(
-    search: Search,
-    found: Found,
-    whole: torch.Tensor,
-    vectors: torch.Tensor,
-    costs: torch.Tensor,
-    apart: torch.Tensor,
-    side: int,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`apart` is the price of motion: of blocks, or of squares of half the side."""
+    search: Search, stands: torch.Tensor, whole: torch.Tensor, now: _Field, side: int
+) -> _Field:
+    """Unite squares of this side; `now.apart` is of half of it."""
     rows, columns = search.rows, search.columns
+    vectors, costs = now.vectors, now.costs
     field = on_grid(vectors)
-    sides = sides_of(whole, field)
-    yes, no = search.prices.united(sides, side)
+    yes, no = search.prices.united(sides_of(whole, field), side)
     near = candidates(field, search.before, side)
     takens = torch.zeros((rows, columns), dtype=torch.int32, device=field.device)
     taking = search.prices.which(field, near, takens, side, 1)
-    half = side // 2
-    motions = no + by_square(apart, 2, outside=0).sum(-1)
-    coded = by_square(costs, side, outside=0).sum(-1)
+    motions = no + by_square(now.apart, 2, outside=0).sum(-1)
     is_one = united(whole, field, side)
-    best = torch.where(is_one, FAR, motions + coded)
-    chosen = near.at[:, :, 0]
-    price = motions
-    kept = costs
+    best = torch.where(is_one, FAR, motions + by_square(costs, side, outside=0).sum(-1))
+    chosen, price, kept = near.at[:, :, 0], motions, costs
     taken = torch.zeros_like(is_one)
-    able = by_square(whole, side, outside=True).all(-1) & may_unite(rows, columns, side, field.device)
+    able = by_square(whole, side, outside=True).all(-1)
+    able = able & may_unite(rows, columns, side, field.device)
+    half = side // 2
+    corner = vectors[::side, ::side]
     tries = [near.at[:, :, k] for k in range(3)]
-    for i in (0, half):
-        for j in (0, half):
-            part = vectors[i::side, j::side]
-            tries.append(_fill(part, vectors[::side, ::side]))
+    tries += [_fill(vectors[i::side, j::side], corner) for i in (0, half) for j in (0, half)]
     for by in tries:
-        motion = yes + SQUARE_BITS + torch.minimum(
-            2 + search.prices.vector(by - near.at[:, :, 0]), _taken(by, near, taking) + TAKING_BITS
-        )
+        told = search.anew(by, near)
+        motion = yes + SQUARE_BITS + torch.minimum(told, _taken(by, near, taking) + TAKING_BITS)
         wide = spread(by, side, rows, columns)
-        fresh = torch.where((wide == vectors).all(-1), costs, search.cost(wide, found.stands))
+        fresh = torch.where((wide == vectors).all(-1), costs, search.cost(wide, stands))
         total = motion + by_square(fresh, side, outside=0).sum(-1)
         better = (total < best) & able
         best = torch.where(better, total, best)
@@ -90,9 +96,9 @@ def _unite(
         price = torch.where(better, motion, price)
         kept = torch.where(spread(better, side, rows, columns), fresh, kept)
         taken = taken | better
-    wide = spread(taken, side, rows, columns)
-    vectors = torch.where(wide[..., None], spread(chosen, side, rows, columns), vectors)
-    return vectors, kept, price
+    united_now = spread(taken, side, rows, columns)[..., None]
+    vectors = torch.where(united_now, spread(chosen, side, rows, columns), vectors)
+    return _Field(vectors, kept, price)
 
 
 def _fill(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:

@@ -87,40 +87,69 @@ def worth(levels: torch.Tensor) -> torch.Tensor:
     return torch.minimum(sizes * sizes * 7.7, 2.5 + 2.0 * sizes.sqrt()).sum(-1)
 
 
-def forward(
-    differences: Planes, inverse_step: float, quartered: torch.Tensor | None = None
-) -> Transformed:
-    """Transform planes of differences (float32), luma in whichever way costs least.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Quarters:
+    """Coefficients (blocks, 4, 64) of quarters by kind, and what they cost: (blocks, 4)."""
 
-    `quartered` (blocks,) is true where luma must be, and false where it may not be, in quarters.
-    """
-    own = tables(differences[0].device)
-    luma = tiles(differences[0], 16)
+    eight: torch.Tensor
+    fours: torch.Tensor
+    plains: torch.Tensor
+    coarse: torch.Tensor
+    kinds: torch.Tensor
+    bits: torch.Tensor  # of the cheapest kind
+
+
+def _quarters(luma: torch.Tensor, inverse_step: float) -> _Quarters:
+    """All kinds of the quarters of luma (blocks, 256)."""
+    own = tables(luma.device)
     cut = luma.reshape(-1, 2, 8, 2, 8).transpose(2, 3)  # (n, 2, 2, 8, 8)
-    eights = cut.reshape(-1, 4, 64)
     parts = cut.reshape(-1, 2, 2, 2, 4, 2, 4).transpose(4, 5).reshape(-1, 4, 4, 16)
-    whole = luma @ own.sixteen
-    eight = eights @ own.eight
+    eight = cut.reshape(-1, 4, 64) @ own.eight
     fours = (parts @ own.four).reshape(-1, 4, 64)
     plains = parts.reshape(-1, 4, 64)
-    cost = worth(whole * inverse_step)
-    coarse = worth(eight * inverse_step)  # (n, 4)
+    coarse = worth(eight * inverse_step)
     four = (_FOUR_BITS + worth(fours * inverse_step)) * _FOUR_RATIO
     plain = (_PLAIN_BITS + worth(plains * inverse_step)) * _PLAIN_RATIO
     finest = torch.minimum(four, plain)
     finer = (coarse >= _COARSEST_BITS) & (finest < coarse)
     kinds = torch.where(finer, torch.where(plain < four, PLAIN, FOUR), EIGHT)
-    apart = torch.where(finer, finest, coarse).sum(-1)
-    split = (cost > _WHOLE_BITS) & (apart < cost) if quartered is None else quartered
-    kinds = torch.where(split[:, None], kinds, WHOLE)
+    return _Quarters(eight, fours, plains, coarse, kinds, torch.where(finer, finest, coarse))
+
+
+def _split(kinds: torch.Tensor) -> torch.Tensor:
     digits = torch.tensor([1, 3, 9, 27], device=kinds.device)
-    splits = torch.where(split, 1 + ((kinds - EIGHT) * digits).sum(-1), 0)
+    return 1 + ((kinds - EIGHT) * digits).sum(-1)
+
+
+def finer(luma: torch.Tensor, inverse_step: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of a plane of differences in quarters: what the cheapest kinds cost as a share of 8x8
+    transforms (blocks, 4), and splits (blocks,)."""
+    found = _quarters(tiles(luma, 16), inverse_step)
+    return found.bits / found.coarse.clamp(min=1e-6), _split(found.kinds)
+
+
+def forward(
+    differences: Planes, inverse_step: float, whole_only: torch.Tensor | None = None
+) -> Transformed:
+    """Transform planes of differences (float32), luma in whichever way costs least.
+
+    Blocks that `whole_only` (blocks,) names take one transform.
+    """
+    own = tables(differences[0].device)
+    luma = tiles(differences[0], 16)
+    whole = luma @ own.sixteen
+    cost = worth(whole * inverse_step)
+    quarters = _quarters(luma, inverse_step)
+    split = (cost > _WHOLE_BITS) & (quarters.bits.sum(-1) < cost)
+    if whole_only is not None:
+        split = split & ~whole_only
+    kinds = torch.where(split[:, None], quarters.kinds, WHOLE)
     chroma = torch.cat([tiles(p, 8) @ own.eight for p in differences[1:]], 1)
-    every = torch.cat(
-        [whole, eight.flatten(1), fours.flatten(1), plains.flatten(1), chroma], 1
-    )
+    parts = (quarters.eight, quarters.fours, quarters.plains)
+    every = torch.cat([whole, *(part.flatten(1) for part in parts), chroma], 1)
     with_chroma = torch.cat([kinds, torch.zeros_like(kinds[:, :1])], 1)
     chosen = own.places[
         with_chroma[:, own.quarters], torch.arange(layout.CHANNELS, device=kinds.device)
     ]
+    splits = torch.where(split, _split(kinds.clamp(min=EIGHT)), 0)
     return Transformed(splits.to(torch.int32), torch.gather(every, 1, chosen))
