@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from streamcodec.dense.constants import constant
 from streamcodec.dense.shifts import PAD_PX, Windows
 
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -85,7 +86,7 @@ class _Cells:
         self._chroma = both.as_strided(
             (height - 6, width - 6, 2, 7, 7), (width, 1, height * width, width, 1)
         )
-        self._taps = torch.tensor(_CHROMA_TAPS, dtype=torch.int32, device=y.device)
+        self._taps = constant(_CHROMA_TAPS, y.device).to(torch.int32)
 
     def moved(self, by: torch.Tensor) -> Planes:
         luma = self._windows.at(8 * self._y, 8 * self._x, by, 8).to(torch.int32)

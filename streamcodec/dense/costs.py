@@ -34,7 +34,7 @@ def foretold(apart: torch.Tensor, worth: tuple[float, float]) -> torch.Tensor:
         apart = apart.reshape(*lead, 2, 8, 2, 8).transpose(-3, -2)
     squares = apart.reshape(-1, 64).to(torch.float32)
     sizes = (squares @ hadamard(apart.device)).abs_()
-    each = torch.minimum(sizes * (worth[0] / 16), sizes.new_tensor(worth[1] / 16)) * sizes
+    each = (sizes * (worth[0] / 16)).clamp_(max=worth[1] / 16) * sizes
     return each.reshape(*lead, -1).sum(-1)
 
 

@@ -224,7 +224,7 @@ class DenseCoding(Coding):
         tables = np.zeros(symbols.shape, np.uint8)
         rows = self._moves.down(
             "tables of new blocks",
-            first.there[torch.from_numpy(index).to(self._device.device)].to(torch.uint8),
+            first.there[self._moves.up("numbers of new blocks", index)].to(torch.uint8),
         )
         tables[index] = rows
         counts = blocks.counts.copy()

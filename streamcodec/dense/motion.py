@@ -14,6 +14,7 @@ from functools import lru_cache
 import torch
 
 from streamcodec.dense import coarse
+from streamcodec.dense.constants import constant
 from streamcodec.dense.costs import FAR, Blocks
 from streamcodec.dense.field import Candidates, candidates
 from streamcodec.dense.prices import Prices
@@ -139,7 +140,7 @@ class Search:
         self, vectors: torch.Tensor, sads: torch.Tensor, step: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         near, taking = self.near(vectors)
-        steps = torch.tensor(AROUND, dtype=torch.int32, device=vectors.device) * step
+        steps = (constant(AROUND, vectors.device) * step).to(torch.int32)
         tries = torch.cat([vectors[None], vectors + steps[:, None, None]])
         found = torch.cat([sads[None], self.blocks.sad(tries[1:])])
         return _least(tries, found, found + self.params.per_bit * self.rate(tries, near, taking))

@@ -62,8 +62,8 @@ class Prior:
         self.stacks = {place: _stack(arrays, place, device) for place in priors.places()}
         magnitude = [min(127, round(46 * math.log1p(v))) for v in range(16)]
         energy = [min(127, round(22 * math.log1p(v))) for v in range(512)]
-        self.magnitude = torch.tensor(magnitude, dtype=torch.float32, device=device)
-        self.energy = torch.tensor(energy, dtype=torch.float32, device=device)
+        self.magnitude = torch.tensor(magnitude, dtype=torch.float32).to(device)
+        self.energy = torch.tensor(energy, dtype=torch.float32).to(device)
         bands = np.zeros((layout.CHANNELS, layout.BANDS), np.float32)
         bands[np.arange(layout.CHANNELS), layout.BAND] = 1
         self.bands = torch.from_numpy(bands).to(device)

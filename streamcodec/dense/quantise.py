@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from streamcodec.blocks.layout import GROUP_STARTS, GROUPS
+from streamcodec.dense.constants import constant
 from streamcodec.dense.prices import JOINED, QUARTERS, TAKEN, WHOLE, WITHIN, Prices
 from streamcodec.quantise import BIAS_Q8
 
@@ -97,7 +98,7 @@ def choose(
     counts = _counts(gains, chosen, mu, blocks, prices)
     group = torch.bucketize(
         torch.arange(chosen.shape[1], device=x.device),
-        torch.tensor(GROUP_STARTS[1:], device=x.device),
+        constant(GROUP_STARTS[1:], x.device),
         right=True,
     )
     kept = torch.where(group < counts.reshape(-1, 1), chosen, 0.0)
@@ -112,7 +113,7 @@ def _counts(
     shape = blocks.free.shape
     kinds = blocks.kinds()
     gains = gains.reshape(*shape, GROUPS)
-    ends = torch.tensor(GROUP_STARTS[1:], device=gains.device) - 1
+    ends = constant(GROUP_STARTS[1:], gains.device) - 1
     any_yet = (chosen != 0).cumsum(1)[:, ends].reshape(*shape, GROUPS) > 0
     counts = torch.where(any_yet.any(-1), blocks.most, 0).to(torch.int32)
     for _ in range(_ROUNDS):

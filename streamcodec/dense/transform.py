@@ -11,6 +11,7 @@ import torch
 
 from streamcodec.blocks import layout
 from streamcodec.blocks.transform import basis
+from streamcodec.dense.constants import constant
 
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -117,7 +118,7 @@ def _quarters(luma: torch.Tensor, inverse_step: float) -> _Quarters:
 
 
 def _split(kinds: torch.Tensor) -> torch.Tensor:
-    digits = torch.tensor([1, 3, 9, 27], device=kinds.device)
+    digits = constant((1, 3, 9, 27), kinds.device)
     return 1 + ((kinds - EIGHT) * digits).sum(-1)
 
 

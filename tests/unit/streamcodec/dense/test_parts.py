@@ -27,7 +27,9 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array).astype(np.int32))
 
 
-def blocks_of(rng: np.random.Generator, rows: int, columns: int, *, reach: int = 90) -> _core.Blocks:
+def blocks_of(
+    rng: np.random.Generator, rows: int, columns: int, *, reach: int = 90
+) -> _core.Blocks:
     """Blocks with vectors within reach, some shared, some intra."""
     blocks = _core.Blocks(rows, columns)
     few = rng.integers(-reach, reach, (4, 2))
@@ -121,9 +123,7 @@ def test_prices_of_skips_and_counts_are_the_cores(size: tuple[int, int]) -> None
         found = prices.count(tensor(counts), kinds)
         for row in range(rows):
             for column in range(columns):
-                expected = _core.count_prices(
-                    contexts, counts, field, before, 0, row, column, kind
-                )
+                expected = _core.count_prices(contexts, counts, field, before, 0, row, column, kind)
                 assert [round(256 * float(p)) for p in found[row, column]] == list(expected)
                 told = _core.skip_prices(contexts, skips, field, before, 0, row, column)
                 assert (256 * float(yes[row, column]), 256 * float(no[row, column])) == told
@@ -153,9 +153,7 @@ def test_the_prior_chooses_the_tables_that_the_core_does(
     steps = transform.plane_steps_q3(quality)
     _core.remember_reference(workspace, blocks, moved, prediction, *steps)
     expected = np.zeros(symbols.shape, np.uint8)
-    _core.find_tables(
-        codec.model.prior, workspace, blocks.counts, quality, symbols, expected
-    )
+    _core.find_tables(codec.model.prior, workspace, blocks.counts, quality, symbols, expected)
 
     assert codec.model.stacks is not None
     there = prior.Prior(codec.model.stacks, CPU)
