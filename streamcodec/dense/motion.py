@@ -69,6 +69,7 @@ class Search:
     def run(self, luma: torch.Tensor, reference: torch.Tensor) -> Found:
         """Search all blocks of `luma` (H, W) uint8 in `reference`."""
         vectors, sads = self._start(luma, reference)
+        self._still = sads < self.params.still
         for step in _COARSE_STEPS:
             vectors, sads = self._refine(vectors, sads, step)
         for turn in range(2):
@@ -134,7 +135,12 @@ class Search:
         tries = self.blocks.clamp(tries)
         sads = self.blocks.sad(tries)
         rate = self.prices.vector(tries - here)
-        return _least(tries, sads, sads + self.params.per_bit * rate)
+        # What stands, or goes on as it went, needs no search.
+        good = sads[:2] < self.params.still
+        keeps = good.any(0)
+        total = sads + self.params.per_bit * rate
+        total = torch.cat([total[:2], torch.where(keeps, FAR, total[2:])])
+        return _least(tries, sads, total)
 
     def _refine(
         self, vectors: torch.Tensor, sads: torch.Tensor, step: int
@@ -142,7 +148,8 @@ class Search:
         near, taking = self.near(vectors)
         steps = (constant(AROUND, vectors.device) * step).to(torch.int32)
         tries = torch.cat([vectors[None], vectors + steps[:, None, None]])
-        found = torch.cat([sads[None], self.blocks.sad(tries[1:])])
+        found = self.blocks.sad(tries[1:])
+        found = torch.cat([sads[None], torch.where(self._still, FAR, found)])
         return _least(tries, found, found + self.params.per_bit * self.rate(tries, near, taking))
 
     def _take_over(

@@ -24,6 +24,7 @@ from streamcodec.dense.motion import Found, Search, on_grid
 TAKING_BITS = 4 / 16
 SINGLE_BITS = 6 / 16
 SQUARE_BITS = 4 / 16
+_TRIES = 4  # vectors of a square's own blocks
 
 
 def unite(search: Search, found: Found, whole: torch.Tensor) -> Found:
@@ -80,10 +81,7 @@ def _unite(
     taken = torch.zeros_like(is_one)
     able = by_square(whole, side, outside=True).all(-1)
     able = able & may_unite(rows, columns, side, field.device)
-    half = side // 2
-    corner = vectors[::side, ::side]
-    tries = [near.at[:, :, k] for k in range(3)]
-    tries += [_fill(vectors[i::side, j::side], corner) for i in (0, half) for j in (0, half)]
+    tries = [near.at[:, :, k] for k in range(3)] + _commonest(vectors, side)
     for by in tries:
         told = search.anew(by, near)
         motion = yes + SQUARE_BITS + torch.minimum(told, _taken(by, near, taking) + TAKING_BITS)
@@ -101,10 +99,17 @@ def _unite(
     return _Field(vectors, kept, price)
 
 
-def _fill(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
-    """`part` (down, across, 2) as large as `whole`, whose values stand beyond it."""
-    if part.shape == whole.shape:
-        return part
-    out = whole.clone()
-    out[: part.shape[0], : part.shape[1]] = part
-    return out
+def _commonest(vectors: torch.Tensor, side: int) -> list[torch.Tensor]:
+    """The vectors (down, across, 2) that most blocks of each square have, each once."""
+    every = torch.stack([by_square(vectors[..., k], side, outside=1 << 20) for k in range(2)], -1)
+    same = (every[..., :, None, :] == every[..., None, :, :]).all(-1)  # (down, across, n, n)
+    outside = every[..., 0] == 1 << 20
+    votes = torch.where(outside, -1, same.sum(-1))
+    found = []
+    for _ in range(_TRIES):
+        at = votes.argmax(-1)
+        by = torch.gather(every, 2, at[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+        found.append(by)
+        equal = torch.gather(same, 2, at[..., None, None].expand(-1, -1, 1, same.shape[-1]))
+        votes = torch.where(equal[:, :, 0], 0, votes)
+    return found
