@@ -18,7 +18,7 @@ from streamcodec.analysis import (
 )
 from streamcodec.blocks import layout, transform
 from streamcodec.decoder import empty_planes
-from streamcodec.dense import compensate, intra, motion, squares
+from streamcodec.dense import compensate, intra, motion, quarters, squares
 from streamcodec.dense import transform as forward
 from streamcodec.dense.costs import Blocks, foretold
 from streamcodec.dense.field import candidates, sides_of
@@ -79,17 +79,17 @@ def analyse_inter(
     blocks = Blocks(own[0], windows, 16)
     search = motion.Search(blocks, prices, field_before, params)
     found = search.run(own[0], reference[0])
-    every = torch.ones((rows, columns), dtype=torch.bool, device=moves.device)
-    found = squares.unite(search, found, every)
+    found = squares.unite(search, quarters.divide(search, found, own[0]))
     means = [intra.means(plane, 8 if number else 16) for number, plane in enumerate(own)]
     apart = blocks.samples - means[0][..., None, None].to(torch.int16)
     new = foretold(apart, params.worth) + _INTRA_MODE_BITS
     is_new = (found.costs > _INTRA_FROM_BITS) & (new < found.costs)
-    vectors = torch.where(is_new[..., None], 0, found.vectors)
-    field = motion.on_grid(vectors)
+    new_cells = is_new.repeat_interleave(2, 0).repeat_interleave(2, 1)
+    field = torch.where(new_cells[..., None], 0, found.field())
     inter = ~is_new
-    sides = sides_of(inter, field)
-    taken = candidates(field, field_before, 1).which(vectors) >= 0
+    whole = inter & ~found.divided
+    sides = sides_of(whole, field)
+    taken = whole & (candidates(field, field_before, 1).which(field[::2, ::2]) >= 0)
     free = torch.where(sides > 1, 2, torch.where(taken, 1, 0))
     free = torch.where(inter, free, 0).to(torch.int32)
     prediction = compensate.predict(windows, (reference[1], reference[2]), field, inter)
@@ -103,7 +103,7 @@ def analyse_inter(
         (differences[0], differences[1], differences[2]), 1 / step, is_new.reshape(-1)
     )
     moved, moved_counts = move(field, inter, memory_before, counts_before)
-    modes = torch.where(inter, 0, INTRA16).to(torch.int32)
+    modes = torch.where(inter, found.divided.to(torch.int32), INTRA16).to(torch.int32)
     intra_modes = motion.on_grid(torch.where(inter, -1, intra.MEAN)[..., None])[..., 0]
     there = There(
         field,

@@ -7,7 +7,7 @@ Fields are (2 rows, 2 columns, 2) int32, (dy, dx) in quarter samples on the 8x8 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -52,9 +52,8 @@ class Candidates:
         )
 
 
-def neighbours(field: torch.Tensor, side: int) -> Neighbours:
-    """Left, upper and upper right vectors of all squares of `side` blocks."""
-    size = 2 * side
+def neighbours(field: torch.Tensor, size: int) -> Neighbours:
+    """Left, upper and upper right vectors of all squares of `size` cells of 8x8."""
     rows, columns = field.shape[:2]
     # One row and column of zeros before, `size` beyond.
     wide = torch.zeros((rows + 1, columns + 1 + size, 2), dtype=field.dtype, device=field.device)
@@ -72,6 +71,15 @@ def neighbours(field: torch.Tensor, side: int) -> Neighbours:
     )
 
 
+def cell_predictor(field: torch.Tensor) -> torch.Tensor:
+    """(2 rows, 2 columns, 2): what each cell's vector is told against in a block of four."""
+    around = neighbours(field, 1)
+    y = torch.arange(field.shape[0], device=field.device)[:, None]
+    x = torch.arange(field.shape[1], device=field.device)[None]
+    # Above right of the last cell lies in a block to come.
+    return predictor(replace(around, has_right=around.has_right & ((y % 2 == 0) | (x % 2 == 0))))
+
+
 def predictor(around: Neighbours) -> torch.Tensor:
     """(down, across, 2): the median of three vectors; of the nearest where some lie outside."""
     above = around.above
@@ -87,7 +95,7 @@ def predictor(around: Neighbours) -> torch.Tensor:
 
 def candidates(field: torch.Tensor, before: torch.Tensor, side: int) -> Candidates:
     """Distinct vectors that each square may take over: docs/bitstream.md, section 5."""
-    around = neighbours(field, side)
+    around = neighbours(field, 2 * side)
     first = predictor(around)
     middle = 2 * (side // 2)
     rows, columns = before.shape[:2]

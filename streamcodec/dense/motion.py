@@ -45,6 +45,13 @@ class Found:
     vectors: torch.Tensor
     costs: torch.Tensor
     stands: torch.Tensor  # true where a block is weighed by the error that stays
+    divided: torch.Tensor  # true where a block has four vectors: then `costs` hold their price
+    cells: torch.Tensor  # (2 rows, 2 columns, 2): those
+
+    def field(self) -> torch.Tensor:
+        """Vectors on the 8x8 grid."""
+        own = self.divided.repeat_interleave(2, 0).repeat_interleave(2, 1)
+        return torch.where(own[..., None], self.cells, on_grid(self.vectors))
 
 
 class Search:
@@ -177,7 +184,7 @@ class Search:
         for _ in range(_ROUNDS):
             for turn in self.turns:
                 vectors, costs = self.choose(vectors, costs, stands, turn)
-        return Found(vectors, costs, stands)
+        return Found(vectors, costs, stands, torch.zeros_like(stands), on_grid(vectors))
 
     def choose(
         self,

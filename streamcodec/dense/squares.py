@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 
@@ -27,22 +27,19 @@ SQUARE_BITS = 4 / 16
 _TRIES = 4  # vectors of a square's own blocks
 
 
-def unite(search: Search, found: Found, whole: torch.Tensor) -> Found:
-    """Give squares one vector. `whole` (rows, columns) is true for blocks with one vector.
-
-    Only squares of whole blocks are united.
-    """
+def unite(search: Search, found: Found) -> Found:
+    """Give squares one vector."""
     near, taking = search.near(found.vectors)
     taken = _taken(found.vectors, near, taking) + TAKING_BITS
-    apart = SINGLE_BITS + torch.minimum(search.anew(found.vectors, near), taken)
-    now = _Field(found.vectors, found.costs, apart)
+    apart = torch.where(found.divided, 0.0, torch.minimum(search.anew(found.vectors, near), taken))
+    now, apart = found, SINGLE_BITS + apart
     for side in (2, 4):
-        now = _unite(search, found.stands, whole, now, side)
+        now, apart = _unite(search, now, apart, side)
     vectors, costs = now.vectors, now.costs
-    stays = sides_of(whole, on_grid(vectors)) == 1
+    stays = (sides_of(~now.divided, on_grid(vectors)) == 1) & ~now.divided
     for turn in search.turns:
-        vectors, costs = search.choose(vectors, costs, found.stands, turn & stays & whole)
-    return Found(vectors, costs, found.stands)
+        vectors, costs = search.choose(vectors, costs, now.stands, turn & stays)
+    return replace(now, vectors=vectors, costs=costs)
 
 
 def _taken(vectors: torch.Tensor, near: Candidates, taking: torch.Tensor) -> torch.Tensor:
@@ -54,39 +51,31 @@ def _taken(vectors: torch.Tensor, near: Candidates, taking: torch.Tensor) -> tor
     return bits
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Field:
-    """A field in the making. `apart` is the price of motion: of blocks, or of squares."""
-
-    vectors: torch.Tensor
-    costs: torch.Tensor
-    apart: torch.Tensor
-
-
 def _unite(
-    search: Search, stands: torch.Tensor, whole: torch.Tensor, now: _Field, side: int
-) -> _Field:
-    """Unite squares of this side; `now.apart` is of half of it."""
+    search: Search, now: Found, apart: torch.Tensor, side: int
+) -> tuple[Found, torch.Tensor]:
+    """Unite squares of this side. `apart` is the price of motion of blocks, or of half squares;
+    what is returned beside the field is that of these squares."""
     rows, columns = search.rows, search.columns
-    vectors, costs = now.vectors, now.costs
-    field = on_grid(vectors)
+    vectors, costs, whole = now.vectors, now.costs, ~now.divided
+    field = now.field()
     yes, no = search.prices.united(sides_of(whole, field), side)
     near = candidates(field, search.before, side)
     takens = torch.zeros((rows, columns), dtype=torch.int32, device=field.device)
     taking = search.prices.which(field, near, takens, side, 1)
-    motions = no + by_square(now.apart, 2, outside=0).sum(-1)
+    motions = no + by_square(apart, 2, outside=0).sum(-1)
     is_one = united(whole, field, side)
     best = torch.where(is_one, FAR, motions + by_square(costs, side, outside=0).sum(-1))
     chosen, price, kept = near.at[:, :, 0], motions, costs
     taken = torch.zeros_like(is_one)
-    able = by_square(whole, side, outside=True).all(-1)
-    able = able & may_unite(rows, columns, side, field.device)
+    able = may_unite(rows, columns, side, field.device)
     tries = [near.at[:, :, k] for k in range(3)] + _commonest(vectors, side)
     for by in tries:
         told = search.anew(by, near)
         motion = yes + SQUARE_BITS + torch.minimum(told, _taken(by, near, taking) + TAKING_BITS)
         wide = spread(by, side, rows, columns)
-        fresh = torch.where((wide == vectors).all(-1), costs, search.cost(wide, stands))
+        same = (wide == vectors).all(-1) & whole
+        fresh = torch.where(same, costs, search.cost(wide, now.stands))
         total = motion + by_square(fresh, side, outside=0).sum(-1)
         better = (total < best) & able
         best = torch.where(better, total, best)
@@ -94,9 +83,9 @@ def _unite(
         price = torch.where(better, motion, price)
         kept = torch.where(spread(better, side, rows, columns), fresh, kept)
         taken = taken | better
-    united_now = spread(taken, side, rows, columns)[..., None]
-    vectors = torch.where(united_now, spread(chosen, side, rows, columns), vectors)
-    return _Field(vectors, kept, price)
+    one = spread(taken, side, rows, columns)
+    vectors = torch.where(one[..., None], spread(chosen, side, rows, columns), vectors)
+    return replace(now, vectors=vectors, costs=kept, divided=now.divided & ~one), price
 
 
 def _commonest(vectors: torch.Tensor, side: int) -> list[torch.Tensor]:
