@@ -80,9 +80,9 @@ def analyse_inter(
     search = motion.Search(blocks, prices, field_before, params)
     found = search.run(own[0], reference[0])
     found = squares.unite(search, quarters.divide(search, found, own[0]))
-    means = [intra.means(plane, 8 if number else 16) for number, plane in enumerate(own)]
-    apart = blocks.samples - means[0][..., None, None].to(torch.int16)
-    new = foretold(apart, params.worth) + _INTRA_MODE_BITS
+    news = [intra.guesses(plane, 8 if number else 16) for number, plane in enumerate(own)]
+    least, ways = foretold(blocks.samples - news[0], params.worth).min(0)
+    new = least + _INTRA_MODE_BITS
     is_new = (found.costs > _INTRA_FROM_BITS) & (new < found.costs)
     new_cells = is_new.repeat_interleave(2, 0).repeat_interleave(2, 1)
     field = torch.where(new_cells[..., None], 0, found.field())
@@ -93,9 +93,10 @@ def analyse_inter(
     free = torch.where(sides > 1, 2, torch.where(taken, 1, 0))
     free = torch.where(inter, free, 0).to(torch.int32)
     prediction = compensate.predict(windows, (reference[1], reference[2]), field, inter)
-    flat = [intra.flat(mean, 8 if number else 16) for number, mean in enumerate(means)]
-    shown = [intra.flat(inter, 8 if number else 16) for number in range(3)]
-    guess = [torch.where(s, p, f) for s, p, f in zip(shown, prediction, flat, strict=True)]
+    guess = [
+        torch.where(intra.flat(inter, 8 if number else 16), plane, _shown(news[number], ways))
+        for number, plane in enumerate(prediction)
+    ]
     differences = [
         (a.to(torch.int32) - b).to(torch.float32) for a, b in zip(own, guess, strict=True)
     ]
@@ -104,7 +105,7 @@ def analyse_inter(
     )
     moved, moved_counts = move(field, inter, memory_before, counts_before)
     modes = torch.where(inter, found.divided.to(torch.int32), INTRA16).to(torch.int32)
-    intra_modes = motion.on_grid(torch.where(inter, -1, intra.MEAN)[..., None])[..., 0]
+    intra_modes = intra.flat(torch.where(inter, -1, ways), 2)
     there = There(
         field,
         modes,
@@ -120,9 +121,10 @@ def analyse_inter(
     )
     said = _core.Blocks(rows, columns)
     said.field[:] = moves.down("vectors", field.to(torch.int16))
-    grids = torch.stack([modes, there.splits, free]).to(torch.uint8)
-    said.modes[:], said.splits[:], free_here = moves.down("modes, splits, free", grids)
-    said.intra_modes[:] = np.where(said.modes >= INTRA16, intra.MEAN, -1).repeat(2, 0).repeat(2, 1)
+    grids = torch.stack([modes, there.splits, free, ways]).to(torch.uint8)
+    grids_here = moves.down("modes, splits, free, intra modes", grids)
+    said.modes[:], said.splits[:], free_here, ways_here = grids_here
+    said.intra_modes[:] = np.where(said.modes >= INTRA16, ways_here, -1).repeat(2, 0).repeat(2, 1)
     planes = empty_planes(rows, columns)
     _core.predict(before.planes, said, planes, pool)
     return DenseAnalysis(
@@ -134,3 +136,10 @@ def analyse_inter(
         np.asarray(free_here, np.uint8),
         there,
     )
+
+
+def _shown(squares: torch.Tensor, ways: torch.Tensor) -> torch.Tensor:
+    """The plane of squares (modes, rows, columns, size, size), each by its mode."""
+    _, rows, columns, size, _ = squares.shape
+    at = ways[None, ..., None, None].expand(1, rows, columns, size, size)
+    return torch.gather(squares, 0, at)[0].transpose(1, 2).reshape(rows * size, columns * size)

@@ -219,15 +219,17 @@ def test_transforms_and_their_kinds_are_the_cores(scale: int) -> None:
         assert np.allclose(found.coefficients[block].numpy(), expected, atol=0.02)
 
 
+@pytest.mark.parametrize("mode", [intra.PLANAR, intra.MEAN])
 @pytest.mark.parametrize("size", [8, 16])
-def test_a_flat_block_is_what_mode_1_predicts(size: int) -> None:
+def test_new_blocks_are_predicted_as_a_decoder_does(size: int, mode: int) -> None:
     plane = np.random.default_rng(7).integers(0, 256, (48, 64)).astype(np.uint8)
-    found = intra.means(torch.from_numpy(plane), size)
+    found = intra.guesses(torch.from_numpy(plane), size)[mode].numpy()
     out = np.zeros((size, size), np.uint8)
     for row in range(48 // size):
         for column in range(64 // size):
-            _core.intra_square(plane, size * row, size * column, size, 0, 0, intra.MEAN, out)
-            assert (out == int(found[row, column])).all()
+            right = size if row else 0
+            _core.intra_square(plane, size * row, size * column, size, right, 0, mode, out)
+            assert np.array_equal(found[row, column], out)
 
 
 def test_symbols_and_counts_are_chosen_as_the_core_does(codec: Codec) -> None:
