@@ -25,7 +25,7 @@ from streamcodec.parallel import Threads
 from streamcodec.workspace import Workspace, Workspaces
 
 if TYPE_CHECKING:
-    from streamcodec.dense.encoder import Device
+    from streamcodec.dense.device import Device
 
 ENCODERS = ("auto", "native", "dense")
 _TEST_ROWS = 64  # inputs of the self test, for each stack

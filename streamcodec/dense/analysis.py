@@ -58,9 +58,12 @@ class DenseAnalysis(Analysis):
 
 
 def analyse_inter(
-    moves: Moves, source: Planes, before: State, pool: _core.Pool | None
+    moves: Moves, source: Planes, before: State, pool: _core.Pool | None, *, exact: bool
 ) -> DenseAnalysis:
-    """Look at an inter frame against its reference."""
+    """Look at an inter frame against its reference.
+
+    `exact` says that the device's prediction is a decoder's; else the core predicts once more.
+    """
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(before.quality) / 8
     own = [moves.up("source", plane) for plane in source]
@@ -125,8 +128,12 @@ def analyse_inter(
     grids_here = moves.down("modes, splits, free, intra modes", grids)
     said.modes[:], said.splits[:], free_here, ways_here = grids_here
     said.intra_modes[:] = np.where(said.modes >= INTRA16, ways_here, -1).repeat(2, 0).repeat(2, 1)
-    planes = empty_planes(rows, columns)
-    _core.predict(before.planes, said, planes, pool)
+    if exact:
+        y, u, v = (np.asarray(moves.down("prediction", p), np.uint8) for p in prediction)
+        planes = (y, u, v)
+    else:
+        planes = empty_planes(rows, columns)
+        _core.predict(before.planes, said, planes, pool)
     return DenseAnalysis(
         source,
         False,

@@ -17,10 +17,11 @@ import torch
 from streamcodec import _core, bitstream, quantise
 from streamcodec import contexts as cx
 from streamcodec.analysis import KEY_BUCKET
-from streamcodec.blocks import layout, transform
+from streamcodec.blocks import layout
 from streamcodec.dense import prior as priors
 from streamcodec.dense import quantise as dense_quantise
 from streamcodec.dense.analysis import DenseAnalysis, analyse_inter
+from streamcodec.dense.device import Device
 from streamcodec.dense.key import analyse_key
 from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
@@ -41,23 +42,13 @@ _FIRST_PASS_ROUNDING = 0.35
 _FEWEST_GROUPS = 2
 
 
-class Device:
-    """A model on a device: what is the same for all its frames."""
-
-    def __init__(self, model: Model, device: torch.device) -> None:
-        assert model.stacks is not None
-        self.device = device
-        self.prior = priors.Prior(model.stacks, device)
-        self.costs = torch.from_numpy(model.costs_q8.astype(np.float32) / 256).to(device)
-        self.steps = torch.from_numpy(transform.CHANNEL_STEPS_Q3.astype(np.float32) / 8).to(device)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class DenseFirst(FirstPass):
-    """Tables (blocks, 384) int64 and counts (rows, columns) int32 on the device."""
+    """What the first pass leaves on the device."""
 
-    there: torch.Tensor
-    most: torch.Tensor
+    there: torch.Tensor  # tables (blocks, 384) int64
+    most: torch.Tensor  # counts (rows, columns) int32
+    memory: torch.Tensor  # what the prior sees of the reference, (blocks, 491)
 
 
 class DenseFrameEncoder(FrameEncoder):
@@ -97,7 +88,13 @@ class DenseFrameEncoder(FrameEncoder):
             self._seen[bucket] = (
                 analyse_key(self.moves, self._source, quality)
                 if self._before is None
-                else analyse_inter(self.moves, self._source, self._before, self._pool)
+                else analyse_inter(
+                    self.moves,
+                    self._source,
+                    self._before,
+                    self._pool,
+                    exact=self._device.exact,
+                )
             )
         return self._seen[bucket]
 
@@ -126,15 +123,21 @@ class DenseCoding(Coding):
     def first_pass(self, trying: Trying) -> FirstPass:
         """Learn what each symbol would cost, from the prior."""
         del trying
-        there = self._there
+        there, device = self._there, self._device
         symbols = dense_quantise.plainly(there.coefficients, self._steps, _FIRST_PASS_ROUNDING)
         needed = dense_quantise.needed(symbols).reshape(there.modes.shape)
         counts = torch.where(there.modes >= INTRA16, needed.clamp(min=_FEWEST_GROUPS), needed)
-        tables = self._tables(symbols, counts)
-        here = np.asarray(self._moves.down("groups that may be coded", counts.to(torch.uint8)))
-        return DenseFirst(
-            np.zeros((0, layout.CHANNELS), np.uint8), here.astype(np.uint8), tables, counts
+        memory = priors.memory(
+            device.prior,
+            there.moved,
+            there.prediction,
+            counted=(counts > 0) & (there.modes < INTRA16),
+            steps_q3=self._steps_q3,
         )
+        tables = self._ask(symbols, counts, there.splits, memory)
+        here = self._moves.down("groups that may be coded", counts.to(torch.uint8))
+        none = np.zeros((0, layout.CHANNELS), np.uint8)
+        return DenseFirst(none, np.asarray(here, np.uint8), tables, counts, memory)
 
     def second_pass(
         self,
@@ -148,26 +151,25 @@ class DenseCoding(Coding):
         self._first = first
         return super().second_pass(first, weighing, header, network)
 
-    def _tables(self, symbols: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    def _ask(
+        self,
+        symbols: torch.Tensor,
+        counts: torch.Tensor,
+        splits: torch.Tensor,
+        memory: torch.Tensor,
+    ) -> torch.Tensor:
+        """Tables (blocks, 384) int64 that the prior chooses for symbols."""
         there, device = self._there, self._device
         misc = priors.misc(
             device.prior,
             modes=there.modes,
-            splits=there.splits,
+            splits=splits,
             counts=counts,
             field=there.field,
             moved_counts=there.moved_counts,
             intra_modes=there.intra_modes,
             quality=self._quality,
             reference_quality=self._before.quality,
-        )
-        counted = (counts > 0) & (there.modes < INTRA16)
-        memory = priors.memory(
-            device.prior,
-            there.moved,
-            there.prediction,
-            counted=counted,
-            steps_q3=self._steps_q3,
         )
         frame = priors.Frame(
             device.prior,
@@ -179,6 +181,19 @@ class DenseCoding(Coding):
         )
         return frame.tables(symbols)
 
+    def _find_tables(self, blocks: _core.Blocks, symbols: I16) -> U8:
+        if not self._device.exact:
+            return super()._find_tables(blocks, symbols)
+        first, there = self._first, self._there
+        assert first is not None
+        splits = torch.where(self._counts > 0, there.splits, 0)
+        found = self._ask(self._symbols, self._counts, splits, first.memory)
+        return np.asarray(self._moves.down("tables", found.to(torch.uint8)), np.uint8)
+
+    def _remember(self, blocks: _core.Blocks) -> None:
+        if not self._device.exact:
+            super()._remember(blocks)
+
     def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
         """Choose symbols on the device; lowers blocks.counts; rebuild the picture here."""
         del tables
@@ -187,7 +202,7 @@ class DenseCoding(Coding):
         pace = cx.pace(self._quality, before.quality)
         prices = Prices(self._moves, before.contexts, there.counts_before, there.field_before, pace)
         hurdle = self._moves.up("hurdle", self._hurdle()).to(torch.float32)
-        chosen, counts = dense_quantise.choose(
+        self._symbols, self._counts = dense_quantise.choose(
             there.coefficients,
             self._steps,
             first.there,
@@ -196,39 +211,36 @@ class DenseCoding(Coding):
             blocks=dense_quantise.Blocks(there.free, there.modes, first.most, hurdle),
             prices=prices,
         )
-        symbols[:] = self._moves.down("symbols", chosen.to(torch.int16))
-        blocks.counts[:] = self._moves.down("counts", counts.to(torch.uint8))
+        symbols[:] = self._moves.down("symbols", self._symbols.to(torch.int16))
+        blocks.counts[:] = self._moves.down("counts", self._counts.to(torch.uint8))
         y, u, v = self._seen.prediction
         planes = (y.copy(), u.copy(), v.copy())
         new = blocks.modes >= INTRA16
         blocks.counts[new] = 0
         _core.rebuild(blocks, symbols, self._channel_steps_q3, planes, self._pool)
         if new.any():
-            self._code_new(blocks, new, symbols, planes, weighing=weighing)
+            self._code_new(blocks, np.flatnonzero(new), symbols, planes, weighing=weighing)
         return planes
 
     def _code_new(
         self,
         blocks: _core.Blocks,
-        new: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
+        numbers: np.ndarray[tuple[int], np.dtype[np.intp]],
         symbols: I16,
         planes: Planes,
         *,
         weighing: float,
     ) -> None:
         """Intra blocks start from decoded neighbours, one after the other: the core codes them."""
-        seen, before = self._seen, self._before
-        first = self._first
+        seen, before, first = self._seen, self._before, self._first
         assert first is not None
-        index = np.flatnonzero(new)
+        moves = self._moves
+        there = moves.up("numbers of new blocks", numbers.astype(np.int64))
         tables = np.zeros(symbols.shape, np.uint8)
-        rows = self._moves.down(
-            "tables of new blocks",
-            first.there[self._moves.up("numbers of new blocks", index)].to(torch.uint8),
-        )
-        tables[index] = rows
+        tables[numbers] = moves.down("tables of new blocks", first.there[there].to(torch.uint8))
         counts = blocks.counts.copy()
-        blocks.counts[:] = np.where(new, first.counts, 0)
+        blocks.counts[:] = 0
+        blocks.counts.reshape(-1)[numbers] = first.counts.reshape(-1)[numbers]
         found = np.zeros_like(symbols)
         _core.code(
             self._workspace.blocks,
@@ -248,5 +260,9 @@ class DenseCoding(Coding):
             found,
             planes,
         )
-        symbols[index] = found[index]
-        blocks.counts[:] = np.where(new, blocks.counts, counts)
+        symbols[numbers] = found[numbers]
+        counts.reshape(-1)[numbers] = blocks.counts.reshape(-1)[numbers]
+        blocks.counts[:] = counts
+        own = moves.up("symbols of new blocks", found[numbers]).to(torch.int32)
+        self._symbols = self._symbols.index_copy(0, there, own)
+        self._counts = moves.up("counts with new blocks", counts).to(torch.int32)

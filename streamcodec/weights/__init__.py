@@ -22,7 +22,7 @@ from streamcodec.model import Model
 from streamcodec.weights_check import MAX_FILE_BYTES, check_header
 
 if TYPE_CHECKING:
-    from streamcodec.dense.encoder import Device
+    from streamcodec.dense.device import Device
 
 HIDDEN = {"S": 128, "M": 128}  # width of the prior of each size that is shipped
 SIZES = tuple(HIDDEN)
@@ -138,7 +138,7 @@ def load_networks(model: Model, device: str) -> Networks:
 def load_dense(model: Model, device: str) -> Device:
     """What the dense encoder needs of a model, on a device. Raises ModelError without torch."""
     torch = _torch()
-    from streamcodec.dense.encoder import Device  # noqa: PLC0415  (torch)
+    from streamcodec.dense.device import Device  # noqa: PLC0415  (torch)
 
     return Device(model, torch.device(device))
 
