@@ -53,7 +53,12 @@ class Decoded(NamedTuple):
 
 
 class Codec:
-    """A loaded model that encodes and decodes; holds no state between calls."""
+    """A loaded model that encodes and decodes; holds no state between calls.
+
+    `encoder` is `native`, the core's on the processor, or `dense`, torch's on the codec's device.
+    """
+
+    encoder = "native"
 
     def __init__(
         self,
@@ -76,11 +81,8 @@ class Codec:
         self._workspaces = Workspaces()
         self._networks = networks
         self._dense = dense
-
-    @property
-    def encoder(self) -> str:
-        """Which encoder it has: `native`, the core's, or `dense`, torch's on its device."""
-        return "native" if self._dense is None else "dense"
+        if dense is not None:
+            self.encoder = "dense"
 
     @classmethod
     def load(
@@ -104,7 +106,7 @@ class Codec:
 
         if encoder not in ENCODERS:
             raise ModelError(f"encoder is {encoder!r}, expected one of {', '.join(ENCODERS)}")
-        size = files.pick_size(size, device)
+        size = files.pick_size(size, device, weights)
         model = files.load(size, weights)
         device = files.pick_device(device, networks=model.has_networks or encoder == "dense")
         if encoder == "auto":

@@ -74,10 +74,16 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def pick_size(size: str, device: str) -> str:
-    """Turn size "auto" into M where a CUDA device is there and allowed, else into S."""
+def pick_size(size: str, device: str, weights: Path | None = None) -> str:
+    """Turn size "auto" into M where a CUDA device is there and allowed, else into S.
+
+    A file of weights is of the size that it holds networks for. Raises ModelError when it cannot be
+    read.
+    """
     if size != "auto":
         return size
+    if weights is not None:
+        return "M" if load("S", weights).has_networks else "S"
     return "M" if device != "cpu" and has_cuda() else "S"
 
 
