@@ -7,12 +7,21 @@ Fields are (2 rows, 2 columns, 2) int32, (dy, dx) in quarter samples on the 8x8 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812
+
+from streamcodec.dense.constants import constant
 
 CANDIDATES = 3
-LEFT, ABOVE, BEFORE, ABOVE_RIGHT = range(4)  # sources of those after the first
+_OFFERS = 5  # the predictor, left, above, before, above right
+_NOBODY = 1 << 30  # no vector that is packed
+
+
+def packed(vectors: torch.Tensor) -> torch.Tensor:
+    """One int32 a vector, so that two are compared at once."""
+    return vectors[..., 0] * 65536 + vectors[..., 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +38,22 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Vectors that squares may take over: `at` (down, across, 3, 2), the first the predictor."""
+    """Vectors that squares may take over: `at` (..., 3, 2), the first the predictor."""
 
     at: torch.Tensor
-    source: torch.Tensor  # (down, across, 3): of those after the first
+    source: torch.Tensor  # (..., 3): of those after the first, 0 to 3 as the bitstream counts them
     count: torch.Tensor
 
+    def same(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(..., 3): which candidates equal each vector (..., 2)."""
+        slots = constant((0, 1, 2), vectors.device)
+        own = packed(vectors)[..., None] == packed(self.at)
+        return own & (slots < self.count[..., None])
+
     def which(self, vectors: torch.Tensor) -> torch.Tensor:
-        """The candidate that equals each vector (..., down, across, 2), or -1."""
-        found = torch.full(vectors.shape[:-1], -1, dtype=torch.int32, device=vectors.device)
-        for k in reversed(range(CANDIDATES)):
-            same = (vectors == self.at[:, :, k]).all(-1) & (self.count > k)
-            found = torch.where(same, k, found)
-        return found
+        """The candidate that equals each vector, or -1."""
+        same = self.same(vectors)
+        return torch.where(same.any(-1), same.to(torch.uint8).argmax(-1), -1).to(torch.int32)
 
     def some(self, index: torch.Tensor) -> Candidates:
         """Those of the squares of these numbers (n,), in a row."""
@@ -55,9 +67,7 @@ class Candidates:
 def neighbours(field: torch.Tensor, size: int) -> Neighbours:
     """Left, upper and upper right vectors of all squares of `size` cells of 8x8."""
     rows, columns = field.shape[:2]
-    # One row and column of zeros before, `size` beyond.
-    wide = torch.zeros((rows + 1, columns + 1 + size, 2), dtype=field.dtype, device=field.device)
-    wide[1:, 1 : columns + 1] = field
+    wide = F.pad(field, (0, 0, 1, size, 1, 0))  # a row and a column before, `size` beyond
     y = torch.arange(0, rows, size, device=field.device)
     x = torch.arange(0, columns, size, device=field.device)
     shape = (len(y), len(x))
@@ -77,77 +87,80 @@ def cell_predictor(field: torch.Tensor) -> torch.Tensor:
     y = torch.arange(field.shape[0], device=field.device)[:, None]
     x = torch.arange(field.shape[1], device=field.device)[None]
     # Above right of the last cell lies in a block to come.
-    return predictor(replace(around, has_right=around.has_right & ((y % 2 == 0) | (x % 2 == 0))))
+    return predictor(around, around.has_right & (((y & 1) == 0) | ((x & 1) == 0)))
 
 
-def predictor(around: Neighbours) -> torch.Tensor:
+def predictor(around: Neighbours, has_right: torch.Tensor) -> torch.Tensor:
     """(down, across, 2): the median of three vectors; of the nearest where some lie outside."""
     above = around.above
     left = torch.where(around.has_left[..., None], around.left, above)
-    known = (around.has_above & around.has_right)[..., None]
+    known = (around.has_above & has_right)[..., None]
     right = torch.where(known, around.above_right, above)
     middle = torch.maximum(
         torch.minimum(left, above), torch.minimum(torch.maximum(left, above), right)
     )
-    first_row = torch.where(around.has_left[..., None], around.left, torch.zeros_like(above))
-    return torch.where(around.has_above[..., None], middle, first_row)
+    # Outside stand zeros: what the first block takes.
+    return torch.where(around.has_above[..., None], middle, around.left)
 
 
 def candidates(field: torch.Tensor, before: torch.Tensor, side: int) -> Candidates:
     """Distinct vectors that each square may take over: docs/bitstream.md, section 5."""
     around = neighbours(field, 2 * side)
-    first = predictor(around)
-    middle = 2 * (side // 2)
+    first = predictor(around, around.has_right)
     rows, columns = before.shape[:2]
-    y = (torch.arange(0, rows, 2 * side, device=field.device) + middle).clamp(max=rows - 1)
-    x = (torch.arange(0, columns, 2 * side, device=field.device) + middle).clamp(max=columns - 1)
-    offers = (
-        (around.left, around.has_left),
-        (around.above, around.has_above),
-        (before[y][:, x], torch.ones_like(around.has_left)),
-        (around.above_right, around.has_above & around.has_right),
+    middle = 2 * (side // 2)
+    here = before[middle :: 2 * side, middle :: 2 * side]
+    down, across = first.shape[:2]
+    if here.shape[:2] != (down, across):  # the middle of the last squares lies outside
+        y = torch.arange(0, rows, 2 * side, device=field.device) + middle
+        x = torch.arange(0, columns, 2 * side, device=field.device) + middle
+        here = before[y.clamp(max=rows - 1)][:, x.clamp(max=columns - 1)]
+    every = torch.ones_like(around.has_left)
+    offers = torch.stack([first, around.left, around.above, here, around.above_right], 2)
+    exists = torch.stack(
+        [every, around.has_left, around.has_above, every, around.has_above & around.has_right], 2
     )
-    at = [first, first, first]
-    source = [torch.zeros(first.shape[:2], dtype=torch.int32, device=field.device)] * CANDIDATES
-    count = torch.ones(first.shape[:2], dtype=torch.int32, device=field.device)
-    for number, (vector, exists) in enumerate(offers):
-        known = (vector == at[0]).all(-1)
-        for k in (1, 2):
-            known = known | ((vector == at[k]).all(-1) & (count > k))
-        taken = exists & ~known & (count < CANDIDATES)
-        for k in (1, 2):
-            put = taken & (count == k)
-            at[k] = torch.where(put[..., None], vector, at[k])
-            source[k] = torch.where(put, number, source[k])
-        count = count + taken.to(torch.int32)
-    return Candidates(torch.stack(at, 2), torch.stack(source, 2), count)
+    values = torch.where(exists, packed(offers), _NOBODY)
+    earlier = constant(_EARLIER, field.device).to(torch.bool)  # (5, 5): those before each
+    known = ((values[..., None] == values[..., None, :]) & earlier).any(-1)
+    fresh = exists & ~known
+    rank = fresh.to(torch.int32).cumsum(-1)
+    count = rank[..., -1].clamp(max=CANDIDATES)
+    wanted = constant(((1,), (2,), (3,)), field.device)  # (3, 1)
+    picked = fresh[..., None, :] & (rank[..., None, :] == wanted)
+    at = picked.to(torch.uint8).argmax(-1)  # 0, the first, where there are fewer
+    chosen = torch.gather(offers, 2, at[..., None].expand(-1, -1, -1, 2))
+    return Candidates(chosen, (at - 1).clamp(min=0).to(torch.int32), count.to(torch.int32))
 
 
-def votes(
-    field: torch.Tensor, before: torch.Tensor, side: int, vectors: torch.Tensor
-) -> torch.Tensor:
-    """How many of the vectors around each square, in both fields, equal its own; at most 4."""
-    size = 2 * side
-    rows, columns = field.shape[:2]
+_EARLIER = tuple(tuple(int(j < i) for j in range(_OFFERS)) for i in range(_OFFERS))
 
-    def seen(grid: torch.Tensor, down: int, right: int) -> torch.Tensor:
-        wide = torch.zeros(
-            (rows + 1 + size, columns + 1 + size), dtype=torch.bool, device=grid.device
+
+class Voters:
+    """The vectors around each square, in a frame's field and in its reference's."""
+
+    def __init__(self, before: torch.Tensor, side: int) -> None:
+        self._side = side
+        self._before = self._seen(before, ((0, 0), (0, 2 * side), (2 * side, 0)))
+
+    def votes(self, field: torch.Tensor, near: Candidates) -> torch.Tensor:
+        """(down, across, 3): how many of those around equal each candidate; at most 4."""
+        size = 2 * self._side
+        own = self._seen(field, ((0, -1), (-1, 0), (-1, -1), (-1, size)))
+        every = torch.cat([own, self._before])
+        found = (every[..., None] == packed(near.at)).sum(0, dtype=torch.int32)
+        return found.clamp_(max=4)
+
+    def _seen(self, grid: torch.Tensor, places: tuple[tuple[int, int], ...]) -> torch.Tensor:
+        size = 2 * self._side
+        rows, columns = grid.shape[:2]
+        wide = F.pad(packed(grid), (1, size, 1, size), value=_NOBODY)
+        return torch.stack(
+            [
+                wide[1 + dy : rows + 1 + dy : size, 1 + dx : columns + 1 + dx : size]
+                for dy, dx in places
+            ]
         )
-        wide[1 : rows + 1, 1 : columns + 1] = True
-        values = torch.zeros(
-            (rows + 1 + size, columns + 1 + size, 2), dtype=grid.dtype, device=grid.device
-        )
-        values[1 : rows + 1, 1 : columns + 1] = grid
-        part = (slice(1 + down, rows + 1 + down, size), slice(1 + right, columns + 1 + right, size))
-        return (values[part] == vectors).all(-1) & wide[part]
-
-    found = torch.zeros(vectors.shape[:2], dtype=torch.int32, device=vectors.device)
-    for down, right in ((0, -1), (-1, 0), (-1, -1), (-1, size)):
-        found += seen(field, down, right)
-    for down, right in ((0, 0), (0, size), (size, 0)):
-        found += seen(before, down, right)
-    return found.clamp(max=4)
 
 
 def sides_of(inter16: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
@@ -155,9 +168,7 @@ def sides_of(inter16: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
     rows, columns = inter16.shape
     sides = torch.ones((rows, columns), dtype=torch.int32, device=field.device)
     for side in (2, 4):
-        one = united(inter16, field, side)
-        whole = one.repeat_interleave(side, 0)[:rows].repeat_interleave(side, 1)[:, :columns]
-        sides = torch.where(whole, side, sides)
+        sides = torch.where(spread(united(inter16, field, side), side, rows, columns), side, sides)
     return sides
 
 
@@ -171,12 +182,10 @@ def may_unite(rows: int, columns: int, side: int, device: torch.device) -> torch
 def united(inter16: torch.Tensor, field: torch.Tensor, side: int) -> torch.Tensor:
     """(squares down, squares across): true where all blocks have one vector, and the same."""
     rows, columns = inter16.shape
-    first = field[:: 2 * side, :: 2 * side]
-    spread = first.repeat_interleave(2 * side, 0)[: 2 * rows]
-    spread = spread.repeat_interleave(2 * side, 1)[:, : 2 * columns]
-    differs = (spread != field).any(-1)
-    other = differs[::2, ::2] | differs[1::2, ::2] | differs[::2, 1::2] | differs[1::2, 1::2]
-    none = ~by_square(other | ~inter16, side, outside=False).any(-1)
+    values = packed(field[::2, ::2])
+    first = spread(values[::side, ::side], side, rows, columns)
+    other = (values != first) | ~inter16
+    none = ~by_square(other, side, outside=False).any(-1)
     return none & may_unite(rows, columns, side, field.device)
 
 
@@ -185,13 +194,16 @@ def by_square(values: torch.Tensor, side: int, *, outside: float) -> torch.Tenso
     *lead, rows, columns = values.shape
     down, across = -(-rows // side), -(-columns // side)
     if (down * side, across * side) != (rows, columns):
-        wide = values.new_full((*lead, down * side, across * side), outside)
-        wide[..., :rows, :columns] = values
-        values = wide
+        beyond = (0, across * side - columns, 0, down * side - rows)
+        values = F.pad(values, beyond, value=outside)
     tiles = values.reshape(*lead, down, side, across, side)
     return tiles.transpose(-3, -2).reshape(*lead, down, across, side * side)
 
 
 def spread(squares: torch.Tensor, side: int, rows: int, columns: int) -> torch.Tensor:
     """Squares' values (down, across, ...) given to each of their blocks."""
-    return squares.repeat_interleave(side, 0)[:rows].repeat_interleave(side, 1)[:, :columns]
+    if side == 1:
+        return squares
+    down, across, *rest = squares.shape
+    every = squares[:, None, :, None].expand(down, side, across, side, *rest)
+    return every.reshape(down * side, across * side, *rest)[:rows, :columns]
