@@ -16,11 +16,13 @@ import torch
 from streamcodec.dense import coarse
 from streamcodec.dense.constants import constant
 from streamcodec.dense.costs import FAR, Blocks
-from streamcodec.dense.field import Candidates, candidates
+from streamcodec.dense.field import Candidates, candidates, neighbours, packed, predictor, spread
 from streamcodec.dense.prices import Prices
 
 AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (-1, -1), (1, -1), (-1, 1), (1, 1))
 _ANEW_BITS = 2.0  # beside the difference: that it is no skip, and no candidate
+# About what the first candidate and another cost, while vectors are still sought.
+_FIRST_BITS, _TAKEN_BITS = 0.25, 1.5
 _ALONE_BITS = 4.0  # and where all around stands: such a block would be a skip
 _COARSE_STEPS = (8, 4, 4)  # quarter samples
 _FINE_STEPS = (2, 1, 1)
@@ -99,13 +101,21 @@ class Search:
         """Bits of vectors that are told against the first candidate."""
         return _ANEW_BITS + self.prices.vector(by - near.at[..., 0, :])
 
+    def _rough(self, by: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        """About what vectors (tries, rows, columns, 2) cost beside those of `vectors` around."""
+        around = neighbours(on_grid(vectors), 2)
+        foretold = predictor(around, around.has_right)
+        given = torch.stack([around.left, around.above, self.before[::2, ::2]])
+        own = packed(by)
+        told = _ANEW_BITS + self.prices.vector(by - foretold)
+        taken = (own[:, None] == packed(given)).any(1)
+        told = torch.where(taken, told.clamp(max=_TAKEN_BITS), told)
+        return torch.where(own == packed(foretold), _FIRST_BITS, told)
+
     def rate(self, by: torch.Tensor, near: Candidates, taking: torch.Tensor) -> torch.Tensor:
         """Bits of vectors, taken over where a candidate equals them."""
-        bits = self.anew(by, near)
-        for k in range(3):
-            same = (by == near.at[..., k, :]).all(-1) & (near.count > k)
-            bits = torch.where(same, torch.minimum(bits, taking[..., k]), bits)
-        return bits
+        taken = torch.where(near.same(by), taking, FAR).amin(-1)
+        return torch.minimum(self.anew(by, near), taken)
 
     def cost(self, by: torch.Tensor, stands: torch.Tensor) -> torch.Tensor:
         """Bits of blocks besides their motion: of the error that stays, or foretold."""
@@ -152,25 +162,24 @@ class Search:
     def _refine(
         self, vectors: torch.Tensor, sads: torch.Tensor, step: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        near, taking = self.near(vectors)
         steps = (constant(AROUND, vectors.device) * step).to(torch.int32)
         tries = torch.cat([vectors[None], vectors + steps[:, None, None]])
         found = self.blocks.sad(tries[1:])
         found = torch.cat([sads[None], torch.where(self._still, FAR, found)])
-        return _least(tries, found, found + self.params.per_bit * self.rate(tries, near, taking))
+        return _least(tries, found, found + self.params.per_bit * self._rough(tries, vectors))
 
     def _take_over(
         self, vectors: torch.Tensor, sads: torch.Tensor, turn: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Let half of the blocks choose again: their own vector, a candidate, a neighbour's."""
-        near, taking = self.near(vectors)
         numbers = self._numbers[turn]
-        tries = torch.stack(
-            [vectors, *(near.at[:, :, k] for k in range(3)), *self.around(vectors)]
-        ).reshape(-1, self.rows * self.columns, 2)[:, numbers]
+        around = neighbours(on_grid(vectors), 2)
+        told = predictor(around, around.has_right)
+        tries = torch.stack([vectors, told, self.before[::2, ::2], *self.around(vectors)])
+        rate = self._rough(tries, vectors).reshape(len(tries), -1)[:, numbers]
+        tries = tries.reshape(len(tries), -1, 2)[:, numbers]
         flat = sads.reshape(-1)
         found = torch.cat([flat[numbers][None], self._halves[turn].sad(tries[1:])])
-        rate = self.rate(tries, near.some(numbers), taking.reshape(-1, 3)[numbers])
         chosen, least = _least(tries, found, found + self.params.per_bit * rate)
         after = vectors.reshape(-1, 2).index_copy(0, numbers, chosen)
         return after.reshape(vectors.shape), flat.index_copy(0, numbers, least).reshape(sads.shape)
@@ -178,7 +187,7 @@ class Search:
     def _weigh(self, vectors: torch.Tensor, sads: torch.Tensor) -> Found:
         near, taking = self.near(vectors)
         tries = near.at.permute(2, 0, 1, 3)
-        free = self.blocks.sad(tries) + self.params.per_bit * taking.permute(2, 0, 1)
+        free = self.blocks.sad(tries) + self.params.per_bit * taking.movedim(-1, 0)
         stands = free.min(0).values < self.params.still
         costs = self.cost(vectors, stands)
         for _ in range(_ROUNDS):
@@ -200,16 +209,15 @@ class Search:
         own = own + torch.where(alone, _ALONE_BITS, 0.0)
         # A block that stands takes a candidate.
         total = torch.where(stands & (near.which(vectors) < 0), FAR, own + costs)
-        best, chosen, least = total, vectors, costs
-        for k in range(3):
-            by = near.at[:, :, k]
-            other = self.cost(by, stands)
-            free = taking[..., k] + 1 + other
-            better = (free <= best) & (near.count > k) & turn
-            best = torch.where(better, free, best)
-            chosen = torch.where(better[..., None], by, chosen)
-            least = torch.where(better, other, least)
-        return chosen, least
+        slots = constant((0, 1, 2), vectors.device)[:, None, None]
+        others = self.cost(near.at.movedim(2, 0), stands)
+        free = taking.movedim(-1, 0) + 1 + others
+        free = torch.where(slots < near.count, free, 2 * FAR)
+        tries = torch.cat([near.at.movedim(2, 0), vectors[None]])
+        # Of equals the one that is taken over, so it stands first.
+        found = torch.cat([others, costs[None]])
+        chosen, least = _least(tries, found, torch.cat([free, total[None]]))
+        return torch.where(turn[..., None], chosen, vectors), torch.where(turn, least, costs)
 
 
 @lru_cache(maxsize=8)
@@ -222,7 +230,7 @@ def turns(rows: int, columns: int, device: torch.device) -> tuple[torch.Tensor, 
 
 def on_grid(vectors: torch.Tensor) -> torch.Tensor:
     """Blocks' vectors (rows, columns, 2) on the 8x8 grid."""
-    return vectors.repeat_interleave(2, 0).repeat_interleave(2, 1)
+    return spread(vectors, 2, 2 * vectors.shape[0], 2 * vectors.shape[1])
 
 
 def _least(

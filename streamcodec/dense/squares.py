@@ -13,6 +13,7 @@ from streamcodec.dense.field import (
     by_square,
     candidates,
     may_unite,
+    packed,
     sides_of,
     spread,
     united,
@@ -24,6 +25,7 @@ from streamcodec.dense.motion import Found, Search, on_grid
 TAKING_BITS = 4 / 16
 SINGLE_BITS = 6 / 16
 SQUARE_BITS = 4 / 16
+_OUTSIDE = 1 << 14  # no vector component
 _TRIES = 4  # vectors of a square's own blocks
 
 
@@ -44,11 +46,7 @@ def unite(search: Search, found: Found) -> Found:
 
 def _taken(vectors: torch.Tensor, near: Candidates, taking: torch.Tensor) -> torch.Tensor:
     """Bits of taking vectors over; FAR where no candidate equals them."""
-    bits = torch.full(vectors.shape[:-1], FAR, device=vectors.device)
-    for k in range(3):
-        same = (vectors == near.at[:, :, k]).all(-1) & (near.count > k)
-        bits = torch.where(same, torch.minimum(bits, taking[..., k]), bits)
-    return bits
+    return torch.where(near.same(vectors), taking, FAR).amin(-1)
 
 
 def _unite(
@@ -66,34 +64,34 @@ def _unite(
     motions = no + by_square(apart, 2, outside=0).sum(-1)
     is_one = united(whole, field, side)
     best = torch.where(is_one, FAR, motions + by_square(costs, side, outside=0).sum(-1))
-    chosen, price, kept = near.at[:, :, 0], motions, costs
-    taken = torch.zeros_like(is_one)
     able = may_unite(rows, columns, side, field.device)
-    tries = [near.at[:, :, k] for k in range(3)] + _commonest(vectors, side)
-    for by in tries:
-        told = search.anew(by, near)
-        motion = yes + SQUARE_BITS + torch.minimum(told, _taken(by, near, taking) + TAKING_BITS)
-        wide = spread(by, side, rows, columns)
-        same = (wide == vectors).all(-1) & whole
-        fresh = torch.where(same, costs, search.cost(wide, now.stands))
-        total = motion + by_square(fresh, side, outside=0).sum(-1)
-        better = (total < best) & able
-        best = torch.where(better, total, best)
-        chosen = torch.where(better[..., None], by, chosen)
-        price = torch.where(better, motion, price)
-        kept = torch.where(spread(better, side, rows, columns), fresh, kept)
-        taken = taken | better
-    one = spread(taken, side, rows, columns)
+    tries = torch.stack([*near.at.unbind(2), *_commonest(vectors, side)])
+    motion = (
+        yes
+        + SQUARE_BITS
+        + torch.minimum(search.anew(tries, near), _taken(tries, near, taking) + TAKING_BITS)
+    )
+    wide = torch.stack([spread(by, side, rows, columns) for by in tries])
+    same = (packed(wide) == packed(vectors)) & whole
+    fresh = torch.where(same, costs, search.cost(wide, now.stands))
+    total = motion + by_square(fresh, side, outside=0).sum(-1)
+    least, at = total.min(0)
+    better = (least < best) & able
+    chosen = torch.gather(tries, 0, at[None, ..., None].expand(1, -1, -1, 2))[0]
+    price = torch.where(better, torch.gather(motion, 0, at[None])[0], motions)
+    one = spread(better, side, rows, columns)
+    kept = torch.gather(fresh, 0, spread(at, side, rows, columns)[None])[0]
     vectors = torch.where(one[..., None], spread(chosen, side, rows, columns), vectors)
+    kept = torch.where(one, kept, costs)
     return replace(now, vectors=vectors, costs=kept, divided=now.divided & ~one), price
 
 
 def _commonest(vectors: torch.Tensor, side: int) -> list[torch.Tensor]:
     """The vectors (down, across, 2) that most blocks of each square have, each once."""
-    every = torch.stack([by_square(vectors[..., k], side, outside=1 << 20) for k in range(2)], -1)
-    same = (every[..., :, None, :] == every[..., None, :, :]).all(-1)  # (down, across, n, n)
-    outside = every[..., 0] == 1 << 20
-    votes = torch.where(outside, -1, same.sum(-1))
+    every = by_square(vectors.movedim(-1, 0), side, outside=_OUTSIDE).movedim(0, -1)
+    values = packed(every)
+    same = values[..., None] == values[..., None, :]  # (down, across, n, n)
+    votes = torch.where(every[..., 0] == _OUTSIDE, -1, same.sum(-1))
     found = []
     for _ in range(_TRIES):
         at = votes.argmax(-1)
