@@ -7,10 +7,13 @@ four cells with the same one.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 from streamcodec.dense.constants import constant
+from streamcodec.dense.field import packed, spread
 from streamcodec.dense.shifts import PAD_PX, Windows
 
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -42,66 +45,68 @@ def predict(
     of other blocks are 0.
     """
     rows, columns = field.shape[:2]
-    device = field.device
-    y = torch.arange(rows, device=device)[:, None].expand(rows, columns)
-    x = torch.arange(columns, device=device)[None].expand(rows, columns)
-    cells = inter.repeat_interleave(2, 0).repeat_interleave(2, 1)
-    own = _Cells(windows, chroma, y, x)
-    luma, u, v = own.moved(field)
-    for side, (down, right) in enumerate(_SIDES):
+    cells = spread(inter, 2, rows, columns)
+    seen, mixed = [field], []
+    for down, right in _SIDES:
         theirs, beyond = _neighbour(field, cells, down, right)
-        mixed = (cells & beyond & (theirs != field).any(-1))[..., None, None]
-        other = own.moved(theirs)
-        luma = _blend(luma, other[0], side, mixed)
-        u = _blend(u, other[1], side, mixed)
-        v = _blend(v, other[2], side, mixed)
+        seen.append(theirs)
+        mixed.append((cells & beyond & (packed(theirs) != packed(field)))[..., None, None])
+    luma, colour = _Cells(windows, chroma, rows, columns).moved(torch.stack(seen))
+    own, both = luma[0], colour[0]
+    for side in range(4):
+        own = _blend(own, luma[side + 1], side, mixed[side])
+        both = _blend(both, colour[side + 1], side, mixed[side][..., None])
     shown = cells[..., None, None]
-    return tuple(  # type: ignore[return-value]  # three
+    u, v = both.unbind(2)
+    y, u, v = (
         (part * shown)
         .to(torch.uint8)
-        .permute(0, 2, 1, 3)
+        .transpose(1, 2)
         .reshape(rows * part.shape[2], columns * part.shape[3])
-        for part in (luma, u, v)
+        for part in (own, u, v)
     )
+    return y, u, v
 
 
 class _Cells:
-    """Cells of a reference: int32 (rows, columns, 8, 8), and twice (rows, columns, 4, 4)."""
+    """Cells of a reference: int32 (..., rows, columns, 8, 8), and of chroma (..., 2, 4, 4)."""
 
     def __init__(
-        self,
-        windows: Windows,
-        chroma: tuple[torch.Tensor, torch.Tensor],
-        y: torch.Tensor,
-        x: torch.Tensor,
+        self, windows: Windows, chroma: tuple[torch.Tensor, torch.Tensor], rows: int, columns: int
     ) -> None:
+        device = chroma[0].device
         self._windows = windows
-        self._y, self._x = y, x
+        y = torch.arange(rows, device=device)[:, None].expand(rows, columns)
+        x = torch.arange(columns, device=device)[None].expand(rows, columns)
+        self._corners = windows.corners(8 * y, 8 * x)
         reach = (_CHROMA_PAD + 1, _CHROMA_PAD + 2) * 2
-        padded = [
-            F.pad(p[None, None].to(torch.float32), reach, mode="replicate")[0] for p in chroma
-        ]
-        both = torch.cat(padded).to(torch.int32)
+        both = torch.stack(chroma)[:, None].to(torch.float32)
+        both = F.pad(both, reach, mode="replicate")[:, 0].to(torch.int32).contiguous()
         _, height, width = both.shape
+        self._steps = constant((width, 1), device)
+        self._chroma_corners = (4 * y + _CHROMA_PAD) * width + 4 * x + _CHROMA_PAD
         self._chroma = both.as_strided(
-            (height - 6, width - 6, 2, 7, 7), (width, 1, height * width, width, 1)
+            (height * width - 6 * (width + 1), 2, 7, 7), (1, height * width, width, 1)
         )
-        self._taps = constant(_CHROMA_TAPS, y.device).to(torch.int32)
+        self._taps = constant(_CHROMA_TAPS, device).to(torch.int32)
 
-    def moved(self, by: torch.Tensor) -> Planes:
-        luma = self._windows.at(8 * self._y, 8 * self._x, by, 8).to(torch.int32)
-        dy, dx = by[..., 0], by[..., 1]
-        down = (4 * self._y + (dy >> 3) + _CHROMA_PAD).clamp(0, self._chroma.shape[0] - 1)
-        right = (4 * self._x + (dx >> 3) + _CHROMA_PAD).clamp(0, self._chroma.shape[1] - 1)
-        samples = self._chroma[down.long(), right.long()]  # (rows, columns, 2, 7, 7)
-        taps = self._taps[(dx & 7).long()][..., None, None, None, :]
-        across = sum(samples[..., k : k + 4] * taps[..., k] for k in range(4))
-        assert isinstance(across, torch.Tensor)
-        taps = self._taps[(dy & 7).long()][..., None, None, None, :]
-        total = sum(across[..., k : k + 4, :] * taps[..., k] for k in range(4))
-        assert isinstance(total, torch.Tensor)
-        both = ((total + 2048) >> 12).clamp(0, 255)
-        return luma, both[..., 0, :, :], both[..., 1, :, :]
+    def moved(self, by: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What cells come from that move by (..., rows, columns, 2)."""
+        luma = self._windows.at(self._corners, by, 8).to(torch.int32)
+        places = ((by >> 3) * self._steps).sum(-1) + self._chroma_corners
+        taps = self._taps[by & 7]  # (..., 2 directions, 4)
+        total = _filtered(self._chroma[places], taps[..., 1, :], -1)
+        total = _filtered(total, taps[..., 0, :], -2)
+        return luma, ((total + 2048) >> 12).clamp_(0, 255)
+
+
+def _filtered(samples: torch.Tensor, taps: torch.Tensor, dim: int) -> torch.Tensor:
+    """Samples (..., 2, n, m) by each cell's four taps, along the last axis or the one before."""
+    weights = taps[..., None, None, None, :]
+    total = samples.narrow(dim, 0, 4) * weights[..., 0]
+    for k in range(1, 4):
+        total = total + samples.narrow(dim, k, 4) * weights[..., k]
+    return total
 
 
 def _neighbour(
@@ -109,7 +114,7 @@ def _neighbour(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The field seen from one cell on, and where that is an inter block inside the picture."""
     theirs = torch.roll(field, (-down, -right), (0, 1))
-    beyond = torch.roll(cells, (-down, -right), (0, 1)).clone()
+    beyond = torch.roll(cells, (-down, -right), (0, 1))
     if down:
         beyond[0 if down < 0 else -1] = False
     if right:
@@ -117,15 +122,20 @@ def _neighbour(
     return theirs, beyond
 
 
+@lru_cache(maxsize=32)
+def _shares(size: int, side: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """By distance from a side: where cells of `size` mix, by what shift, and half of its unit."""
+    near = [k < size // 2 for k in range(size)]
+    shift = [2 + (1 if size == 8 else 2) * k if near[k] else 0 for k in range(size)]
+    half = [1 << (s - 1) if s else 0 for s in shift]
+    parts = []
+    for row in (shift, half, [int(n) for n in near]):
+        ordered = tuple(row if side < 2 else row[::-1])
+        values = constant(ordered, device).to(torch.int32)
+        parts.append(values[:, None] if side & 1 else values)
+    return parts[0], parts[1], parts[2].to(torch.bool)
+
+
 def _blend(own: torch.Tensor, other: torch.Tensor, side: int, mixed: torch.Tensor) -> torch.Tensor:
-    size = own.shape[-1]
-    steps = 1 if size == 8 else 2
-    k = torch.arange(size, device=own.device)
-    from_side = k if side < 2 else size - 1 - k
-    shift = 2 + steps * from_side
-    near = from_side < size // 2
-    if side & 1:
-        shift, near = shift[:, None], near[:, None]
-    shift = torch.where(near, shift, 0).to(torch.int32)
-    half = torch.where(near, 1 << (shift - 1).clamp(min=0), 0).to(torch.int32)
+    shift, half, near = _shares(own.shape[-1], side, own.device)
     return torch.where(mixed & near, own + ((other - own + half) >> shift), own)

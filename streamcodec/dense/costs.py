@@ -49,46 +49,46 @@ class Blocks:
         self.size = size
         self.windows = windows
         self.samples = tiles.to(torch.int16).contiguous()
-        self.y = (size * torch.arange(rows, device=device))[:, None].expand(rows, columns)
-        self.x = (size * torch.arange(columns, device=device))[None].expand(rows, columns)
+        y = (size * torch.arange(rows, device=device))[:, None].expand(rows, columns)
+        x = (size * torch.arange(columns, device=device))[None].expand(rows, columns)
+        self.corners = windows.corners(y, x)
         # A quarter keeps to what its whole block may reach.
-        top, left = self.y // 16 * 16, self.x // 16 * 16
+        top, left = y // 16 * 16, x // 16 * 16
         self.least = torch.stack([4 * (-REACH_PX - top), 4 * (-REACH_PX - left)], -1)
         self.most = torch.stack(
             [4 * (height + REACH_PX - 16 - top) + 3, 4 * (width + REACH_PX - 16 - left) + 3], -1
         )
+        self.least, self.most = self.least.to(torch.int32), self.most.to(torch.int32)
 
     def some(self, index: torch.Tensor) -> Blocks:
         """The blocks of these numbers (n,), in a row."""
         part = copy(self)
         part.samples = self.samples.reshape(-1, self.size, self.size)[index]
-        part.y, part.x = self.y.reshape(-1)[index], self.x.reshape(-1)[index]
+        part.corners = self.corners.reshape(-1)[index]
         part.least, part.most = self.least.reshape(-1, 2)[index], self.most.reshape(-1, 2)[index]
         return part
 
-    def hold(self, by: torch.Tensor) -> torch.Tensor:
-        """Where vectors (..., blocks, 2) keep a block within reach of the reference."""
-        return ((by >= self.least) & (by <= self.most)).all(-1)
-
     def clamp(self, by: torch.Tensor) -> torch.Tensor:
-        """The nearest vectors within reach."""
-        return torch.minimum(torch.maximum(by, self.least), self.most).to(torch.int32)
+        """The nearest vectors that keep a block within reach of the reference."""
+        return torch.minimum(torch.maximum(by, self.least), self.most)
 
     def apart(self, by: torch.Tensor) -> torch.Tensor:
-        """Differences (..., blocks, size, size) int16 to the moved reference."""
-        return self.samples - self.windows.at(self.y, self.x, by, self.size)
+        """Differences (..., blocks, size, size) int16 to the reference, moved within reach."""
+        return self.samples - self.windows.at(self.corners, by, self.size)
 
     def sad(self, by: torch.Tensor) -> torch.Tensor:
         """Sums of absolute differences, float32; FAR out of reach."""
-        total = self.apart(by).abs_().sum((-1, -2), dtype=torch.int32).to(torch.float32)
-        return torch.where(self.hold(by), total, FAR)
+        inside = self.clamp(by)
+        total = self.apart(inside).abs_().sum((-1, -2), dtype=torch.int32).to(torch.float32)
+        return torch.where((inside == by).all(-1), total, FAR)
 
     def both(
         self, by: torch.Tensor, worth: tuple[float, float]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Foretold bits, and sums of squared differences; FAR out of reach."""
-        apart = self.apart(by)
+        inside = self.clamp(by)
+        apart = self.apart(inside)
         squared = apart.to(torch.float32).square_().sum((-1, -2))
-        inside = self.hold(by)
-        bits = torch.where(inside, foretold(apart, worth), FAR)
-        return bits, torch.where(inside, squared, FAR)
+        holds = (inside == by).all(-1)
+        bits = torch.where(holds, foretold(apart, worth), FAR)
+        return bits, torch.where(holds, squared, FAR)

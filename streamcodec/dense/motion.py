@@ -66,14 +66,12 @@ class Search:
         self.prices = prices
         self.before = before
         self.params = params
-        self.rows, self.columns = blocks.y.shape
-        checker = (blocks.y // 16 + blocks.x // 16) & 1
-        self.turns = (checker == 0, checker == 1)
+        self.rows, self.columns = blocks.samples.shape[:2]
         self._numbers = turns(self.rows, self.columns, before.device)
+        colour = torch.zeros(self.rows * self.columns, dtype=torch.bool, device=before.device)
+        first = colour.index_fill(0, self._numbers[0], True).reshape(self.rows, self.columns)
+        self.turns = (first, ~first)
         self._halves = tuple(blocks.some(numbers) for numbers in self._numbers)
-        self.no_takens = torch.zeros(
-            (self.rows, self.columns), dtype=torch.int32, device=before.device
-        )
 
     def run(self, luma: torch.Tensor, reference: torch.Tensor) -> Found:
         """Search all blocks of `luma` (H, W) uint8 in `reference`."""

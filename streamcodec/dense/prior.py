@@ -17,6 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from streamcodec import _core
 from streamcodec.blocks import layout
 from streamcodec.blocks.layout import GROUP_STARTS, GROUPS
+from streamcodec.dense.constants import constant
 from streamcodec.dense.motion import turns
 from streamcodec.dense.transform import tiles
 from streamcodec.networks import prior as priors
@@ -95,58 +96,52 @@ class Frame:
         shape: tuple[int, int],
     ) -> None:
         self._prior = prior
-        self._key = key
+        self._kind = 0 if key else 1
         self._quality = quality
-        self._misc = misc
-        self._memory = memory
-        self._shape = shape
+        known = misc if memory is None else torch.cat([misc, memory], 1)
         rows, columns = shape
-        device = prior.device
-        grid = F.pad(
-            torch.arange(rows * columns, device=device).reshape(rows, columns),
-            (1, 1, 1, 1),
-            value=rows * columns,  # a row of zeros
-        )
-        self._around = [
-            grid[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns].reshape(-1) for dy, dx in AROUND
-        ]
+        every = torch.arange(rows * columns, device=prior.device).reshape(rows, columns)
+        grid = F.pad(every, (1, 1, 1, 1), value=rows * columns)  # outside: a row of zeros
+        around = torch.stack(
+            [grid[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns] for dy, dx in AROUND], -1
+        ).reshape(-1, len(AROUND))
+        self._turns = turns(rows, columns, prior.device)
+        self._around = [around[turn] for turn in self._turns]
+        self._known = [known[turn] for turn in self._turns]
 
     def tables(self, symbols: torch.Tensor) -> torch.Tensor:
         """Tables (blocks, 384) int64 for symbols (blocks, 384)."""
         prior = self._prior
         count = len(symbols)
-        device = prior.device
         sizes = symbols.abs().clamp(max=15)
-        magnitudes = prior.magnitude[sizes[:, :SHOWN].long()]
+        magnitudes = prior.magnitude[sizes[:, :SHOWN]]
         sums = sizes.to(torch.float32) @ prior.bands
-        energies = prior.energy[sums.clamp(max=511).long()]
-        shown = torch.zeros((count + 1, SHOWN), device=device)
-        energy = torch.zeros((count + 1, layout.BANDS), device=device)
-        found = torch.zeros((count, layout.CHANNELS), dtype=torch.int64, device=device)
-        both = turns(*self._shape, device)
+        energies = prior.energy[sums.clamp(max=511).to(torch.int64)]
+        # One more row than blocks: what lies outside the picture.
+        shown = torch.zeros((count + 1, SHOWN), device=prior.device)
+        energy = torch.zeros((count + 1, layout.BANDS), device=prior.device)
+        found = torch.zeros((count, layout.CHANNELS), dtype=torch.int64, device=prior.device)
         for group in range(GROUPS):
             first, last = GROUP_STARTS[group], GROUP_STARTS[group + 1]
             own = layout.BAND[first:last]
             bands = slice(int(own.min()), int(own.max()) + 1)
-            for phase in range(2):
-                turn = both[phase]
-                stack = prior.stacks[priors.Place(0 if self._key else 1, group, phase)]
-                rows = self.rows(turn, shown, energy)
-                found[turn, first:last] = stack.tables(rows, self._quality)
+            for phase, (turn, around, known) in enumerate(
+                zip(self._turns, self._around, self._known, strict=True)
+            ):
+                parts = [
+                    shown[turn],
+                    energy[around].flatten(1),
+                    shown[:, :LOW][around[:, :4]].flatten(1),
+                    known,
+                ]
+                stack = prior.stacks[priors.Place(self._kind, group, phase)]
+                tables = stack.tables(torch.cat(parts, 1), self._quality)
+                found[:, first:last].index_copy_(0, turn, tables)
                 if first < SHOWN:
-                    shown[turn, first:last] = magnitudes[turn, first:last]
-                energy[turn, bands] = energies[turn, bands]
+                    part = magnitudes[:, first:last]
+                    shown[:, first:last].index_copy_(0, turn, part[turn])
+                energy[:, bands].index_copy_(0, turn, energies[:, bands][turn])
         return found
-
-    def rows(self, turn: torch.Tensor, shown: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
-        """Features (n, 328 or 819) of the blocks whose turn it is."""
-        parts = [shown[turn]]
-        parts += [energy[near[turn]] for near in self._around]
-        parts += [shown[near[turn], :LOW] for near in self._around[:4]]
-        parts.append(self._misc[turn])
-        if self._memory is not None:
-            parts.append(self._memory[turn])
-        return torch.cat(parts, 1)
 
 
 def memory(
@@ -188,49 +183,52 @@ def misc(
     quality: int,
     reference_quality: int,
 ) -> torch.Tensor:
-    """(blocks, 48) float32 of what the syntax says: grids int32, the last (2 rows, 2 columns)."""
+    """(blocks, 48) float32 of what the syntax says: grids int32, the last (2 rows, 2 columns).
+
+    Intra modes are flat or sloped: the dense encoder has no directions.
+    """
     rows, columns = modes.shape
-    out = torch.zeros((MISC, rows, columns), dtype=torch.int32, device=modes.device)
-    for mode in range(4):
-        out[mode] = 127 * (modes == mode)
-    out[4] = 127 * (splits != 0)
-    for count in range(1, 5):
-        out[4 + count] = 127 * (counts == count)
-    wide = F.pad(counts, (1, 1, 1, 1))
-    within = F.pad((modes >= 2).to(torch.int32), (1, 1, 1, 1))
-    inside = F.pad(torch.ones_like(counts), (1, 1, 1, 1))
-    for n, (dy, dx) in enumerate(AROUND):
-        part = (slice(1 + dy, 1 + dy + rows), slice(1 + dx, 1 + dx + columns))
-        out[9 + n] = 31 * wide[part]
-        if n < 4:
-            out[23] += 31 * within[part]
-            out[24 + n] = 127 * (1 - inside[part])
-    out[17] = 31 * moved_counts
+    device = modes.device
+
+    def seen(grid: torch.Tensor, places: tuple[tuple[int, int], ...]) -> torch.Tensor:
+        wide = F.pad(grid, (1, 1, 1, 1))
+        return torch.stack(
+            [wide[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns] for dy, dx in places]
+        )
+
+    four = constant(((0,), (1,), (2,), (3,)), device)[..., None]  # (4, 1, 1)
+    powers = constant(((1,), (3,), (9,), (27,)), device)[..., None]
     own = field[::2, ::2]
-    out[18] = _energy(prior, own.abs().sum(-1))
-    left, above = field[::2, 1::2], field[1::2, ::2]
-    out[19, :, 1:] = _energy(prior, (own[:, 1:] - left[:, :-1]).abs().sum(-1))
-    out[20, 1:] = _energy(prior, (own[1:] - above[:-1]).abs().sum(-1))
-    out[21] = min(max(64 + quality - reference_quality, 0), 127)
-    out[22] = 2 * quality
-    out[28] = 127 * ((own & 3) != 0).any(-1)
-    kinds = (splits - 1).clamp(min=0)
-    for k in range(4):
-        digit = kinds // 3**k % 3
-        out[40] += 31 * (digit == 1)
-        out[41] += 31 * (digit == 2)
-        way = intra_modes[k >> 1 :: 2, k & 1 :: 2]
-        known = modes >= 2
-        for flat in range(2):
-            out[29 + flat] += 31 * (known & (way == flat))
-        for d in range(_DIRECTIONS):
-            near = (31 - 8 * (way - 2 - 4 * d).abs()).clamp(min=0)
-            out[31 + d] += torch.where(known & (way >= 2), near, 0)
-    return out.reshape(MISC, -1).T.to(torch.float32).contiguous()
+    left = F.pad(own[:, 1:] - field[::2, 1::2][:, :-1], (0, 0, 1, 0))
+    above = F.pad(own[1:] - field[1::2, ::2][:-1], (0, 0, 0, 0, 1, 0))
+    moves = _energy(prior, torch.stack([own, left, above]).abs().sum(-1))
+    cells = intra_modes.reshape(rows, 2, columns, 2).transpose(1, 2).flatten(2)  # -1 in others
+    digits = (splits - 1).clamp(min=0) // powers % 3
+    inside = seen(torch.ones_like(counts), AROUND[:4])
+    within = seen((modes >= 2).to(torch.int32), AROUND[:4]).sum(0, keepdim=True)
+    change = min(max(64 + quality - reference_quality, 0), 127)
+    parts = [
+        127 * (modes == four),
+        127 * (splits != 0)[None],
+        127 * (counts == four + 1),
+        31 * seen(counts, AROUND),
+        31 * moved_counts[None],
+        moves,
+        torch.full((1, rows, columns), change, device=device),
+        torch.full((1, rows, columns), 2 * quality, device=device),
+        31 * within,
+        127 * (1 - inside),
+        127 * ((own & 3) != 0).any(-1)[None],
+        31 * torch.stack([(cells == flat).sum(-1) for flat in range(2)]),
+        torch.zeros((_DIRECTIONS, rows, columns), dtype=torch.int64, device=device),
+        31 * torch.stack([(digits == kind).sum(0) for kind in (1, 2)]),
+        torch.zeros((6, rows, columns), dtype=torch.int64, device=device),
+    ]
+    return torch.cat(parts).reshape(MISC, -1).T.to(torch.float32).contiguous()
 
 
 def _energy(prior: Prior, sums: torch.Tensor) -> torch.Tensor:
-    return prior.energy[sums.clamp(max=511).long()].to(torch.int32)
+    return prior.energy[sums.clamp(max=511)].to(torch.int64)
 
 
 def move(

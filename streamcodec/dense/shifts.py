@@ -6,6 +6,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from streamcodec.dense.constants import constant
+
 PAD_PX = 48  # around the picture, its edges repeated
 # ITU-T H.265, table 8-11.
 TAPS = (
@@ -42,19 +44,22 @@ class Windows:
     """Blocks of the shifted picture, by place and vector."""
 
     def __init__(self, planes: torch.Tensor) -> None:
-        self.planes = planes
-        self._of: dict[int, torch.Tensor] = {}
+        _, self.height, self.width = planes.shape
+        self._planes = planes
+        area = self.height * self.width
+        self._plane_steps = constant((4 * area, area), planes.device)
+        self._steps = constant((self.width, 1), planes.device)
 
-    def at(self, y: torch.Tensor, x: torch.Tensor, by: torch.Tensor, size: int) -> torch.Tensor:
-        """Blocks (..., size, size) uint8 that squares at (y, x) moved by (..., 2) come from."""
-        view = self._of.get(size)
-        if view is None:
-            count, height, width = self.planes.shape
-            shape = (count, height - size + 1, width - size + 1, size, size)
-            view = self.planes.as_strided(shape, (height * width, width, 1, width, 1))
-            self._of[size] = view
-        dy, dx = by[..., 0], by[..., 1]
-        plane = (dy & 3) * 4 + (dx & 3)
-        down = (y + (dy >> 2) + PAD_PX).clamp(0, view.shape[1] - 1)
-        right = (x + (dx >> 2) + PAD_PX).clamp(0, view.shape[2] - 1)
-        return view[plane.long(), down.long(), right.long()]
+    def corners(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Where squares at (y, x) start: what `at` asks for."""
+        return (y + PAD_PX) * self.width + x + PAD_PX
+
+    def at(self, corners: torch.Tensor, by: torch.Tensor, size: int) -> torch.Tensor:
+        """Blocks (..., size, size) uint8 that squares moved by (..., 2) come from.
+
+        No vector may lead farther out than `PAD_PX`, less the square's size.
+        """
+        places = (by & 3) * self._plane_steps + (by >> 2) * self._steps
+        first = self._planes.numel() - (size - 1) * (self.width + 1)
+        view = self._planes.as_strided((first, size, size), (1, self.width, 1))
+        return view[places.sum(-1) + corners]
