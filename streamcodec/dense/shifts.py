@@ -20,24 +20,18 @@ _BEFORE, _BEYOND = 3, 4
 
 
 def shifts(luma: torch.Tensor) -> torch.Tensor:
-    """(16, H + 96, W + 96) uint8 of luma (H, W) uint8: plane 4 * fy + fx is shifted by quarters."""
+    """(16, H + 96, W + 96) uint8 of luma (H, W) uint8: plane 4 * fy + fx is shifted by quarters.
+
+    Products of float32 hold integers below 2**24: exact in any order of adding.
+    """
     reach = (PAD_PX + _BEFORE, PAD_PX + _BEYOND) * 2
-    wide = F.pad(luma[None, None].to(torch.float32), reach, mode="replicate")[0].to(torch.int32)
-    across = torch.cat([_filtered(wide, 2, taps) for taps in TAPS])
-    rounded = [(_filtered(across, 1, taps) + 2048) >> 12 for taps in TAPS]
-    return torch.cat(rounded).clamp_(0, 255).to(torch.uint8)
-
-
-def _filtered(values: torch.Tensor, dim: int, taps: tuple[int, ...]) -> torch.Tensor:
-    size = values.shape[dim] - _BEFORE - _BEYOND
-    total: torch.Tensor | None = None
-    for k, tap in enumerate(taps):
-        if tap == 0:
-            continue
-        part = values.narrow(dim, k, size)
-        total = part * tap if total is None else torch.add(total, part, alpha=tap)
-    assert total is not None
-    return total
+    wide = F.pad(luma[None, None].to(torch.float32), reach, mode="replicate")[0, 0]
+    taps = constant(TAPS, luma.device).to(torch.float32).T
+    across = wide.unfold(1, len(taps), 1) @ taps  # (H + 103, W + 96, 4)
+    both = across.unfold(0, len(taps), 1) @ taps  # (H + 96, W + 96, 4 across, 4 down)
+    rounded = ((both + 2048) / 4096).floor_().clamp_(0, 255).to(torch.uint8)
+    height, width = rounded.shape[:2]
+    return rounded.permute(3, 2, 0, 1).reshape(16, height, width).contiguous()
 
 
 class Windows:
