@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -123,15 +122,15 @@ def examine(
 def places(size: str, weights: Path | None = None) -> dict[str, dict[str, str]]:
     """Where sizes run on this machine: of one size, or with `auto` of all that run here.
 
-    Size S has no networks: the processor alone. Size M runs where torch can; without torch
-    nowhere, and asked for by name its codec says so.
+    Size S has no networks: the processor alone. The networks of size M run in the core, and on a
+    GPU that torch sees.
     """
     from streamcodec import weights as files
 
     processor = {"cpu": f"{os.cpu_count()} cores, {cpu_name()}"}
     if weights is not None:
         size = files.pick_size(size, "auto", weights)
-    if size == "S" or (size == "auto" and find_spec("torch") is None):
+    if size == "S":
         return {"S": processor}
     networks = dict(processor)
     if files.has_cuda():

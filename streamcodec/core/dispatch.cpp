@@ -12,12 +12,14 @@
     extern const BlockKernels blocks_kernels;         \
     extern const PictureKernels pictures_kernels;     \
     extern const PriorKernels prior_kernels;          \
+    extern const ConvKernels conv_kernels;            \
     }
 // Blocks may be of another level, where theirs would be no faster.
 #define SC_TABLE(LEVEL, BLOCKS, NAME)                                                      \
     sc::Kernels {                                                                          \
         NAME, &sc::LEVEL::motion_kernels, &sc::BLOCKS::blocks_kernels,                     \
-            &sc::LEVEL::pictures_kernels, &sc::LEVEL::prior_kernels                        \
+            &sc::LEVEL::pictures_kernels, &sc::LEVEL::prior_kernels,                       \
+            &sc::LEVEL::conv_kernels                                                       \
     }
 
 SC_DECLARE(plain)

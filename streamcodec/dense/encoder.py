@@ -30,11 +30,10 @@ from streamcodec.encoder import I16, INTRA16, U8, Attempt, Coding, FirstPass, Fr
 
 if TYPE_CHECKING:
     from streamcodec.analysis import Analysis
-    from streamcodec.correction import Networks
+    from streamcodec.correction import Network, Networks
     from streamcodec.effort import Trying
     from streamcodec.frame import Frame, Reference
     from streamcodec.model import Model
-    from streamcodec.networks.conv.network import ExecutedNetwork
     from streamcodec.state import Planes
     from streamcodec.workspace import Workspace
 
@@ -98,9 +97,10 @@ class DenseFrameEncoder(FrameEncoder):
             )
         return self._seen[bucket]
 
-    def _coding(self, seen: Analysis, quality: int) -> Coding:
+    def _coding(self, quality: int) -> Coding:
+        seen = self._look(quality)
         if not isinstance(seen, DenseAnalysis):
-            return super()._coding(seen, quality)
+            return super()._coding(quality)
         before = self._before_at(seen, quality)
         coding = DenseCoding(
             self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
@@ -139,17 +139,17 @@ class DenseCoding(Coding):
         none = np.zeros((0, layout.CHANNELS), np.uint8)
         return DenseFirst(none, np.asarray(here, np.uint8), tables, counts, memory)
 
-    def second_pass(
+    def attempt(
         self,
         first: FirstPass,
         weighing: float,
         header: bitstream.PacketHeader,
-        network: ExecutedNetwork | None,
+        network: Network | None,
     ) -> Attempt:
-        """Final symbols by rate and distortion, the picture, and the packet."""
+        """Final symbols by rate and distortion, the picture, and the packet, no network asked."""
         assert isinstance(first, DenseFirst)
         self._first = first
-        return super().second_pass(first, weighing, header, network)
+        return super().attempt(first, weighing, header, network)
 
     def _ask(
         self,

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import safetensors
 import safetensors.numpy
 
-from streamcodec.correction import Networks
+from streamcodec.correction import Network, Networks
 from streamcodec.errors import ModelError
 from streamcodec.model import Model
+from streamcodec.networks.conv import native
+from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.weights_check import MAX_FILE_BYTES, check_header
 
 if TYPE_CHECKING:
@@ -130,13 +132,12 @@ def pick_device(device: str, *, networks: bool = False) -> str:
 
 
 def load_networks(model: Model, device: str) -> Networks:
-    """A model's decoder networks on a device, exact there. Raises ModelError."""
-    torch = _torch()
-    from streamcodec.networks.conv import network  # noqa: PLC0415  (torch)
+    """A model's decoder networks on a device, exact there. Raises ModelError.
 
+    On a processor they are the native core's, and torch is not imported.
+    """
     key, inter = (
-        None if weights is None else network.load(weights, torch.device(device))
-        for weights in model.decoder_networks
+        None if weights is None else _network(weights, device) for weights in model.decoder_networks
     )
     return Networks(key, inter)
 
@@ -149,11 +150,20 @@ def load_dense(model: Model, device: str) -> Device:
     return Device(model, torch.device(device))
 
 
+def _network(weights: NetworkWeights, device: str) -> Network:
+    if device == "cpu":
+        return native.load(weights)
+    torch = _torch()
+    from streamcodec.networks.conv import network  # noqa: PLC0415  (torch)
+
+    return network.load(weights, torch.device(device))
+
+
 def _torch() -> ModuleType:
     try:
-        import torch  # noqa: PLC0415  (a second, and 200 MB)
+        import torch  # noqa: PLC0415
     except ModuleNotFoundError:
         raise ModelError(
-            "sizes with networks need torch: pip install 'streamcodec[networks]', or use size S"
+            "networks on a GPU need torch: pip install 'streamcodec[networks]', or use --device cpu"
         ) from None
     return torch

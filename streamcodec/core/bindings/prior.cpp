@@ -4,7 +4,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/block_arrays.hpp"
-#include "bindings/reader.hpp"
+#include "bindings/payload.hpp"
 #include "kernels.hpp"
 #include "pool.hpp"
 #include "prior/prior.hpp"

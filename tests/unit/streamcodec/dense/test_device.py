@@ -63,7 +63,7 @@ def test_the_decoder_network_runs_on_the_device_that_is_given(
     rng = np.random.default_rng(2)
     y, u, v = (rng.integers(0, 256, (side, 2 * side)).astype(np.uint8) for side in (32, 16, 16))
     grid = np.ones((2, 4), np.uint8)
-    blocks = Blocks(grid, 0 * grid, grid, np.zeros((4, 8, 2), np.int16))
+    blocks = Blocks(grid, 0 * grid, grid)
     found = []
     for device in (torch.device("cpu"), DEVICE):
         with Elsewhere() as mode:
