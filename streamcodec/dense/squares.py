@@ -26,17 +26,20 @@ TAKING_BITS = 4 / 16
 SINGLE_BITS = 6 / 16
 SQUARE_BITS = 4 / 16
 _OUTSIDE = 1 << 14  # no vector component
+_ROUNDS = 2
 _TRIES = 4  # vectors of a square's own blocks
 
 
 def unite(search: Search, found: Found) -> Found:
     """Give squares one vector."""
-    near, taking = search.near(found.vectors)
-    taken = _taken(found.vectors, near, taking) + TAKING_BITS
-    apart = torch.where(found.divided, 0.0, torch.minimum(search.anew(found.vectors, near), taken))
-    now, apart = found, SINGLE_BITS + apart
-    for side in (2, 4):
-        now, apart = _unite(search, now, apart, side)
+    now = found
+    for _ in range(_ROUNDS):
+        near, taking = search.near(now.vectors)
+        taken = _taken(now.vectors, near, taking) + TAKING_BITS
+        told = torch.minimum(search.anew(now.vectors, near), taken)
+        apart = SINGLE_BITS + torch.where(now.divided, 0.0, told)
+        for side in (2, 4):
+            now, apart = _unite(search, now, apart, side)
     vectors, costs = now.vectors, now.costs
     stays = (sides_of(~now.divided, on_grid(vectors)) == 1) & ~now.divided
     for turn in search.turns:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an inter frame moves between host and device, as the table of docs/gpu.md.
+"""What an inter frame moves between host and device, and how many operations it is there: the
+tables of docs/gpu.md.
 
     python -m streamcodec.dense.table
 
@@ -11,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from streamcodec.codec import Codec
 from streamcodec.dense.device import Device
@@ -53,13 +56,17 @@ def lines() -> Iterator[Line]:
 
 
 def _log(codec: Codec, device: Device, rows: int, columns: int) -> dict[str, Move]:
+    encoder = _encoder(codec, device, rows, columns)
+    encoder.at(20)
+    return encoder.moves.log
+
+
+def _encoder(codec: Codec, device: Device, rows: int, columns: int) -> DenseFrameEncoder:
     rng = np.random.default_rng(1)
     wide = rng.integers(60, 200, (16 * rows, 16 * columns + 8)).astype(np.uint8)
     frames = [Frame.grey(np.ascontiguousarray(wide[:, k : k + 16 * columns])) for k in (0, 4)]
     key = codec.encode(frames[0], quality=40).reference
-    encoder = DenseFrameEncoder(codec.model, frames[1], key, device=device)
-    encoder.at(20)
-    return encoder.moves.log
+    return DenseFrameEncoder(codec.model, frames[1], key, device=device)
 
 
 def table() -> str:
@@ -82,5 +89,33 @@ def table() -> str:
     return "\n".join(text) + "\n"
 
 
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types here
+    """Counts what a device would be asked to run: all but views."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # nor here
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.count += not function.is_view
+        return function(*args, **kwargs or {})
+
+
+def operations() -> tuple[int, int]:
+    """Of a frame's analysis, and of each attempt at a quality."""
+    codec = Codec.load("S")
+    device = Device(codec.model, torch.device("cpu"))
+    encoder = _encoder(codec, device, 8, 8)
+    counts = []
+    for quality in (20, 24):
+        with _Operations() as mode:
+            encoder.at(quality)
+        counts.append(mode.count)
+    return counts[0] - counts[1], counts[1]
+
+
 if __name__ == "__main__":
-    print(table(), end="")
+    print(table())
+    print("Operations: {:,} to look at a frame, {:,} for each quality tried.".format(*operations()))
