@@ -37,6 +37,7 @@ _INTRA_MODE_BITS = 10.0  # that it is, and which mode
 class There:
     """An inter frame's analysis on the device; grids (rows, columns) int32."""
 
+    source: compensate.Planes
     field: torch.Tensor  # (2 rows, 2 columns, 2)
     modes: torch.Tensor
     splits: torch.Tensor
@@ -110,6 +111,7 @@ def analyse_inter(
     modes = torch.where(inter, found.divided.to(torch.int32), INTRA16).to(torch.int32)
     intra_modes = intra.flat(torch.where(inter, -1, ways), 2)
     there = There(
+        (own[0], own[1], own[2]),
         field,
         modes,
         transformed.splits.reshape(rows, columns),

@@ -3,20 +3,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
 from streamcodec import _core
 from streamcodec.blocks import transform
 from streamcodec.dense import compensate
+from streamcodec.dense import transform as transforms
 from streamcodec.dense.prior import Prior
 from streamcodec.dense.shifts import Windows, shifts
 from streamcodec.model import Model
 from streamcodec.networks import prior as priors
 from streamcodec.state import Planes
 
+if TYPE_CHECKING:
+    from streamcodec.dense.analysis import There
+
 _ROWS = 40  # of features, for each stack
 _SHAPE = (3, 4)  # blocks of the picture that is predicted
+
+
+# What to add to a source, in grey levels: planes (1, 1, H, W) float32 of source and prediction
+# (zeros in new blocks), and a quality (1,). Such is networks/conv/encoder.py's network.
+Adding = Callable[[compensate.Planes, compensate.Planes, torch.Tensor], compensate.Planes]
 
 
 class Device:
@@ -24,16 +36,31 @@ class Device:
 
     What a packet depends on, tables and prediction, is held against the core here. `exact` says
     whether they are equal; where they are not, the core computes both, and what the device says of
-    them only guides decisions.
+    them only guides decisions. `adding` changes what inter frames are coded from; decoders need
+    not know.
     """
 
-    def __init__(self, model: Model, device: torch.device) -> None:
+    def __init__(self, model: Model, device: torch.device, *, adding: Adding | None = None) -> None:
         assert model.stacks is not None
         self.device = device
+        self._adding = adding
         self.prior = Prior(model.stacks, device)
         self.costs = torch.from_numpy(model.costs_q8.astype(np.float32) / 256).to(device)
         self.steps = torch.from_numpy(transform.CHANNEL_STEPS_Q3.astype(np.float32) / 8).to(device)
         self.exact = self._tables_are_exact(model) and self._prediction_is_exact()
+
+    @torch.inference_mode()
+    def wanted(self, there: There, quality: int) -> torch.Tensor:
+        """Coefficients (blocks, 384) that a frame's symbols are to come near to."""
+        if self._adding is None:
+            return there.coefficients
+        qualities = torch.full((1,), quality, device=self.device)
+        y, u, v = (plane.to(torch.float32)[None, None] for plane in there.source)
+        predicted = tuple(plane.to(torch.float32)[None, None] for plane in there.prediction)
+        added = self._adding((y, u, v), (predicted[0], predicted[1], predicted[2]), qualities)
+        planes = tuple(plane[0, 0].to(torch.float32) for plane in added)
+        moved = transforms.by_splits((planes[0], planes[1], planes[2]), there.splits)
+        return there.coefficients + moved
 
     def _tables_are_exact(self, model: Model) -> bool:
         for place in priors.places():

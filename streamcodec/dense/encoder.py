@@ -118,13 +118,14 @@ class DenseCoding(Coding):
         self._moves = moves
         self._there = seen.there
         self._steps = device.steps[self._quality]
+        self._coefficients = device.wanted(seen.there, self._quality)
         self._first: DenseFirst | None = None
 
     def first_pass(self, trying: Trying) -> FirstPass:
         """Learn what each symbol would cost, from the prior."""
         del trying
         there, device = self._there, self._device
-        symbols = dense_quantise.plainly(there.coefficients, self._steps, _FIRST_PASS_ROUNDING)
+        symbols = dense_quantise.plainly(self._coefficients, self._steps, _FIRST_PASS_ROUNDING)
         needed = dense_quantise.needed(symbols).reshape(there.modes.shape)
         counts = torch.where(there.modes >= INTRA16, needed.clamp(min=_FEWEST_GROUPS), needed)
         memory = priors.memory(
@@ -203,7 +204,7 @@ class DenseCoding(Coding):
         prices = Prices(self._moves, before.contexts, there.counts_before, there.field_before, pace)
         hurdle = self._moves.up("hurdle", self._hurdle()).to(torch.float32)
         self._symbols, self._counts = dense_quantise.choose(
-            there.coefficients,
+            self._coefficients,
             self._steps,
             first.there,
             costs=self._device.costs,

@@ -145,12 +145,30 @@ def forward(
     if whole_only is not None:
         split = split & ~whole_only
     kinds = torch.where(split[:, None], quarters.kinds, WHOLE)
-    chroma = torch.cat([tiles(p, 8) @ own.eight for p in differences[1:]], 1)
+    splits = torch.where(split, _split(kinds.clamp(min=EIGHT)), 0)
+    found = _channels(whole, quarters, differences, kinds)
+    return Transformed(splits.to(torch.int32), found)
+
+
+def by_splits(planes: Planes, splits: torch.Tensor) -> torch.Tensor:
+    """Coefficients (blocks, 384) of planes (float32), each block's luma as its split says."""
+    luma = tiles(planes[0], 16)
+    powers = constant((1, 3, 9, 27), luma.device)
+    kinds = EIGHT + (splits.reshape(-1, 1) - 1).clamp(min=0) // powers % 3
+    kinds = torch.where(splits.reshape(-1, 1) > 0, kinds, WHOLE)
+    return _channels(luma @ tables(luma.device).sixteen, _quarters(luma, 1.0), planes, kinds)
+
+
+def _channels(
+    whole: torch.Tensor, quarters: _Quarters, planes: Planes, kinds: torch.Tensor
+) -> torch.Tensor:
+    """Channels (blocks, 384) of luma's transforms by kinds (blocks, 4), and of chroma's planes."""
+    own = tables(whole.device)
+    chroma = torch.cat([tiles(plane, 8) @ own.eight for plane in planes[1:]], 1)
     parts = (quarters.eight, quarters.fours, quarters.plains)
     every = torch.cat([whole, *(part.flatten(1) for part in parts), chroma], 1)
     with_chroma = torch.cat([kinds, torch.zeros_like(kinds[:, :1])], 1)
     chosen = own.places[
-        with_chroma[:, own.quarters], torch.arange(layout.CHANNELS, device=kinds.device)
+        with_chroma[:, own.quarters], torch.arange(layout.CHANNELS, device=whole.device)
     ]
-    splits = torch.where(split, _split(kinds.clamp(min=EIGHT)), 0)
-    return Transformed(splits.to(torch.int32), torch.gather(every, 1, chosen))
+    return torch.gather(every, 1, chosen)
