@@ -8,6 +8,7 @@ Fields are (2 rows, 2 columns, 2) int32, (dy, dx) in quarter samples on the 8x8 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -25,15 +26,23 @@ def packed(vectors: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """Where vectors around squares lie inside the picture; the same for all frames of a size."""
+
+    left: torch.Tensor
+    above: torch.Tensor
+    above_right: torch.Tensor  # and are known when the square is coded
+    offers: torch.Tensor  # (..., 5): the predictor, left, above, before, above right
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Vectors around squares; `has_*` say where they lie inside the picture."""
+    """Vectors around squares."""
 
     left: torch.Tensor
     above: torch.Tensor
     above_right: torch.Tensor
-    has_left: torch.Tensor
-    has_above: torch.Tensor
-    has_right: torch.Tensor
+    inside: Inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,45 +77,48 @@ def neighbours(field: torch.Tensor, size: int) -> Neighbours:
     """Left, upper and upper right vectors of all squares of `size` cells of 8x8."""
     rows, columns = field.shape[:2]
     wide = F.pad(field, (0, 0, 1, size, 1, 0))  # a row and a column before, `size` beyond
-    y = torch.arange(0, rows, size, device=field.device)
-    x = torch.arange(0, columns, size, device=field.device)
-    shape = (len(y), len(x))
     return Neighbours(
         wide[1::size, 0:columns:size],
         wide[0:rows:size, 1 : columns + 1 : size],
         wide[0:rows:size, 1 + size : columns + 1 + size : size],
-        (x > 0)[None].expand(shape),
-        (y > 0)[:, None].expand(shape),
-        (x + size < columns)[None].expand(shape),
+        _inside(rows, columns, size, field.device),
     )
+
+
+@lru_cache(maxsize=32)
+def _inside(rows: int, columns: int, size: int, device: torch.device) -> Inside:
+    y = torch.arange(0, rows, size)[:, None]
+    x = torch.arange(0, columns, size)[None]
+    nothing = torch.zeros((len(y), x.shape[1]), dtype=torch.bool)
+    left, above, right = (x > 0) | nothing, (y > 0) | nothing, (x + size < columns) | nothing
+    # Of cells, above right of the last one lies in a block to come.
+    known = above & right if size > 1 else above & right & (((y & 1) == 0) | ((x & 1) == 0))
+    every = torch.stack([~nothing, left, above, ~nothing, above & right], 2)
+    return Inside(*(mask.to(device) for mask in (left, above, known, every)))
 
 
 def cell_predictor(field: torch.Tensor) -> torch.Tensor:
     """(2 rows, 2 columns, 2): what each cell's vector is told against in a block of four."""
-    around = neighbours(field, 1)
-    y = torch.arange(field.shape[0], device=field.device)[:, None]
-    x = torch.arange(field.shape[1], device=field.device)[None]
-    # Above right of the last cell lies in a block to come.
-    return predictor(around, around.has_right & (((y & 1) == 0) | ((x & 1) == 0)))
+    return predictor(neighbours(field, 1))
 
 
-def predictor(around: Neighbours, has_right: torch.Tensor) -> torch.Tensor:
+def predictor(around: Neighbours) -> torch.Tensor:
     """(down, across, 2): the median of three vectors; of the nearest where some lie outside."""
     above = around.above
-    left = torch.where(around.has_left[..., None], around.left, above)
-    known = (around.has_above & has_right)[..., None]
-    right = torch.where(known, around.above_right, above)
+    inside = around.inside
+    left = torch.where(inside.left[..., None], around.left, above)
+    right = torch.where(inside.above_right[..., None], around.above_right, above)
     middle = torch.maximum(
         torch.minimum(left, above), torch.minimum(torch.maximum(left, above), right)
     )
     # Outside stand zeros: what the first block takes.
-    return torch.where(around.has_above[..., None], middle, around.left)
+    return torch.where(inside.above[..., None], middle, around.left)
 
 
 def candidates(field: torch.Tensor, before: torch.Tensor, side: int) -> Candidates:
     """Distinct vectors that each square may take over: docs/bitstream.md, section 5."""
     around = neighbours(field, 2 * side)
-    first = predictor(around, around.has_right)
+    first = predictor(around)
     rows, columns = before.shape[:2]
     middle = 2 * (side // 2)
     here = before[middle :: 2 * side, middle :: 2 * side]
@@ -115,11 +127,8 @@ def candidates(field: torch.Tensor, before: torch.Tensor, side: int) -> Candidat
         y = torch.arange(0, rows, 2 * side, device=field.device) + middle
         x = torch.arange(0, columns, 2 * side, device=field.device) + middle
         here = before[y.clamp(max=rows - 1)][:, x.clamp(max=columns - 1)]
-    every = torch.ones_like(around.has_left)
     offers = torch.stack([first, around.left, around.above, here, around.above_right], 2)
-    exists = torch.stack(
-        [every, around.has_left, around.has_above, every, around.has_above & around.has_right], 2
-    )
+    exists = around.inside.offers
     values = torch.where(exists, packed(offers), _NOBODY)
     earlier = constant(_EARLIER, field.device).to(torch.bool)  # (5, 5): those before each
     known = ((values[..., None] == values[..., None, :]) & earlier).any(-1)

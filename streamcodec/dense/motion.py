@@ -102,7 +102,7 @@ class Search:
     def _rough(self, by: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """About what vectors (tries, rows, columns, 2) cost beside those of `vectors` around."""
         around = neighbours(on_grid(vectors), 2)
-        foretold = predictor(around, around.has_right)
+        foretold = predictor(around)
         given = torch.stack([around.left, around.above, self.before[::2, ::2]])
         own = packed(by)
         told = _ANEW_BITS + self.prices.vector(by - foretold)
@@ -171,8 +171,7 @@ class Search:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Let half of the blocks choose again: their own vector, a candidate, a neighbour's."""
         numbers = self._numbers[turn]
-        around = neighbours(on_grid(vectors), 2)
-        told = predictor(around, around.has_right)
+        told = predictor(neighbours(on_grid(vectors), 2))
         tries = torch.stack([vectors, told, self.before[::2, ::2], *self.around(vectors)])
         rate = self._rough(tries, vectors).reshape(len(tries), -1)[:, numbers]
         tries = tries.reshape(len(tries), -1, 2)[:, numbers]

@@ -61,6 +61,8 @@ class Prices:
         self.counts_before = counts_before
         self.pace = pace
         self._voters: dict[int, Voters] = {}
+        self._likenesses: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._counted = Around(counts_before, 1)
 
     def _mixed(self, asked: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
         """(2, bits asked, ...): bits of ones and of zeros.
@@ -125,19 +127,28 @@ class Prices:
         """Bits of a square's being one, and of its not being one."""
         level = side // 4
         around = Around(sides, side)
-        alike = self._alike(side).to(torch.int32)
-        beyond = F.pad(alike[:, 1:], (0, 1)) + F.pad(alike[1:], (0, 0, 0, 1))
-        coded = by_square((self.counts_before > 0).to(torch.int32), side, outside=0).sum(-1)
+        if side not in self._likenesses:
+            self._likenesses[side] = self._likeness(side)
+        before, levels = self._likenesses[side]
         rows = torch.stack(
             [
                 3 * level + around.two(side - 1),
                 16 * level + around.pattern(side - 1),
-                54 * level + 18 * self.pace + 6 * coded.clamp(max=2) + 3 * alike + beyond,
-                torch.full_like(alike, level),
+                before,
+                levels,
             ]
         )
         yes, no = self._mixed([(UNITED, rows)])[:, 0]
         return yes, no
+
+    def _likeness(self, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the reference says of squares, as context C has it, and their level."""
+        level = side // 4
+        alike = self._alike(side).to(torch.int32)
+        beyond = F.pad(alike[:, 1:], (0, 1)) + F.pad(alike[1:], (0, 0, 0, 1))
+        coded = by_square((self.counts_before > 0).to(torch.int32), side, outside=0).sum(-1)
+        rows = 54 * level + 18 * self.pace + 6 * coded.clamp(max=2) + 3 * alike + beyond
+        return rows, torch.full_like(alike, level)
 
     def _alike(self, side: int) -> torch.Tensor:
         values = packed(self.before)
@@ -148,7 +159,7 @@ class Prices:
     def skip(self, skips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Bits (rows, columns) of a skip and of none, as `skips` (0 or 1) are around."""
         around = Around(skips, 1)
-        before = Around(self.counts_before, 1)
+        before = self._counted
         own = self.counts_before
         coded = 8 * own.clamp(max=2) + before.beyond_as_bits()
         rows = torch.stack(
@@ -167,7 +178,7 @@ class Prices:
 
         A block that took over a vector and is no skip has at least one group: it does not say so.
         """
-        around, before = Around(counts, 1), Around(self.counts_before, 1)
+        around, before = Around(counts, 1), self._counted
         own = self.counts_before
         k = constant(((0,), (1,), (2,), (3,)), self.device)[..., None]  # (4, 1, 1)
         rows = torch.stack(
