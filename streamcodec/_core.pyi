@@ -52,11 +52,15 @@ class Pool:
 
     def __init__(self, threads: int) -> None: ...
     def close(self) -> None: ...
+    def watch(self) -> None:
+        """Time jobs from now on, in a pool of one thread."""
+    def watched(self) -> list[list[float]]:
+        """Processor seconds of each job, by the calls that handed them over."""
     @property
     def threads(self) -> int: ...
 
 def level() -> str:
-    """The level of instructions in use: plain, v3, v4 or vnni."""
+    """The level of instructions in use: plain, v3, v4, vnni or amx."""
 
 def levels() -> list[str]:
     """The levels that this build and this processor have, the plainest first."""
