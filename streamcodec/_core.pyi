@@ -194,6 +194,7 @@ class SearchEffort:
     diagonals: bool
     others: bool
     refine: bool
+    rough_quarters: bool
     quarters_step: int
     quarters_from: int
     intra_from: int
@@ -358,14 +359,6 @@ class FilterWorkspace:
 
     def __init__(self) -> None: ...
 
-class QuarterPlanes:
-    """All quarter-sample shifts of a reference's luma, for the search; memory is kept."""
-
-    def __init__(self) -> None: ...
-    def fill(self, luma: U8, pool: Pool | None = None) -> None: ...
-    def plane(self, fy: int, fx: int) -> U8:
-        """A copy of one of the sixteen, with REACH_PX around the picture."""
-
 def luma_block(reference: U8, y: int, x: int, by: tuple[int, int], size: int) -> U8:
     """One block (16 or 8 a side), moved by quarter samples; edges of the reference repeat."""
 
@@ -440,6 +433,10 @@ class PriorWorkspace:
 
 def move_memory(blocks: Blocks, memory: U8, counts: U8, moved: U8, moved_counts: U8) -> None:
     """Fetch memory (blocks, 384) and counts from where each block came from."""
+
+def guess_tables(moved: U8, shift: int, otherwise: U8, out: U8) -> None:
+    """Tables that coded each block where it came from, `shift` higher, within 0 to 63;
+    `otherwise` (384) where they are 0."""
 
 def remember_symbols(counts: U8, symbols: I16, moved: U8, out: U8) -> None:
     """The memory after a frame: its magnitudes, or half of what was moved."""
