@@ -52,11 +52,15 @@ class Pool:
 
     def __init__(self, threads: int) -> None: ...
     def close(self) -> None: ...
+    def watch(self) -> None:
+        """Time jobs from now on, in a pool of one thread."""
+    def watched(self) -> list[list[float]]:
+        """Processor seconds of each job, by the calls that handed them over."""
     @property
     def threads(self) -> int: ...
 
 def level() -> str:
-    """The level of instructions in use: plain, v3, v4 or vnni."""
+    """The level of instructions in use: plain, v3, v4, vnni or amx."""
 
 def levels() -> list[str]:
     """The levels that this build and this processor have, the plainest first."""
@@ -194,6 +198,7 @@ class SearchEffort:
     diagonals: bool
     others: bool
     refine: bool
+    rough_quarters: bool
     quarters_step: int
     quarters_from: int
     intra_from: int
@@ -358,14 +363,6 @@ class FilterWorkspace:
 
     def __init__(self) -> None: ...
 
-class QuarterPlanes:
-    """All quarter-sample shifts of a reference's luma, for the search; memory is kept."""
-
-    def __init__(self) -> None: ...
-    def fill(self, luma: U8, pool: Pool | None = None) -> None: ...
-    def plane(self, fy: int, fx: int) -> U8:
-        """A copy of one of the sixteen, with REACH_PX around the picture."""
-
 def luma_block(reference: U8, y: int, x: int, by: tuple[int, int], size: int) -> U8:
     """One block (16 or 8 a side), moved by quarter samples; edges of the reference repeat."""
 
@@ -440,6 +437,12 @@ class PriorWorkspace:
 
 def move_memory(blocks: Blocks, memory: U8, counts: U8, moved: U8, moved_counts: U8) -> None:
     """Fetch memory (blocks, 384) and counts from where each block came from."""
+
+def guess_tables(
+    blocks: Blocks, counts: U8, before: U8, shift: int, otherwise: U8, out: U8
+) -> None:
+    """Write the tables that coded each block where it came from, `shift` higher, within 0 to 63;
+    `otherwise` (384) where they are 0. Blocks with a count of 0 are left out."""
 
 def remember_symbols(counts: U8, symbols: I16, moved: U8, out: U8) -> None:
     """The memory after a frame: its magnitudes, or half of what was moved."""

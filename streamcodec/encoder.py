@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import log, sqrt
 
 import numpy as np
@@ -17,7 +18,7 @@ from streamcodec.bitstream import LOOP_FILTER, NETWORK
 from streamcodec.blocks import layout, transform
 from streamcodec.correction import Network, Networks, Stage, areas_acting, room_bytes
 from streamcodec.effort import TRYING, Effort, Trying
-from streamcodec.entropy import tables
+from streamcodec.entropy.tables import TABLES
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model, filter_of
 from streamcodec.state import Planes, State, reference_after, state_of
@@ -43,6 +44,7 @@ _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes
 _WORTH_FILLING = 1.02
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
 _INTER_LOWER = 6  # what prediction leaves is that much lower
+_GROUP_ENDS = np.array([0, 6, 24, 96, layout.CHANNELS])
 _FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
 
 
@@ -77,7 +79,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _FirstPass:
+class FirstPass:
     """What the first pass of a quality leaves: tables, and groups that may be coded."""
 
     tables: U8
@@ -111,7 +113,7 @@ class FrameEncoder:
         self._source = analysis.padded(frame.planes)
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
-        self._first: dict[int, _FirstPass] = {}
+        self._first: dict[int, FirstPass] = {}
         self._plain: dict[tuple[int, float], Attempt] = {}  # before any network
         self._done: dict[tuple[int, float], Attempt] = {}
 
@@ -207,11 +209,17 @@ class FrameEncoder:
     def _network(self) -> Network | None:
         return None if self._networks is None else self._networks.of(self._reference is None)
 
-    def _coding(self, quality: int) -> _Coding:
+    def _coding(self, quality: int) -> Coding:
         seen = self._look(quality)
         before = self._before_at(seen, quality)
-        return _Coding(
-            self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
+        return Coding(
+            self._model,
+            seen,
+            before,
+            quality,
+            workspace=self._workspace,
+            pool=self._pool,
+            rounds=self._trying.more_rounds,
         )
 
     def _header(self, quality: int) -> bitstream.PacketHeader:
@@ -225,7 +233,7 @@ class FrameEncoder:
         )
 
 
-class _Coding:
+class Coding:
     """Two passes over one frame at one quality."""
 
     def __init__(
@@ -237,8 +245,10 @@ class _Coding:
         *,
         workspace: Workspace,
         pool: _core.Pool | None,
+        rounds: int = 0,
     ) -> None:
         self._model = model
+        self._rounds = rounds
         self._seen = seen
         self._before = before
         self._quality = quality
@@ -249,16 +259,16 @@ class _Coding:
         self._moved, self._moved_counts = before.moved(seen.blocks)
         self._remembered = False  # what the prior is told of the reference
 
-    def first_pass(self, trying: Trying) -> _FirstPass:
+    def first_pass(self, trying: Trying) -> FirstPass:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
-        symbols = self._no_symbols()
+        symbols = self._room_for_symbols()
         if seen.key:
             # Neighbours must be decoded ones already here: predicted from the source, a smooth
             # block seems to need nothing, and errors would spread unseen.
             blocks.counts[:] = layout.GROUPS
-            guess = _guess(self._quality, len(symbols))
+            guess = np.tile(guess_tables(self._quality), (len(symbols), 1))
             self._code(blocks, guess, symbols, weighing=1.0)
             np.maximum(blocks.counts, _FEWEST_GROUPS, out=blocks.counts)
         else:
@@ -272,21 +282,21 @@ class _Coding:
             within = blocks.modes >= INTRA16
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
         if not trying.prices_asked and self._before.tables is not None:
-            return _FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
-        return _FirstPass(self._find_tables(blocks, symbols), blocks.counts)
+            tables = self._tables_of_reference(self._before.tables, blocks.counts)
+            return FirstPass(tables, blocks.counts)
+        return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
-    def _tables_of_reference(self, before: U8) -> U8:
+    def _tables_of_reference(self, before: U8, counts: U8) -> U8:
         """The tables that coded each block where it came from, shifted to this quality."""
-        moved = np.empty_like(before)
-        counts = np.empty_like(self._moved_counts)
-        _core.move_memory(self._seen.blocks, before, self._before.counts, moved, counts)
+        found = np.empty_like(before)
         shift = round(_TABLES_PER_QUALITY * (self._quality - self._before.quality))
-        shifted = np.clip(moved.astype(np.int16) + shift, 0, tables.TABLES - 1).astype(np.uint8)
-        return np.where(moved == 0, _guess(self._quality, len(moved), _INTER_LOWER), shifted)
+        otherwise = guess_tables(self._quality, _INTER_LOWER)
+        _core.guess_tables(self._seen.blocks, counts, before, shift, otherwise, found)
+        return found
 
     def second_pass(
         self,
-        first: _FirstPass,
+        first: FirstPass,
         weighing: float,
         header: bitstream.PacketHeader,
         network: Network | None,
@@ -297,19 +307,21 @@ class _Coding:
 
     def attempt(
         self,
-        first: _FirstPass,
+        first: FirstPass,
         weighing: float,
         header: bitstream.PacketHeader,
         network: Network | None,
     ) -> Attempt:
         """The second pass without what a network adds; `network` only keeps room for it."""
         seen, before, model = self._seen, self._before, self._model
-        blocks = seen.blocks.copy()
-        blocks.counts[:] = first.counts
-        self._remember(blocks)
-        symbols = self._no_symbols()
-        planes = self._code(blocks, first.tables, symbols, weighing)
-        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        blocks, symbols, planes = self._chosen(first.counts, first.tables, weighing)
+        found = self._find_tables(blocks, symbols)
+        for _ in range(self._rounds if not seen.key else 0):
+            # What was coded says more of prices than the first pass did.
+            known = _GROUP_ENDS[blocks.counts.ravel()][:, None] > np.arange(layout.CHANNELS)
+            prices = np.where(known, found, first.tables)
+            blocks, symbols, planes = self._chosen(first.counts, prices, weighing)
+            found = self._find_tables(blocks, symbols)
         contexts = before.contexts.copy()
         writer = _core.Writer()
         writer.blocks(
@@ -320,7 +332,6 @@ class _Coding:
             before.counts,
             cx.pace(self._quality, before.quality),
         )
-        found = self._find_tables(blocks, symbols)
         _core.deblock(blocks, *self._steps_q3, planes, self._pool)
         y, u, v = planes
         unfiltered = (y.copy(), u.copy(), v.copy())
@@ -376,14 +387,26 @@ class _Coding:
         header = replace(header, stages=header.stages | NETWORK)
         return replace(attempt, packet=bitstream.pack(header, writer.encode()), planes=planes)
 
-    def _no_symbols(self) -> I16:
+    def _chosen(self, counts: U8, tables: U8, weighing: float) -> tuple[_core.Blocks, I16, Planes]:
+        """Final symbols where bits cost what these tables say; the picture they make."""
+        blocks = self._seen.blocks.copy()
+        blocks.counts[:] = counts
+        if self._rounds:
+            self._remember(blocks)  # the next round may code others of these
+        symbols = self._room_for_symbols()
+        planes = self._code(blocks, tables, symbols, weighing)
+        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        return blocks, symbols, planes
+
+    def _room_for_symbols(self) -> I16:
+        """Symbols (blocks, 384) that whoever fills them writes all of."""
         blocks = self._seen.blocks
-        return np.zeros((blocks.rows * blocks.columns, layout.CHANNELS), np.int16)
+        return np.empty((blocks.rows * blocks.columns, layout.CHANNELS), np.int16)
 
     def _find_tables(self, blocks: _core.Blocks, symbols: I16) -> U8:
         """Tables (blocks, 384) that the prior finds for these symbols."""
         self._describe(blocks)
-        found = np.zeros(symbols.shape, np.uint8)
+        found = np.empty(symbols.shape, np.uint8)
         _core.find_tables(
             self._model.prior,
             self._workspace.prior,
@@ -510,8 +533,9 @@ def highest_that_fits(
     return attempt_at(fits) if fits >= 0 else None
 
 
-def _guess(quality: int, blocks: int, lower: float = 0) -> U8:
-    """Tables (blocks, 384) by nothing but quality and channel, and how much `lower`."""
+@lru_cache(maxsize=256)
+def guess_tables(quality: int, lower: float = 0) -> U8:
+    """Tables (384,) by nothing but quality and channel, and how much `lower`."""
     channel = np.arange(layout.CHANNELS)
     index = 44 + (quality - 40) * _TABLES_PER_QUALITY - 5.5 * np.log1p(channel) - lower
-    return np.tile(np.clip(index, 0, 63).astype(np.uint8), (blocks, 1))
+    return np.clip(index, 0, TABLES - 1).astype(np.uint8)

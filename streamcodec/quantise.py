@@ -11,3 +11,4 @@ from __future__ import annotations
 # in our unit. All that follows is predicted from a keyframe, which is worth more bits.
 MU = 0.10
 KEY_MU = 0.09
+BIAS_Q8 = 10  # decoders put a level 10/256 of a step nearer to zero

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 from services.settings.config import Settings
 
@@ -89,7 +89,7 @@ def simulate(
     coders = []
     fps = 30.0
     if source is not None:
-        coder, fps = clip_coder(load_codec(settings.codec), source, frames)
+        coder, fps = clip_coder(load_codec(settled(settings).codec), source, frames)
         coders.append(coder)
     wanted = SimulationOptions(
         seconds=seconds,

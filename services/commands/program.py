@@ -34,9 +34,9 @@ for room in (demo, stream, relay, files, link, keys, train, config, doctor):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from streamcodec import __version__  # imports OpenCV
 
-        typer.echo(f"streamcodec {version('streamcodec')}")
+        typer.echo(f"streamcodec {__version__}")
         raise typer.Exit
 
 

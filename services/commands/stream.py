@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 from services.settings.addresses import masked
 from services.settings.config import Settings
@@ -107,6 +107,7 @@ def _sender(settings: Settings, stack: ExitStack) -> Sender:
     from services.sender.assemble import make_sender
     from streamcodec.parallel import Threads
 
+    settings = settled(settings)
     threads = stack.enter_context(Threads(settings.codec.threads))
     logs.get("send").info("loading", size=settings.codec.size, device=settings.codec.device)
     return make_sender(settings, lambda: load_codec(settings.codec).sharing(threads))
@@ -150,6 +151,7 @@ def recv(
 
     log = logs.get("recv")
     title = wanted.connect or wanted.bind or "receiving"
+    settings = settled(settings)
     with stop_on_signals() as stopped, ExitStack() as stack:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
         shown = _sinks(settings, stack)  # before the codec: a wrong name is told without waiting

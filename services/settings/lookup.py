@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -84,7 +85,9 @@ def _from_file(path: Path, known: Mapping[str, Field[Any]]) -> dict[str, tuple[o
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read settings from {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is no text; is it the right file?") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     sections = {name.partition(".")[0] for name in known}
     found: dict[str, tuple[object, str]] = {}
@@ -155,7 +158,7 @@ def _checked(name: str, value: object, spec: Field[Any], origin: str) -> object:
         low, high = spec.metadata["low"], spec.metadata["high"]
         fits = (low is None or value >= low) and (high is None or value <= high)
     if fits and spec.metadata["choices"]:
-        fits = value in spec.metadata["choices"]
+        fits = re.sub(r":\d{1,3}$", ":N", str(value)) in spec.metadata["choices"]
     if not fits:
         raise ConfigError(f"{name} is {value!r} ({origin}); it must be {allowed}")
     return value

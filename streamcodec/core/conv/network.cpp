@@ -10,6 +10,7 @@ namespace sc {
 namespace {
 
 constexpr int JOB_ROWS = 4;  // rows of cells that one job of the pool takes
+constexpr int SLACK = 4 * CONV_TILE_QUADS;  // bytes that kernels may read beyond the last cell
 constexpr int MOST_SHIFT = 15;
 constexpr int MOST_CHANNELS = 4096;
 
@@ -54,10 +55,6 @@ ConvFinish finish(const ConvLayer& layer, int quality, int block) {
             .out_step = 0};
 }
 
-const i8* weights_of(const ConvLayer& layer, int block) {
-    return &layer.packed[static_cast<std::size_t>(block) * layer.bytes * CONV_OUTPUTS];
-}
-
 void each_row(Pool* pool, int rows, Call<int> job) {
     run_jobs(pool, (rows + JOB_ROWS - 1) / JOB_ROWS, [&](int index) {
         const int last = std::min((index + 1) * JOB_ROWS, rows);
@@ -79,7 +76,7 @@ void convolve(const ConvLayer& layer, int quality, const Cells& from, const Cell
                 out.skip = skip->at(row, 0) + block * CONV_OUTPUTS;
                 out.skip_step = skip->bytes;
             }
-            kernel->convolve(in, weights_of(layer, block), out);
+            kernel->convolve(in, layer.weights(block), out);
         }
     });
 }
@@ -101,14 +98,15 @@ std::vector<int> plain_order(int channels) {
 
 void set_window(ConvLayer& layer, const ConvWeights& from) {
     require(from.side == 3, "a layer has another side");
-    layer.set(from, window_inputs(from.inputs, padded(from.inputs, CONV_OUTPUTS)),
+    const int bytes = padded(from.inputs, CONV_OUTPUTS);
+    layer.set(from, window_inputs(from.inputs, bytes), std::vector<int>(3, 3 * bytes),
               plain_order(from.outputs), 0);
 }
 
 }  // namespace
 
 void ConvLayer::set(const ConvWeights& from, std::span<const ConvInput> inputs,
-                    std::span<const int> order, int moved) {
+                    std::span<const int> runs, std::span<const int> order, int moved) {
     const int area = from.side * from.side;
     outputs = static_cast<int>(order.size());
     bytes = static_cast<int>(inputs.size());
@@ -144,6 +142,19 @@ void ConvLayer::set(const ConvWeights& from, std::span<const ConvInput> inputs,
         half[o] = by ? (1 << (by - 1)) - 1 : 0;
         odd[o] = by ? 1 : 0;
     }
+    tile_quads = 0;
+    for (const int run : runs) tile_quads += padded(run / 4, CONV_TILE_QUADS);
+    constexpr int QUAD = 4 * CONV_OUTPUTS;  // bytes of weights
+    tiles.assign(static_cast<std::size_t>(outputs / CONV_OUTPUTS) * tile_quads * QUAD, 0);
+    for (int block = 0; block < outputs / CONV_OUTPUTS; ++block) {
+        const i8* read = &packed[static_cast<std::size_t>(block) * bytes * CONV_OUTPUTS];
+        i8* to = &tiles[static_cast<std::size_t>(block) * tile_quads * QUAD];
+        for (const int run : runs) {
+            std::copy_n(read, run / 4 * QUAD, to);
+            read += run / 4 * QUAD;
+            to += padded(run / 4, CONV_TILE_QUADS) * QUAD;
+        }
+    }
 }
 
 ConvNetwork::ConvNetwork(std::span<const ConvWeights> layers) {
@@ -176,7 +187,8 @@ ConvNetwork::ConvNetwork(std::span<const ConvWeights> layers) {
         for (int k = 0; k < inputs_; ++k)
             entering[cell * cell_bytes_ + leaves_ + k] = {4 * k + cell, 0, 0};
     for (int k = 0; k < MAPS; ++k) entering[4 * cell_bytes_ + k] = {4 * inputs_ + k, 0, 0};
-    enter_.set(enter, entering, plain_order(body), 4 * inputs_);
+    const int entering_runs[] = {2 * cell_bytes_, 2 * cell_bytes_, MAPS_BYTES};
+    enter_.set(enter, entering, entering_runs, plain_order(body), 4 * inputs_);
 
     body_.resize(layers.size() - 5);
     for (std::size_t n = 0; n < body_.size(); ++n) {
@@ -191,7 +203,7 @@ ConvNetwork::ConvNetwork(std::span<const ConvWeights> layers) {
     std::vector<int> cells(static_cast<std::size_t>(4) * leaves_, -1);
     for (int cell = 0; cell < 4; ++cell)
         for (int k = 0; k < renderer; ++k) cells[cell * leaves_ + k] = 4 * k + cell;
-    leave_.set(tail[0], leaving, cells, 0);
+    leave_.set(tail[0], leaving, std::vector<int>(1, width_), cells, 0);
 
     std::vector<ConvInput> rendering(static_cast<std::size_t>(9) * cell_bytes_);
     for (int window = 0; window < 9; ++window) {
@@ -199,7 +211,7 @@ ConvNetwork::ConvNetwork(std::span<const ConvWeights> layers) {
         for (int k = 0; k < renderer; ++k) of[k] = {inputs_ + k, window / 3, window % 3};
         for (int k = 0; k < inputs_; ++k) of[leaves_ + k] = {k, window / 3, window % 3};
     }
-    first_.set(tail[1], rendering, plain_order(renderer), inputs_);
+    first_.set(tail[1], rendering, std::vector<int>(3, 3 * cell_bytes_), plain_order(renderer), inputs_);
     set_window(second_, tail[2]);
     set_window(last_, tail[3]);
 }
@@ -211,16 +223,16 @@ void ConvNetwork::start(ConvWorkspace& at, int cells_down, int cells_across) con
     const std::size_t coarse = static_cast<std::size_t>(cells_down / 2 + 2) * (cells_across / 2 + 2);
     if (at.cells_down != cells_down || at.cells_across != cells_across || at.user != this) {
         // Borders are zero, and stay so: only cells inside are written.
-        at.fine.assign(fine * cell_bytes_, 0);
-        at.first.assign(fine * leaves_, 0);
-        at.second.assign(fine * leaves_, 0);
-        at.body.assign(coarse * width_, 0);
-        at.between.assign(coarse * width_, 0);
+        at.fine.assign(fine * cell_bytes_ + SLACK, 0);
+        at.first.assign(fine * leaves_ + SLACK, 0);
+        at.second.assign(fine * leaves_ + SLACK, 0);
+        at.body.assign(coarse * width_ + SLACK, 0);
+        at.between.assign(coarse * width_ + SLACK, 0);
         at.cells_down = cells_down;
         at.cells_across = cells_across;
         at.user = this;
     }
-    at.maps.assign(static_cast<std::size_t>(cells_down / 2) * (cells_across / 2) * MAPS_BYTES, 0);
+    at.maps.assign(static_cast<std::size_t>(cells_down / 2) * (cells_across / 2) * MAPS_BYTES + SLACK, 0);
     at.last.resize(static_cast<std::size_t>(cells_down) * cells_across * CONV_OUTPUTS);
     // Inputs beyond the edge are zeros, OFFSET higher.
     const auto zeros = [&](int row, int column) {
@@ -253,7 +265,7 @@ void ConvNetwork::run(ConvWorkspace& at, int quality, Pool* pool) const {
             ConvFinish out = finish(enter_, quality, block);
             out.out = body.at(row, 0) + block * CONV_OUTPUTS;
             out.out_step = width_;
-            kernel->convolve(in, weights_of(enter_, block), out);
+            kernel->convolve(in, enter_.weights(block), out);
         }
     });
     for (std::size_t n = 0; n + 1 < body_.size(); n += 2) {
@@ -271,7 +283,7 @@ void ConvNetwork::run(ConvWorkspace& at, int quality, Pool* pool) const {
             ConvFinish out = finish(leave_, quality, block);
             out.out = fine.at(2 * row + cell / 2, cell % 2) + block * CONV_OUTPUTS % leaves_;
             out.out_step = 2 * cell_bytes_;
-            kernel->convolve(in, weights_of(leave_, block), out);
+            kernel->convolve(in, leave_.weights(block), out);
         }
     });
     convolve(first_, quality, fine, first, nullptr, pool);
@@ -282,7 +294,7 @@ void ConvNetwork::run(ConvWorkspace& at, int quality, Pool* pool) const {
         out.out = reinterpret_cast<u8*>(
             &at.last[static_cast<std::size_t>(row) * across * CONV_OUTPUTS]);
         out.out_step = CONV_OUTPUTS;
-        kernel->convolve(windows(second, row), weights_of(last_, 0), out);
+        kernel->convolve(windows(second, row), last_.weights(0), out);
     });
 }
 

@@ -42,14 +42,19 @@ struct ConvInput {
 struct ConvLayer {
     int outputs = 0;  // a multiple of CONV_OUTPUTS
     int bytes = 0;    // of all runs of a cell
+    int tile_quads = 0;
     int quality_rows = 1;
-    std::vector<i8> packed;
+    std::vector<i8> packed, tiles;
     std::vector<i32> bias, shift, half, odd;
 
-    // `order` says which channel each output is (-1: none); the first `moved` input channels are
-    // stored higher by OFFSET. Throws std::invalid_argument.
-    void set(const ConvWeights& from, std::span<const ConvInput> inputs, std::span<const int> order,
-             int moved);
+    // `inputs` are in `runs` (bytes of each); `order` says which channel each output is (-1: none);
+    // the first `moved` input channels are stored higher by OFFSET. Throws std::invalid_argument.
+    void set(const ConvWeights& from, std::span<const ConvInput> inputs, std::span<const int> runs,
+             std::span<const int> order, int moved);
+    [[nodiscard]] ConvPacked weights(int block) const {
+        return {&packed[static_cast<std::size_t>(block) * bytes * CONV_OUTPUTS],
+                &tiles[static_cast<std::size_t>(block) * tile_quads * 4 * CONV_OUTPUTS]};
+    }
 };
 
 struct ConvWorkspace {

@@ -2,16 +2,10 @@
 #include "kernels/conv.hpp"
 
 #include "kernels/bytes.hpp"
+#include "kernels/tiles.hpp"
 
 namespace sc::SC_LEVEL {
 namespace {
-
-constexpr int WIDE = 2;  // vectors of outputs at once
-#if defined(__AVX512BW__)
-constexpr int CELLS = 8;
-#else
-constexpr int CELLS = 4;
-#endif
 
 // One cell's outputs. Copies to and from memory of its own let a compiler see that nothing overlaps.
 SC_INLINE void finish_cell(const ConvFinish& to, int cell, const int32_t* sums) {
@@ -32,6 +26,48 @@ SC_INLINE void finish_cell(const ConvFinish& to, int cell, const int32_t* sums) 
     }
     memcpy(to.out + cell * to.out_step, out, sizeof out);
 }
+
+#if defined(__AMX_INT8__)
+
+template <bool TWO_ROWS>
+SC_INLINE void cells(const ConvRow& row, int cell, int count, const int8_t* tiles,
+                     const ConvFinish& to) {
+    clear_sums();
+    for (int run = 0; run < row.runs; ++run) {
+        const uint8_t* from = row.first[run] + cell * row.step[run];
+        for (int quad = 0; quad < row.quads[run]; quad += TILE_QUADS) {
+            add_tile<TWO_ROWS, true>(from + 4 * quad, row.step[run], tiles, 4 * CONV_OUTPUTS);
+            tiles += TILE_QUADS * 4 * CONV_OUTPUTS;
+        }
+    }
+    alignas(64) int32_t sums[(TWO_ROWS ? 2 : 1) * TILE_SIDE][CONV_OUTPUTS];
+    store_tiles<TWO_ROWS, true>(sums[0], CONV_OUTPUTS);
+    for (int i = 0; i < count; ++i) finish_cell(to, cell + i, sums[i]);
+}
+
+void convolve(const ConvRow& row, const ConvPacked& weights, const ConvFinish& finish) {
+    int cell = 0;
+    {
+        const Tiles whole;
+        for (; cell + 2 * TILE_SIDE <= row.count; cell += 2 * TILE_SIDE)
+            cells<true>(row, cell, 2 * TILE_SIDE, weights.tiles, finish);
+        for (; cell + TILE_SIDE <= row.count; cell += TILE_SIDE)
+            cells<false>(row, cell, TILE_SIDE, weights.tiles, finish);
+    }
+    const int left = row.count - cell;
+    if (left == 0) return;
+    const Tiles few(left);
+    cells<false>(row, cell, left, weights.tiles, finish);
+}
+
+#else
+
+constexpr int WIDE = 2;  // vectors of outputs at once
+#if defined(__AVX512BW__)
+constexpr int CELLS = 8;
+#else
+constexpr int CELLS = 4;
+#endif
 
 template <int COUNT>
 SC_INLINE void cells(const ConvRow& row, int cell, const int8_t* packed, const ConvFinish& to) {
@@ -60,12 +96,15 @@ SC_INLINE void cells(const ConvRow& row, int cell, const int8_t* packed, const C
     for (int i = 0; i < COUNT; ++i) finish_cell(to, cell + i, sums[i]);
 }
 
-void convolve(const ConvRow& row, const int8_t* packed, const ConvFinish& finish) {
+void convolve(const ConvRow& row, const ConvPacked& weights, const ConvFinish& finish) {
+    const int8_t* packed = weights.packed;
     int cell = 0;
     for (; cell + CELLS <= row.count; cell += CELLS) cells<CELLS>(row, cell, packed, finish);
     for (; cell + 2 <= row.count; cell += 2) cells<2>(row, cell, packed, finish);
     for (; cell < row.count; ++cell) cells<1>(row, cell, packed, finish);
 }
+
+#endif
 
 void scaled(const uint8_t* __restrict samples, const int32_t* __restrict less, int times, int count,
             int factor, int bits, uint8_t* __restrict out) {

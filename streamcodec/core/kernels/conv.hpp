@@ -19,6 +19,15 @@ struct ConvRow {
     int quads[3];       // fours of bytes in a run
 };
 
+// Weights are packed by fours of inputs: packed[(k / 4 * CONV_OUTPUTS + o) * 4 + k % 4]. In `tiles`
+// each run's fours are padded with zeros to CONV_TILE_QUADS of them: some levels take them so, and
+// read as far beyond the last run of a row.
+struct ConvPacked {
+    const int8_t* packed;
+    const int8_t* tiles;
+};
+inline constexpr int CONV_TILE_QUADS = 16;
+
 // What becomes of CONV_OUTPUTS sums: (sum + bias + (skip << shift)) / 2**shift, rounded to the
 // nearest, halves to even, clamped to low..127.
 struct ConvFinish {
@@ -34,8 +43,7 @@ struct ConvFinish {
 };
 
 struct ConvKernels {
-    // Weights are packed by fours of inputs: packed[(k / 4 * CONV_OUTPUTS + o) * 4 + k % 4].
-    void (*convolve)(const ConvRow& row, const int8_t* packed, const ConvFinish& finish);
+    void (*convolve)(const ConvRow& row, const ConvPacked& weights, const ConvFinish& finish);
     // out = 64 + clamp(((samples * times - less) * factor + 2**(bits - 1)) >> bits, -64, 63).
     void (*scaled)(const uint8_t* samples, const int32_t* less, int times, int count, int factor,
                    int bits, uint8_t* out);

@@ -2,9 +2,49 @@
 #include "kernels/prior.hpp"
 
 #include "kernels/bytes.hpp"
+#include "kernels/tiles.hpp"
 
 namespace sc::SC_LEVEL {
 namespace {
+
+#if defined(__AMX_INT8__)
+
+template <bool TWO_ROWS, bool TWO>
+SC_INLINE void by_tiles(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
+                        int outputs, int32_t* sums) {
+    clear_sums();
+    for (int quad = 0; quad < quads; quad += TILE_QUADS)
+        add_tile<TWO_ROWS, TWO>(rows + 4 * quad, pitch,
+                                packed + static_cast<ptrdiff_t>(quad) * outputs * 4, outputs * 4);
+    store_tiles<TWO_ROWS, TWO>(sums, outputs);
+}
+
+template <bool TWO_ROWS>
+SC_INLINE void all_outputs(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
+                           int outputs, int32_t* sums) {
+    int o = 0;
+    for (; o + 2 * TILE_SIDE <= outputs; o += 2 * TILE_SIDE)
+        by_tiles<TWO_ROWS, true>(rows, pitch, quads, packed + o * 4, outputs, sums + o);
+    if (o < outputs)
+        by_tiles<TWO_ROWS, false>(rows, pitch, quads, packed + o * 4, outputs, sums + o);
+}
+
+void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const int8_t* packed,
+             int outputs, int32_t* sums) {
+    int i = 0;
+    {
+        const Tiles whole;
+        for (; i + 2 * TILE_SIDE <= count; i += 2 * TILE_SIDE)
+            all_outputs<true>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+        for (; i + TILE_SIDE <= count; i += TILE_SIDE)
+            all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+    }
+    if (i == count) return;
+    const Tiles few(count - i);
+    all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+}
+
+#else
 
 // ROWS rows at once against WIDE vectors of outputs.
 template <int ROWS, int WIDE>
@@ -59,6 +99,8 @@ void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const i
     }
 }
 
+#endif
+
 void activate(const int32_t* sums, const int32_t* bias, int count, uint8_t* out) {
     for (int i = 0; i < count; ++i)
         out[i] = static_cast<uint8_t>(clip((sums[i] + bias[i] + 32) >> 6, 0, 127));
@@ -67,6 +109,19 @@ void activate(const int32_t* sums, const int32_t* bias, int count, uint8_t* out)
 void table_indices(const int32_t* sums, const int32_t* base, int count, uint8_t* out) {
     for (int i = 0; i < count; ++i)
         out[i] = static_cast<uint8_t>(clip((sums[i] + base[i] + 128) >> 8, 0, 63));
+}
+
+// A quotient of floats may be off by one: the rest says so.
+void levels(const int32_t* __restrict values, int count, int32_t unit, uint8_t* __restrict out) {
+    const float inverse = 16.0f / static_cast<float>(unit);
+    for (int i = 0; i < count; ++i) {
+        const int32_t size = values[i] < 0 ? -values[i] : values[i];
+        const float guess = static_cast<float>(size) * inverse;
+        int32_t level = static_cast<int32_t>(guess < 15.0f ? guess : 15.0f);
+        const int32_t rest = 16 * size - level * unit;
+        level += (rest >= unit) - (rest < 0);
+        out[i] = static_cast<uint8_t>(level < 15 ? level : 15);
+    }
 }
 
 constexpr int STEP = 16 / LANES;
@@ -92,6 +147,6 @@ void product16(const int16_t* inputs, const int16_t* packed, int size, int32_t* 
 }  // namespace
 
 extern const PriorKernels prior_kernels;
-const PriorKernels prior_kernels = {product, activate, table_indices, product16};
+const PriorKernels prior_kernels = {product, activate, table_indices, levels, product16};
 
 }  // namespace sc::SC_LEVEL
