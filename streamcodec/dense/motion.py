@@ -24,8 +24,8 @@ _ANEW_BITS = 2.0  # beside the difference: that it is no skip, and no candidate
 # About what the first candidate and another cost, while vectors are still sought.
 _FIRST_BITS, _TAKEN_BITS = 0.25, 1.5
 _ALONE_BITS = 4.0  # and where all around stands: such a block would be a skip
-_COARSE_STEPS = (8, 4, 4)  # quarter samples
-_FINE_STEPS = (2, 1, 1)
+_COARSE_STEPS = (8, 4)  # quarter samples
+_FINE_STEPS = (2, 1)
 _ROUNDS = 2
 
 
