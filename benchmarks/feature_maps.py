@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 
 from services.errors import SourceError
-from services.files.reader import open_material
+from services.media.files.reader import open_material
 from services.media.scene import Scene
 from streamcodec import _core
 from streamcodec.analysis import padded

@@ -16,12 +16,12 @@ if __name__ == "__main__":
 
 import typer
 
-from services import logs
-from services.addresses import masked
 from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
 from services.commands.hangup import catching_hangups
-from services.descriptors import raise_limit
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
+from services.process import logs
+from services.process.descriptors import raise_limit
+from services.settings.addresses import masked
 
 EXIT_CODES = {
     0: "it worked, or was stopped by Ctrl-C or SIGTERM",

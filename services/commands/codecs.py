@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.config import CodecSettings
+    from services.settings.config import CodecSettings
     from streamcodec.codec import Codec
 
 

@@ -13,7 +13,7 @@ from services.commands import options
 from services.commands.codecs import load_codec
 
 if TYPE_CHECKING:
-    from services.doctor import Report
+    from services.commands.machine import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def doctor(
 ) -> None:
     """Tell what this machine can do: versions, devices, exactness, cameras, display, speed."""
     settings = options.load({"codec.size": size}, config).settings
-    from services.doctor import devices_of, examine
+    from services.commands.machine import devices_of, examine
 
     report = examine(
         size=settings.codec.size,

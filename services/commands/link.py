@@ -71,9 +71,9 @@ def link(
         },
         config,
     ).settings
-    from services import logs
-    from services.link.profile_file import load_profile
-    from services.link.proxy import PROXY_NOTICE, LinkProxy
+    from services.emulator.profile_file import load_profile
+    from services.emulator.proxy import PROXY_NOTICE, LinkProxy
+    from services.process import logs
 
     wanted = settings.link
     proxy = LinkProxy(wanted.listen, wanted.connect, load_profile(wanted.profile), seed=wanted.seed)
@@ -114,9 +114,9 @@ def simulate(
         config,
     ).settings
     from services.demo.simulation import clip_coder, figures, sentences, write_plot
-    from services.link.profile_file import load_profile
-    from services.link.simulate import SimulationOptions
-    from services.link.simulate import simulate as run
+    from services.emulator.profile_file import load_profile
+    from services.emulator.simulate import SimulationOptions
+    from services.emulator.simulate import simulate as run
 
     chosen = load_profile(settings.link.profile)
     coders = []

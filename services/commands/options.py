@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
-from services import logs
-from services.config import catalogue
-from services.settings import Resolved, describe, resolve
+from services.process import logs
+from services.settings.config import catalogue
+from services.settings.lookup import Resolved, describe, resolve
 
 
 def about(name: str) -> str:

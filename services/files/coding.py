@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from services.boundary import writing
 from services.errors import ConfigError, SinkError, SourceError
 from services.files.budget import FileBudget
-from services.files.reader import PICTURE_SUFFIXES, Material, open_material
 from services.files.summary import Coded
-from services.files.timeline import rate_of
+from services.media.boundary import writing
+from services.media.files.reader import PICTURE_SUFFIXES, Material, open_material
+from services.media.files.timeline import rate_of
 from streamcodec.bitstream import VERSION, read_header
 from streamcodec.container import VERSION as CONTAINER_VERSION
 from streamcodec.container import FileHeader, Place, Record, ScvReader, ScvWriter
@@ -28,7 +28,7 @@ from streamcodec.metrics import psnr611
 from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:
-    from services.receiver import Sink
+    from services.receiver.daemon import Sink
     from streamcodec.codec import Codec, Encoded
     from streamcodec.frame import Frame, Reference
 

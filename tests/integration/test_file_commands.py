@@ -15,7 +15,7 @@ from streamcodec.container import RECORD_BYTES, ScvReader, ScvWriter
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec
 from tests.integration.cli import Command, load_fake, make_command
-from tests.unit.services.files.test_reader import gradient, write_video
+from tests.unit.services.media.files.test_reader import gradient, write_video
 
 PRINTED = {
     "frames",
@@ -242,7 +242,7 @@ def test_a_size_change_starts_a_new_chain(command: Command, tmp_path: Path) -> N
 def test_the_fake_speaks_for_the_real_codec() -> None:
     """What these tests rely on: a budget that cannot be met gives no packet."""
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
-    from services.config import CodecSettings  # noqa: PLC0415
+    from services.settings.config import CodecSettings  # noqa: PLC0415
 
     encoded = load_fake(CodecSettings()).encode(Frame.grey(noise), budget_bytes=20)
     assert encoded.packet is None

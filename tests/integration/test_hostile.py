@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 import pytest
 import zmq
 
-from services.endpoint import MAX_PACKET_MESSAGE_BYTES
 from services.errors import PeerLost
-from services.receiver import ReceiverConfig, ReceiverDaemon
-from services.stats import SenderSnapshot
-from services.transport import ANY_PEER, CurveClient, CurveServer, Endpoint, Port, SendResult
+from services.measure.stats import SenderSnapshot
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.view import doors
 from services.view.access import Listen
 from services.view.metrics import MetricsServer
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
+from services.wire.transport import ANY_PEER, CurveClient, CurveServer, Endpoint, Port, SendResult
 from tests.attackers import CurvePeer, RawPeer, curve_is_possible
 from tests.fakes import FakeCodec, FakeSink
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
@@ -150,7 +150,7 @@ def test_a_hostile_sender_makes_a_receiver_hold_no_more_than_it_states() -> None
 
 FLOODED = """
 import socket, struct, time
-from services.transport import Endpoint, Port
+from services.wire.transport import Endpoint, Port
 from tests.attackers import RawPeer
 with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
     peer = RawPeer(port.url)
@@ -172,7 +172,7 @@ with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
 
 REPLAYED = """
 import socket, struct, time, zmq
-from services.transport import CurveServer, Endpoint, Port
+from services.wire.transport import CurveServer, Endpoint, Port
 from tests.attackers import CurvePeer
 server, viewer = zmq.curve_keypair(), zmq.curve_keypair()
 keys = CurveServer(*server, allowed=frozenset({viewer[0]}))

@@ -75,7 +75,7 @@ def assert_same(got: Planes, expected: Planes) -> None:
 
 
 @given(seed=seeds, rows=sides, columns=sides, palette=palettes, reach=reaches, level=levels)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_prediction(
     *, seed: int, rows: int, columns: int, palette: tuple[int, ...], reach: int, level: str
 ) -> None:
@@ -101,7 +101,7 @@ def test_prediction(
     chroma_step_q3=steps,
     level=levels,
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_deblocking(
     *,
     seed: int,
@@ -137,7 +137,7 @@ def test_deblocking(
     worth=st.integers(-1, 10**6),
     level=levels,
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_loop_filter(
     *,
     seed: int,
@@ -177,7 +177,7 @@ def test_the_loop_filter(
     fx=st.integers(0, 3),
     level=levels,
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_quarter_planes(
     *, seed: int, rows: int, columns: int, palette: tuple[int, ...], fy: int, fx: int, level: str
 ) -> None:

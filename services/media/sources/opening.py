@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services import logs
-from services.addresses import is_address, masked
 from services.errors import SourceError
-from services.files.reader import TimedFrame, open_material
+from services.media.files.reader import TimedFrame, open_material
 from services.media.sources.source import Clock, Source, WallClock
+from services.process import logs
+from services.settings.addresses import is_address, masked
 from streamcodec.errors import FrameError
 
 if TYPE_CHECKING:

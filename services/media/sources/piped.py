@@ -9,10 +9,10 @@ from fractions import Fraction
 
 import av
 
-from services.boundary import reading
 from services.errors import SourceError
-from services.files.reader import TimedFrame
 from services.media.avframes import to_frame
+from services.media.boundary import reading
+from services.media.files.reader import TimedFrame
 
 _NAME = "standard input"
 

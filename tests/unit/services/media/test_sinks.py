@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import pytest
 
-from services.assemble import beside
 from services.errors import SinkError
-from services.files.reader import open_material
+from services.media.files.reader import open_material
 from services.media.sinks import NullSink, Sink, open_sink
 from services.media.sinks import video as video_module
+from services.receiver.assemble import beside
 from streamcodec.container import ScvReader
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611

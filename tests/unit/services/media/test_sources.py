@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from services.errors import EndOfSource, SourceError
-from services.files.reader import TimedFrame
+from services.measure.source_health import SourceHealth, health_of
+from services.media.files.reader import TimedFrame
 from services.media.scene import Scene
 from services.media.sinks import open_sink
 from services.media.sources import CapturedFrame, open_source
@@ -29,7 +30,6 @@ from services.media.sources.latest import LatestFrames
 from services.media.sources.opening import _device
 from services.media.sources.paced import PacedSource, SceneSource
 from services.media.sources.retry import LONGEST_PAUSE_US, OF_ADDRESSES, RetryingSource
-from services.source_health import SourceHealth, health_of
 from streamcodec.codec import Codec
 from streamcodec.container import FileHeader, ScvWriter
 from streamcodec.frame import Frame
