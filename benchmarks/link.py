@@ -36,8 +36,8 @@ from benchmarks.link_scenarios import (
     scenarios,
     trace_scenario,
 )
+from services.emulator.footage import ClipFootage, Footage, ModelFootage
 from services.emulator.plot import plot_run
-from services.emulator.rate_model import ClipCoder, FrameCoder, ModelCoder
 from services.emulator.simulate import SimulationResult, simulate
 from services.errors import ServiceError
 
@@ -100,8 +100,8 @@ def _run(options: argparse.Namespace) -> list[Row]:
             )
             backend = f"{options.live}, {options.tcp}" if options.tcp else options.live
         else:
-            coders = [_coder(options, n) for n in range(scenario.options.streams)]
-            result = simulate(scenario.profile, scenario.options, coders=coders)
+            footage = [_footage(options, n) for n in range(scenario.options.streams)]
+            result = simulate(scenario.profile, scenario.options, footage=footage)
             backend = "virtual time"
         codec = options.codec if options.clip or options.codec == "model" else "model"
         row = Row(
@@ -150,19 +150,19 @@ def _chosen(options: argparse.Namespace) -> list[Scenario]:
     return chosen
 
 
-_loaded: dict[str, ClipCoder] = {}
+_loaded: dict[str, ClipFootage] = {}
 
 
-def _coder(options: argparse.Namespace, number: int) -> FrameCoder:
+def _footage(options: argparse.Namespace, number: int) -> Footage:
     """The codec is pure, so streams may share it; the model's content is a stream's own."""
     if options.codec == "model" or options.clip is None:
-        return ModelCoder(seed=1 + number)
-    if "coder" not in _loaded:
-        _loaded["coder"] = load_clip_coder(options.clip, options.codec)
-    return _loaded["coder"]
+        return ModelFootage(seed=1 + number)
+    if "clip" not in _loaded:
+        _loaded["clip"] = load_clip(options.clip, options.codec)
+    return _loaded["clip"]
 
 
-def load_clip_coder(clip: Path, codec: str) -> ClipCoder:
+def load_clip(clip: Path, codec: str) -> ClipFootage:
     """The real codec (or the tests' fake one) on the frames of a clip."""
     from benchmarks.material import load_clips  # noqa: PLC0415  # decoders only where needed
     from streamcodec.codec import Codec  # noqa: PLC0415  # torch only where needed
@@ -181,7 +181,7 @@ def load_clip_coder(clip: Path, codec: str) -> ClipCoder:
         loaded = Codec.load(codec, device="cpu")
     frames = next(iter(load_clips(clip.parent, only=clip.stem))).frames
     loaded.warm_up(frames[0].width, frames[0].height)
-    return ClipCoder(
+    return ClipFootage(
         loaded,
         frames,
         psnr=psnr611,

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.demo.outcome import write_png
 from services.demo.report import draw
-from services.emulator.rate_model import ClipCoder
+from services.emulator.footage import ClipFootage
 from services.emulator.report import Percentiles
 from services.emulator.simulate import SimulationResult
 from services.errors import ConfigError, SourceError
@@ -26,13 +26,15 @@ from streamcodec.metrics import psnr611, ssim
 _MEASURE_EVERY = 3  # frames between those whose quality is measured: SSIM takes milliseconds
 
 
-def clip_coder(codec: Codec, source: str, count: int) -> tuple[ClipCoder, float]:
-    """A coder of the first frames of a source, and the source's frame rate.
+def clip_footage(codec: Codec, source: str, count: int) -> tuple[ClipFootage, float]:
+    """The first frames of a source with their codec, and the source's frame rate.
 
     Raises SourceError, or ConfigError for a source that has no fixed frames (a camera, a screen).
     """
     frames, fps = _frames(source, count)
-    return ClipCoder(codec, frames, psnr=psnr611, ssim_db=_ssim_db, ssim_every=_MEASURE_EVERY), fps
+    return ClipFootage(
+        codec, frames, psnr=psnr611, ssim_db=_ssim_db, ssim_every=_MEASURE_EVERY
+    ), fps
 
 
 def _frames(source: str, count: int) -> tuple[list[Frame], float]:

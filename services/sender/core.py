@@ -116,6 +116,11 @@ class SenderCore:
         )
         self.wake_us = now_us  # when `tick` is due
 
+    @property
+    def resolution_changes(self) -> int:
+        """How often the link changed the size of the picture."""
+        return self._resolution.changes
+
     # -- frames --------------------------------------------------------------------------------
 
     def captured(self, now_us: int) -> None:

@@ -9,20 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from services.emulator.footage import ClipFootage
 from services.emulator.loss import IndependentLoss
 from services.emulator.profile import Outage, OutageKind, Profile, constant
 from services.emulator.profile_file import load_profile, ready_profiles
-from services.emulator.rate_model import ClipCoder
 from services.emulator.service import StepRate
 from services.emulator.simulate import (
-    HEAD_FRAMING_BYTES,
-    REST_FRAMING_BYTES,
     SimulationOptions,
     SimulationResult,
     simulate,
 )
-from services.protocol.messages import SLICE_BYTES, pack
-from services.protocol.train import split
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec
 
@@ -136,12 +132,14 @@ def test_every_ready_profile_streams() -> None:
 
 def test_a_real_codec_takes_the_place_of_the_model() -> None:
     frames = [Frame.grey(texture(i)) for i in range(4)]
-    coder = ClipCoder(FakeCodec(), frames, psnr=lambda _a, _b: 40.0)
-    assert [coder.frame(i) is frames[j] for i, j in enumerate([0, 1, 2, 3, 2, 1, 0])] == [True] * 7
+    footage = ClipFootage(FakeCodec(), frames, psnr=lambda _a, _b: 40.0)
+    assert [footage.frame(i) is frames[j] for i, j in enumerate([0, 1, 2, 3, 2, 1, 0])] == [
+        True
+    ] * 7
     result = simulate(
         changed(constant(1_000_000), rate=StepRate(((0, 1_000_000),))),
         SimulationOptions(seconds=5),
-        coders=[coder],
+        footage=[footage],
     )
     assert result.summary.shown > 50
     assert result.summary.over_budget == 0
@@ -161,31 +159,13 @@ def test_a_link_too_thin_for_the_picture_gets_a_smaller_one_that_is_judged_at_it
 
     thin = changed(constant(40_000), rate=StepRate(((0, 40_000),)))
     options = SimulationOptions(seconds=12)
-    adapting = simulate(thin, options, coders=[ClipCoder(FakeCodec(), frames, psnr=psnr)])
+    adapting = simulate(thin, options, footage=[ClipFootage(FakeCodec(), frames, psnr=psnr)])
     fixed = simulate(
         thin,
         replace(options, adapts=False),
-        coders=[ClipCoder(FakeCodec(), frames, psnr=psnr)],
+        footage=[ClipFootage(FakeCodec(), frames, psnr=psnr)],
     )
     assert set(judged) == {(64, 48)}
     assert adapting.streams[0].resolution_changes > 0
     assert fixed.streams[0].resolution_changes == 0
     assert adapting.summary.frames_per_second > fixed.summary.frames_per_second
-
-
-@pytest.mark.parametrize("size_bytes", [500, 1300, 1301, 20_000])
-def test_framing_weighs_what_the_protocols_own_messages_do(size_bytes: int) -> None:
-    now_us = 40_000_000_000  # half a day up
-    messages = split(
-        bytes(size_bytes),
-        epoch=2**32 - 1,
-        sequence=70_000,
-        captured_us=now_us,
-        encode_start_us=now_us + 700,
-        encode_end_us=now_us + 10_700,
-        sent_us=now_us + 10_900,
-    )
-    zmtp_bytes = 9  # a message of 256 bytes or more
-    framed = sum(len(pack(message)) + zmtp_bytes for message in messages if message is not None)
-    counted = HEAD_FRAMING_BYTES + (REST_FRAMING_BYTES if size_bytes > SLICE_BYTES else 0)
-    assert abs(framed - size_bytes - counted) <= 4
