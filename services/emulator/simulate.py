@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from services.emulator.ends import EndOptions, FrameLog, VirtualReceiver, VirtualSender
 from services.emulator.footage import Footage, ModelFootage
+from services.emulator.outages import usefulness
 from services.emulator.profile import Profile
 from services.emulator.report import FrameRecord, Summary, jain_index, summarise
 from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPath
-from services.rate.congestion import CongestionController, Tuning
+from services.rate.congestion import HEADER_BYTES, CongestionController, Tuning
 
 _SAMPLE_US = 100_000
 
@@ -42,6 +43,11 @@ class SimulationOptions:
     tuning: Tuning | None = None
     adapts: bool = True  # a link too thin for the picture gets a smaller one
     quality: int | None = None  # the finest; None: the sender's own cap
+
+
+def least_useful_bps(options: SimulationOptions) -> int:
+    """What a link must carry for every frame to be sent at all."""
+    return round((options.min_bytes + HEADER_BYTES) * 8 * options.frames_per_second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +243,12 @@ def _result(
         start_us, end_us = 0, round(options.seconds * 1e6)
     capacity = path.up.link.capacity_bytes(start_us, end_us)
     gap_us = path.up.link.longest_gap_us(start_us, end_us)
+    useful = usefulness(
+        path.up.link.capacity_bytes,
+        profile.up.outages,
+        end_us=end_us,
+        least_bps=least_useful_bps(options),
+    )
     results = tuple(
         StreamResult(
             frames=tuple(stream.records),
@@ -247,6 +259,7 @@ def _result(
                 end_us=end_us,
                 capacity_bytes=capacity,
                 longest_gap_us=gap_us,
+                usefulness=useful,
             ),
             reconnects=stream.reconnects,
             resolution_changes=stream.resolution_changes,

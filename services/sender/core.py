@@ -104,7 +104,7 @@ class SenderCore:
             size=setup.size,
             name_of=setup.name_of,
         )
-        free = rules.kbps is None and rules.adaptive
+        free = rules.kbps is None and rules.quality is None and rules.adaptive
         self._coder = FrameCoder(
             codec,
             frame_interval_us=self._interval_us,
