@@ -22,6 +22,7 @@ from services.protocol.broadcast import Answers
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Rules
+from services.protocol.standby import Move
 from services.protocol.train import Arrival
 from services.rate.congestion import CongestionController, Tuning
 from services.receiver.decoding import Decoding, Undecodable
@@ -35,6 +36,9 @@ SYN_AGAIN_US = 1_000_000  # Linux: the first answer to a connection is waited fo
 # As in services.wire.transport.
 CONNECT_TIMEOUT_US = 1_500_000
 RECONNECT_US = 100_000
+# As in services.wire.spare.
+SPARE_TIMEOUT_US = 300_000
+SPARE_PAUSE_US = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +310,7 @@ class VirtualReceiver:
         self._decoding = Decoding(codec)
         self._line: Line | None = None
         self._attempt = 0
+        self._spare_since = 0  # counts the moves of the second connection
         self._free_us = 0  # when the decoder is
         self.connections = 0
         clock.at(start_us, self._dial)
@@ -335,6 +340,22 @@ class VirtualReceiver:
     def _give_up(self, attempt: int) -> None:
         if attempt == self._attempt and self._line is None:
             self._clock.at(self._clock.now_us + RECONNECT_US, self._dial)
+
+    def _try_spare(self, since: int) -> None:
+        """Dial beside a silent line until that is told to end."""
+        if since == self._spare_since:
+            self._shake_spare(since, 0)
+            try_us = max(SPARE_TIMEOUT_US, 2 * self._intake.round_trip_us) + SPARE_PAUSE_US
+            self._clock.at(self._clock.now_us + try_us, partial(self._try_spare, since))
+
+    def _shake_spare(self, since: int, step: int) -> None:
+        if since != self._spare_since:
+            return
+        if step == len(HANDSHAKE_BYTES):
+            self._intake.standby_connected(self._time_us())
+            return
+        wire = self._path.up if step % 2 else self._path.down
+        wire.send(HANDSHAKE_BYTES[step], partial(self._shake_spare, since, step + 1))
 
     def _connected(self) -> None:
         self.connections += 1
@@ -381,7 +402,15 @@ class VirtualReceiver:
                 self._reply(self._line, data)
         for arrival in results.arrivals:
             self._arrived(arrival)
-        if results.rebuild:
+        if results.standby is not None:
+            self._spare_since += 1
+            if results.standby is Move.OPEN:
+                self._try_spare(self._spare_since)
+        if results.standby is Move.TAKE:
+            if self._line is not None:
+                self._line.close()
+            self._connected()
+        elif results.rebuild:
             self._hang_up()
             self._intake.rebuilt(self._time_us())
 

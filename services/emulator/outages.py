@@ -55,8 +55,13 @@ class Usefulness:
             for piece in self._pieces
             if piece.size_bytes * 8_000_000 < self._least_bps * (piece.end_us - piece.start_us)
         ]
-        noticed = [(a, b) for a, b in _joined(dead, 0) if b - a >= NOTICED_US]
-        return _joined(noticed, FRESH_US)
+        outages: list[tuple[int, int]] = []
+        for start, end in _joined(dead):
+            if outages and start - outages[-1][1] <= FRESH_US:
+                outages[-1] = outages[-1][0], end
+            elif end - start >= NOTICED_US:
+                outages.append((start, end))
+        return outages
 
 
 def usefulness(
@@ -84,11 +89,11 @@ def fresh_us(outage_us: tuple[int, int], shown_us: Sequence[tuple[int, int]]) ->
     return min(fresh) - end_us if fresh else None
 
 
-def _joined(spans: Sequence[tuple[int, int]], gap_us: int) -> list[tuple[int, int]]:
-    """Spans less than that apart, or that touch, as one."""
+def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans that touch, as one."""
     joined = list(spans[:1])
     for start, end in spans[1:]:
-        if start - joined[-1][1] <= gap_us:
+        if start == joined[-1][1]:
             joined[-1] = joined[-1][0], end
         else:
             joined.append((start, end))
