@@ -48,9 +48,9 @@ for room in (demo, stream, relay, files, link, keys, train, config, doctor):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415  (only when asked)
+        from streamcodec import __version__  # noqa: PLC0415  (imports OpenCV)
 
-        typer.echo(f"streamcodec {version('streamcodec')}")
+        typer.echo(f"streamcodec {__version__}")
         raise typer.Exit
 
 
@@ -68,6 +68,8 @@ def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
     if isinstance(sys.stdout, TextIOWrapper):  # names of files need not fit the locale
         sys.stdout.reconfigure(errors="backslashreplace")
+    # What OpenCV would print about a file that it cannot read, our sentence says.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     raise_limit()
     try:
         with logs.telling_of_threads(), catching_hangups(sys.argv[1:]):
@@ -77,9 +79,11 @@ def main() -> NoReturn:
     except ServiceError as error:
         _fail(str(error), error.exit_code)
     except BrokenPipeError:
-        # Whoever read our output has left. Keep the interpreter from flushing into nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_OK)
+        _leave_quietly()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer makes a failure of it
+            _leave_quietly()
+        raise
     except OSError as error:
         _fail(describe_os_error(error), EXIT_FAILURE)
     except Exception as error:
@@ -106,6 +110,13 @@ def describe_os_error(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"{where}the disk is full; what was written before is kept"
     return f"{where}{error.strerror or error}"
+
+
+def _leave_quietly() -> NoReturn:
+    """Whoever read our output has left, as `head` does: that is no failure."""
+    # Keep the interpreter from flushing into nothing.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    sys.exit(EXIT_OK)
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

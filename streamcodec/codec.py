@@ -19,6 +19,7 @@ from streamcodec.errors import FrameError, ModelError, ReferenceMissing
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
 from streamcodec.networks import prior as priors
+from streamcodec.networks.conv import exactness
 from streamcodec.parallel import Threads
 from streamcodec.workspace import Workspaces
 
@@ -211,11 +212,9 @@ class Codec:
                 )
                 state.update(found.tobytes())
         if self._networks is not None:
-            from streamcodec.networks.conv.network import test_digest  # noqa: PLC0415  (torch)
-
             for network in (self._networks.key, self._networks.inter):
                 if network is not None:
-                    state.update(test_digest(network))
+                    state.update(exactness.digest(network.raw, network.weights))
         return state.digest()
 
     def warm_up(self, width: int, height: int) -> None:

@@ -21,15 +21,16 @@ class Trying:
 
     `search` names the motion search's effort (core/motion/params.hpp). `prices_asked` says whether
     symbols are chosen by what the prior will say of them (a pass of its own), or by what it said of
-    the reference.
+    the reference; `more_rounds` how often they are chosen again by what it said of those before.
     """
 
     search: str
     prices_asked: bool
+    more_rounds: int = 0
 
 
 TRYING = {
     Effort.FAST: Trying(search="fast", prices_asked=False),
     Effort.NORMAL: Trying(search="normal", prices_asked=True),
-    Effort.BEST: Trying(search="best", prices_asked=True),
+    Effort.BEST: Trying(search="best", prices_asked=True, more_rounds=1),
 }

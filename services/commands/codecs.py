@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,15 +33,14 @@ def load_codec(
     cv2.setNumThreads(1)
     weights = Path(settings.weights) if settings.weights else None
     size = size or settings.size
-    if size != "S" and find_spec("torch") is not None:
-        import torch
-
-        # Its threads wait for each other by spinning: two ends on two cores took twice as long,
-        # and four times to load.
-        torch.set_num_threads(1)
-    return Codec.load(
+    codec = Codec.load(
         size,
         device=device or settings.device,
         weights=weights,
         effort=Effort(settings.effort),
     )
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        # It was loaded for a GPU. Its threads wait for each other by spinning.
+        torch.set_num_threads(1)
+    return codec

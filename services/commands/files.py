@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 DEFAULT_QUALITY = 32
 
-Input = Annotated[Path, typer.Argument(metavar="IN", help="a picture, a video or a folder")]
+Input = Annotated[
+    str, typer.Argument(metavar="IN", help="a picture, a video, a folder, or - for .y4m")
+]
 ScvInput = Annotated[Path, typer.Argument(metavar="FILE.scv", help="a .scv file")]
 ScvOutput = Annotated[Path, typer.Argument(metavar="OUT.scv", help="the .scv file to write")]
 Output = Annotated[
@@ -43,7 +45,10 @@ Quality = Annotated[
     ),
 ]
 Kbps = Annotated[
-    float | None, typer.Option("--kbps", min=1, metavar="K", help="bit rate to keep to, in kbit/s")
+    float | None,
+    typer.Option(
+        "--kbps", min=1, max=1_000_000, metavar="K", help="bit rate to keep to, in kbit/s"
+    ),
 ]
 
 

@@ -111,7 +111,7 @@ def examine(*, size: str, load: Loader, devices: Mapping[str, str], measure: boo
 def devices_of(size: str) -> dict[str, str]:
     """Where a size can run on this machine. Size S has no networks: the processor alone.
 
-    The networks of size M run where torch can; without torch, nowhere (the codec says so).
+    The networks of size M run in the core, and on a GPU that torch sees.
     """
     found = {"cpu": f"{os.cpu_count()} cores, {cpu_name()}"}
     if size == "S" or find_spec("torch") is None:

@@ -18,7 +18,8 @@ from services.errors import ConfigError, SinkError, SourceError
 from services.files.budget import FileBudget
 from services.files.summary import Coded
 from services.media.boundary import writing
-from services.media.files.reader import PICTURE_SUFFIXES, Material, open_material
+from services.media.files.naming import open_named
+from services.media.files.reader import PICTURE_SUFFIXES, Material
 from services.media.files.timeline import rate_of
 from streamcodec.bitstream import VERSION, read_header
 from streamcodec.container import VERSION as CONTAINER_VERSION
@@ -46,7 +47,7 @@ class Wish:
 
 def encode_file(
     codec: Codec,
-    source: Path,
+    source: str,
     target: Path,
     wish: Wish,
     *,
@@ -54,21 +55,23 @@ def encode_file(
     progress: Progress,
     stopped: Event,
 ) -> Coded:
-    """Code a picture, folder or video. A stop or a full disk leaves a file that can be decoded.
+    """Code a picture, folder or video by its name (`open_named`).
+
+    A stop or a full disk leaves a file that can be decoded.
 
     Raises SourceError, SinkError, or ConfigError where the wish cannot be met.
     """
     if target.suffix.lower() != ".scv":
         raise ConfigError(f"{target}: the output of encode is a file whose name ends with .scv")
-    if source.suffix.lower() == ".scv":
+    if source.lower().endswith(".scv"):
         raise ConfigError(f"{source} is a .scv file already: decode it first")
     if target.is_dir():
         raise ConfigError(f"{target} is a folder: the output of encode is a file")
-    material = open_material(source)
+    material = open_named(source)
     if material.still and wish.kbps is not None:
         raise ConfigError("a picture has no bit rate: give --quality or --frame-bytes")
     count = material.count if limit is None else min(limit, material.count or limit)
-    coding = _Encoding(codec, material, target, wish, count=count, limit=limit, name=str(source))
+    coding = _Encoding(codec, material, target, wish, count=count, limit=limit, name=source)
     return coding.run(progress, stopped)
 
 

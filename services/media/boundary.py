@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from services.errors import ServiceError, SinkError, SourceError
 from services.settings.addresses import masked
-from streamcodec.errors import StreamCodecError
+from streamcodec.errors import FrameError, StreamCodecError
 
 _LONGEST = 160
 _PLACE = re.compile(r"^OpenCV\([^)]*\)[^:]*:\d+: error: (?:\([^)]*\) ?)?")
@@ -28,6 +28,8 @@ def reading(name: str, doing: str = "cannot be read") -> Iterator[None]:
         yield
     except ServiceError:
         raise
+    except FrameError as error:
+        raise SourceError(f"{masked(name)}: {error}; scale it first") from None
     except StreamCodecError as error:
         raise SourceError(f"{masked(name)}: {error}") from None
     except Exception as error:

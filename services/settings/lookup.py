@@ -83,7 +83,9 @@ def _from_file(path: Path, known: Mapping[str, Field[Any]]) -> dict[str, tuple[o
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read settings from {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is no text; is it the right file?") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     sections = {name.partition(".")[0] for name in known}
     found: dict[str, tuple[object, str]] = {}

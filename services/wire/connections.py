@@ -26,8 +26,9 @@ from services.wire.tcp_control import copied
 
 LOOK_S = 0.02
 FULL_LOOK_S = 0.5
-GROWTH_BYTES = 4 * 1024 * 1024  # that make us look at all connections
+GROWTH_BYTES = 1024 * 1024  # that make us look at all connections
 PRESSED_GROWTH_BYTES = 48 * 1024 * 1024  # since all accounts were settled
+_BEHIND_S = 0.1  # without having handed over all there was
 _TRIM_S = (0.2, 2.0)  # after a cut: libzmq frees in its own thread
 _INFO_BYTES = 136  # struct tcp_info of linux/tcp.h up to tcpi_bytes_received
 _RECEIVED_AT = 128
@@ -49,7 +50,7 @@ class Connections:
         allowance: Allowance,
         *,
         connects: bool,
-        on_cut: Callable[[str], None] = lambda reason: None,
+        on_cut: Callable[[Cut], None] = lambda cut: None,
     ) -> None:
         self._ledger = Ledger(allowance, all_trusted=connects)
         self._on_cut = on_cut
@@ -57,6 +58,7 @@ class Connections:
         self._known: dict[int, _Connection] = {}
         self._missed: set[int] = set()  # numbers of connections that ended before we looked
         self._local_port: int | None = None
+        self._drained_s = time.monotonic()
 
     def open(self, local_port: int | None) -> None:
         """Begin; `local_port` is where we listen by TCP, if so."""
@@ -79,7 +81,10 @@ class Connections:
                 self._missed.add(number)  # gone again already
                 return
             self._known[number] = found
-            cut = self._ledger.opened(number, _now_us())
+            if self._ledger.is_full:
+                cut: Cut | None = Cut(number, "others left more than can be heard")
+            else:
+                cut = self._ledger.opened(number, _now_us())
         if cut is not None:
             self._end(cut)
 
@@ -96,6 +101,15 @@ class Connections:
         with self._lock:
             self._ledger.delivered(number, size_bytes, _now_us())
 
+    def drained(self) -> None:
+        """Nothing is there that could be handed over."""
+        self._drained_s = time.monotonic()
+        with self._lock:
+            was_full = self._ledger.is_full
+            self._ledger.drained()
+        if was_full:
+            _WATCH.trim_soon()
+
     def trust(self, number: int) -> None:
         """The peer that sends us packets is there."""
         with self._lock:
@@ -105,7 +119,7 @@ class Connections:
     def settled(self) -> bool:
         """True when hardly anything is lying that came in."""
         with self._lock:
-            return self._ledger.lying_bytes <= CALM_BYTES
+            return self._ledger.lying_bytes + self._ledger.left_bytes <= CALM_BYTES
 
     def look(self, *, pressed: bool) -> None:
         """Cut whoever is at fault."""
@@ -114,6 +128,8 @@ class Connections:
         received = {number: _received(one) for number, one in known}
         with self._lock:
             cuts = self._ledger.judge(received, _now_us(), pressed=pressed)
+            if pressed and time.monotonic() - self._drained_s > _BEHIND_S:
+                self._ledger.overrun()
         for cut in cuts:
             self._end(cut)
 
@@ -130,12 +146,13 @@ class Connections:
             return
         # A descriptor may be somebody else's by now; a copy pins whose it is while we look.
         with contextlib.suppress(OSError), copied(cut.number) as ending:
-            if identity_of(ending.fileno()) == found.identity:
-                # No lingering: what is left in the kernel's buffers goes at once.
-                ending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-                ending.shutdown(socket.SHUT_RDWR)
-        self._on_cut(cut.reason)
-        _WATCH.trim_soon()
+            if identity_of(ending.fileno()) != found.identity:
+                return
+            self._on_cut(cut)  # before its number can be another's
+            # No lingering: what is left in the kernel's buffers goes at once.
+            ending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            ending.shutdown(socket.SHUT_RDWR)
+            _WATCH.trim_soon()
 
     def _forget(self, number: int) -> None:
         self._missed.discard(number)

@@ -300,7 +300,10 @@ def _read(path: Path) -> dict[str, object]:
         ) from None
     except OSError as error:
         raise AuthenticationError(_unreadable(path, error)) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError:
+        text = f"{path} cannot be read: it is no text; is it damaged, or another kind of file?"
+        raise AuthenticationError(text) from None
+    except tomllib.TOMLDecodeError as error:
         raise AuthenticationError(f"{path} cannot be read: {error}") from None
 
 

@@ -6,6 +6,9 @@ bound (docs/decisions/0010-hostile-peers.md). So each connection has an account:
 kernel took in for it, less those of messages that were handed over. What is left lies in memory,
 and a connection that leaves too much there is cut. Whoever the port trusts, a receiver's sender,
 may leave a whole packet there; all others only say small things, at a small rate.
+
+Whole messages of a connection that is gone wait for their turn all the same. While more of them lie
+than are worth it, newcomers are sent away: else who is cut comes back and leaves as much again.
 """
 
 from __future__ import annotations
@@ -60,6 +63,26 @@ class Ledger:
         self._allowance = allowance
         self._all_trusted = all_trusted
         self._accounts: dict[int, _Account] = {}
+        self._left_bytes = 0
+
+    @property
+    def left_bytes(self) -> int:
+        """What those who are gone left lying, since the port last had nothing to hand over."""
+        return self._left_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much was left by those who are gone that newcomers have to wait; never for an
+        end that connects."""
+        return self._left_bytes > CALM_BYTES and not self._all_trusted
+
+    def drained(self) -> None:
+        """All messages that were whole have been handed over."""
+        self._left_bytes = 0
+
+    def overrun(self) -> None:
+        """Memory has grown and the port does not come to the end of what lies there."""
+        self._left_bytes = max(self._left_bytes, CALM_BYTES + 1)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -78,8 +101,10 @@ class Ledger:
         return self._cut(next(mute), "too many connections")
 
     def closed(self, number: int) -> None:
-        """It is gone."""
-        self._accounts.pop(number, None)
+        """It is gone. What it left lying is still to be handed over."""
+        account = self._accounts.pop(number, None)
+        if account is not None:
+            self._left_bytes += max(0, account.received - account.settled)
 
     def has_spoken(self, number: int) -> bool:
         """Whether it said anything whole; True for one that is not known (any more)."""
@@ -156,5 +181,5 @@ class Ledger:
         return f"sends more than {rate} bytes a second" if account.budget_bytes < 0 else ""
 
     def _cut(self, number: int, reason: str) -> Cut:
-        self._accounts.pop(number, None)
+        self.closed(number)
         return Cut(number, reason)

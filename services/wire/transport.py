@@ -38,7 +38,7 @@ from services.wire.endpoint import (
     check,
     wants_ipv6,
 )
-from services.wire.ledger import Allowance
+from services.wire.ledger import Allowance, Cut
 from services.wire.tcp_control import check_control, set_control
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
 
 ANY_PEER = b""  # the one peer of a connecting end
 MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
+MAX_LEFT_OUT = 4096  # and such as nobody looks at any more: 3 us each
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
 ZAP_DOMAIN = "streamcodec"
 _SEND_QUEUE_MESSAGES = 256
@@ -130,9 +131,12 @@ class Port:
         self._numbers: OrderedDict[bytes, int] = OrderedDict()  # its descriptor, likewise
         self._barred: dict[bytes, float] = {}  # keys, until when; no more than are allowed
         self._is_shaking = False  # hands: the connection of an end that connects
-        self._cut_reasons: list[str] = []
+        self._cuts: list[Cut] = []
+        self._cut_numbers: set[int] = set()  # that no new connection has got since
+        self._cut_reasons: list[str] = []  # to be told
+        self._ended: OrderedDict[bytes, None] = OrderedDict()  # peers that are not heard any more
         self._connections = Connections(
-            _allowance(endpoint), connects=not endpoint.bind, on_cut=self._cut_reasons.append
+            _allowance(endpoint), connects=not endpoint.bind, on_cut=self._cuts.append
         )
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
@@ -181,11 +185,16 @@ class Port:
         ready = dict(self._poller.poll(timeout_ms))
         if self._sleeper in ready:
             _drain(self._sleeper)
+        self._stop_hearing()
         if self._monitor in ready:
             received.events.extend(self._link_events())
-        malformed = self._take(received.messages) if self._socket in ready else 0
-        cuts, self._cut_reasons[:] = tuple(self._cut_reasons), ()
-        return Received(received.messages, received.events, malformed, cuts)
+        malformed = 0
+        if self._socket in ready:
+            malformed = self._take(received.messages)
+        else:
+            self._connections.drained()
+        reasons, self._cut_reasons[:] = tuple(self._cut_reasons), ()
+        return Received(received.messages, received.events, malformed, reasons)
 
     def send(self, peer: bytes, data: bytes) -> SendResult:
         """Hand one message over without waiting. A peer whose key was revoked is gone."""
@@ -215,6 +224,7 @@ class Port:
             self._barred[self._keys.get(peer, b"")] = time.monotonic() + _BARRED_S
         number = self._numbers.pop(peer, None)
         if number is not None:
+            self._no_more_of(peer)
             self._connections.cut(number, reason)
 
     def key_of(self, peer: bytes) -> bytes:
@@ -302,7 +312,9 @@ class Port:
             if error.errno == zmq.EADDRINUSE:
                 raise _taken(self._url) from None
             verb = "listen on" if endpoint.bind else "connect to"
-            raise ConfigError(f"cannot {verb} {self._url}: {error.strerror.lower()}") from None
+            raise ConfigError(
+                f"cannot {verb} {self._url}: {zmq.strerror(error.errno or 0).lower()}"
+            ) from None
         self._poller.register(socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
 
@@ -319,16 +331,18 @@ class Port:
         self._socket = self._monitor = None
 
     def _take(self, messages: list[tuple[bytes, bytes]]) -> int:
-        malformed = taken_bytes = 0
-        for _ in range(MAX_BATCH):
-            if taken_bytes > MAX_BATCH_BYTES:
+        malformed = heard = taken_bytes = 0
+        for _ in range(MAX_LEFT_OUT):
+            if heard == MAX_BATCH or taken_bytes > MAX_BATCH_BYTES:
                 break
             try:
                 message = self._receive()
             except zmq.Again:
+                self._connections.drained()
                 break
             if message is None:
                 continue
+            heard += 1
             peer, data = message
             if data is None:
                 malformed += 1
@@ -339,18 +353,23 @@ class Port:
 
     def _receive(self) -> tuple[bytes, bytes | None] | None:
         """The sender of one message and what it says, None where that has several parts; None when
-        it comes from a key that is not allowed any more."""
+        it comes from a key that is not allowed any more, or over a connection that was ended."""
         assert self._socket is not None
+        peer = self._socket.recv(zmq.DONTWAIT) if self._endpoint.bind else ANY_PEER
+        if peer in self._ended:
+            self._socket.recv_multipart(zmq.DONTWAIT)
+            return None
         frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
         last = frames[-1]
-        peer = frames[0].bytes if self._endpoint.bind else ANY_PEER
         try:
             number = int(last.get(zmq.SRCFD))
         except zmq.ZMQError:
             number = -1  # a transport without descriptors
-        self._connections.delivered(number, sum(len(frame) for frame in frames))
+        self._connections.delivered(number, len(peer) + sum(len(frame) for frame in frames))
+        if number in self._cut_numbers:
+            return None  # only this message: the number may be a newcomer's, whose event is to come
         _remember(self._numbers, peer, number)
-        data = last.bytes if len(frames) == (2 if self._endpoint.bind else 1) else None
+        data = last.bytes if len(frames) == 1 else None
         if self._gate is None:
             return peer, data
         # The key of this very connection: a peer may choose its routing id, but not its key.
@@ -363,6 +382,20 @@ class Port:
             self.cut(peer, "its key is barred for a flood")
             return None
         return None if self._gate.name_of(key) is None else (peer, data)
+
+    def _stop_hearing(self) -> None:
+        """What those who were cut left behind is not worth a look."""
+        while self._cuts:
+            cut = self._cuts.pop(0)
+            self._cut_reasons.append(cut.reason)
+            self._cut_numbers.add(cut.number)
+            for peer in [p for p, n in self._numbers.items() if n == cut.number]:
+                del self._numbers[peer]
+                self._no_more_of(peer)
+
+    def _no_more_of(self, peer: bytes) -> None:
+        if self._endpoint.bind:  # there a new connection is a new peer
+            _remember(self._ended, peer, None)
 
     def _refresh_gate(self) -> None:
         if self._gate is not None and time.monotonic() - self._gate_asked_s >= _GATE_REFRESH_S:
@@ -379,6 +412,8 @@ class Port:
                 number = int(message["value"])
                 if self._endpoint.tcp_control:
                     set_control(number, self._endpoint.tcp_control)
+                self._stop_hearing()
+                self._cut_numbers.discard(number)
                 self._connections.accepted(number)
                 self._is_shaking = True
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:

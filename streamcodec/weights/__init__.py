@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import safetensors
 import safetensors.numpy
 
-from streamcodec.correction import Networks
+from streamcodec.correction import Network, Networks
 from streamcodec.errors import ModelError
 from streamcodec.model import Model
+from streamcodec.networks.conv import native
+from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.weights_check import MAX_FILE_BYTES, check_header
 
 HIDDEN = {"S": 128, "M": 128}  # width of the prior of each size that is shipped
@@ -30,6 +33,7 @@ _DAMAGE = (
     ValueError,
 )
 DEVICES = ("auto", "cpu", "cuda")
+_CUDA_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # Linux, and Linux within Windows
 
 
 @lru_cache(maxsize=4)
@@ -82,31 +86,46 @@ def pick_device(device: str, *, networks: bool = False) -> str:
                 "use --device cpu or auto, or --size M"
             )
         return "cpu"
+    if device == "cpu" or (device == "auto" and not _may_have_cuda()):
+        return "cpu"
     has_cuda = bool(_torch().cuda.is_available())
     if device == "auto":
         return "cuda" if has_cuda else "cpu"
-    if device == "cuda" and not has_cuda:
+    if not has_cuda:
         raise ModelError("device is 'cuda', but torch finds no CUDA device: use --device cpu")
     return device
 
 
 def load_networks(model: Model, device: str) -> Networks:
-    """A model's decoder networks on a device, exact there. Raises ModelError."""
-    torch = _torch()
-    from streamcodec.networks.conv import network  # noqa: PLC0415  (torch)
+    """A model's decoder networks on a device, exact there. Raises ModelError.
 
+    On a processor they are the native core's, and torch is not imported.
+    """
     key, inter = (
-        None if weights is None else network.load(weights, torch.device(device))
-        for weights in model.decoder_networks
+        None if weights is None else _network(weights, device) for weights in model.decoder_networks
     )
     return Networks(key, inter)
 
 
+def _network(weights: NetworkWeights, device: str) -> Network:
+    if device == "cpu":
+        return native.load(weights)
+    torch = _torch()
+    from streamcodec.networks.conv import network  # noqa: PLC0415  (torch)
+
+    return network.load(weights, torch.device(device))
+
+
+def _may_have_cuda() -> bool:
+    """Whether it is worth asking torch, which takes a second and 200 MB to import."""
+    return find_spec("torch") is not None and any(path.exists() for path in _CUDA_DRIVERS)
+
+
 def _torch() -> ModuleType:
     try:
-        import torch  # noqa: PLC0415  (a second, and 200 MB)
+        import torch  # noqa: PLC0415
     except ModuleNotFoundError:
         raise ModelError(
-            "sizes with networks need torch: pip install 'streamcodec[networks]', or use size S"
+            "networks on a GPU need torch: pip install 'streamcodec[networks]', or use --device cpu"
         ) from None
     return torch

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.errors import SourceError
+from services.media.boundary import reading
 from services.media.files.pictures import (
     PICTURE_SUFFIXES,
     TILED_SUFFIXES,
@@ -69,9 +70,11 @@ def open_material(path: Path) -> Material:
 
     Raises SourceError, here or while walking, with what is wrong and where.
     """
-    if path.is_dir():
+    with reading(str(path)):  # a name that is too long, a folder that is closed to us
+        is_folder, is_there = path.is_dir(), path.exists()
+    if is_folder:
         return _folder(path)
-    if not path.exists():
+    if not is_there:
         raise SourceError(f"{path}: no such file")
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES and not is_animation(path):

@@ -37,7 +37,8 @@ _MAX_DEMUX_FAILURES = 16  # in a row
 _NO_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
 # FFmpeg draws text files as pictures of a terminal.
 _TEXT_CODECS = ("ansi", "bintext", "xbin", "idf", "binarytext")
-_RAW_FORMATS = ("yuv4mpegpipe", "rawvideo")
+_Y4M = "yuv4mpegpipe"
+_RAW_FORMATS = (_Y4M, "rawvideo")
 # A JPEG that breaks off is half a picture and no error otherwise.
 _STRICT_CODECS = ("mjpeg",)
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -64,7 +65,7 @@ class PictureDecoder:
         self._name = name
         self._stream = stream
         self._as_stored = container.format.name in _RAW_FORMATS
-        self._told_hdr = False
+        self._told_hdr = self._told_fields = False
         self._owed = 0  # pictures for packets that told no error
         self._context = _with_alpha(stream) or stream.codec_context
         if stream.codec_context.name in _STRICT_CODECS:
@@ -96,6 +97,10 @@ class PictureDecoder:
         if not self._told_hdr and (curve := hdr_of(picture)):
             self._told_hdr = True
             text = f"{self._name}: high dynamic range ({curve}) is shown without tone mapping"
+            _log.warning("source", text=text)
+        if picture.interlaced_frame and not self._told_fields:
+            self._told_fields = True
+            text = f"{self._name}: interlaced; both fields of a picture are shown at once"
             _log.warning("source", text=text)
         with reading(self._name):
             frame = to_frame(
@@ -225,6 +230,7 @@ class VideoFile:
         """Packets to the end of the file; what FFmpeg stumbles over is passed by."""
         failures = 0
         packets = self._container.demux(self._stream)
+        end = 0
         while True:
             try:
                 packet = next(packets, None)
@@ -236,10 +242,18 @@ class VideoFile:
                 packets = self._container.demux(self._stream)
                 continue
             if packet is None:
+                if rest_of_raw(self._container, end, self._container.size):
+                    self._broken = "the file breaks off"
                 return
             if packet.size:  # the empty one stands for the end
                 failures, self._broken = 0, ""
+                end = (packet.pos or 0) + packet.size
                 yield packet
+
+
+def rest_of_raw(container: InputContainer, end: int, size: int) -> bool:
+    """Whether bytes follow the last whole picture of a .y4m, which FFmpeg passes over."""
+    return container.format.name == _Y4M and 0 < end < size
 
 
 def open_video(path: Path) -> VideoFile:
@@ -277,7 +291,9 @@ def choose_stream(name: str, container: InputContainer) -> VideoStream:
     Nothing else is read from the container from now on. Raises SourceError.
     """
     moving = [s for s in container.streams.video if not s.disposition & _NO_PICTURES]
-    readable = [s for s in moving if s.codec_context.name not in _TEXT_CODECS]
+    # A stream has no context where this FFmpeg has no decoder for it.
+    known = [s for s in moving if s.codec_context is not None]
+    readable = [s for s in known if s.codec_context.name not in _TEXT_CODECS]
     if readable:
         marked = [s for s in readable if s.disposition & Disposition.default] or readable
         # An animated AVIF holds its first picture a second time, as a stream of its own.
@@ -286,8 +302,10 @@ def choose_stream(name: str, container: InputContainer) -> VideoStream:
             if other is not chosen:  # or all variants of a playlist would be fetched
                 other.discard = Discard.all
         return chosen
-    if moving:
+    if known:
         raise SourceError(f"{name}: not a video that can be read (it is a text file)")
+    if moving:
+        raise SourceError(f"{name}: this FFmpeg has no decoder for it")
     if container.streams.video:
         raise SourceError(f"{name}: there is no video in this file, only a cover picture")
     raise SourceError(f"{name}: there is no video in this file")

@@ -84,4 +84,5 @@ NB_MODULE(_core, module) {
     sc::bind_blocks(module);
     sc::bind_pictures(module);
     sc::bind_prior(module);
+    sc::bind_conv(module);
 }

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from streamcodec.networks.conv import encoder, inputs
+from streamcodec import _core
+from streamcodec.networks.conv import encoder, inputs, native
 from streamcodec.networks.conv import network as networks
 from streamcodec.networks.conv.correct import Blocks, Planes, correction_of
 from streamcodec.networks.conv.network import ExecutedNetwork
@@ -66,16 +67,29 @@ def exactness(
     weights: NetworkWeights, coded: Path, device: torch.device, frames: int, *, key: bool
 ) -> dict[str, object]:
     """Corrections of coded frames, on the device and on the CPU: equal digests?"""
-    at_home = networks.load(weights, torch.device("cpu"))
+    at_home = native.load(weights)
     there = networks.load(weights, device)
+    workspace = _core.ConvWorkspace()
     every = [(s, e) for s in shards(coded) for e in s.entries if e.key == key]
     digests = [hashlib.blake2b(digest_size=8) for _ in range(2)]
     wrong = 0
     for shard, entry in every[:: max(1, len(every) // frames)][:frames]:
         frame = shard.frame(entry)
-        blocks = Blocks(frame.counts, frame.modes, frame.splits)
+        blocks = _core.Blocks(entry.rows, entry.columns)
+        blocks.counts[:], blocks.modes[:], blocks.splits[:] = (
+            frame.counts,
+            frame.modes,
+            frame.splits,
+        )
         found = [
-            correction_of(n, frame.decoded, frame.predicted, blocks, entry.quality).planes
+            n.added(
+                frame.decoded,
+                frame.predicted,
+                blocks,
+                entry.quality,
+                workspace=workspace,
+                pool=None,
+            )
             for n in (at_home, there)
         ]
         for digest, planes in zip(digests, found, strict=True):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import safetensors.numpy
 import torch
 
-from streamcodec.networks.conv import network as networks
+from streamcodec.networks.conv import native
 from streamcodec.networks.conv.shape import Shape
 from streamcodec.networks.conv.weights import KINDS, NetworkWeights
 from streamcodec.training.coded import shards
@@ -55,7 +55,7 @@ def main() -> None:
             continue
         weights, steps, hours = trained(run)
         arrays |= weights.to_arrays(kind)
-        executed = networks.load(weights, torch.device("cpu"))
+        executed = native.load(weights)
         print(
             json.dumps(
                 {

@@ -24,7 +24,7 @@ from tests.unit.services.media.files.test_video import write
 def encode(source: Path, target: Path, wish: Wish | None = None) -> Coded:
     return encode_file(
         FakeCodec(),
-        source,
+        str(source),
         target,
         wish or Wish(quality=40),
         limit=None,

@@ -235,7 +235,7 @@ def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
         assert f"; the {frames} frames before" in sentence  # no more is claimed than is there
 
 
-@pytest.mark.parametrize("limit", [20_000, 9_000])
+@pytest.mark.parametrize("limit", [20_000, 9_000, 0])
 def test_a_video_whose_end_finds_no_room_says_so(tmp_path: Path, limit: int) -> None:
     """The encoder and the container hold frames back: the disk may be full at the very end."""
     code = f"""

@@ -187,6 +187,26 @@ def test_y4m_comes_through_standard_input(tmp_path: Path, monkeypatch: pytest.Mo
     assert captured.frame.same_pixels(grey(77))
 
 
+@pytest.mark.parametrize("cut_bytes", [1, 500])
+def test_standard_input_that_breaks_off_is_told_after_its_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_bytes: int
+) -> None:
+    path = tmp_path / "a.y4m"
+    sink = open_sink(str(path), fps=20)
+    for level in (50, 77, 99):
+        sink.write(grey(level), shown_us=0)
+    sink.close()
+    data = path.read_bytes()[:-cut_bytes]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    source = open_source("-", clock=ManualClock())
+    for level in (50, 77):
+        captured = source.read(1)
+        assert captured is not None
+        assert captured.frame.same_pixels(grey(level))
+    with pytest.raises(SourceError, match="standard input: it breaks off after frame 2"):
+        source.read(1)
+
+
 def test_a_folder_of_pictures_plays_in_order_of_name(tmp_path: Path) -> None:
     for level in (10, 200):
         cv2.imwrite(str(tmp_path / f"{level:03d}.png"), np.full((32, 48, 3), level, np.uint8))

@@ -144,3 +144,42 @@ def test_a_descriptor_that_is_used_again_starts_a_fresh_account() -> None:
     book.opened(A, 2)
     assert book.judge({A: 10}, 3) == []
     assert book.lying_bytes == 10
+
+
+def test_newcomers_wait_while_those_who_are_gone_left_too_much() -> None:
+    book = ledger(A)
+    assert book.judge({A: LIMIT}, 1) == []
+    book.closed(A)
+    assert book.left_bytes == LIMIT
+    assert not book.is_full
+    for turn in range(2, 6):  # one after the other, each as much as it may
+        assert book.opened(A, turn) is None
+        assert len(book.judge({A: LIMIT + 1}, turn)) == 1
+    assert book.is_full
+    book.drained()
+    assert not book.is_full
+    assert book.left_bytes == 0
+
+
+def test_what_was_handed_over_before_it_went_is_not_left() -> None:
+    book = ledger(A)
+    book.delivered(A, LIMIT, 1)
+    assert book.judge({A: LIMIT}, 2) == []
+    book.closed(A)
+    assert book.left_bytes == 0
+
+
+def test_memory_that_grows_while_the_port_is_behind_keeps_newcomers_out() -> None:
+    book = ledger(A)
+    book.overrun()
+    assert book.is_full
+    assert book.numbers == (A,)  # who is in stays
+    book.drained()
+    assert not book.is_full
+
+
+def test_an_end_that_connects_never_keeps_its_peer_out() -> None:
+    book = ledger(A, connects=True)
+    book.judge({A: 2 * CALM_BYTES}, 1)
+    book.closed(A)
+    assert not book.is_full

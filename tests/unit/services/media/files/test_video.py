@@ -330,3 +330,43 @@ def test_alpha_and_exif_go_together(tmp_path: Path) -> None:
         found = timed.frame.to_rgb().astype(int)
         assert found.shape == (96, 64, 3)
         assert np.abs(found[8:30, 52:] - (255, 0, 0)).mean() < 6
+
+
+def test_a_video_that_nobody_here_can_decode_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.svg"  # FFmpeg knows the format, and PyAV's build has no decoder for it
+    path.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"></svg>')
+    with pytest.raises(SourceError, match=r"a\.svg: (this FFmpeg has no decoder|not a video)"):
+        open_material(path)
+
+
+@pytest.mark.parametrize("cut_bytes", [1, 2000, 64 * 48 * 3 // 2 + 3])
+def test_a_y4m_that_breaks_off_within_a_picture_says_so(tmp_path: Path, cut_bytes: int) -> None:
+    path = tmp_path / "a.y4m"
+    write(
+        path, [n * 40 for n in range(4)], codec="wrapped_avframe", container_format="yuv4mpegpipe"
+    )
+    frames = list(open_material(path).frames)
+    assert len(frames) == 4
+    path.write_bytes(path.read_bytes()[:-cut_bytes])
+    found = []
+    with pytest.raises(SourceError, match=r"unreadable after frame 3 \(the file breaks off\)"):
+        found.extend(open_material(path).frames)
+    assert all(a.frame.same_pixels(b.frame) for a, b in zip(found, frames[:3], strict=True))
+
+
+@pytest.mark.parametrize("fields", ["tff=1", "bff=1", "interlaced=0"])
+def test_interlaced_pictures_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fields: str
+) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25, options={"x264-params": fields})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(3):
+            container.mux(stream.encode(picture(40 + number)))
+        container.mux(stream.encode(None))
+    assert len(list(open_material(path).frames)) == 3
+    told = [record for record in caplog.records if "; both fields" in str(vars(record))]
+    assert len(told) == (fields != "interlaced=0")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Short vectors of floats, integers and bytes that a compiler turns into whatever the level has.
+// Short vectors of floats, and of the integers and bytes that they come from and turn into; lanes.hpp
+// has those of 16-bit integers.
 #pragma once
 
 #include "kernels/level.hpp"

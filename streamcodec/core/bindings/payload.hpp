@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Python's Reader: a payload that several rooms read in turn.
+// Python's Writer and Reader: a payload that several rooms write or read in turn.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -8,6 +8,12 @@
 #include "syntax.hpp"
 
 namespace sc {
+
+class PayloadWriter {
+  public:
+    Intervals list;
+    Said said;
+};
 
 class PayloadReader {
   public:
