@@ -10,7 +10,7 @@ from services.protocol.planner import Rules
 from services.protocol.session import SILENCE_US, State
 from services.protocol.viewer import references_held
 from services.rate.budget import Policy
-from tests.unit.services.protocol.conversation import Conversation
+from tests.unit.services.protocol.conversation import FRAME_US, Conversation
 
 
 def test_a_receiver_that_joins_gets_one_keyframe_and_then_every_frame() -> None:
@@ -107,6 +107,18 @@ def test_a_receiver_whose_cable_is_pulled_is_forgotten_and_found_again() -> None
     count = len(talk.arrivals[b"a"])
     talk.run(1.0)
     assert len(talk.arrivals[b"a"]) > count + 10
+
+
+def test_a_keyframe_never_makes_the_next_two_frames_wait() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(2.0)
+    congestion = talk.budgets[0]
+    seen = len(congestion.floors)
+    talk.broadcast.request_keyframe()
+    talk.run(0.2)
+    keyframe = max(floor or 0 for floor in congestion.floors[seen:])
+    assert 0 < keyframe * 8e6 / congestion.capacity_bps < 2 * FRAME_US
 
 
 def test_an_outage_of_less_than_ten_seconds_breaks_no_session() -> None:
