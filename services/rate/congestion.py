@@ -75,7 +75,7 @@ class Tuning:
     # the least size go out while no more waits ahead and no acknowledgement is overdue for longer.
     smooth_backlog_us: int = 120_000
     smooth_silence_us: int = 28_000
-    smooth_least: float = 1.2  # times what least frames need: a thinner link saves for larger ones
+    smooth_least: float = 1.35  # times what least frames need: a thinner link saves for larger ones
     smooth_ease: float = 2.5  # times the same: below it less may wait ahead
     floor_bytes_per_s: float = 12_000.0  # 96 kbit/s: where a collapsed estimate restarts
     start_bytes_per_s: float = 50_000.0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,13 @@ from services.emulator.footage import ClipFootage
 from services.emulator.loss import IndependentLoss
 from services.emulator.profile import Outage, OutageKind, Profile, constant
 from services.emulator.profile_file import load_profile, ready_profiles
-from services.emulator.service import StepRate
+from services.emulator.service import StepRate, TraceRate
 from services.emulator.simulate import (
     SimulationOptions,
     SimulationResult,
     simulate,
 )
+from services.emulator.trace import read_trace
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec
 
@@ -172,3 +174,19 @@ def test_a_link_too_thin_for_the_picture_gets_a_smaller_one_that_is_judged_at_it
     assert adapting.streams[0].resolution_changes > 0
     assert fixed.streams[0].resolution_changes == 0
     assert adapting.summary.frames_per_second > fixed.summary.frames_per_second
+
+
+@pytest.mark.parametrize(
+    ("trace", "p95_ms"), [("ATT-LTE-driving-2016.down", 130), ("TMobile-UMTS-driving.up", 190)]
+)
+def test_on_recorded_mobile_links_motion_stays_smooth_outside_outages(
+    data_folder: Path, trace: str, p95_ms: int
+) -> None:
+    rate = TraceRate(read_trace(data_folder / "traces" / trace))
+    link = changed(constant(1_000_000, queue_bytes=300_000), rate=rate)
+    result = simulate(link, SimulationOptions(seconds=60))
+    summary = result.summary
+    assert summary.skip_outside <= 0.05
+    assert summary.delay_outside_p95_ms <= p95_ms
+    assert summary.fresh_ms <= 400
+    assert result.streams[0].reconnects == 0
