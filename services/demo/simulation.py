@@ -75,9 +75,13 @@ def figures(result: SimulationResult) -> dict[str, Any]:
         "sent": row.sent,
         "shown": row.shown,
         "skipped": row.captured - row.sent,
+        "skipped_outside_outages": _number(row.skip_outside),
+        "outages": row.outages,
+        "fresh_ms": _number(row.fresh_ms),
         "freezes": row.freezes,
         "longest_freeze_ms": _number(row.longest_freeze_ms),
         "fps": _number(row.frames_per_second),
+        "quality_p50": _number(row.quality_p50),
         "psnr_db": _number(row.psnr_db),
         "ssim_db": _number(row.ssim_db),
         "over_budget": row.over_budget,
@@ -98,7 +102,9 @@ def sentences(result: SimulationResult) -> list[str]:
         f"{row.freezes} freezes, {row.captured - row.sent} skipped before encoding",
         f"delay     of frames p50 {delay.p50:.0f} ms, p95 {delay.p95:.0f} ms; "
         f"of the signal p95 {signal.p95:.0f} ms",
-        f"quality   PSNR {row.psnr_db:.1f} dB; {row.over_budget} packets above their budget",
+        f"skipped   {100 * row.skip_outside:.1f}% outside {row.outages} outages of the link",
+        f"quality   {row.quality_p50:.0f} (index), PSNR {row.psnr_db:.1f} dB; "
+        f"{row.over_budget} packets above their budget",
     ]
 
 
