@@ -33,6 +33,7 @@ class Model:
     filter_weights: npt.NDArray[np.int16]  # see blocks/loopfilter.py
     digest: bytes  # 8 bytes
     decoder_networks: tuple[NetworkWeights | None, NetworkWeights | None] = (None, None)
+    stacks: Arrays | None = None  # the prior's arrays, for whoever runs it elsewhere
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Model:
@@ -66,6 +67,7 @@ class Model:
                 NetworkWeights.from_arrays(arrays, "key"),
                 NetworkWeights.from_arrays(arrays, "inter"),
             ),
+            {name: array for name, array in arrays.items() if name.startswith("prior.")},
         )
 
     @property

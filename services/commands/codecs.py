@@ -4,12 +4,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.settings.config import CodecSettings
+    from services.settings.config import CodecSettings, Settings
     from streamcodec.codec import Codec
+
+
+def settled(settings: Settings) -> Settings:
+    """The settings with a size in the place of `auto`, the same for all that is started now.
+
+    Raises ModelError when the weights that would tell are absent or damaged.
+    """
+    from streamcodec.weights import pick_size
+
+    own = settings.codec
+    weights = Path(own.weights) if own.weights else None
+    return replace(settings, codec=replace(own, size=pick_size(own.size, own.device, weights)))
 
 
 def load_codec(
@@ -26,16 +39,18 @@ def load_codec(
 
     from streamcodec.codec import Codec
     from streamcodec.effort import Effort
+    from streamcodec.weights import pick_size
 
     # The core comes back for the interpreter many times a frame: do not let another thread's Python
     # keep it for the default 5 ms.
     sys.setswitchinterval(0.001)
     cv2.setNumThreads(1)
     weights = Path(settings.weights) if settings.weights else None
-    size = size or settings.size
+    device = device or settings.device
+    size = pick_size(size or settings.size, device, weights)
     codec = Codec.load(
         size,
-        device=device or settings.device,
+        device=device,
         weights=weights,
         effort=Effort(settings.effort),
     )

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 from services.settings.addresses import masked
 
@@ -89,6 +89,7 @@ def demo(
     from services.demo.supervisor import Supervisor
     from services.emulator.profile_file import load_profile
 
+    settings = settled(settings)
     if link is not None:
         load_profile(link)  # a wrong one is told before anything starts
     console = Console(stderr=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def encode(
 
     if kbps is None and frame_bytes is None and quality is None:
         quality = DEFAULT_QUALITY
-    codec = load_codec(settings.codec)
+    codec = load_codec(settled(settings).codec)
     codec.warm_up(64, 48)  # so that the speed told at the end is the coding's own
     with stop_on_signals() as stopped, _progress("encoding", quiet=as_json) as progress:
         report = encode_file(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 
 Listen = Annotated[str | None, options.option("link.listen", "--listen", "URL")]
@@ -122,7 +122,7 @@ def simulate(
     footage = []
     fps = 30.0
     if source is not None:
-        clip, fps = clip_footage(load_codec(settings.codec), source, frames)
+        clip, fps = clip_footage(load_codec(settled(settings).codec), source, frames)
         footage.append(clip)
     wanted = SimulationOptions(
         seconds=seconds,

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -39,17 +38,24 @@ _CAMERAS = Path("/sys/class/video4linux")
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Somewhere networks can run, and the digest of its exactness test."""
+    """Where a size runs: the digest of its exactness test, and what encodes there.
 
+    `encoder` is `native`, the core's on the processor, or `dense`, torch's on the device.
+    """
+
+    size: str
     name: str
     text: str
+    encoder: str
     self_test: str
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Milliseconds a frame takes, one process at a time, medians."""
+    """Milliseconds a frame takes a size on a device, one process at a time, medians."""
 
+    size: str
+    device: str
     width: int
     height: int
     encode_ms: float
@@ -69,7 +75,7 @@ class Report:
     machine: Mapping[str, str | int]
     devices: Sequence[Device]
     exact: bool
-    model_hash: str
+    models: Mapping[str, str]  # by size
     cameras: Sequence[str]
     display: bool
     speed: Sequence[Speed]
@@ -79,49 +85,62 @@ class Report:
 Loader = Callable[[str, str], "Codec"]  # size, device
 
 
-def examine(*, size: str, load: Loader, devices: Mapping[str, str], measure: bool = True) -> Report:
-    """Look at everything. `devices` maps device names to what they are."""
+def examine(
+    places: Mapping[str, Mapping[str, str]], *, load: Loader, measure: bool = True
+) -> Report:
+    """Look at everything. `places` maps sizes to devices, and those to what they are."""
+    found: list[Device] = []
+    speeds: list[Speed] = []
+    models: dict[str, str] = {}
+    for size, devices in places.items():
+        for name, text in devices.items():
+            codec = load(size, name)
+            models.setdefault(size, codec.model_hash.hex())
+            found.append(Device(size, name, text, codec.encoder, codec.self_test().hex()))
+            if measure:
+                speeds += [speed(codec, width, height) for width, height in SPEED_SIZES]
+    exact = all(len({d.self_test for d in found if d.size == size}) <= 1 for size in places)
     problems = []
-    found = []
-    codec: Codec | None = None
-    for name, text in devices.items():
-        loaded = load(size, name)
-        codec = codec or loaded
-        found.append(Device(name, text, loaded.self_test().hex()))
-    exact = len({device.self_test for device in found}) <= 1
     if not exact:
         problems.append(
             "devices disagree in the exactness test: streams between them will be refused; "
             "use the same --device at both ends and report the versions above"
         )
-    assert codec is not None
     return Report(
         versions={"python": platform.python_version()} | package_versions(),
         machine=machine(),
         devices=found,
         exact=exact,
-        model_hash=codec.model_hash.hex(),
+        models=models,
         cameras=cameras(),
         display=sys.platform != "linux" or has_display(),
-        speed=[speed(codec, width, height) for width, height in SPEED_SIZES] if measure else [],
+        speed=speeds,
         problems=problems,
     )
 
 
-def devices_of(size: str) -> dict[str, str]:
-    """Where a size can run on this machine. Size S has no networks: the processor alone.
+def places(size: str, weights: Path | None = None) -> dict[str, dict[str, str]]:
+    """Where sizes run on this machine: of one size, or with `auto` of all that run here.
 
-    The networks of size M run in the core, and on a GPU that torch sees.
+    Size S has no networks: the processor alone. The networks of size M run in the core, and on a
+    GPU that torch sees.
     """
-    found = {"cpu": f"{os.cpu_count()} cores, {cpu_name()}"}
-    if size == "S" or find_spec("torch") is None:
-        return found
-    import torch  # seconds to import
+    from streamcodec import weights as files
 
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        found["cuda"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    return found
+    processor = {"cpu": f"{os.cpu_count()} cores, {cpu_name()}"}
+    if weights is not None:
+        size = files.pick_size(size, "auto", weights)
+    if size == "S":
+        return {"S": processor}
+    networks = dict(processor)
+    if files.has_cuda():
+        import torch
+
+        for number in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(number)
+            memory_gib = properties.total_memory / 2**30
+            networks[f"cuda:{number}"] = f"{properties.name}, {memory_gib:.0f} GiB"
+    return {"S": processor, "M": networks} if size == "auto" else {size: networks}
 
 
 def package_versions() -> dict[str, str]:
@@ -184,7 +203,14 @@ def speed(codec: Codec, width: int, height: int) -> Speed:
         sent = encoded.reference
         encode_ms.append((middle - start) * 1000)
         decode_ms.append((end - middle) * 1000)
-    return Speed(width, height, round(median(encode_ms), 2), round(median(decode_ms), 2))
+    return Speed(
+        codec.size,
+        codec.device,
+        width,
+        height,
+        round(median(encode_ms), 2),
+        round(median(decode_ms), 2),
+    )
 
 
 def _frames(width: int, height: int, count: int) -> Iterator[Frame]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 from services.settings.addresses import masked
 
@@ -136,6 +136,7 @@ def _sender(settings: Settings, stack: ExitStack) -> Sender:
     from services.sender.assemble import make_sender
     from streamcodec.parallel import Threads
 
+    settings = settled(settings)
     threads = stack.enter_context(Threads(settings.codec.threads))
     logs.get("send").info("loading", size=settings.codec.size, device=settings.codec.device)
     return make_sender(settings, lambda: load_codec(settings.codec).sharing(threads))
@@ -204,6 +205,7 @@ def recv(
     from streamcodec.parallel import Threads
 
     log = logs.get("recv")
+    settings = settled(settings)
     with stop_on_signals() as stopped, ExitStack() as stack:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
         shown = make_sinks(

@@ -14,8 +14,8 @@ from typing import Any
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5555"
 DEFAULT_SOURCE = "scene:640x360@30"
-SIZES = ("S", "M")  # those that have weights
-DEVICES = ("auto", "cpu", "cuda")
+SIZES = ("S", "M", "auto")  # those that have weights
+DEVICES = ("auto", "cpu", "cuda", "cuda:N")  # N stands for a number
 LOG_FORMATS = ("console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -38,11 +38,15 @@ class CodecSettings:
     """Which model, and where it runs."""
 
     size: str = setting(
-        "S", "size of the model: M has convolutional networks in the decoder", choices=SIZES
+        "auto",
+        "size of the model: M has convolutional networks in the decoder, for both ends alike; auto "
+        "takes M where there is a CUDA device and --device allows it, else S",
+        choices=SIZES,
     )
     device: str = setting(
         "auto",
-        "where networks of size M run; auto takes a GPU that torch sees. Size S runs on the CPU",
+        "where the networks of size M run, and on a GPU its encoder, too; auto takes a GPU that "
+        "torch sees. Size S runs on the CPU",
         choices=DEVICES,
     )
     weights: str | None = setting(None, "file of weights to use instead of the shipped ones")

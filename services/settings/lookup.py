@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -158,7 +159,7 @@ def _checked(name: str, value: object, spec: Field[Any], origin: str) -> object:
         low, high = spec.metadata["low"], spec.metadata["high"]
         fits = (low is None or value >= low) and (high is None or value <= high)
     if fits and spec.metadata["choices"]:
-        fits = value in spec.metadata["choices"]
+        fits = re.sub(r":\d{1,3}$", ":N", str(value)) in spec.metadata["choices"]
     if not fits:
         raise ConfigError(f"{name} is {value!r} ({origin}); it must be {allowed}")
     return value

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
+import sys
 from functools import lru_cache
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import safetensors
 import safetensors.numpy
@@ -18,6 +22,9 @@ from streamcodec.model import Model
 from streamcodec.networks.conv import native
 from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.weights_check import MAX_FILE_BYTES, check_header
+
+if TYPE_CHECKING:
+    from streamcodec.dense.device import Device
 
 HIDDEN = {"S": 128, "M": 128}  # width of the prior of each size that is shipped
 SIZES = tuple(HIDDEN)
@@ -32,8 +39,6 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
-DEVICES = ("auto", "cpu", "cuda")
-_CUDA_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # Linux, and Linux within Windows
 
 
 @lru_cache(maxsize=4)
@@ -71,28 +76,58 @@ def _read(path: Path) -> bytes:
     return data
 
 
+def pick_size(size: str, device: str, weights: Path | None = None) -> str:
+    """Turn size "auto" into M where a CUDA device is there and allowed, else into S.
+
+    A file of weights is of the size that it holds networks for. Raises ModelError when it cannot be
+    read.
+    """
+    if size != "auto":
+        return size
+    if weights is not None:
+        return "M" if load("S", weights).has_networks else "S"
+    return "M" if device != "cpu" and has_cuda() else "S"
+
+
+def has_cuda() -> bool:
+    """Whether torch finds a CUDA device. Without a driver for one, torch is not imported."""
+    name = {"win32": "nvcuda.dll", "linux": "libcuda.so.1"}.get(sys.platform)
+    try:
+        ctypes.CDLL(name or "")
+    except OSError:
+        return False
+    if name is None or find_spec("torch") is None:
+        return False
+    return bool(_torch().cuda.is_available())
+
+
 def pick_device(device: str, *, networks: bool = False) -> str:
     """Turn "auto" into the device that a model runs on. Raises ModelError where it does not run.
 
     A model without networks in the path of the pixels (size S) runs on the processor, and torch is
-    never imported for it. Decoder networks run where the device says.
+    never imported for it. Networks, and a dense encoder, run where the device says.
     """
-    if device not in DEVICES:
-        raise ModelError(f"device is {device!r}, expected one of {', '.join(DEVICES)}")
+    if device not in {"auto", "cpu"} and not re.fullmatch(r"cuda(:\d{1,3})?", device):
+        raise ModelError(f"device is {device!r}, expected auto, cpu, cuda or cuda:NUMBER")
     if not networks:
-        if device == "cuda":
+        if device.startswith("cuda"):
             raise ModelError(
-                "device is 'cuda', but this model has no networks and runs on the processor: "
+                f"device is {device!r}, but this model has no networks and runs on the processor: "
                 "use --device cpu or auto, or --size M"
             )
         return "cpu"
-    if device == "cpu" or (device == "auto" and not _may_have_cuda()):
-        return "cpu"
-    has_cuda = bool(_torch().cuda.is_available())
     if device == "auto":
-        return "cuda" if has_cuda else "cpu"
-    if not has_cuda:
-        raise ModelError("device is 'cuda', but torch finds no CUDA device: use --device cpu")
+        return "cuda" if has_cuda() else "cpu"
+    if device == "cpu":
+        return "cpu"
+    if not has_cuda():
+        raise ModelError(f"device is {device!r}, but torch finds no CUDA device: use --device cpu")
+    count = int(_torch().cuda.device_count())
+    if int(device.partition(":")[2] or 0) >= count:
+        raise ModelError(
+            f"device is {device!r}, but there are only {count} CUDA devices, cuda:0 to "
+            f"cuda:{count - 1}"
+        )
     return device
 
 
@@ -107,6 +142,14 @@ def load_networks(model: Model, device: str) -> Networks:
     return Networks(key, inter)
 
 
+def load_dense(model: Model, device: str) -> Device:
+    """What the dense encoder needs of a model, on a device. Raises ModelError without torch."""
+    torch = _torch()
+    from streamcodec.dense.device import Device  # noqa: PLC0415  (torch)
+
+    return Device(model, torch.device(device))
+
+
 def _network(weights: NetworkWeights, device: str) -> Network:
     if device == "cpu":
         return native.load(weights)
@@ -114,11 +157,6 @@ def _network(weights: NetworkWeights, device: str) -> Network:
     from streamcodec.networks.conv import network  # noqa: PLC0415  (torch)
 
     return network.load(weights, torch.device(device))
-
-
-def _may_have_cuda() -> bool:
-    """Whether it is worth asking torch, which takes a second and 200 MB to import."""
-    return find_spec("torch") is not None and any(path.exists() for path in _CUDA_DRIVERS)
 
 
 def _torch() -> ModuleType:

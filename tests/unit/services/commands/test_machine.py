@@ -13,9 +13,8 @@ from tests.fakes import FakeCodec
 
 def examine(digests: dict[str, bytes]) -> machine.Report:
     return machine.examine(
-        size="S",
+        {"S": dict.fromkeys(digests, "a device")},
         load=lambda size, device: FakeCodec(self_test=digests[device]),
-        devices=dict.fromkeys(digests, "a device"),
         measure=False,
     )
 
@@ -30,6 +29,31 @@ def test_devices_that_disagree_are_a_problem_with_a_remedy() -> None:
     report = examine({"cpu": b"this-one", "cuda": b"that-one"})
     assert not report.exact
     assert any("use the same --device" in problem for problem in report.problems)
+
+
+def test_sizes_are_not_held_against_each_other() -> None:
+    report = machine.examine(
+        {"S": {"cpu": "a device"}, "M": {"cpu": "a device"}},
+        load=lambda size, device: FakeCodec(self_test=size.encode()),
+        measure=False,
+    )
+    assert report.exact
+    assert [(d.size, d.name, d.encoder) for d in report.devices] == [
+        ("S", "cpu", "native"),
+        ("M", "cpu", "native"),
+    ]
+    assert report.models.keys() == {"S", "M"}
+
+
+def test_a_machine_without_cuda_runs_every_size_on_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamcodec.weights.has_cuda", lambda: False)
+    assert {size: list(devices) for size, devices in machine.places("auto").items()} == {
+        "S": ["cpu"],
+        "M": ["cpu"],
+    }
+    assert list(machine.places("S")) == ["S"]
 
 
 def test_speed_is_told_for_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
