@@ -21,6 +21,7 @@ from services.commands.hangup import catching_hangups
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
 from services.process import logs
 from services.process.descriptors import raise_limit
+from services.process.memory import return_large_blocks
 from services.settings.addresses import masked
 
 EXIT_CODES = {
@@ -71,6 +72,7 @@ def main() -> NoReturn:
     # What OpenCV would print about a file that it cannot read, our sentence says.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     raise_limit()
+    return_large_blocks()
     try:
         with logs.telling_of_threads(), catching_hangups(sys.argv[1:]):
             app()

@@ -52,11 +52,15 @@ class Pool:
 
     def __init__(self, threads: int) -> None: ...
     def close(self) -> None: ...
+    def watch(self) -> None:
+        """Time jobs from now on, in a pool of one thread."""
+    def watched(self) -> list[list[float]]:
+        """Processor seconds of each job, by the calls that handed them over."""
     @property
     def threads(self) -> int: ...
 
 def level() -> str:
-    """The level of instructions in use: plain, v3, v4 or vnni."""
+    """The level of instructions in use: plain, v3, v4, vnni or amx."""
 
 def levels() -> list[str]:
     """The levels that this build and this processor have, the plainest first."""
@@ -434,9 +438,11 @@ class PriorWorkspace:
 def move_memory(blocks: Blocks, memory: U8, counts: U8, moved: U8, moved_counts: U8) -> None:
     """Fetch memory (blocks, 384) and counts from where each block came from."""
 
-def guess_tables(moved: U8, shift: int, otherwise: U8, out: U8) -> None:
-    """Tables that coded each block where it came from, `shift` higher, within 0 to 63;
-    `otherwise` (384) where they are 0."""
+def guess_tables(
+    blocks: Blocks, counts: U8, before: U8, shift: int, otherwise: U8, out: U8
+) -> None:
+    """Write the tables that coded each block where it came from, `shift` higher, within 0 to 63;
+    `otherwise` (384) where they are 0. Blocks with a count of 0 are left out."""
 
 def remember_symbols(counts: U8, symbols: I16, moved: U8, out: U8) -> None:
     """The memory after a frame: its magnitudes, or half of what was moved."""

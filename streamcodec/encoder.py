@@ -18,7 +18,7 @@ from streamcodec.bitstream import LOOP_FILTER, NETWORK
 from streamcodec.blocks import layout, transform
 from streamcodec.correction import Network, Networks, Stage, areas_acting, room_bytes
 from streamcodec.effort import TRYING, Effort, Trying
-from streamcodec.entropy import tables
+from streamcodec.entropy.tables import TABLES
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model, filter_of
 from streamcodec.state import Planes, State, reference_after, state_of
@@ -263,7 +263,7 @@ class Coding:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
-        symbols = self._no_symbols()
+        symbols = self._room_for_symbols()
         if seen.key:
             # Neighbours must be decoded ones already here: predicted from the source, a smooth
             # block seems to need nothing, and errors would spread unseen.
@@ -282,17 +282,16 @@ class Coding:
             within = blocks.modes >= INTRA16
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
         if not trying.prices_asked and self._before.tables is not None:
-            return FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
+            tables = self._tables_of_reference(self._before.tables, blocks.counts)
+            return FirstPass(tables, blocks.counts)
         return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
-    def _tables_of_reference(self, before: U8) -> U8:
+    def _tables_of_reference(self, before: U8, counts: U8) -> U8:
         """The tables that coded each block where it came from, shifted to this quality."""
-        moved = np.empty_like(before)
-        counts = np.empty_like(self._moved_counts)
-        _core.move_memory(self._seen.blocks, before, self._before.counts, moved, counts)
+        found = np.empty_like(before)
         shift = round(_TABLES_PER_QUALITY * (self._quality - self._before.quality))
-        found = np.empty_like(moved)
-        _core.guess_tables(moved, shift, guess_tables(self._quality, _INTER_LOWER), found)
+        otherwise = guess_tables(self._quality, _INTER_LOWER)
+        _core.guess_tables(self._seen.blocks, counts, before, shift, otherwise, found)
         return found
 
     def second_pass(
@@ -392,20 +391,22 @@ class Coding:
         """Final symbols where bits cost what these tables say; the picture they make."""
         blocks = self._seen.blocks.copy()
         blocks.counts[:] = counts
-        self._remember(blocks)
-        symbols = self._no_symbols()
+        if self._rounds:
+            self._remember(blocks)  # the next round may code others of these
+        symbols = self._room_for_symbols()
         planes = self._code(blocks, tables, symbols, weighing)
         blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
         return blocks, symbols, planes
 
-    def _no_symbols(self) -> I16:
+    def _room_for_symbols(self) -> I16:
+        """Symbols (blocks, 384) that whoever fills them writes all of."""
         blocks = self._seen.blocks
-        return np.zeros((blocks.rows * blocks.columns, layout.CHANNELS), np.int16)
+        return np.empty((blocks.rows * blocks.columns, layout.CHANNELS), np.int16)
 
     def _find_tables(self, blocks: _core.Blocks, symbols: I16) -> U8:
         """Tables (blocks, 384) that the prior finds for these symbols."""
         self._describe(blocks)
-        found = np.zeros(symbols.shape, np.uint8)
+        found = np.empty(symbols.shape, np.uint8)
         _core.find_tables(
             self._model.prior,
             self._workspace.prior,
@@ -537,4 +538,4 @@ def guess_tables(quality: int, lower: float = 0) -> U8:
     """Tables (384,) by nothing but quality and channel, and how much `lower`."""
     channel = np.arange(layout.CHANNELS)
     index = 44 + (quality - 40) * _TABLES_PER_QUALITY - 5.5 * np.log1p(channel) - lower
-    return np.clip(index, 0, tables.TABLES - 1).astype(np.uint8)
+    return np.clip(index, 0, TABLES - 1).astype(np.uint8)

@@ -89,15 +89,23 @@ void bind_prior(nb::module_& module) {
         "blocks"_a, "memory"_a, "counts"_a, "moved"_a, "moved_counts"_a);
     module.def(
         "guess_tables",
-        [](Array<const u8, 2> moved, int shift, Array<const u8, 1> otherwise, Array<u8, 2> out) {
-            require(moved.shape(1) == CHANNELS && otherwise.shape(0) == CHANNELS &&
-                        out.shape(1) == CHANNELS && out.shape(0) == moved.shape(0),
+        [](BlockArrays& blocks, Array<const u8, 2> counts, Array<const u8, 2> before, int shift,
+           Array<const u8, 1> otherwise, Array<u8, 2> out) {
+            const Blocks view = blocks.view();
+            check_blocks(view, static_cast<int>(before.shape(0)), "tables of another size");
+            check_blocks(view, static_cast<int>(out.shape(0)), "tables of another size");
+            require(before.shape(1) == CHANNELS && otherwise.shape(0) == CHANNELS &&
+                        out.shape(1) == CHANNELS,
                     "tables are (blocks, 384)");
+            require(static_cast<int>(counts.shape(0)) == view.rows() &&
+                        static_cast<int>(counts.shape(1)) == view.columns(),
+                    "counts of another size");
             require(shift >= -64 && shift <= 64, "a shift is -64 to 64");
             nb::gil_scoped_release unlocked;
-            guess_tables(grid(moved), shift, {otherwise.data(), CHANNELS}, grid(out));
+            guess_tables(view, grid(counts), grid(before), shift, {otherwise.data(), CHANNELS},
+                         grid(out));
         },
-        "moved"_a, "shift"_a, "otherwise"_a, "out"_a);
+        "blocks"_a, "counts"_a, "before"_a, "shift"_a, "otherwise"_a, "out"_a);
     module.def(
         "remember_symbols",
         [](Array<const u8, 2> counts, Array<const i16, 2> symbols, Array<const u8, 2> moved,

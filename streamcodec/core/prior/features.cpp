@@ -203,12 +203,13 @@ void remember_reference(FrameFeatures& features, const Blocks& blocks, Grid<cons
         for (int row = band.first; row < band.last; ++row) {
             asked.clear();
             for (int column = 0; column < columns; ++column) {
-                if (blocks.counts(row, column) > 0 && blocks.modes(row, column) < INTRA16) {
+                // Blocks that code nothing are not asked.
+                if (blocks.counts(row, column) == 0) continue;
+                if (blocks.modes(row, column) < INTRA16) {
                     asked.push_back(column);
-                    continue;
+                } else {  // has no prediction yet
+                    std::memset(&features.memory[(row * columns + column) * MEMORY], 0, MEMORY);
                 }
-                // Intra blocks have no prediction yet; blocks that code nothing are not asked.
-                std::memset(&features.memory[(row * columns + column) * MEMORY], 0, MEMORY);
             }
             reference.fill(row, columns, asked);
         }
@@ -267,6 +268,20 @@ void write_row(const FrameFeatures& features, int block, u8* out) {
     }
 }
 
+namespace {
+
+// The block of the reference nearest to where the middle of an inter block came from: half the sum of
+// two opposite corners' vectors.
+int origin(const Blocks& blocks, int row, int column) {
+    const Vector first = blocks.field(2 * row, 2 * column);
+    const Vector second = blocks.field(2 * row + 1, 2 * column + 1);
+    const int y = std::clamp(row + ((first.dy + second.dy + 64) >> 7), 0, blocks.rows() - 1);
+    const int x = std::clamp(column + ((first.dx + second.dx + 64) >> 7), 0, blocks.columns() - 1);
+    return y * blocks.columns() + x;
+}
+
+}  // namespace
+
 void move_memory(const Blocks& blocks, Grid<const u8> memory, Grid<const u8> counts,
                  Grid<u8> moved, Grid<u8> moved_counts) {
     const int rows = blocks.rows(), columns = blocks.columns();
@@ -278,24 +293,28 @@ void move_memory(const Blocks& blocks, Grid<const u8> memory, Grid<const u8> cou
                 moved_counts(row, column) = 0;
                 continue;
             }
-            // The block nearest to the moved centre: half the sum of two opposite corners' vectors.
-            const Vector first = blocks.field(2 * row, 2 * column);
-            const Vector second = blocks.field(2 * row + 1, 2 * column + 1);
-            const int y = std::clamp(row + ((first.dy + second.dy + 64) >> 7), 0, rows - 1);
-            const int x = std::clamp(column + ((first.dx + second.dx + 64) >> 7), 0, columns - 1);
-            std::memcpy(out, memory.row(y * columns + x), CHANNELS);
-            moved_counts(row, column) = counts(y, x);
+            const int from = origin(blocks, row, column);
+            std::memcpy(out, memory.row(from), CHANNELS);
+            moved_counts(row, column) = counts(from / columns, from % columns);
         }
     }
 }
 
-void guess_tables(Grid<const u8> moved, int shift, std::span<const u8> otherwise, Grid<u8> out) {
-    for (int block = 0; block < moved.rows; ++block) {
-        const u8* before = moved.row(block);
-        u8* to = out.row(block);
-        for (int c = 0; c < CHANNELS; ++c) {
-            const int shifted = std::min(std::max(before[c] + shift, 0), MOST_TABLE);
-            to[c] = before[c] ? static_cast<u8>(shifted) : otherwise[c];
+void guess_tables(const Blocks& blocks, Grid<const u8> counts, Grid<const u8> before, int shift,
+                  std::span<const u8> otherwise, Grid<u8> out) {
+    for (int row = 0; row < blocks.rows(); ++row) {
+        for (int column = 0; column < blocks.columns(); ++column) {
+            if (counts(row, column) == 0) continue;
+            u8* to = out.row(row * blocks.columns() + column);
+            if (blocks.modes(row, column) >= INTRA16) {
+                std::copy(otherwise.begin(), otherwise.end(), to);
+                continue;
+            }
+            const u8* from = before.row(origin(blocks, row, column));
+            for (int c = 0; c < CHANNELS; ++c) {
+                const int shifted = std::min(std::max(from[c] + shift, 0), MOST_TABLE);
+                to[c] = from[c] ? static_cast<u8>(shifted) : otherwise[c];
+            }
         }
     }
 }

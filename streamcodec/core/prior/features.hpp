@@ -75,9 +75,11 @@ void write_row(const FrameFeatures& features, int block, u8* out);
 void move_memory(const Blocks& blocks, Grid<const u8> memory, Grid<const u8> counts,
                  Grid<u8> moved, Grid<u8> moved_counts);
 
-// A guess at the tables (blocks, 384) of a frame: those that coded each block where it came from
-// (`moved`), `shift` higher; `otherwise` (384) where nothing was coded.
-void guess_tables(Grid<const u8> moved, int shift, std::span<const u8> otherwise, Grid<u8> out);
+// A guess at the tables (blocks, 384) of blocks that may be coded (`counts` above 0; those of others are
+// not written): what coded each block where it came from (`before`), `shift` higher; `otherwise` (384)
+// where nothing was coded.
+void guess_tables(const Blocks& blocks, Grid<const u8> counts, Grid<const u8> before, int shift,
+                  std::span<const u8> otherwise, Grid<u8> out);
 
 // Magnitudes that the next frame's prior will see: this frame's, or half of those before it.
 void remember_symbols(Grid<const u8> counts, Grid<const i16> symbols, Grid<const u8> moved,
