@@ -18,9 +18,8 @@ from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.member import Member
 from services.protocol.offer import Offer
-from services.protocol.session import Event, State
+from services.protocol.session import SILENCE_US, Event, State
 
-STALL_US = 1_000_000  # no ACK for this long, or four round trips, with bytes under way: lost
 READY_US = 3_000_000  # from WELCOME to READY: it takes a round trip
 NEVER_READY = "never ready"
 
@@ -211,15 +210,11 @@ class Audience(Generic[M]):
 
 
 def why_gone(member: Member, now_us: int) -> str:
-    """Why a receiver is taken for lost; "" while it is not. The round trip is asked last."""
-    waits_us = member.credit.silent_us(now_us)
-    if waits_us > STALL_US and waits_us > 4 * member.round_trip_us:
-        return "no acknowledgement"
-    liveness = member.liveness
-    if liveness.silent(now_us, round_trip_us=None) and liveness.silent(
-        now_us, round_trip_us=member.round_trip_us
-    ):
-        return "silent"
+    """Why a receiver is taken for lost; "" while it is not."""
     if member.session.state is State.WELCOMED and now_us - member.since_us > READY_US:
         return NEVER_READY
+    if member.credit.silent_us(now_us) > SILENCE_US:
+        return "no acknowledgement"
+    if member.liveness.silent(now_us):
+        return "silent"
     return ""
