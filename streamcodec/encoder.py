@@ -73,7 +73,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _FirstPass:
+class FirstPass:
     """What the first pass of a quality leaves: tables, and groups that may be coded."""
 
     tables: U8
@@ -107,7 +107,7 @@ class FrameEncoder:
         self._source = analysis.padded(frame.planes)
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
-        self._first: dict[int, _FirstPass] = {}
+        self._first: dict[int, FirstPass] = {}
         self._done: dict[tuple[int, float], Attempt] = {}
 
     def at(self, quality: int, weighing: float = 1.0) -> Attempt:
@@ -224,7 +224,7 @@ class _Coding:
         self._moved, self._moved_counts = before.moved(seen.blocks)
         self._remembered = False  # what the prior is told of the reference
 
-    def first_pass(self, trying: Trying) -> _FirstPass:
+    def first_pass(self, trying: Trying) -> FirstPass:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
@@ -247,8 +247,8 @@ class _Coding:
             within = blocks.modes >= INTRA16
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
         if not trying.prices_asked and self._before.tables is not None:
-            return _FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
-        return _FirstPass(self._find_tables(blocks, symbols), blocks.counts)
+            return FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
+        return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
     def _tables_of_reference(self, before: U8) -> U8:
         """The tables that coded each block where it came from, shifted to this quality."""
@@ -261,7 +261,7 @@ class _Coding:
 
     def second_pass(
         self,
-        first: _FirstPass,
+        first: FirstPass,
         weighing: float,
         header: bitstream.PacketHeader,
         network: ExecutedNetwork | None,

@@ -13,6 +13,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -22,12 +23,13 @@ import numpy as np
 from streamcodec import pattern
 from streamcodec import weights as files
 from streamcodec.analysis import padded
+from streamcodec.blocks import transform
 from streamcodec.codec import Codec
-from streamcodec.correction import Networks
+from streamcodec.correction import Networks, Stage
 from streamcodec.encoder import FrameEncoder
 from streamcodec.frame import MIN_SIDE_PX, Frame
 from streamcodec.model import Model
-from streamcodec.training import data
+from streamcodec.training import data, pricing
 from streamcodec.training.coded import Coded, Entry, Writer
 
 _HELD_OUT_OF_256 = 26  # about a tenth
@@ -141,12 +143,13 @@ def code(
     *,
     keys_only: bool,
     networks: Networks | None = None,
+    priced: bool = False,
 ) -> Iterator[Coded]:
     """Code a chain as a stream of this nominal quality would be; yield every frame.
 
-    With `networks` references are corrected ones, but what is yielded is the picture before.
+    With `networks` references are corrected ones, but what is yielded is the picture before. With
+    `priced` each frame holds what its quantiser was told.
     """
-
     reference = None
     for number, frame in enumerate(frames):
         quality = nominal if keys_only else pattern.quality_at(nominal, number)
@@ -174,7 +177,11 @@ def code(
             quality,
             8 * len(attempt.packet),
             (errors[0], errors[1], errors[2]),
+            priced,
         )
+        told = None
+        if priced:
+            told = pricing.priced(encoder._first[quality], attempt, seen.prediction)
         yield Coded(
             entry,
             source,
@@ -185,10 +192,13 @@ def code(
             blocks.modes,
             blocks.splits,
             moves,
+            told,
         )
-        if networks is not None and number + 1 < len(frames):
-            encoder = FrameEncoder(model, frame, reference, networks=networks)
-            attempt = encoder.at(quality)
+        network = None if networks is None else networks.of(seen.key)
+        if network is not None and number + 1 < len(frames):
+            stage = Stage(network, quality, blocks, None if seen.key else seen.prediction)
+            _, after = stage.choose(source, attempt.planes, transform.plane_steps_q3(quality))
+            attempt = replace(attempt, planes=after)
         reference = encoder.reference_after(attempt)
 
 
@@ -203,6 +213,7 @@ def main() -> None:
     parser.add_argument("--skip", type=int, default=0, help="files that are done already")
     parser.add_argument("--weights", type=Path, help="of size M: its networks correct references")
     parser.add_argument("--round", type=int, default=0, help="another one draws anew")
+    parser.add_argument("--priced", action="store_true", help="keep what quantisers were told")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     model = Codec.load("S").model if options.weights is None else files.load("M", options.weights)
@@ -226,7 +237,13 @@ def main() -> None:
         )
         for frames, quality in chains:
             for coded in code(
-                model, frames, quality, path, keys_only=len(frames) == 1, networks=networks
+                model,
+                frames,
+                quality,
+                path,
+                keys_only=len(frames) == 1,
+                networks=networks,
+                priced=options.priced,
             ):
                 if not (coded.entry.held_out and coded.entry.number % 2 and coded.entry.number > 2):
                     writer.add(coded)
