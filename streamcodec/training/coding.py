@@ -86,7 +86,7 @@ def _window(height: int, width: int, rng: np.random.Generator) -> tuple[int, int
 def clip_chains(path: Path, rng: np.random.Generator) -> Iterator[tuple[list[Frame], int]]:
     """Chains of frames from anywhere in a clip, each with its nominal quality."""
     with av.open(str(path)) as container:
-        planes = [_planes(frame) for frame in container.decode(video=0)]
+        planes = [data.planes_of(frame) for frame in container.decode(video=0)]
     height, width = planes[0][0].shape
     if min(height, width) < MIN_SIDE_PX:
         return
@@ -101,7 +101,7 @@ def clip_chains(path: Path, rng: np.random.Generator) -> Iterator[tuple[list[Fra
         y, x, h, w = _window(height, width, rng)
         if rng.random() < 0.5:
             seen = seen[::-1]
-        yield [_crop(p, y, x, h, w) for p in seen], int(rng.integers(5, 46))
+        yield [data.cut(p, y, x, h, w) for p in seen], int(rng.integers(5, 46))
 
 
 def frames_of(path: Path, most: int) -> list[Frame]:
@@ -111,28 +111,7 @@ def frames_of(path: Path, most: int) -> list[Frame]:
         return [Frame.from_bgr(np.asarray(read, np.uint8))]
     with av.open(str(path)) as container:
         shown = zip(range(most), container.decode(video=0), strict=False)
-        return [Frame(*_planes(frame)) for _, frame in shown]
-
-
-def _planes(frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    whole = frame.reformat(format="yuv420p")
-    found = []
-    for number, plane in enumerate(whole.planes):
-        w, h = whole.width, whole.height
-        if number:
-            w, h = (w + 1) // 2, (h + 1) // 2
-        rows = np.asarray(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        found.append(rows[:h, :w].copy())
-    return found[0], found[1], found[2]
-
-
-def _crop(planes: Sequence[np.ndarray], y: int, x: int, h: int, w: int) -> Frame:
-    half = (slice(y // 2, (y + h + 1) // 2), slice(x // 2, (x + w + 1) // 2))
-    return Frame(
-        np.ascontiguousarray(planes[0][y : y + h, x : x + w]),
-        np.ascontiguousarray(planes[1][half]),
-        np.ascontiguousarray(planes[2][half]),
-    )
+        return [Frame(*data.planes_of(frame)) for _, frame in shown]
 
 
 def code(

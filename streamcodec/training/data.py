@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -24,6 +25,7 @@ _EVALUATION = re.compile(
     r"kodim\d\d|autumn_street_pan|bee_flower|bunny_animation|mobile_calendar|rollercoaster"
     r"|screen_paper|screen_scroll|talking_head_room|talking_selfie|walkers_static"
 )
+_DRAWN_FROM = 600  # frames of a clip, from which chains are drawn
 _HELD_OUT_EVERY = 12  # files, one of which is kept back to tell whether training helped
 
 
@@ -69,24 +71,28 @@ def find(folders: Sequence[str]) -> Files:
 
 def _is_readable(path: Path) -> bool:
     try:
-        return next(iter(_pictures(path, 1)), None) is not None
-    except (av.FFmpegError, OSError, ValueError, cv2.error):
+        if path.suffix.lower() in PICTURES:
+            return _picture(path) is not None
+        with av.open(str(path)) as container:
+            first = next(container.decode(video=0), None)
+            return first is not None and min(first.width, first.height) >= MIN_SIDE_PX
+    except (av.FFmpegError, OSError, ValueError, IndexError, cv2.error):
         return False
 
 
-def _pictures(path: Path, count: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """BGR pictures of a file, at most `count`, none smaller than the codec takes."""
-    if path.suffix.lower() in PICTURES:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        if picture is not None and min(picture.shape[:2]) >= MIN_SIDE_PX:
-            yield np.asarray(picture, np.uint8)
-        return
+def _picture(path: Path) -> npt.NDArray[np.uint8] | None:
+    """A picture as BGR, or None where it is none, or smaller than the codec takes."""
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if picture is None or min(picture.shape[:2]) < MIN_SIDE_PX:
+        return None
+    return np.asarray(picture, np.uint8)
+
+
+def _frame_count(path: Path) -> int:
+    """Frames of a clip, at most `_DRAWN_FROM`: counted, since what files say of it is not true."""
     with av.open(str(path)) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            if number >= count:
-                return
-            yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+        return sum(1 for _ in islice(container.decode(video=0), _DRAWN_FROM))
 
 
 def chain(path: Path, *, frames: int, crop_px: int, rng: np.random.Generator) -> list[Frame]:
@@ -95,7 +101,8 @@ def chain(path: Path, *, frames: int, crop_px: int, rng: np.random.Generator) ->
     A picture gets half as many frames: real motion teaches more.
     """
     if path.suffix.lower() in PICTURES:
-        picture = next(_pictures(path, 1))
+        picture = _picture(path)
+        assert picture is not None  # `find` has read it
         scale = float(rng.choice([1.0, 1.0, 0.7, 0.5]))
         if min(picture.shape[:2]) * scale >= 2 * MIN_SIDE_PX:
             picture = np.asarray(
@@ -103,16 +110,51 @@ def chain(path: Path, *, frames: int, crop_px: int, rng: np.random.Generator) ->
                 np.uint8,
             )
         return _panned(picture, max(min(frames, 2), frames // 2), crop_px, rng)
-    skip = int(rng.integers(0, 12))
-    seen = list(_pictures(path, skip + frames))
-    seen = seen[-frames:]
-    (height, width), _ = _window(seen[0].shape, crop_px)
-    y = int(rng.integers(0, seen[0].shape[0] - height + 1))
-    x = int(rng.integers(0, seen[0].shape[1] - width + 1))
+    return _part_of_clip(path, frames, crop_px, rng)
+
+
+def _part_of_clip(path: Path, frames: int, crop_px: int, rng: np.random.Generator) -> list[Frame]:
+    """Frames in a row from anywhere in a clip, in a window of them; half of the time mirrored,
+    half of the time backwards."""
+    first = int(rng.integers(0, max(_frame_count(path) - frames, 0) + 1))
+    with av.open(str(path)) as container:
+        seen = [
+            planes_of(frame) for frame in islice(container.decode(video=0), first, first + frames)
+        ]
+    (height, width), (down, across) = _window(seen[0][0].shape, crop_px)
+    y, x = int(rng.integers(0, down + 1)) & ~1, int(rng.integers(0, across + 1)) & ~1
     if rng.random() < 0.5:
         seen.reverse()
-    across = -1 if rng.random() < 0.5 else 1
-    return [_frame(p[y : y + height, x : x + width][:, ::across]) for p in seen]
+    chosen = [cut(planes, y, x, height, width) for planes in seen]
+    return [_mirrored(frame) for frame in chosen] if rng.random() < 0.5 else chosen
+
+
+def _mirrored(frame: Frame) -> Frame:
+    y, u, v = (np.ascontiguousarray(plane[:, ::-1]) for plane in frame.planes)
+    return Frame(y, u, v)
+
+
+def planes_of(frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Planes y, u, v of a frame, chroma at half size."""
+    whole = frame.reformat(format="yuv420p")
+    found = []
+    for number, plane in enumerate(whole.planes):
+        w, h = whole.width, whole.height
+        if number:
+            w, h = (w + 1) // 2, (h + 1) // 2
+        rows = np.asarray(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        found.append(rows[:h, :w].copy())
+    return found[0], found[1], found[2]
+
+
+def cut(planes: Sequence[np.ndarray], y: int, x: int, h: int, w: int) -> Frame:
+    """A window of planes; y and x are even."""
+    half = (slice(y // 2, (y + h + 1) // 2), slice(x // 2, (x + w + 1) // 2))
+    return Frame(
+        np.ascontiguousarray(planes[0][y : y + h, x : x + w]),
+        np.ascontiguousarray(planes[1][half]),
+        np.ascontiguousarray(planes[2][half]),
+    )
 
 
 def _window(shape: tuple[int, ...], crop_px: int) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -9,8 +9,13 @@ The modes, angles and the smoothing rule are those of HEVC (ITU-T H.265, 8.4.4.2
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
+
+from tests.reference.contexts import kind_of
 
 PLANAR, MEAN, HORIZONTAL, VERTICAL = 0, 1, 10, 26
 MODES = 35
@@ -18,46 +23,8 @@ MODES = 35
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
 
-_ANGLES = np.array(
-    [
-        0,
-        0,
-        32,
-        26,
-        21,
-        17,
-        13,
-        9,
-        5,
-        2,
-        0,
-        -2,
-        -5,
-        -9,
-        -13,
-        -17,
-        -21,
-        -26,
-        -32,
-        -26,
-        -21,
-        -17,
-        -13,
-        -9,
-        -5,
-        -2,
-        0,
-        2,
-        5,
-        9,
-        13,
-        17,
-        21,
-        26,
-        32,
-    ],
-    np.int64,
-)
+_FALLING = [32, 26, 21, 17, 13, 9, 5, 2, 0, -2, -5, -9, -13, -17, -21, -26]
+_ANGLES = np.array([0, 0, *_FALLING, *[-angle for angle in _FALLING], 32], np.int64)
 _INVERSE = np.array([round(8192 / abs(a)) if a else 0 for a in _ANGLES], np.int64)
 
 
@@ -185,3 +152,48 @@ def predict(edge: I32, size: int, mode: int, line: I32, out: U8) -> None:
                 out[i, j] = np.uint8(value)
             else:
                 out[j, i] = np.uint8(value)
+
+
+def predicted(plane: U8, y: int, x: int, size: int, right: int, below: int, mode: int) -> U8:
+    """A square (size, size) predicted from what stands around it in the plane."""
+    edge = np.empty(65, np.int32)
+    gather(plane, y, x, size, right, below, edge)
+    if wants_smooth(mode, size):
+        soft = np.empty(65, np.int32)
+        smooth(edge, size, soft)
+        edge = soft
+    out = np.empty((size, size), np.uint8)
+    predict(edge, size, mode, np.empty(80, np.int32), out)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square of luma predicted by itself: where in its block, and what is known around."""
+
+    quarter: int  # of which quarter, 0 where the block is one square
+    part: int  # which 4x4 square of the quarter, 0 where it is one
+    y: int
+    x: int
+    size: int
+    right: int
+    below: int
+
+
+def squares(small: bool, split: int, row: int) -> Iterator[Square]:
+    """The squares of an intra block in the order in which they are predicted.
+
+    One of 16, or where the block is `small` four of 8, each of which is four of 4 where `split`
+    gives it a finer transform. `row` is the block's.
+    """
+    if not small:
+        yield Square(0, 0, 0, 0, 16, 16 if row else 0, 0)
+        return
+    for k in range(4):
+        y, x = 8 * (k >> 1), 8 * (k & 1)
+        if not kind_of(split, k):
+            yield Square(k, 0, y, x, 8, right_of_quarter(k, row), 8 if k == 0 else 0)
+            continue
+        for m in range(4):
+            right, below = right_of_sixteenth(m, k, row), below_sixteenth(m, k)
+            yield Square(k, m, y + 4 * (m >> 1), x + 4 * (m & 1), 4, right, below)

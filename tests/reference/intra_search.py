@@ -85,52 +85,34 @@ def best_intra(
 
 
 def _kind_of_quarter(
-    source: U8,
-    row: int,
-    column: int,
-    quarter: int,
-    mode: int,
-    inverse_step: float,
-    edge: I32,
-    soft: I32,
-    line: I32,
-    guess: U8,
-    samples: F32,
-    tmp: F32,
-    out: F32,
+    source: U8, row: int, column: int, quarter: int, mode: int, inverse_step: float
 ) -> tuple[int, float, float]:
     """How an 8x8 quarter is best transformed: kind, rough bits of one 8x8, and of that kind.
 
     Predicted from the source's own neighbours; finer kinds predict each 4x4 square anew.
     """
-    y, x = 16 * row + 8 * (quarter >> 1), 16 * column + 8 * (quarter & 1)
-    below = 8 if quarter == 0 else 0
-    intra.gather(source, y, x, 8, intra.right_of_quarter(quarter, row), below, edge)
-    if intra.wants_smooth(mode, 8):
-        intra.smooth(edge, 8, soft)
-        intra.predict(soft, 8, mode, line, guess)
-    else:
-        intra.predict(edge, 8, mode, line, guess)
-    for i in range(8):
-        for j in range(8):
-            samples[16 * i + j] = np.float32(source[y + i, x + j]) - np.float32(guess[i, j])
-    transform.forward8(samples, 0, 16, tmp, out)
-    eight = transform.worth(out, 64, inverse_step)
+    coarse = _differences(source, row, column, quarter, mode, 0)
+    eight = transform.worth(transform.dct(coarse), inverse_step)
     if eight < transform.COARSEST:
         return transform.EIGHT, eight, eight
-    for k in range(4):
-        a, b = 4 * (k >> 1), 4 * (k & 1)
-        right = intra.right_of_sixteenth(k, quarter, row)
-        below = intra.below_sixteenth(k, quarter)
-        intra.gather(source, y + a, x + b, 4, right, below, edge)
-        intra.predict(edge, 4, mode, line, guess)
-        for i in range(4):
-            for j in range(4):
-                samples[16 * (a + i) + b + j] = np.float32(
-                    source[y + a + i, x + b + j]
-                ) - np.float32(guess[i, j])
-    kind, least = transform.finer(samples, 0, eight, inverse_step, tmp, out)
+    fine = _differences(source, row, column, quarter, mode, transform.FOUR)
+    kind, least = transform.finer(fine, eight, inverse_step)
     return kind, eight, least
+
+
+def _differences(source: U8, row: int, column: int, quarter: int, mode: int, kind: int) -> F32:
+    """A quarter (8, 8) minus its prediction, of squares as `kind` has them."""
+    split = transform.with_kind(1, quarter, kind)
+    out = np.zeros((16, 16), np.float32)
+    for square in intra.squares(True, split, row):
+        if square.quarter != quarter:
+            continue
+        y, x, size = 16 * row + square.y, 16 * column + square.x, square.size
+        guess = intra.predicted(source, y, x, size, square.right, square.below, mode)
+        out[square.y : square.y + size, square.x : square.x + size] = source[
+            y : y + size, x : x + size
+        ].astype(np.float32) - guess.astype(np.float32)
+    return out[transform.corner(quarter)]
 
 
 def analyse_key(
@@ -154,9 +136,6 @@ def analyse_key(
     line = np.empty(80, np.int32)
     guess = np.empty((16, 16), np.uint8)
     small = np.empty(4, np.int64)
-    samples = np.zeros(256, np.float32)
-    ftmp = np.empty(64, np.float32)
-    fout = np.empty(64, np.float32)
     for row in range(first, last):
         for column in range(columns):
             hint = intra_modes[2 * row, 2 * column - 1] if column else intra.PLANAR
@@ -199,19 +178,7 @@ def analyse_key(
                 )
                 near = small[k]
                 kind, eight, least = _kind_of_quarter(
-                    source,
-                    row,
-                    column,
-                    k,
-                    int(small[k]),
-                    inverse_step,
-                    edge,
-                    soft,
-                    line,
-                    guess,
-                    samples,
-                    ftmp,
-                    fout,
+                    source, row, column, k, int(small[k]), inverse_step
                 )
                 if kind:
                     part = int(part * least / eight)

@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec import _core
 from tests.reference import field as fields
 from tests.reference import intra, quantise, rebuild, transform
 
 U8 = npt.NDArray[np.uint8]
-I8 = npt.NDArray[np.int8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 F32 = npt.NDArray[np.float32]
@@ -18,86 +18,64 @@ Planes = tuple[U8, U8, U8]
 
 
 def inter_samples(
-    source: Planes,
-    prediction: Planes,
-    modes: U8,
-    field: I16,
-    field_before: I16,
-    samples: F32,
-    free: U8,
-) -> None:
-    """Residual samples of every inter block, zeros elsewhere; marks blocks that may be skipped."""
-    rows, columns = modes.shape
+    source: Planes, prediction: Planes, blocks: _core.Blocks, field_before: I16
+) -> tuple[F32, U8]:
+    """Residual samples (blocks, 384) of every inter block, zeros elsewhere; and which blocks may be
+    skipped."""
+    modes, field = blocks.modes, blocks.field
     near = np.zeros((5, 3), np.int32)
-    sides = np.empty((rows, columns), np.uint8)
+    sides = np.empty_like(modes)
+    samples = np.zeros((modes.size, 384), np.float32)
+    free = np.zeros_like(modes)
     fields.unite(modes, field, sides)
-    for row in range(rows):
-        for column in range(columns):
-            mode = modes[row, column]
-            own = samples[row * columns + column]
-            if mode >= fields.INTRA16:
-                own[:] = 0
-                continue
-            rebuild.differences(source, prediction, row, column, own)
-            if sides[row, column] > 1:
-                free[row, column] = rebuild.JOINED
-            elif mode == fields.INTER16:
-                ways = fields.candidates(field, field_before, row, column, 1, near)
-                if fields.which(near, ways, field, 2 * row, 2 * column) >= 0:
-                    free[row, column] = rebuild.TAKEN
+    for row, column in np.ndindex(*modes.shape):
+        if modes[row, column] >= fields.INTRA16:
+            continue
+        samples[row * blocks.columns + column] = rebuild.differences(
+            source, prediction, row, column
+        )
+        if sides[row, column] > 1:
+            free[row, column] = rebuild.JOINED
+        elif modes[row, column] == fields.INTER16:
+            ways = fields.candidates(field, field_before, row, column, 1, near)
+            if fields.which(near, ways, field, 2 * row, 2 * column) >= 0:
+                free[row, column] = rebuild.TAKEN
+    return samples, free
 
 
-def open_loop(source: Planes, modes: U8, intra_modes: I8, splits: U8, coefficients: F32) -> None:
+def open_loop(source: Planes, blocks: _core.Blocks, splits: U8, coefficients: F32) -> None:
     """Coefficients of intra blocks predicted from the source: a first guess for the prior."""
-    rows, columns = modes.shape
-    samples = np.empty(384, np.float32)
-    tmp = np.empty(256, np.float32)
-    out = np.empty(256, np.float32)
-    edge = np.empty(65, np.int32)
-    soft = np.empty(65, np.int32)
-    line = np.empty(80, np.int32)
-    guess = np.empty((16, 16), np.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            mode = modes[row, column]
-            if mode < fields.INTRA16:
-                continue
-            small = mode == fields.INTRA8
-            size = 8 if small else 16
-            for k in range(4 if small else 1):
-                a, b = k >> 1, k & 1
-                y, x = 16 * row + 8 * a, 16 * column + 8 * b
-                right = 16 if row else 0
-                if small:
-                    right = intra.right_of_quarter(k, row)
-                intra.gather(source[0], y, x, size, right, 8 if small and k == 0 else 0, edge)
-                way = int(intra_modes[2 * row + a, 2 * column + b])
-                if intra.wants_smooth(way, size):
-                    intra.smooth(edge, size, soft)
-                    intra.predict(soft, size, way, line, guess)
-                else:
-                    intra.predict(edge, size, way, line, guess)
-                for i in range(size):
-                    for j in range(size):
-                        samples[(8 * a + i) * 16 + 8 * b + j] = np.float32(
-                            source[0][y + i, x + j]
-                        ) - np.float32(guess[i, j])
-            way = int(intra_modes[2 * row, 2 * column])
-            for plane in range(2):
-                chroma = source[1] if plane == 0 else source[2]
-                intra.gather(chroma, 8 * row, 8 * column, 8, 8 if row else 0, 0, edge)
-                if intra.wants_smooth(way, 8):
-                    intra.smooth(edge, 8, soft)
-                    intra.predict(soft, 8, way, line, guess)
-                else:
-                    intra.predict(edge, 8, way, line, guess)
-                for i in range(8):
-                    for j in range(8):
-                        samples[256 + 64 * plane + i * 8 + j] = np.float32(
-                            chroma[8 * row + i, 8 * column + j]
-                        ) - np.float32(guess[i, j])
-            split = int(splits[row, column])
-            transform.forward(samples, split, coefficients[row * columns + column], tmp, out)
+    for row, column in np.ndindex(blocks.rows, blocks.columns):
+        mode = blocks.modes[row, column]
+        if mode < fields.INTRA16:
+            continue
+        directions = blocks.intra_modes[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        guess = [np.empty((16, 16), np.uint8)]
+        for square in intra.squares(mode == fields.INTRA8, 1, row):
+            top, left = 16 * row + square.y, 16 * column + square.x
+            own = slice(square.y, square.y + square.size), slice(square.x, square.x + square.size)
+            guess[0][own] = intra.predicted(
+                *(source[0], top, left, square.size, square.right, square.below),
+                int(directions[square.quarter >> 1, square.quarter & 1]),
+            )
+        guess += [
+            intra.predicted(
+                chroma, 8 * row, 8 * column, 8, 8 if row else 0, 0, int(directions[0, 0])
+            )
+            for chroma in source[1:]
+        ]
+        here = (slice(16 * row, 16 * row + 16), slice(16 * column, 16 * column + 16))
+        there = (slice(8 * row, 8 * row + 8), slice(8 * column, 8 * column + 8))
+        own_samples = [source[0][here], source[1][there], source[2][there]]
+        samples = np.concatenate(
+            [
+                (a.astype(np.float32) - b.astype(np.float32)).ravel()
+                for a, b in zip(own_samples, guess, strict=True)
+            ]
+        )
+        coefficients[row * blocks.columns + column] = transform.forward(
+            samples, int(splits[row, column])
+        )
 
 
 def quantise_plainly(

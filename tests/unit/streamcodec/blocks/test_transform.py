@@ -15,20 +15,11 @@ MIXED = 1 + 1 + 3 * 2 + 9 * 0 + 27 * 1  # quarters: four 4x4, none, 8x8, four 4x
 
 
 def inverse(symbols: np.ndarray, step_q3: int, split: int) -> np.ndarray:
-    residual = np.zeros(384, np.int32)
-    steps_q3 = np.full(384, step_q3, np.int32)
-    transform.inverse(
-        symbols, steps_q3, 0, split, np.empty(384, np.int32), np.empty(256, np.int32), residual
-    )
-    return residual
+    return transform.inverse(symbols, np.full(384, step_q3, np.int32), 0, split)
 
 
 def forward(samples: np.ndarray, split: int) -> np.ndarray:
-    out = np.zeros(384, np.float32)
-    transform.forward(
-        samples.astype(np.float32), split, out, np.empty(256, np.float32), np.empty(256, np.float32)
-    )
-    return out
+    return transform.forward(samples.astype(np.float32), split)
 
 
 @pytest.mark.parametrize("split", [WHOLE, QUARTERS, MIXED])

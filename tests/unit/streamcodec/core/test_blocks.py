@@ -14,6 +14,7 @@ import pytest
 from streamcodec import _core
 from streamcodec import contexts as cx
 from streamcodec.blocks import layout
+from streamcodec.blocks import transform as steps_of
 from tests.reference import contexts as families
 from tests.reference import intra, open_loop, quantise, rebuild, transform
 
@@ -23,7 +24,7 @@ Planes = tuple[U8, U8, U8]
 
 INTER16, INTER8, INTRA16, INTRA8 = range(4)
 EIGHT, FOUR, PLAIN = range(3)
-STEPS_Q3 = transform.CHANNEL_STEPS_Q3[37]  # odd steps: no sum of samples lies on a rounding edge
+STEPS_Q3 = steps_of.CHANNEL_STEPS_Q3[37]  # odd steps: no sum of samples lies on a rounding edge
 SPLITS = [0, 1, 2, 3, 14, 27, 41, 55, 68, 81]
 
 
@@ -82,9 +83,7 @@ def random_symbols(rng: np.random.Generator, counts: U8) -> npt.NDArray[np.int16
 
 def rebuilt_by_the_twin(blocks: Any, symbols: npt.NDArray[np.int16], planes: Planes) -> Planes:
     result = copied(planes)
-    rebuild.rebuild(
-        blocks.modes, blocks.intra_modes, blocks.counts, blocks.splits, symbols, STEPS_Q3, *result
-    )
+    rebuild.rebuild(blocks, symbols, STEPS_Q3, result)
     return result
 
 
@@ -111,12 +110,9 @@ def test_bases_are_the_cosines(size: int) -> None:
 def test_forward_transforms_are_the_twins(level: str, split: int) -> None:
     rng = np.random.default_rng(split)
     samples = rng.integers(-255, 256, 384).astype(np.float32)
-    expected, out = np.empty(384, np.float32), np.empty(384, np.float32)
-    transform.forward(
-        samples, split, expected, np.empty(256, np.float32), np.empty(256, np.float32)
-    )
+    out = np.empty(384, np.float32)
     _core.block_forward(samples, split, out)
-    assert np.abs(out - expected).max() < 1e-3
+    assert np.abs(out - transform.forward(samples, split)).max() < 1e-3
 
 
 def test_the_cheapest_transform_is_the_twins(level: str) -> None:
@@ -163,11 +159,7 @@ def test_residuals_are_exact(level: str, split: int, reach: int) -> None:
             rng.integers(0, 256, (8, 8), np.uint8),
             rng.integers(0, 256, (8, 8), np.uint8),
         )
-        residual = np.zeros(384, np.int32)
-        transform.inverse(
-            *(symbols, steps, quantise.BIAS_Q8, split),
-            *(np.zeros(384, np.int32), np.zeros(256, np.int32), residual),
-        )
+        residual = transform.inverse(symbols, steps, quantise.BIAS_Q8, split)
         flat = np.concatenate([plane.ravel() for plane in planes])
         expected = np.clip(flat + residual, 0, 255)
         _core.block_add_residual(symbols, steps, split, planes)
@@ -179,19 +171,13 @@ def test_intra_predictions_are_exact(level: str, size: int) -> None:
     rng = np.random.default_rng(size)
     plane = rng.integers(0, 256, (40, 48), np.uint8)
     extreme = (rng.integers(0, 2, plane.shape) * 255).astype(np.uint8)
-    edge, soft = np.empty(65, np.int32), np.empty(65, np.int32)
-    line, expected = np.empty(80, np.int32), np.empty((16, 16), np.uint8)
     out = np.empty((size, size), np.uint8)
     corners = [(0, 0), (0, 16), (16, 0), (16, 16), (40 - size, 48 - size), (8, 48 - size)]
     for (y, x), samples, mode in product(corners, (plane, extreme), range(intra.MODES)):
         right, below = int(rng.choice([0, size])), int(rng.choice([0, size]))
-        intra.gather(samples, y, x, size, right, below, edge)
-        smoothed = intra.wants_smooth(mode, size)
-        if smoothed:
-            intra.smooth(edge, size, soft)
-        intra.predict(soft if smoothed else edge, size, mode, line, expected)
+        expected = intra.predicted(samples, y, x, size, right, below, mode)
         _core.intra_square(samples, y, x, size, right, below, mode, out)
-        assert np.array_equal(out, expected[:size, :size]), (y, x, mode)
+        assert np.array_equal(out, expected), (y, x, mode)
 
 
 def test_plain_quantisation_is_the_twins(level: str) -> None:
@@ -264,11 +250,10 @@ def test_the_first_look_at_an_inter_frame_is_the_twins(level: str) -> None:
     blocks, source, prediction, before = problem
     blocks.splits[:] = 0
     coefficients, free = first_look(problem)
-    samples, expected = (np.empty((blocks.modes.size, 384), np.float32) for _ in range(2))
-    marks, splits = np.zeros_like(free), np.zeros_like(free)
-    open_loop.inter_samples(source, prediction, blocks.modes, blocks.field, before, samples, marks)
+    samples, marks = open_loop.inter_samples(source, prediction, blocks, before)
+    splits, expected = np.zeros_like(free), np.empty_like(samples)
     transform.cheaper(samples, 1 / 9, splits.reshape(-1), expected)
-    open_loop.open_loop(source, blocks.modes, blocks.intra_modes, splits, expected)
+    open_loop.open_loop(source, blocks, splits, expected)
     assert np.array_equal(free, marks)
     assert set(free.ravel()) == {0, 1, 2}
     assert np.array_equal(blocks.splits, splits)
@@ -302,7 +287,7 @@ def test_open_loop_coefficients_of_intra_blocks_are_the_twins(level: str) -> Non
     source = picture(rng, 2, 3)
     expected = np.full((6, 384), 5, np.float32)
     coefficients = expected.copy()
-    open_loop.open_loop(source, blocks.modes, blocks.intra_modes, blocks.splits, expected)
+    open_loop.open_loop(source, blocks, blocks.splits, expected)
     _core.open_loop(source, blocks, coefficients)
     assert np.abs(coefficients - expected).max() < 1e-3
 
@@ -340,14 +325,11 @@ def test_symbols_and_the_picture_are_the_twins(level: str, seed: int) -> None:
         coefficients = np.zeros((blocks.modes.size, 384), np.float32)
         free = np.zeros(blocks.modes.shape, np.uint8)
     told = coding(rng, blocks)
-    counts, planes = blocks.counts.copy(), copied(prediction)
+    twin, planes = blocks.copy(), copied(prediction)
     expected = np.full((blocks.modes.size, 384), 7, np.int16)
     mu, pace = (0.1, 1) if seed < 13 else (0.4, 2)
-    rebuild.code(
-        *(source, blocks.modes, blocks.intra_modes, blocks.splits, coefficients, told["tables"]),
-        *(told["costs_q8"], mu, STEPS_Q3, told["contexts"], told["counts_before"], pace, free),
-        *(told["hurdle"], counts, expected, *planes),
-    )
+    prices = rebuild.Prices(mu=mu, pace=pace, free=free, **told)
+    rebuild.code(source, twin, coefficients, prices, expected, planes)
     symbols, result = np.full_like(expected, 7), copied(prediction)
     before = blocks.copy()
     _core.code(
@@ -361,8 +343,8 @@ def test_symbols_and_the_picture_are_the_twins(level: str, seed: int) -> None:
         planes=result,
         **told,
     )
-    assert np.array_equal(blocks.counts, counts)
-    assert 0 < counts.astype(int).sum() < 4 * counts.size
+    assert np.array_equal(blocks.counts, twin.counts)
+    assert 0 < twin.counts.astype(int).sum() < 4 * twin.counts.size
     assert np.array_equal(symbols, expected)
     assert same(result, planes)
     assert np.array_equal(blocks.splits, before.splits)
