@@ -20,6 +20,7 @@ from streamcodec import contexts as cx
 
 if TYPE_CHECKING:
     from streamcodec.networks.conv.correct import Blocks as BlocksSaid
+    from streamcodec.networks.conv.encoder import EncoderNetwork
     from streamcodec.networks.conv.network import ExecutedNetwork
     from streamcodec.state import Planes
 
@@ -30,14 +31,19 @@ _WHICH = 3  # after the three that say whether an area is corrected
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Networks:
-    """A model's decoder networks on a device; either may be absent."""
+    """A model's networks on a device; any may be absent. `encoders` only decide, at the sender."""
 
     key: ExecutedNetwork | None
     inter: ExecutedNetwork | None
+    encoders: tuple[EncoderNetwork | None, EncoderNetwork | None] = (None, None)
 
     def of(self, key: bool) -> ExecutedNetwork | None:
         """The one for keyframes or for inter frames."""
         return self.key if key else self.inter
+
+    def encoder_of(self, key: bool) -> EncoderNetwork | None:
+        """The encoder network for keyframes or for inter frames."""
+        return self.encoders[0 if key else 1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,12 +25,14 @@ from streamcodec.state import Planes, State, reference_after, state_of
 from streamcodec.workspace import Workspace
 
 if TYPE_CHECKING:
+    from streamcodec.networks.conv.encoder import EncoderNetwork
     from streamcodec.networks.conv.network import ExecutedNetwork
 
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 U16 = npt.NDArray[np.uint16]
+FloatPlanes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 INTRA16 = 2  # modes from here on are intra
 INTRA8 = 3
@@ -108,6 +110,7 @@ class FrameEncoder:
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
         self._first: dict[int, FirstPass] = {}
+        self._added: dict[int, FloatPlanes | None] = {}
         self._done: dict[tuple[int, float], Attempt] = {}
 
     def at(self, quality: int, weighing: float = 1.0) -> Attempt:
@@ -154,12 +157,7 @@ class FrameEncoder:
 
     def seen_by_prior(self, attempt: Attempt) -> list[tuple[int, int, I32, U8]]:
         """What the prior saw when it coded an attempt: (group, phase, blocks, rows of features)."""
-        seen = self._look(attempt.quality)
-        before = self._before_at(seen, attempt.quality)
-        coding = _Coding(
-            self._model, seen, before, attempt.quality, workspace=self._workspace, pool=self._pool
-        )
-        return coding.feature_rows(attempt.blocks, attempt.symbols)
+        return self._coding(attempt.quality).feature_rows(attempt.blocks, attempt.symbols)
 
     def _before_at(self, seen: Analysis, quality: int) -> State:
         rows, columns = seen.blocks.rows, seen.blocks.columns
@@ -177,15 +175,32 @@ class FrameEncoder:
             )
         return self._seen[bucket]
 
-    def _attempt(self, quality: int, weighing: float) -> Attempt:
+    def _coding(self, quality: int) -> _Coding:
         seen = self._look(quality)
-        before = self._before_at(seen, quality)
-        coding = _Coding(
-            self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
+        return _Coding(
+            self._model,
+            seen,
+            self._before_at(seen, quality),
+            quality,
+            added=self._added_at(seen, quality),
+            workspace=self._workspace,
+            pool=self._pool,
         )
+
+    def _added_at(self, seen: Analysis, quality: int) -> FloatPlanes | None:
+        """What the model's encoder network adds to the source, None without one."""
+        if quality not in self._added:
+            network = None
+            if self._networks is not None and self._trying.network_asked:
+                network = self._networks.encoder_of(seen.key)
+            self._added[quality] = None if network is None else _ask(network, seen, quality)
+        return self._added[quality]
+
+    def _attempt(self, quality: int, weighing: float) -> Attempt:
+        coding = self._coding(quality)
         if quality not in self._first:
             self._first[quality] = coding.first_pass(self._trying)
-        network = None if self._networks is None else self._networks.of(seen.key)
+        network = None if self._networks is None else self._networks.of(self._before is None)
         header = self._header(quality)
         return coding.second_pass(self._first[quality], weighing, header, network)
 
@@ -210,11 +225,18 @@ class _Coding:
         before: State,
         quality: int,
         *,
+        added: FloatPlanes | None,
         workspace: Workspace,
         pool: _core.Pool | None,
     ) -> None:
         self._model = model
         self._seen = seen
+        self._added = added
+        self._coefficients = seen.coefficients
+        if added is not None:
+            self._coefficients = workspace.floats("shifted", seen.coefficients.shape)
+            np.copyto(self._coefficients, seen.coefficients)
+            _core.shift_coefficients(added, seen.blocks, self._coefficients, pool)
         self._before = before
         self._quality = quality
         self._workspace = workspace
@@ -238,7 +260,7 @@ class _Coding:
             np.maximum(blocks.counts, _FEWEST_GROUPS, out=blocks.counts)
         else:
             _core.quantise_plainly(
-                seen.coefficients,
+                self._coefficients,
                 self._channel_steps_q3,
                 _FIRST_PASS_ROUNDING,
                 symbols,
@@ -373,7 +395,7 @@ class _Coding:
             params,
             seen.source,
             blocks,
-            seen.coefficients,
+            self._coefficients,
             tables,
             self._model.costs_q8,
             self._channel_steps_q3,
@@ -383,6 +405,7 @@ class _Coding:
             self._hurdle(),
             symbols,
             planes,
+            self._added,
         )
         return planes
 
@@ -433,6 +456,13 @@ class _Coding:
             self._workspace.filter,
         )
         return flags if flags.any() else None
+
+
+def _ask(network: EncoderNetwork, seen: Analysis, quality: int) -> FloatPlanes:
+    from streamcodec.networks.conv.encoder import added_to  # noqa: PLC0415  (torch)
+
+    predicted = None if seen.key else seen.prediction
+    return added_to(seen.source, predicted, quality, network=network)
 
 
 def highest_that_fits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.weights_check import check_like, hidden_width
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
+_ENCODERS_OWN = "encoder."  # begins the names of arrays that no decoder needs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,8 @@ class Model:
     filter_weights: npt.NDArray[np.int16]  # see blocks/loopfilter.py
     digest: bytes  # 8 bytes
     decoder_networks: tuple[NetworkWeights | None, NetworkWeights | None] = (None, None)
+    # Arrays of networks that only an encoder needs (networks/conv/encoder.py); may be empty.
+    encoder_arrays: Arrays = field(default_factory=dict)
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Model:
@@ -66,6 +69,7 @@ class Model:
                 NetworkWeights.from_arrays(arrays, "key"),
                 NetworkWeights.from_arrays(arrays, "inter"),
             ),
+            {name: a for name, a in arrays.items() if name.startswith(_ENCODERS_OWN)},
         )
 
     @property
@@ -75,9 +79,14 @@ class Model:
 
 
 def digest(arrays: Arrays) -> bytes:
-    """8 bytes that name these integers, whatever file they came from."""
+    """8 bytes that name these integers, whatever file they came from.
+
+    What only an encoder needs does not count: packets are the same without it.
+    """
     state = hashlib.blake2b(digest_size=8)
     for name in sorted(arrays):
+        if name.startswith(_ENCODERS_OWN):
+            continue
         values = np.ascontiguousarray(arrays[name])
         state.update(f"{name}{values.dtype.str}{values.shape}".encode())
         state.update(values.tobytes())

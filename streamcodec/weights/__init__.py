@@ -91,15 +91,19 @@ def pick_device(device: str, *, networks: bool = False) -> str:
 
 
 def load_networks(model: Model, device: str) -> Networks:
-    """A model's decoder networks on a device, exact there. Raises ModelError."""
+    """A model's networks on a device, decoder networks exact there. Raises ModelError."""
     torch = _torch()
-    from streamcodec.networks.conv import network  # noqa: PLC0415  (torch)
+    from streamcodec.networks.conv import encoder, network  # noqa: PLC0415  (torch)
 
     key, inter = (
         None if weights is None else network.load(weights, torch.device(device))
         for weights in model.decoder_networks
     )
-    return Networks(key, inter)
+    own_key, own_inter = (
+        encoder.from_arrays(model.encoder_arrays, kind, torch.device(device))
+        for kind in ("key", "inter")
+    )
+    return Networks(key, inter, (own_key, own_inter))
 
 
 def _torch() -> ModuleType:

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains the encoder network against a decoder network: `python -m ...conv.encoding`.
 
-    source + network(source, prediction) - prediction -> transform -> levels by their true prices
-      -> dequantise -> inverse transform -> what changed, added to the decoded picture
-      -> decoder network, as it stands, by levels of areas -> squared error against the source
+Without a decoder network the levels that are best for the source are best. With one, a level that
+costs a little more may leave a picture that the decoder network makes more of. What a step teaches:
 
-The loss is what the codec minimises itself, bits + squared error / lambda. Prices are those of the
-tables that the frame was really coded with. What is left out: that deblocking and the loop filter,
-the prior and intra predictions would answer to a change.
+    source - prediction -> transform -> levels by their true prices, and which came near
+      -> some of these moved half-way to the other level -> dequantise -> inverse transform
+      -> picture -> decoder network, as it stands, by levels of areas
+      -> by how many bits' worth the network lowers or raises what each move costs: its gradient
+      -> what should be added to the coefficient, so that the encoder weighs that in
+
+and the network learns to add it, knowing only the source and its prediction. (A gradient at the
+levels taken would not do: errors are squares, and levels are a whole step apart.) Prices are those
+of the tables that the frame was really coded with. Deblocking and the loop filter are left out, and
+that the prior and intra predictions would answer to a change.
 """
 
 from __future__ import annotations
@@ -32,6 +38,7 @@ from streamcodec.training.conv.priced_batches import Planes, PricedBatch, Priced
 from streamcodec.training.conv.trainable import Trainable
 
 _SIDE_BITS = 1.5  # about what else is said of a block
+_MOVED = 0.25  # share of the levels that come near that a step moves
 _COMPARED_EVERY = 4  # steps: what is saved need not be known to learn
 _CPU = torch.device("cpu")
 
@@ -54,13 +61,41 @@ class Outcome:
 
     def plain(self, batch: PricedBatch) -> levels.Levels:
         """Levels without anything added."""
-        with torch.no_grad():
-            return self._levels(batch, batch.source)
+        return self._levels(batch, self._coefficients(batch))
 
-    def _levels(self, batch: PricedBatch, source: Planes) -> levels.Levels:
-        y, u, v = (a - b for a, b in zip(source, batch.base, strict=True))
+    @torch.no_grad()
+    def cost(self, batch: PricedBatch, before: levels.Levels, added: Planes | None) -> torch.Tensor:
+        """(n,) bits + squared error / lambda; `before` is what `plain` returned."""
+        found = before
+        if added is not None:
+            own = self._coefficients(batch) + transforms.forward(added, batch.splits)
+            found = self._levels(batch, own)
+        picture = _picture(batch, found.levels)
+        return found.bits + _error_bits(batch, self._corrected(batch, picture, found.groups()))
+
+    def wanted(
+        self, batch: PricedBatch, before: levels.Levels, moves: torch.Tensor
+    ) -> torch.Tensor:
+        """What should be added to coefficients, in steps, where `moves` is 1: else nothing is said.
+
+        A move to the next level costs (1 - 2 a) less where a is added: a follows from what the
+        decoder network makes of the move.
+        """
+        half = (before.levels + 0.5 * before.towards * moves).requires_grad_()
+        picture = _picture(batch, half)
+        corrected = self._corrected(batch, picture, before.groups())
+        more = _error_bits(batch, corrected) - _error_bits(batch, picture)
+        (gradient,) = torch.autograd.grad(more.sum(), half)
+        return -0.5 * _mu(batch) * gradient * moves
+
+    @staticmethod
+    def _coefficients(batch: PricedBatch) -> torch.Tensor:
+        y, u, v = (a - b for a, b in zip(batch.source, batch.base, strict=True))
+        return transforms.forward((y, u, v), batch.splits)
+
+    def _levels(self, batch: PricedBatch, coefficients: torch.Tensor) -> levels.Levels:
         return levels.chosen(
-            transforms.forward((y, u, v), batch.splits),
+            coefficients,
             batch.quality,
             tables=batch.tables,
             most=batch.most,
@@ -68,34 +103,6 @@ class Outcome:
             prices=self._prices,
             mu=_mu(batch),
         )
-
-    def cost(self, batch: PricedBatch, before: levels.Levels, added: Planes | None) -> torch.Tensor:
-        """(n,) bits + squared error / lambda; `before` is what `plain` returned."""
-        if added is None:
-            found, picture = before, batch.decoded
-        else:
-            y, u, v = (a + b for a, b in zip(batch.source, added, strict=True))
-            found = self._levels(batch, (y, u, v))
-            change = transforms.inverse(
-                levels.dequantised(found.levels, batch.quality)
-                - levels.dequantised(before.levels, batch.quality),
-                batch.splits,
-            )
-            y, u, v = ((a + b).clamp(0, 255) for a, b in zip(batch.decoded, change, strict=True))
-            picture = y, u, v
-        return found.bits + self._error_bits(batch, picture, found.groups())
-
-    def _error_bits(
-        self, batch: PricedBatch, picture: Planes, counts: torch.Tensor
-    ) -> torch.Tensor:
-        """(n,) squared error after the decoder network in units of lambda."""
-        total = torch.zeros(len(batch.quality))
-        steps = levels.plane_steps(batch.quality)
-        corrected = self._corrected(batch, picture, counts)
-        for number, (source, plane) in enumerate(zip(batch.source, corrected, strict=True)):
-            worth = _mu(batch) * steps[:, min(number, 1)] ** 2
-            total = total + ((source - plane) ** 2).sum((1, 2, 3)) / worth
-        return total
 
     def _corrected(self, batch: PricedBatch, picture: Planes, counts: torch.Tensor) -> Planes:
         if self._decoder is None:
@@ -130,6 +137,28 @@ def _gates(
     gates = torch.tensor(LEVELS)[errors.argmin(0)]
     height, width = plane.shape[2:]
     return gates.repeat_interleave(side, 2).repeat_interleave(side, 3)[:, :, :height, :width]
+
+
+def _picture(batch: PricedBatch, chosen: torch.Tensor) -> Planes:
+    """What levels rebuild."""
+    residual = transforms.inverse(levels.dequantised(chosen, batch.quality), batch.splits)
+    y, u, v = ((a + b).clamp(0, 255) for a, b in zip(batch.base, residual, strict=True))
+    return y, u, v
+
+
+def _error_bits(batch: PricedBatch, picture: Planes) -> torch.Tensor:
+    """(n,) squared error against the source in units of lambda."""
+    total = torch.zeros(len(batch.quality))
+    steps = levels.plane_steps(batch.quality)
+    for number, (source, plane) in enumerate(zip(batch.source, picture, strict=True)):
+        worth = _mu(batch) * steps[:, min(number, 1)] ** 2
+        total = total + ((source - plane) ** 2).sum((1, 2, 3)) / worth
+    return total
+
+
+def _detached(planes: Planes) -> Planes:
+    y, u, v = (plane.detach() for plane in planes)
+    return y, u, v
 
 
 def _mu(batch: PricedBatch) -> float:
@@ -173,25 +202,31 @@ class Run(run.Run):
         self.average = {k: v.detach().clone() for k, v in kept.items()}
 
     def one_step(self, rate_scale: float = 1.0) -> float:
-        """Draw a batch, move the weights; returns the loss: change of cost by bits spent."""
+        """Draw a batch, move the weights; returns the loss: what is missed, by bits spent."""
         plan = self.plan
         rng = np.random.default_rng([plan.seed, self.step])
         batch = self.material.batch(rng, plan.crops, plan.crop_blocks)
         before = self._outcome.plain(batch)
         spent = _spent(batch, before)
-        cost = self._outcome.cost(batch, before, added_by(self.network, batch))
+        draws = torch.from_numpy(rng.random(before.near.shape, np.float32))
+        moves = (draws < _MOVED * before.near).float()
+        wanted = self._outcome.wanted(batch, before, moves)
+        added = added_by(self.network, batch)
+        own = transforms.forward(added, batch.splits) / levels.steps_of(batch.quality)
+        # A coefficient that is moved by an amount too much takes a wrong level as often as that.
+        missed = ((own - wanted) ** 2 - wanted**2) * moves
         if self.step % _COMPARED_EVERY == 0:
-            with torch.no_grad():
-                plainly = self._outcome.cost(batch, before, None)
-                self._saved.append(float(((plainly - cost) / spent).mean()))
-        return self.moved((cost / spent).mean(), rate_scale)
+            plainly = self._outcome.cost(batch, before, None)
+            truly = self._outcome.cost(batch, before, _detached(added))
+            self._saved.append(float(((plainly - truly) / spent).mean()))
+        lesson = missed.sum((1, 2, 3)) / (_MOVED * _mu(batch) * spent)
+        return self.moved(lesson.mean(), rate_scale)
 
     def learned(self, losses: Sequence[float]) -> dict[str, object]:
-        """Bits saved on some of the last batches."""
-        del losses
+        """Bits saved on some of the last batches, and the loss."""
         saved = round(100 * float(np.mean(self._saved)), 4) if self._saved else None
         self._saved.clear()
-        return {"saved_percent": saved}
+        return {"saved_percent": saved, "missed": round(float(np.mean(losses)), 6)}
 
     def judge(self) -> list[tuple[int, float]]:
         """Quality, and percent of bits saved at equal cost, of each frame held out."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder's choice of levels, as the core makes it, with gradients through the choice.
+"""The encoder's choice of levels, as the core makes it.
 
 A coefficient of `v` steps with the table t takes the level k that costs least:
-(|v| - k + bias)^2 + mu * bits(t, k). What is returned is that level, and the true price; gradients
-are those of a softer choice, in which levels that cost about the same share the coefficient.
+(|v| - k + bias)^2 + mu * bits(t, k). How near the next best level came is kept, too: what might
+have been taken instead is what an encoder network can change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from streamcodec import quantise
 from streamcodec.blocks import layout, transform
 
-_SOFTNESS = 0.15  # squared steps by which a level may cost more and still count for a third
+_NEAR = 0.15  # squared steps by which a level may cost more and still be near
 _MAGNITUDES = 16
 _ESCAPE_BITS = 8.0
 _BIAS = quantise.BIAS_Q8 / 256
@@ -30,15 +30,21 @@ _SPEAKING_BITS = 4.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Levels:
-    """Chosen levels (n, rows, columns, 384), with sign, and the bits of each frame's crop (n,)."""
+    """Levels (n, rows, columns, 384), with sign, and the bits of each frame's crop (n,).
+
+    `towards` is -1 or 1, the way to the next best level, and `near` how little more that one costs:
+    1 for as much, falling to 0.
+    """
 
     levels: torch.Tensor
     bits: torch.Tensor
+    towards: torch.Tensor
+    near: torch.Tensor
 
     def groups(self) -> torch.Tensor:
         """(n, rows, columns) uint8 how many groups hold a level other than 0."""
         number = torch.from_numpy(_GROUP_OF + 1).to(self.levels.device)
-        return torch.where(self.levels.detach() != 0, number, 0).amax(-1).to(torch.uint8)
+        return torch.where(self.levels != 0, number, 0).amax(-1).to(torch.uint8)
 
 
 def price_table(costs_q8: npt.NDArray[np.int32]) -> torch.Tensor:
@@ -60,6 +66,7 @@ def steps_of(quality: torch.Tensor) -> torch.Tensor:
     return known.to(quality.device)[quality.long()][:, None, None]
 
 
+@torch.no_grad()
 def chosen(
     coefficients: torch.Tensor,
     quality: torch.Tensor,
@@ -77,44 +84,43 @@ def chosen(
     """
     shape = coefficients.shape
     signed = (coefficients / steps_of(quality)).reshape(-1)
-    with torch.no_grad():
-        groups = torch.from_numpy(_GROUP_OF).to(most.device)
-        may = (groups < most[..., None]).reshape(-1)
-        at = ((signed.abs() > _SMALLEST) & may).nonzero()[:, 0]
-        place = tables.reshape(-1).int() * _MAGNITUDES
-        zero_bits = prices[place]
-    own = signed[at]
-    size = own.abs()
-    with torch.no_grad():
-        low = size.floor().clamp(max=_MAGNITUDES - 2)
-        first = place[at]
-        none_bits = zero_bits[at]
-        at_low = first + low.int()
-        bits = torch.stack([prices[at_low], prices[at_low + 1], none_bits])
-        candidates = torch.stack([low, low + 1, torch.zeros_like(low)])
+    groups = torch.from_numpy(_GROUP_OF).to(most.device)
+    # Most coefficients are never coded: only the others are looked at.
+    at = ((signed.abs() > _SMALLEST) & (groups < most[..., None]).reshape(-1)).nonzero()[:, 0]
+    place = tables.reshape(-1).int() * _MAGNITUDES
+    zero_bits = prices[place]
+    size = signed[at].abs()
+    low = size.floor().clamp(max=_MAGNITUDES - 2)
+    first, none_bits = place[at], zero_bits[at]
+    at_low = first + low.int()
+    bits = torch.stack([prices[at_low], prices[at_low + 1], none_bits])
+    candidates = torch.stack([low, low + 1, torch.zeros_like(low)])
     cost = (size - candidates + _BIAS * (candidates > 0)) ** 2 + mu * bits
-    share = torch.softmax(-cost / _SOFTNESS, 0)
-    with torch.no_grad():
-        least, best = cost.min(0, keepdim=True)
-        hard = torch.zeros_like(share).scatter_(0, best, 1.0)
-        # Larger levels than tables know: rounded, at the price of an escape.
-        large = size > _MAGNITUDES - 1.5
-        keep = _kept(
-            -mu * zero_bits.reshape(shape),
-            (at, size**2 + mu * none_bits - least[0]),
-            most,
-            mu * _SPEAKING_BITS * (counts == 0),
-        )
-        coded = groups < keep[..., None]
-        mine = coded.reshape(-1)[at]
-    weight = (share + (hard - share).detach()) * mine
-    level = torch.where(large, size + (size.round() - size).detach(), (weight * candidates).sum(0))
-    more = torch.where(large, prices[first + _MAGNITUDES - 1], (weight * bits).sum(0))
-    frame = at // (signed.numel() // len(quality))
+    least, best = cost.min(0, keepdim=True)
+    level = candidates.gather(0, best)[0]
+    more = bits.gather(0, best)[0] - none_bits
+    # Larger levels than tables know: rounded, at the price of an escape.
+    large = size > _MAGNITUDES - 1.5
+    level = torch.where(large, size.round(), level)
+    more = torch.where(large, prices[first + _MAGNITUDES - 1] - none_bits, more)
+    gains = (at, size**2 + mu * none_bits - least[0])
+    keep = _kept(-mu * zero_bits.reshape(shape), gains, most, mu * _SPEAKING_BITS * (counts == 0))
+    coded = groups < keep[..., None]
+    mine = coded.reshape(-1)[at]
     spent = (zero_bits.reshape(shape) * coded).sum((1, 2, 3))
-    spent = spent.index_add(0, frame, (more - none_bits) * mine)
-    found = torch.zeros_like(signed).index_put((at,), torch.sign(own.detach()) * level * mine)
-    return Levels(found.reshape(shape), spent)
+    spent = spent.index_add(0, at // (signed.numel() // len(quality)), more * mine)
+    sign = torch.sign(signed[at])
+
+    def spread(values: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(signed).index_put((at,), values).reshape(shape)
+
+    apart = (cost[0] - cost[1]).abs() + (level > low + 1) + (level < low)
+    return Levels(
+        spread(sign * level * mine),
+        spent,
+        spread(sign * torch.where(level > low, -1.0, 1.0)),
+        spread(torch.exp(-apart / _NEAR) * mine),
+    )
 
 
 def _kept(
@@ -136,4 +142,4 @@ def _kept(
 
 def dequantised(levels: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
     """Coefficients in grey levels that a decoder makes of levels (n, rows, columns, 384)."""
-    return (levels - torch.sign(levels).detach() * _BIAS) * steps_of(quality)
+    return (levels - torch.sign(levels) * _BIAS) * steps_of(quality)
