@@ -74,8 +74,8 @@ class Model:
 
     @property
     def has_networks(self) -> bool:
-        """Whether networks correct its pictures."""
-        return any(self.decoder_networks)
+        """Whether networks correct its pictures, or add to its sources."""
+        return any(self.decoder_networks) or bool(self.encoder_arrays)
 
 
 def digest(arrays: Arrays) -> bytes:

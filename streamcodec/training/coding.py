@@ -49,13 +49,15 @@ def is_held_out(path: Path) -> bool:
     return hashlib.blake2b(name.encode(), digest_size=1).digest()[0] < _HELD_OUT_OF_256
 
 
-def picture_frames(path: Path, rng: np.random.Generator) -> Iterator[tuple[Frame, int]]:
-    """Keyframes of a picture, each with its quality."""
+def picture_frames(
+    path: Path, rng: np.random.Generator, *, held_out: bool
+) -> Iterator[tuple[Frame, int]]:
+    """Keyframes of a picture, each with its quality; of one that is held out, the whole of it."""
     read = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if read is None or min(read.shape[:2]) < MIN_SIDE_PX:
         return
     picture = np.asarray(read, np.uint8)
-    if is_held_out(path):
+    if held_out:
         frame = Frame.from_bgr(picture)
         for quality in _HELD_QUALITIES:
             yield frame, quality
@@ -83,19 +85,20 @@ def _window(height: int, width: int, rng: np.random.Generator) -> tuple[int, int
     return y & ~1, x & ~1, h, w
 
 
-def clip_chains(path: Path, rng: np.random.Generator) -> Iterator[tuple[list[Frame], int]]:
+def clip_chains(
+    path: Path, rng: np.random.Generator, *, held_out: bool
+) -> Iterator[tuple[list[Frame], int]]:
     """Chains of frames from anywhere in a clip, each with its nominal quality."""
     with av.open(str(path)) as container:
         planes = [data.planes_of(frame) for frame in container.decode(video=0)]
     height, width = planes[0][0].shape
     if min(height, width) < MIN_SIDE_PX:
         return
-    held = is_held_out(path)
-    length = _HELD_CHAIN_FRAMES if held else _CHAIN_FRAMES
-    for number in range(len(_HELD_QUALITIES) if held else _CLIP_CHAINS):
+    length = _HELD_CHAIN_FRAMES if held_out else _CHAIN_FRAMES
+    for number in range(len(_HELD_QUALITIES) if held_out else _CLIP_CHAINS):
         first = int(rng.integers(0, max(1, len(planes) - length + 1)))
         seen = planes[first : first + length]
-        if held:
+        if held_out:
             yield [Frame(*p) for p in seen], _HELD_QUALITIES[number] - 6
             continue
         y, x, h, w = _window(height, width, rng)
@@ -121,6 +124,7 @@ def code(
     path: Path,
     *,
     keys_only: bool,
+    held_out: bool,
     networks: Networks | None = None,
     priced: bool = False,
 ) -> Iterator[Coded]:
@@ -150,7 +154,7 @@ def code(
             rows,
             columns,
             path.name,
-            is_held_out(path),
+            held_out,
             reference is None,
             number,
             quality,
@@ -206,13 +210,14 @@ def main() -> None:
     name = f"{options.kind}-{options.round}-{options.part}of{options.parts}-{options.skip}"
     writer = Writer(options.out, name)
     for number, path in enumerate(paths[options.part :: options.parts]):
-        if options.round and is_held_out(path):
+        held_out = is_held_out(path)
+        if options.round and held_out:
             continue
         rng = np.random.default_rng([options.round, zlib.crc32(path.name.encode())])
         chains = (
-            (([frame], quality) for frame, quality in picture_frames(path, rng))
+            (([frame], quality) for frame, quality in picture_frames(path, rng, held_out=held_out))
             if options.kind == "pictures"
-            else clip_chains(path, rng)
+            else clip_chains(path, rng, held_out=held_out)
         )
         for frames, quality in chains:
             for coded in code(
@@ -221,6 +226,7 @@ def main() -> None:
                 quality,
                 path,
                 keys_only=len(frames) == 1,
+                held_out=held_out,
                 networks=networks,
                 priced=options.priced,
             ):

@@ -62,6 +62,8 @@ def channels_last(network: nn.Module) -> None:
 class Run(ABC):
     """Network, its running average, optimiser, step, and how much material it began with."""
 
+    says = True  # on the screen, too, what it logs
+
     def __init__(
         self, folder: Path, plan: Plan, network: nn.Module, *, device: torch.device
     ) -> None:
@@ -127,7 +129,8 @@ class Run(ABC):
         line = json.dumps(values)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        print(line, flush=True)
+        if self.says:
+            print(line, flush=True)
 
     def go(self, minutes: float) -> None:
         """Train until the plan's last step, or for so many minutes."""
