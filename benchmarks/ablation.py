@@ -126,16 +126,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     round(float(np.mean([c.decode_ms for c in coded])), 2),
                 ]
                 means[name].append(figures)
-                say({"kind": kind, "file": path.name, "with": name} | _named(figures))
+                say({"kind": kind, "file": path.name, "with": name, **_named(figures)})
         for name, rows in means.items():
             if rows:
                 mean = [round(float(x), 3) for x in np.mean(rows, axis=0)]
-                say({"kind": kind, "files": len(rows), "with": name} | _named(mean))
+                say({"kind": kind, "files": len(rows), "with": name, **_named(mean)})
     if options.out:
         options.out.write_text("".join(json.dumps(x) + "\n" for x in lines), encoding="utf-8")
 
 
-def _named(figures: Sequence[float]) -> dict[str, float]:
+def _named(figures: Sequence[float]) -> dict[str, object]:
     names = ("bits_percent", "encode_ms", "decode_ms")
     return dict(zip(names, figures, strict=True))
 

@@ -24,9 +24,9 @@ from benchmarks import machine
 from benchmarks.link import plain
 from benchmarks.link_live import ProxyPath, run_live, say, worker
 from benchmarks.link_scenarios import Scenario, scenarios
+from services.emulator.proxy import SenderSide
+from services.emulator.report import FrameRecord, Summary, summarise
 from services.errors import ServiceError
-from services.link.proxy import SenderSide
-from services.link.report import FrameRecord, Summary, summarise
 
 SYSTEMS = ("streamcodec", "imagezmq", "netgear", "x264")
 _LIBRARIES = {"imagezmq": ("imagezmq",), "netgear": ("vidgear", "colorlog", "simplejpeg")}

@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from benchmarks.link_worker import ClipSource, now_us
 from benchmarks.material import load_clips
-from services.transport import Endpoint, Port, SendResult
+from services.wire.transport import Endpoint, Port, SendResult
 from streamcodec.frame import Frame
 from streamcodec.metrics import psnr611, ssim
 

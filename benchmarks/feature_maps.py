@@ -22,23 +22,23 @@ import numpy.typing as npt
 import torch
 
 from services.errors import SourceError
-from services.files.reader import open_material
+from services.media.files.reader import open_material
 from services.media.scene import Scene
 from streamcodec import _core
 from streamcodec.analysis import padded
 from streamcodec.blocks import transform
 from streamcodec.codec import Codec
-from streamcodec.correction import Networks, Stage
+from streamcodec.correction import Stage
 from streamcodec.decoder import empty_planes
-from streamcodec.encoder import FrameEncoder
+from streamcodec.encoder import INTRA16, FrameEncoder
 from streamcodec.errors import ModelError
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611
 from streamcodec.networks.conv.correct import Blocks, correction_of
 from streamcodec.networks.conv.executions import Execution
 from streamcodec.networks.conv.network import ExecutedNetwork
+from streamcodec.networks.conv.network import load as load_network
 from streamcodec.state import Planes, state_of
-from streamcodec.weights import load_networks
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -97,8 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if len(frames) <= options.frame:
         parser.error(f"{options.source} has {len(frames)} frames, asked for frame {options.frame}")
-    networks = load_networks(codec.model, codec.device)
-    look = look_at(codec, networks, frames, options.quality)
+    weights = codec.model.decoder_networks[1]
+    assert weights is not None
+    # By torch, whose layers can be watched.
+    network = load_network(weights, torch.device("cpu"))
+    look = look_at(codec, network, frames, options.quality)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     drawn(look, options.out)
     source, before, after = (Frame(*p) for p in (look.source, look.plain, look.corrected))
@@ -110,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def look_at(codec: Codec, networks: Networks, frames: Sequence[Frame], quality: int) -> Look:
+def look_at(codec: Codec, network: ExecutedNetwork, frames: Sequence[Frame], quality: int) -> Look:
     """Code frames as a stream of one quality; what the network did to the last one."""
     reference: Reference | None = None
     for frame in frames[:-1]:
@@ -121,15 +124,15 @@ def look_at(codec: Codec, networks: Networks, frames: Sequence[Frame], quality: 
     blocks, plain = attempt.blocks, attempt.planes
     predicted = empty_planes(blocks.rows, blocks.columns)
     _core.predict(state_of(reference).planes, blocks, predicted, None)
-    network = networks.of(key=False)
-    assert network is not None
     source = padded(frames[-1].planes)
     steps_q3 = transform.plane_steps_q3(quality)
     levels, corrected = Stage(network, quality, blocks, predicted).choose(source, plain, steps_q3)
-    told = Blocks(blocks.counts, blocks.modes, blocks.splits, blocks.field)
+    told = Blocks(blocks.counts, blocks.modes, blocks.splits)
     maps, added = _maps(network, plain, predicted, told, quality)
     by_sample = _spread(levels[0], 64, plain[0].shape)
-    acting = _spread(told.acting(), 16, plain[0].shape)
+    vectors = blocks.field.reshape(blocks.rows, 2, blocks.columns, 2, 2)
+    acts = (blocks.counts > 0) | (blocks.modes >= INTRA16) | vectors.any(axis=(1, 3, 4))
+    acting = _spread(acts, 16, plain[0].shape)
     correction = added / np.float32(16) * (by_sample / np.float32(2)) * acting
     return Look(source, predicted, plain, corrected, correction, levels[0], maps)
 

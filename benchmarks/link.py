@@ -36,10 +36,10 @@ from benchmarks.link_scenarios import (
     scenarios,
     trace_scenario,
 )
+from services.emulator.plot import plot_run
+from services.emulator.rate_model import ClipCoder, FrameCoder, ModelCoder
+from services.emulator.simulate import SimulationResult, simulate
 from services.errors import ServiceError
-from services.link.plot import plot_run
-from services.link.rate_model import ClipCoder, FrameCoder, ModelCoder
-from services.link.simulate import SimulationResult, simulate
 
 HEADINGS = (
     "row        capacity   gap  util  frame delay ms      signal delay  freezes  skip  PSNR   SSIM"

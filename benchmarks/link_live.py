@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.link_scenarios import Scenario
+from services.emulator.namespaces import ADDRESS_A, NamespaceLink
+from services.emulator.profile import Profile
+from services.emulator.proxy import LinkProxy, SenderSide
+from services.emulator.report import FrameRecord, summarise
+from services.emulator.simulate import Sample, SimulationResult, StreamResult
 from services.errors import ConfigError
-from services.link.namespaces import ADDRESS_A, NamespaceLink
-from services.link.profile import Profile
-from services.link.proxy import LinkProxy, SenderSide
-from services.link.report import FrameRecord, summarise
-from services.link.simulate import Sample, SimulationResult, StreamResult
 
 _SAMPLE_US = 100_000
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from services.congestion import Tuning
-from services.link.loss import IndependentLoss
-from services.link.profile import (
+from services.emulator.loss import IndependentLoss
+from services.emulator.profile import (
     Direction,
     Jitter,
     Outage,
@@ -18,10 +17,11 @@ from services.link.profile import (
     constant,
     default_return,
 )
-from services.link.queue import Discipline, QueueLimits
-from services.link.service import Rate, StepRate, TraceRate
-from services.link.simulate import SimulationOptions, SimulationResult
-from services.link.trace import read_trace
+from services.emulator.queue import Discipline, QueueLimits
+from services.emulator.service import Rate, StepRate, TraceRate
+from services.emulator.simulate import SimulationOptions, SimulationResult
+from services.emulator.trace import read_trace
+from services.rate.congestion import Tuning
 
 ENCODE_MS = 10.0
 DEAD_BPS = 150_000

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.link_scenarios import Scenario, scenarios, worst_rate_kbps
-from services.congestion import Tuning
-from services.link.simulate import simulate
+from services.emulator.simulate import simulate
+from services.rate.congestion import Tuning
 
 ROWS = (
     *("const2", "step414", "vz-lte-up", "att-drive", "umts", "loss1", "jitter20"),

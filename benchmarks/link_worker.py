@@ -21,14 +21,14 @@ import cv2
 
 from benchmarks.material import load_clips
 from benchmarks.sized_codec import SizedCodec
-from services.congestion import Ack, Budget, CongestionController
 from services.errors import EndOfSource
 from services.media.scaling import fitted
 from services.media.sources import CapturedFrame
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
-from services.sender import Sender, SenderConfig, SentFrame
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.rate.congestion import Ack, Budget, CongestionController
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.sender.daemon import Sender, SenderConfig, SentFrame
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611, ssim

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from services.demo.canvas import QUIET, Box, Canvas, Picture
-from services.files.reader import read_picture
+from services.media.files.reader import read_picture
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.metrics import psnr611

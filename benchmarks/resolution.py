@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.material import load_clips
 from services.media.scaling import fitted
-from services.resolution import Step
+from services.rate.resolution import Step
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611, ssim

@@ -2,7 +2,7 @@
 """A codec of plausible sizes and no work: for real-time runs of transport and rate control alone.
 
 Packets are real (headers, digests, CRC); payloads are noise of the size that the model of
-services/link/rate_model.py draws. A picture decodes to the reference's, or to grey.
+services/emulator/rate_model.py draws. A picture decodes to the reference's, or to grey.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from random import Random
 
 import numpy as np
 
-from services.link.rate_model import ModelCoder
+from services.emulator.rate_model import ModelCoder
 from streamcodec.bitstream import (
     CRC_BYTES,
     INTER_HEADER_BYTES,

@@ -37,7 +37,9 @@ from services.protocol.chain import MAX_FRAMES
 
 # One relay process on one core of a server CPU, by `python -m benchmarks.tree_live`.
 MEASURED = Costs(wake_us=300, message_us=20, handout_us=85)
-RECONNECT_US = 100_000  # as in services.transport, where the system says that a connection broke
+RECONNECT_US = (
+    100_000  # as in services.wire.transport, where the system says that a connection broke
+)
 PROBES = 10  # viewers at every node above the leaves, to see latency by depth
 STEADY_US = 500_000  # of latencies: enough, with so many viewers
 _START_US = 10_000_000

@@ -37,8 +37,8 @@ from benchmarks.tree_model import (
     ViewerNode,
 )
 from services.demo.supervisor import free_port
-from services.link.profile import Profile
-from services.link.profile_file import load_profile
+from services.emulator.profile import Profile
+from services.emulator.profile_file import load_profile
 from streamcodec.bitstream import PacketHeader, digest_after, pack
 from streamcodec.container import FileHeader, ScvWriter
 

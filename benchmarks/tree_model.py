@@ -19,10 +19,9 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
-from services.congestion import Ack, Budget
-from services.link.model import Link
-from services.link.profile import Direction
-from services.link.tcp import HEADER_BYTES, MSS_BYTES
+from services.emulator.model import Link
+from services.emulator.profile import Direction
+from services.emulator.tcp import HEADER_BYTES, MSS_BYTES
 from services.protocol import messages as m
 from services.protocol.broadcast import Broadcast
 from services.protocol.fanout import Fanout, Replies
@@ -32,12 +31,13 @@ from services.protocol.planner import Rules
 from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US
 from services.protocol.train import Arrival, split
 from services.protocol.viewer import REFERENCES_HELD
+from services.rate.congestion import Ack, Budget
 from streamcodec.bitstream import PacketHeader, digest_after, pack
 
 TICK_US = 50_000
 MODEL = b"model123"
-_BATCH = 256  # as in services.transport
-_ROUNDS = 4  # as in services.outlet
+_BATCH = 256  # as in services.wire.transport
+_ROUNDS = 4  # as in services.wire.outlet
 _PARENT = b""
 _SIZE = (640, 360)
 

@@ -14,10 +14,10 @@ import sys
 import threading
 import time
 
+from services.process.threads import boot_id
 from services.protocol import messages as m
 from services.protocol.intake import Intake, Profile, Results
-from services.threads import boot_id
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 
 _POLL_MS = 20
 _FLOWING = 30  # frames: then a stream counts as begun

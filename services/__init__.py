@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.capture import Receiver
+    from services.receiver.capture import Receiver
 
 __all__ = ["Receiver"]
 
@@ -14,7 +14,7 @@ __all__ = ["Receiver"]
 def __getattr__(name: str) -> object:
     """Import on first use: commands that need no socket must not load one."""
     if name == "Receiver":
-        from services.capture import Receiver  # noqa: PLC0415  # lazy on purpose
+        from services.receiver.capture import Receiver  # noqa: PLC0415  # lazy on purpose
 
         return Receiver
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

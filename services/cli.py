@@ -16,12 +16,13 @@ if __name__ == "__main__":
 
 import typer
 
-from services import logs
-from services.addresses import masked
 from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
 from services.commands.hangup import catching_hangups
-from services.descriptors import raise_limit
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
+from services.process import logs
+from services.process.descriptors import raise_limit
+from services.process.memory import return_large_blocks
+from services.settings.addresses import masked
 
 EXIT_CODES = {
     0: "it worked, or was stopped by Ctrl-C or SIGTERM",
@@ -48,9 +49,9 @@ for room in (demo, stream, relay, files, link, keys, train, config, doctor):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415  (only when asked)
+        from streamcodec import __version__  # noqa: PLC0415  (imports OpenCV)
 
-        typer.echo(f"streamcodec {version('streamcodec')}")
+        typer.echo(f"streamcodec {__version__}")
         raise typer.Exit
 
 
@@ -68,7 +69,10 @@ def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
     if isinstance(sys.stdout, TextIOWrapper):  # names of files need not fit the locale
         sys.stdout.reconfigure(errors="backslashreplace")
+    # What OpenCV would print about a file that it cannot read, our sentence says.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     raise_limit()
+    return_large_blocks()
     try:
         with logs.telling_of_threads(), catching_hangups(sys.argv[1:]):
             app()
@@ -77,9 +81,11 @@ def main() -> NoReturn:
     except ServiceError as error:
         _fail(str(error), error.exit_code)
     except BrokenPipeError:
-        # Whoever read our output has left. Keep the interpreter from flushing into nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_OK)
+        _leave_quietly()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # typer makes a failure of it
+            _leave_quietly()
+        raise
     except OSError as error:
         _fail(describe_os_error(error), EXIT_FAILURE)
     except Exception as error:
@@ -106,6 +112,13 @@ def describe_os_error(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"{where}the disk is full; what was written before is kept"
     return f"{where}{error.strerror or error}"
+
+
+def _leave_quietly() -> NoReturn:
+    """Whoever read our output has left, as `head` does: that is no failure."""
+    # Keep the interpreter from flushing into nothing.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    sys.exit(EXIT_OK)
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

@@ -15,10 +15,12 @@ U16 = npt.NDArray[np.uint16]
 I8 = npt.NDArray[np.int8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 Planes = tuple[U8, U8, U8]
 FloatPlanes = tuple[F32, F32, F32]
+Added = tuple[I16, I16, I16]
 
 # --- shared
 
@@ -51,11 +53,15 @@ class Pool:
 
     def __init__(self, threads: int) -> None: ...
     def close(self) -> None: ...
+    def watch(self) -> None:
+        """Time jobs from now on, in a pool of one thread."""
+    def watched(self) -> list[list[float]]:
+        """Processor seconds of each job, by the calls that handed them over."""
     @property
     def threads(self) -> int: ...
 
 def level() -> str:
-    """The level of instructions in use: plain, v3, v4 or vnni."""
+    """The level of instructions in use: plain, v3, v4, vnni or amx."""
 
 def levels() -> list[str]:
     """The levels that this build and this processor have, the plainest first."""
@@ -81,6 +87,8 @@ class Writer:
 
     def __init__(self) -> None: ...
     def clear(self) -> None: ...
+    def append(self, other: Writer) -> None:
+        """All that the other one holds."""
     @property
     def intervals(self) -> int: ...
     def blocks(
@@ -191,6 +199,7 @@ class SearchEffort:
     diagonals: bool
     others: bool
     refine: bool
+    rough_quarters: bool
     quarters_step: int
     quarters_from: int
     intra_from: int
@@ -362,14 +371,6 @@ class FilterWorkspace:
 
     def __init__(self) -> None: ...
 
-class QuarterPlanes:
-    """All quarter-sample shifts of a reference's luma, for the search; memory is kept."""
-
-    def __init__(self) -> None: ...
-    def fill(self, luma: U8, pool: Pool | None = None) -> None: ...
-    def plane(self, fy: int, fx: int) -> U8:
-        """A copy of one of the sixteen, with REACH_PX around the picture."""
-
 def luma_block(reference: U8, y: int, x: int, by: tuple[int, int], size: int) -> U8:
     """One block (16 or 8 a side), moved by quarter samples; edges of the reference repeat."""
 
@@ -445,6 +446,12 @@ class PriorWorkspace:
 def move_memory(blocks: Blocks, memory: U8, counts: U8, moved: U8, moved_counts: U8) -> None:
     """Fetch memory (blocks, 384) and counts from where each block came from."""
 
+def guess_tables(
+    blocks: Blocks, counts: U8, before: U8, shift: int, otherwise: U8, out: U8
+) -> None:
+    """Write the tables that coded each block where it came from, `shift` higher, within 0 to 63;
+    `otherwise` (384) where they are 0. Blocks with a count of 0 are left out."""
+
 def remember_symbols(counts: U8, symbols: I16, moved: U8, out: U8) -> None:
     """The memory after a frame: its magnitudes, or half of what was moved."""
 
@@ -502,3 +509,60 @@ def luma_basis() -> I8:
 
 def chroma_basis() -> I8:
     """(64, 64), the same of chroma."""
+
+# --- conv
+
+class ConvWorkspace:
+    """Scratch memory of a decoder network; grows once."""
+
+    def __init__(self) -> None: ...
+
+class ConvNetwork:
+    """A decoder network, laid out for this processor. Computes exactly."""
+
+    def __init__(self, layers: list[tuple[I8, I32, U8]]) -> None:
+        """Weights (outputs, inputs, side, side), biases (1 or 64, outputs) and shifts (outputs,) of
+        each layer, in the order in which they run."""
+    def correction(
+        self,
+        workspace: ConvWorkspace,
+        picture: Planes,
+        predicted: Planes | None,
+        blocks: Blocks,
+        quality: int,
+        steps_q3: tuple[int, int],
+        added: Added,
+        pool: Pool | None = None,
+    ) -> None:
+        """Write what the network would add to each sample, in 1/16 grey level."""
+    def raw(self, workspace: ConvWorkspace, fine: I8, maps: U8, quality: int, out: I8) -> None:
+        """Write (24, H/4, W/4) of inputs (27 or 51, H/4, W/4) and maps (5, H/8, W/8)."""
+
+def areas_acting(blocks: Blocks, areas: U8) -> None:
+    """Write 1 for areas (down, across) where a block coded something, is new or moved, else 0."""
+
+def correction_saves(
+    source: Planes,
+    picture: Planes,
+    added: Added,
+    blocks: Blocks,
+    saved: I64,
+    pool: Pool | None = None,
+) -> None:
+    """Write the squared errors (half or all, luma or chroma, down, across) that areas lose."""
+
+def choose_levels(saved: I64, areas: U8, worth: tuple[float, float], levels: U8) -> float:
+    """Write the levels of the lowest errors and bits together; returns their bits. All are 0 where
+    they cost more than they save. `worth` is what a bit is worth in squared errors of luma and of
+    chroma."""
+
+def write_levels(writer: Writer, areas: U8, levels: U8) -> None:
+    """Append the levels (luma or chroma, down, across) of areas that carry one."""
+
+def read_levels(reader: Reader, areas: U8, levels: U8) -> None:
+    """What was written. Raises Damaged."""
+
+def add_correction(
+    picture: Planes, added: Added, blocks: Blocks, levels: U8, pool: Pool | None = None
+) -> None:
+    """Add each area's share of the correction, in blocks that act."""

@@ -67,8 +67,12 @@ def padded(planes: Planes) -> Planes:
     def grow(plane: U8, h: int, w: int) -> U8:
         if plane.shape == (h, w):
             return np.ascontiguousarray(plane)
-        grown = np.pad(plane, ((0, h - plane.shape[0]), (0, w - plane.shape[1])), mode="edge")
-        return np.ascontiguousarray(grown)
+        own_h, own_w = plane.shape
+        grown = np.empty((h, w), np.uint8)
+        grown[:own_h, :own_w] = plane
+        grown[:own_h, own_w:] = plane[:, -1:]
+        grown[own_h:] = grown[own_h - 1]
+        return grown
 
     return (
         grow(y, height, width),

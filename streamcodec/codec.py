@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,9 +21,14 @@ from streamcodec.errors import FrameError, ModelError, ReferenceMissing
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
 from streamcodec.networks import prior as priors
+from streamcodec.networks.conv import exactness
 from streamcodec.parallel import Threads
-from streamcodec.workspace import Workspaces
+from streamcodec.workspace import Workspace, Workspaces
 
+if TYPE_CHECKING:
+    from streamcodec.dense.device import Device
+
+ENCODERS = ("auto", "native", "dense")
 _TEST_ROWS = 64  # inputs of the self test, for each stack
 
 
@@ -47,7 +54,12 @@ class Decoded(NamedTuple):
 
 
 class Codec:
-    """A loaded model that encodes and decodes; holds no state between calls."""
+    """A loaded model that encodes and decodes; holds no state between calls.
+
+    `encoder` is `native`, the core's on the processor, or `dense`, torch's on the codec's device.
+    """
+
+    encoder = "native"
 
     def __init__(
         self,
@@ -57,6 +69,7 @@ class Codec:
         device: str = "cpu",
         effort: Effort = Effort.NORMAL,
         networks: Networks | None = None,
+        dense: Device | None = None,
         threads: Threads | None = None,
     ) -> None:
         self.model = model
@@ -68,6 +81,9 @@ class Codec:
         self._pool = None if threads is None else threads.pool
         self._workspaces = Workspaces()
         self._networks = networks
+        self._dense = dense
+        if dense is not None:
+            self.encoder = "dense"
 
     @classmethod
     def load(
@@ -77,23 +93,32 @@ class Codec:
         device: str = "auto",
         weights: Path | None = None,
         effort: Effort = Effort.NORMAL,
+        encoder: str = "auto",
         threads: Threads | None = None,
     ) -> Codec:
         """Load the shipped weights of a size. Raises ModelError when they are absent or damaged.
 
+        Size `auto` is M where there is a CUDA device that `device` allows, else S. The encoder is
+        `native`, `dense`, or by `auto` dense where the codec is on a GPU.
         `threads` may do a picture's independent jobs at once; bytes are the same either way. Their
         owner closes them.
         """
         from streamcodec import weights as files  # noqa: PLC0415  (weights build on this)
 
+        if encoder not in ENCODERS:
+            raise ModelError(f"encoder is {encoder!r}, expected one of {', '.join(ENCODERS)}")
+        size = files.pick_size(size, device, weights)
         model = files.load(size, weights)
-        device = files.pick_device(device, networks=model.has_networks)
+        device = files.pick_device(device, networks=model.has_networks or encoder == "dense")
+        if encoder == "auto":
+            encoder = "native" if device == "cpu" else "dense"
         return cls(
             model,
             size=size,
             device=device,
             effort=effort,
             networks=files.load_networks(model, device) if model.has_networks else None,
+            dense=files.load_dense(model, device) if encoder == "dense" else None,
             threads=threads,
         )
 
@@ -112,6 +137,7 @@ class Codec:
             device=self.device,
             effort=effort,
             networks=self._networks,
+            dense=self._dense,
             threads=threads,
         )
 
@@ -141,15 +167,7 @@ class Codec:
                 f"{reference.frame.width}x{reference.frame.height}: code a keyframe instead"
             )
         with self._workspaces.borrow() as workspace:
-            encoder = FrameEncoder(
-                self.model,
-                frame,
-                reference,
-                effort=self.effort,
-                workspace=workspace,
-                networks=self._networks,
-                pool=self._pool,
-            )
+            encoder = self._frame_encoder(frame, reference, workspace)
             if budget_bytes is None:
                 assert quality is not None
                 best: Attempt | None = encoder.at(quality)
@@ -161,6 +179,24 @@ class Codec:
                 return Encoded(None, None, -1, reference is None)
             after = encoder.reference_after(best)
         return Encoded(best.packet, after, best.quality, reference is None)
+
+    def _frame_encoder(
+        self, frame: Frame, reference: Reference | None, workspace: Workspace
+    ) -> FrameEncoder:
+        make: Callable[..., FrameEncoder] = FrameEncoder
+        if self._dense is not None:
+            from streamcodec.dense.encoder import DenseFrameEncoder  # noqa: PLC0415  (torch)
+
+            make = partial(DenseFrameEncoder, device=self._dense)
+        return make(
+            self.model,
+            frame,
+            reference,
+            effort=self.effort,
+            workspace=workspace,
+            networks=self._networks,
+            pool=self._pool,
+        )
 
     def decode(self, packet: bytes, reference: Reference | None = None) -> Decoded:
         """Decode a packet against the reference it names.
@@ -211,11 +247,9 @@ class Codec:
                 )
                 state.update(found.tobytes())
         if self._networks is not None:
-            from streamcodec.networks.conv.network import test_digest  # noqa: PLC0415  (torch)
-
             for network in (self._networks.key, self._networks.inter):
                 if network is not None:
-                    state.update(test_digest(network))
+                    state.update(exactness.digest(network.raw, network.weights))
         return state.digest()
 
     def warm_up(self, width: int, height: int) -> None:

@@ -1,43 +1,74 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoder network as a stage of the bitstream: its levels by area, written and read.
+"""The decoder network as a stage of the bitstream: its levels by area, chosen, written and read.
 
-Models of size M and L hold a network for keyframes and one for inter frames. After deblocking and
-the loop filter it corrects the picture; each area of 64x64 luma samples with a block in it that
-coded something, is new or moved carries a level for luma and one for chroma: nothing, half, all
+Models of size M hold a network for keyframes and one for inter frames. After deblocking and the
+loop filter it corrects the picture; each area of 64x64 luma samples with a block in it that coded
+something, is new or moved carries a level for luma and one for chroma: nothing, half, all
 (docs/bitstream.md). Bits adapt within a frame; nothing of them is kept.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from streamcodec import _core, quantise
-from streamcodec import contexts as cx
 
 if TYPE_CHECKING:
-    from streamcodec.networks.conv.correct import Blocks as BlocksSaid
     from streamcodec.networks.conv.encoder import EncoderNetwork
-    from streamcodec.networks.conv.network import ExecutedNetwork
+    from streamcodec.networks.conv.weights import NetworkWeights
     from streamcodec.state import Planes
 
 U8 = npt.NDArray[np.uint8]
-_OF_KIND = 8  # contexts of luma, then of chroma
-_WHICH = 3  # after the three that say whether an area is corrected
+I16 = npt.NDArray[np.int16]
+I64 = npt.NDArray[np.int64]
+Added = tuple[I16, I16, I16]  # of each sample, in 1/16 grey level
+
+AREA_BLOCKS = 4
+_LEVELS = 2  # half and all
+# Levels cost 0.6 to 1.4 bits an area and kind, the more the fewer areas there are.
+_ROOM_BITS = 1.25
+_ROOM_LEAST_BITS = 24
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Network(Protocol):
+    """A decoder network on a device. Results are equal on all of them."""
+
+    @property
+    def weights(self) -> NetworkWeights:
+        """Its integers."""
+        ...
+
+    def added(
+        self,
+        planes: Planes,
+        predicted: Planes | None,
+        blocks: _core.Blocks,
+        quality: int,
+        *,
+        workspace: _core.ConvWorkspace,
+        pool: _core.Pool | None,
+    ) -> Added:
+        """What it would add to each sample of a picture of whole blocks."""
+        ...
+
+    def raw(self, fine: I64, maps: I64, quality: int) -> I64:
+        """(24, H/4, W/4) in -127..127 of inputs and maps as the twin takes them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Networks:
     """A model's networks on a device; any may be absent. `encoders` only decide, at the sender."""
 
-    key: ExecutedNetwork | None
-    inter: ExecutedNetwork | None
+    key: Network | None
+    inter: Network | None
     encoders: tuple[EncoderNetwork | None, EncoderNetwork | None] = (None, None)
 
-    def of(self, key: bool) -> ExecutedNetwork | None:
+    def of(self, key: bool) -> Network | None:
         """The one for keyframes or for inter frames."""
         return self.key if key else self.inter
 
@@ -50,76 +81,63 @@ class Networks:
 class Stage:
     """One frame's correction: what the network says of the picture before it."""
 
-    network: ExecutedNetwork
+    network: Network
     quality: int
     blocks: _core.Blocks
     predicted: Planes | None  # before anything coded was added; None in keyframes
-
-    def areas(self) -> npt.NDArray[np.bool_]:
-        """(areas down, areas across) that carry a level."""
-        from streamcodec.networks.conv.correct import areas_acting  # noqa: PLC0415  (torch)
-
-        return areas_acting(self._told())
+    workspace: _core.ConvWorkspace = field(default_factory=_core.ConvWorkspace)
+    pool: _core.Pool | None = None
 
     def choose(
         self, source: Planes, planes: Planes, steps_q3: tuple[int, int]
     ) -> tuple[U8, Planes]:
-        """Levels (luma or chroma, down, across) that leave the least error, all 0 if none pay, and
-        the picture corrected by them."""
-        from streamcodec.networks.conv import correct  # noqa: PLC0415
-
-        told = self._told()
+        """Levels (luma or chroma, down, across) of the lowest errors and bits together, and the
+        picture corrected by them. All are 0 where they cost more than they bring."""
         luma, chroma = (quantise.MU * (step / 8) ** 2 for step in steps_q3)
-        found = correct.correction_of(self.network, planes, self.predicted, told, self.quality)
-        levels = correct.choose(source, planes, found, told, (luma, chroma))
-        return levels, correct.corrected(planes, found, told, levels) if levels.any() else planes
+        added = self._added(planes)
+        areas = areas_acting(self.blocks)
+        saved = np.zeros((_LEVELS, 2, *areas.shape), np.int64)
+        _core.correction_saves(source, planes, added, self.blocks, saved, self.pool)
+        levels = np.zeros((2, *areas.shape), np.uint8)
+        _core.choose_levels(saved, areas, (luma, chroma), levels)
+        return levels, self._corrected(planes, added, levels) if levels.any() else planes
 
     def apply(self, planes: Planes, levels: U8) -> Planes:
         """The corrected picture."""
-        from streamcodec.networks.conv import correct  # noqa: PLC0415
+        return self._corrected(planes, self._added(planes), levels)
 
-        told = self._told()
-        found = correct.correction_of(self.network, planes, self.predicted, told, self.quality)
-        return correct.corrected(planes, found, told, levels)
+    def _added(self, planes: Planes) -> Added:
+        return self.network.added(
+            planes,
+            self.predicted,
+            self.blocks,
+            self.quality,
+            workspace=self.workspace,
+            pool=self.pool,
+        )
 
-    def _told(self) -> BlocksSaid:
-        from streamcodec.networks.conv.correct import Blocks  # noqa: PLC0415
-
-        own = self.blocks
-        field = None if self.predicted is None else own.field
-        return Blocks(own.counts, own.modes, own.splits, field)
-
-
-def write_levels(writer: _core.Writer, levels: U8, areas: npt.NDArray[np.bool_]) -> None:
-    """Append the levels of the areas that carry one, luma first, row by row."""
-    contexts = cx.fresh()
-    for kind in range(2):
-        for down, across in np.argwhere(areas):
-            first = _OF_KIND * kind
-            around = _around(levels[kind], down, across)
-            level = int(levels[kind, down, across])
-            writer.single(contexts, first + around, 1 if level else 0)
-            if level:
-                writer.single(contexts, first + _WHICH + around, level - 1)
+    def _corrected(self, planes: Planes, added: Added, levels: U8) -> Planes:
+        y, u, v = planes
+        after = (y.copy(), u.copy(), v.copy())
+        _core.add_correction(after, added, self.blocks, levels, self.pool)
+        return after
 
 
-def read_levels(reader: _core.Reader, areas: npt.NDArray[np.bool_]) -> U8:
-    """What `write_levels` wrote. Raises Damaged."""
+def areas_acting(blocks: _core.Blocks) -> U8:
+    """(areas down, areas across) 1 where a block acts: only these carry a level, others 0."""
+    areas = np.zeros((-(-blocks.rows // AREA_BLOCKS), -(-blocks.columns // AREA_BLOCKS)), np.uint8)
+    _core.areas_acting(blocks, areas)
+    return areas
+
+
+def room_bytes(areas: U8) -> int:
+    """Bytes that a budget keeps for the levels of these areas."""
+    acting = int(areas.sum())
+    return -(-int(max(2 * acting * _ROOM_BITS, _ROOM_LEAST_BITS)) // 8) if acting else 0
+
+
+def read_levels(reader: _core.Reader, areas: U8) -> U8:
+    """What `_core.write_levels` wrote. Raises Damaged."""
     levels = np.zeros((2, *areas.shape), np.uint8)
-    contexts = cx.fresh()
-    for kind in range(2):
-        for down, across in np.argwhere(areas):
-            first = _OF_KIND * kind
-            around = _around(levels[kind], down, across)
-            if reader.single(contexts, first + around):
-                levels[kind, down, across] = 1 + reader.single(contexts, first + _WHICH + around)
-        if reader.overrun():
-            raise _core.Damaged("its corrections")
+    _core.read_levels(reader, areas, levels)
     return levels
-
-
-def _around(levels: U8, down: int, across: int) -> int:
-    """How many of the areas left and above are corrected."""
-    left = across > 0 and levels[down, across - 1] > 0
-    above = down > 0 and levels[down - 1, across] > 0
-    return int(left) + int(above)

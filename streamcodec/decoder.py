@@ -11,7 +11,7 @@ from streamcodec import _core
 from streamcodec import contexts as cx
 from streamcodec.bitstream import LOOP_FILTER, NETWORK, PacketHeader
 from streamcodec.blocks import layout, loopfilter, transform
-from streamcodec.correction import Networks, Stage, read_levels
+from streamcodec.correction import Networks, Stage, areas_acting, read_levels
 from streamcodec.errors import PayloadError
 from streamcodec.frame import Reference
 from streamcodec.model import Model, filter_of
@@ -63,8 +63,9 @@ def decode(
             network = None if networks is None else networks.of(key)
             if network is None:
                 raise _not_encoded(packet, "the network that it needs")
-            stage = Stage(network, header.quality, blocks, None if key else planes)
-            levels = read_levels(reader, stage.areas())
+            predicted = None if key else planes
+            stage = Stage(network, header.quality, blocks, predicted, workspace.conv, pool)
+            levels = read_levels(reader, areas_acting(blocks))
         moved, moved_counts = before.moved(blocks)
         _core.describe(workspace.prior, blocks, moved_counts, header.quality, before.quality, key)
         if not key:

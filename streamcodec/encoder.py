@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ from streamcodec import contexts as cx
 from streamcodec.analysis import Analysis
 from streamcodec.bitstream import LOOP_FILTER, NETWORK
 from streamcodec.blocks import layout, transform
-from streamcodec.correction import Networks, Stage, write_levels
+from streamcodec.correction import Network, Networks, Stage, areas_acting, room_bytes
 from streamcodec.effort import TRYING, Effort, Trying
-from streamcodec.entropy import tables
+from streamcodec.entropy.tables import TABLES
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model, filter_of
 from streamcodec.state import Planes, State, reference_after, state_of
@@ -26,7 +27,6 @@ from streamcodec.workspace import Workspace
 
 if TYPE_CHECKING:
     from streamcodec.networks.conv.encoder import EncoderNetwork
-    from streamcodec.networks.conv.network import ExecutedNetwork
 
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
@@ -49,6 +49,7 @@ _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes
 _WORTH_FILLING = 1.02
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
 _INTER_LOWER = 6  # what prediction leaves is that much lower
+_GROUP_ENDS = np.array([0, 6, 24, 96, layout.CHANNELS])
 _FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
 
 
@@ -58,7 +59,8 @@ class Attempt:
 
     `weighing` is what a bit was worth in it, relative to `quantise.MU`. `planes` is the decoded
     picture (sides multiples of 16), `unfiltered` the same before the loop filter; `symbols`,
-    `tables` and `moved` are (blocks, 384).
+    `tables` and `moved` are (blocks, 384). Where a network may yet correct the picture, `said` is
+    what the packet says before the levels, and `room_bytes` what a budget keeps for them.
     """
 
     quality: int
@@ -72,6 +74,13 @@ class Attempt:
     contexts: U16
     moved: U8
     moved_counts: U8
+    said: _core.Writer | None = None
+    room_bytes: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What a budget counts: the packet, and room for levels that are not in it yet."""
+        return len(self.packet) + self.room_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,33 +120,42 @@ class FrameEncoder:
         self._seen: dict[int, Analysis] = {}
         self._first: dict[int, FirstPass] = {}
         self._added: dict[int, FloatPlanes | None] = {}
+        self._plain: dict[tuple[int, float], Attempt] = {}  # before any network
         self._done: dict[tuple[int, float], Attempt] = {}
 
     def at(self, quality: int, weighing: float = 1.0) -> Attempt:
         """The frame coded at this quality; a bit is worth `weighing` times the usual."""
         if (quality, weighing) not in self._done:
-            self._done[quality, weighing] = self._attempt(quality, weighing)
+            self._done[quality, weighing] = self._corrected(self._plain_at(quality, weighing))
         return self._done[quality, weighing]
 
     def within(self, budget_bytes: int, start: int, finest: int = 63) -> Attempt | None:
         """The finest attempt within a budget, or None when not even quality 0 fits.
 
         It has the highest quality index up to `finest` that fits, and where bytes are left a bit is
-        worth less in it than usual: that costs one more attempt, of the second pass alone.
+        worth less in it than usual: that costs one more attempt, of the second pass alone. With a
+        network, a quality fits when its packet and `Attempt.room_bytes` do; the network runs once,
+        for the attempt that is taken. Where only that room is missing at quality 0, or levels are
+        larger than it after all, the picture is left as it is.
         """
-        best = highest_that_fits(self.at, budget_bytes, start, finest)
+        best = highest_that_fits(self._plain_at, budget_bytes, start, finest)
         if best is None:
-            return None
-        above = self._done.get((best.quality + 1, 1.0))
-        size = len(best.packet)
+            coarsest = self._plain_at(0)
+            return coarsest if len(coarsest.packet) <= budget_bytes else None
+        return self._corrected(self._fuller(best, budget_bytes), budget_bytes)
+
+    def _fuller(self, best: Attempt, budget_bytes: int) -> Attempt:
+        """The same quality with more of the budget used, where that needs no guess."""
+        above = self._plain.get((best.quality + 1, 1.0))
+        size = best.size_bytes
         room = _FILLED * budget_bytes / size
-        if above is None or room < _WORTH_FILLING or len(above.packet) <= size:
+        if above is None or room < _WORTH_FILLING or above.size_bytes <= size:
             return best
         # The fewer bytes a block has, the more a bit's worth turns: blocks are skipped or not.
         turn = min(max(_TURN * sqrt(best.blocks.counts.size / size), _LEAST_TURN), _MOST_TURN)
-        share = log(room) / log(len(above.packet) / size) / turn
-        fuller = self.at(best.quality, _ONE_STEP**share)
-        return fuller if size < len(fuller.packet) <= budget_bytes else best
+        share = log(room) / log(above.size_bytes / size) / turn
+        fuller = self._plain_at(best.quality, _ONE_STEP**share)
+        return fuller if size < fuller.size_bytes <= budget_bytes else best
 
     def reference_after(self, attempt: Attempt) -> Reference:
         """The reference that an attempt's packet leads to."""
@@ -175,9 +193,31 @@ class FrameEncoder:
             )
         return self._seen[bucket]
 
-    def _coding(self, quality: int) -> _Coding:
+    def _plain_at(self, quality: int, weighing: float = 1.0) -> Attempt:
+        """The frame coded at this quality, no decoder network asked yet."""
+        if (quality, weighing) not in self._plain:
+            coding = self._coding(quality)
+            if quality not in self._first:
+                self._first[quality] = coding.first_pass(self._trying)
+            self._plain[quality, weighing] = coding.attempt(
+                self._first[quality], weighing, self._header(quality), self._network
+            )
+        return self._plain[quality, weighing]
+
+    def _corrected(self, attempt: Attempt, most_bytes: int | None = None) -> Attempt:
+        """What the network makes of an attempt, where that is no larger than `most_bytes`."""
+        if self._network is None:
+            return attempt
+        found = self._coding(attempt.quality).corrected(attempt, self._network)
+        return attempt if most_bytes is not None and len(found.packet) > most_bytes else found
+
+    @property
+    def _network(self) -> Network | None:
+        return None if self._networks is None else self._networks.of(self._reference is None)
+
+    def _coding(self, quality: int) -> Coding:
         seen = self._look(quality)
-        return _Coding(
+        return Coding(
             self._model,
             seen,
             self._before_at(seen, quality),
@@ -185,6 +225,7 @@ class FrameEncoder:
             added=self._added_at(seen, quality),
             workspace=self._workspace,
             pool=self._pool,
+            rounds=self._trying.more_rounds,
         )
 
     def _added_at(self, seen: Analysis, quality: int) -> FloatPlanes | None:
@@ -195,14 +236,6 @@ class FrameEncoder:
                 network = self._networks.encoder_of(seen.key)
             self._added[quality] = None if network is None else _ask(network, seen, quality)
         return self._added[quality]
-
-    def _attempt(self, quality: int, weighing: float) -> Attempt:
-        coding = self._coding(quality)
-        if quality not in self._first:
-            self._first[quality] = coding.first_pass(self._trying)
-        network = None if self._networks is None else self._networks.of(self._before is None)
-        header = self._header(quality)
-        return coding.second_pass(self._first[quality], weighing, header, network)
 
     def _header(self, quality: int) -> bitstream.PacketHeader:
         return bitstream.PacketHeader(
@@ -215,7 +248,7 @@ class FrameEncoder:
         )
 
 
-class _Coding:
+class Coding:
     """Two passes over one frame at one quality."""
 
     def __init__(
@@ -225,18 +258,16 @@ class _Coding:
         before: State,
         quality: int,
         *,
-        added: FloatPlanes | None,
+        added: FloatPlanes | None = None,
         workspace: Workspace,
         pool: _core.Pool | None,
+        rounds: int = 0,
     ) -> None:
         self._model = model
+        self._rounds = rounds
         self._seen = seen
         self._added = added
-        self._coefficients = seen.coefficients
-        if added is not None:
-            self._coefficients = workspace.floats("shifted", seen.coefficients.shape)
-            np.copyto(self._coefficients, seen.coefficients)
-            _core.shift_coefficients(added, seen.blocks, self._coefficients, pool)
+        self._shifted: npt.NDArray[np.float32] | None = None
         self._before = before
         self._quality = quality
         self._workspace = workspace
@@ -250,17 +281,17 @@ class _Coding:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
-        symbols = self._no_symbols()
+        symbols = self._room_for_symbols()
         if seen.key:
             # Neighbours must be decoded ones already here: predicted from the source, a smooth
             # block seems to need nothing, and errors would spread unseen.
             blocks.counts[:] = layout.GROUPS
-            guess = _guess(self._quality, len(symbols))
+            guess = np.tile(guess_tables(self._quality), (len(symbols), 1))
             self._code(blocks, guess, symbols, weighing=1.0)
             np.maximum(blocks.counts, _FEWEST_GROUPS, out=blocks.counts)
         else:
             _core.quantise_plainly(
-                self._coefficients,
+                self._wanted(),
                 self._channel_steps_q3,
                 _FIRST_PASS_ROUNDING,
                 symbols,
@@ -269,33 +300,46 @@ class _Coding:
             within = blocks.modes >= INTRA16
             blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
         if not trying.prices_asked and self._before.tables is not None:
-            return FirstPass(self._tables_of_reference(self._before.tables), blocks.counts)
+            tables = self._tables_of_reference(self._before.tables, blocks.counts)
+            return FirstPass(tables, blocks.counts)
         return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
-    def _tables_of_reference(self, before: U8) -> U8:
+    def _tables_of_reference(self, before: U8, counts: U8) -> U8:
         """The tables that coded each block where it came from, shifted to this quality."""
-        moved = np.empty_like(before)
-        counts = np.empty_like(self._moved_counts)
-        _core.move_memory(self._seen.blocks, before, self._before.counts, moved, counts)
+        found = np.empty_like(before)
         shift = round(_TABLES_PER_QUALITY * (self._quality - self._before.quality))
-        shifted = np.clip(moved.astype(np.int16) + shift, 0, tables.TABLES - 1).astype(np.uint8)
-        return np.where(moved == 0, _guess(self._quality, len(moved), _INTER_LOWER), shifted)
+        otherwise = guess_tables(self._quality, _INTER_LOWER)
+        _core.guess_tables(self._seen.blocks, counts, before, shift, otherwise, found)
+        return found
 
     def second_pass(
         self,
         first: FirstPass,
         weighing: float,
         header: bitstream.PacketHeader,
-        network: ExecutedNetwork | None,
+        network: Network | None,
     ) -> Attempt:
         """Final symbols by rate and distortion, the picture, and the packet."""
+        attempt = self.attempt(first, weighing, header, network)
+        return attempt if network is None else self.corrected(attempt, network)
+
+    def attempt(
+        self,
+        first: FirstPass,
+        weighing: float,
+        header: bitstream.PacketHeader,
+        network: Network | None,
+    ) -> Attempt:
+        """The second pass without what a network adds; `network` only keeps room for it."""
         seen, before, model = self._seen, self._before, self._model
-        blocks = seen.blocks.copy()
-        blocks.counts[:] = first.counts
-        self._remember(blocks)
-        symbols = self._no_symbols()
-        planes = self._code(blocks, first.tables, symbols, weighing)
-        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        blocks, symbols, planes = self._chosen(first.counts, first.tables, weighing)
+        found = self._find_tables(blocks, symbols)
+        for _ in range(self._rounds if not seen.key else 0):
+            # What was coded says more of prices than the first pass did.
+            known = _GROUP_ENDS[blocks.counts.ravel()][:, None] > np.arange(layout.CHANNELS)
+            prices = np.where(known, found, first.tables)
+            blocks, symbols, planes = self._chosen(first.counts, prices, weighing)
+            found = self._find_tables(blocks, symbols)
         contexts = before.contexts.copy()
         writer = _core.Writer()
         writer.blocks(
@@ -306,19 +350,19 @@ class _Coding:
             before.counts,
             cx.pace(self._quality, before.quality),
         )
-        found = self._find_tables(blocks, symbols)
         _core.deblock(blocks, *self._steps_q3, planes, self._pool)
         y, u, v = planes
         unfiltered = (y.copy(), u.copy(), v.copy())
         flags = self._filter(blocks, planes)
         if flags is not None:
             writer.areas(contexts, flags)
-        levels, planes = self._correct(blocks, planes, network)
-        if levels is not None:
-            write_levels(writer, *levels)
+        said = None
+        room = 0 if network is None else room_bytes(areas_acting(blocks))
+        if room:
+            said = _core.Writer()
+            said.append(writer)
         writer.symbols(blocks.counts, symbols, found, model.cumulative)
-        stages = (0 if flags is None else LOOP_FILTER) | (0 if levels is None else NETWORK)
-        header = replace(header, stages=stages)
+        header = replace(header, stages=0 if flags is None else LOOP_FILTER)
         return Attempt(
             quality=self._quality,
             weighing=weighing,
@@ -331,16 +375,56 @@ class _Coding:
             contexts=contexts,
             moved=self._moved,
             moved_counts=self._moved_counts,
+            said=said,
+            room_bytes=room,
         )
 
-    def _no_symbols(self) -> I16:
+    def corrected(self, attempt: Attempt, network: Network) -> Attempt:
+        """The same with what the network adds, in the areas where that pays."""
+        if attempt.said is None:
+            return attempt
+        seen = self._seen
+        stage = Stage(
+            network,
+            self._quality,
+            attempt.blocks,
+            None if seen.key else seen.prediction,
+            self._workspace.conv,
+            self._pool,
+        )
+        levels, planes = stage.choose(seen.source, attempt.planes, self._steps_q3)
+        if not levels.any():
+            return attempt
+        writer = _core.Writer()
+        writer.append(attempt.said)
+        _core.write_levels(writer, areas_acting(attempt.blocks), levels)
+        writer.symbols(
+            attempt.blocks.counts, attempt.symbols, attempt.tables, self._model.cumulative
+        )
+        header = bitstream.read_header(attempt.packet)
+        header = replace(header, stages=header.stages | NETWORK)
+        return replace(attempt, packet=bitstream.pack(header, writer.encode()), planes=planes)
+
+    def _chosen(self, counts: U8, tables: U8, weighing: float) -> tuple[_core.Blocks, I16, Planes]:
+        """Final symbols where bits cost what these tables say; the picture they make."""
+        blocks = self._seen.blocks.copy()
+        blocks.counts[:] = counts
+        if self._rounds:
+            self._remember(blocks)  # the next round may code others of these
+        symbols = self._room_for_symbols()
+        planes = self._code(blocks, tables, symbols, weighing)
+        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        return blocks, symbols, planes
+
+    def _room_for_symbols(self) -> I16:
+        """Symbols (blocks, 384) that whoever fills them writes all of."""
         blocks = self._seen.blocks
-        return np.zeros((blocks.rows * blocks.columns, layout.CHANNELS), np.int16)
+        return np.empty((blocks.rows * blocks.columns, layout.CHANNELS), np.int16)
 
     def _find_tables(self, blocks: _core.Blocks, symbols: I16) -> U8:
         """Tables (blocks, 384) that the prior finds for these symbols."""
         self._describe(blocks)
-        found = np.zeros(symbols.shape, np.uint8)
+        found = np.empty(symbols.shape, np.uint8)
         _core.find_tables(
             self._model.prior,
             self._workspace.prior,
@@ -366,6 +450,17 @@ class _Coding:
             prior, blocks, self._moved_counts, self._quality, self._before.quality, seen.key
         )
         self._remember(blocks)
+
+    def _wanted(self) -> npt.NDArray[np.float32]:
+        """Of source and what is added to it, less the prediction."""
+        if self._added is None:
+            return self._seen.coefficients
+        if self._shifted is None:
+            before = self._seen.coefficients
+            self._shifted = self._workspace.floats("shifted", before.shape)
+            np.copyto(self._shifted, before)
+            _core.shift_coefficients(self._added, self._seen.blocks, self._shifted, self._pool)
+        return self._shifted
 
     def _remember(self, blocks: _core.Blocks) -> None:
         """Tell the prior of the reference: once, of all blocks that may be coded."""
@@ -395,7 +490,7 @@ class _Coding:
             params,
             seen.source,
             blocks,
-            self._coefficients,
+            self._wanted(),
             tables,
             self._model.costs_q8,
             self._channel_steps_q3,
@@ -421,21 +516,6 @@ class _Coding:
                 _NEWS_BITS
             )
         return hurdle
-
-    def _correct(
-        self, blocks: _core.Blocks, planes: Planes, network: ExecutedNetwork | None
-    ) -> tuple[tuple[U8, npt.NDArray[np.bool_]] | None, Planes]:
-        """Levels of the network's correction with the areas that carry them, and the picture."""
-        if network is None:
-            return None, planes
-        seen = self._seen
-        predicted = None if seen.key else seen.prediction
-        stage = Stage(network, self._quality, blocks, predicted)
-        areas = stage.areas()
-        if not areas.any():
-            return None, planes
-        levels, after = stage.choose(seen.source, planes, self._steps_q3)
-        return ((levels, areas) if levels.any() else None), after
 
     def _filter(self, blocks: _core.Blocks, planes: Planes) -> U8 | None:
         """Run the loop filter where it helps; which areas, or None when nowhere."""
@@ -468,7 +548,7 @@ def _ask(network: EncoderNetwork, seen: Analysis, quality: int) -> FloatPlanes:
 def highest_that_fits(
     attempt_at: Callable[[int], Attempt], budget_bytes: int, start: int, finest: int = 63
 ) -> Attempt | None:
-    """The finest quality up to `finest` whose packet is within the budget, or None if none is.
+    """The finest quality up to `finest` that is within the budget, or None if none is.
 
     Sizes rise with quality (each step is 9% finer), so the answer is where "fits" turns into "does
     not". The search gallops away from `start`, the reference's quality, then bisects: one attempt
@@ -479,7 +559,7 @@ def highest_that_fits(
     quality = min(start, finest)
     stride = 1
     while fails - fits > 1:
-        if len(attempt_at(quality).packet) <= budget_bytes:
+        if attempt_at(quality).size_bytes <= budget_bytes:
             fits = quality
             quality = quality + stride if fails == finest + 1 else (fits + fails) // 2
         else:
@@ -490,8 +570,9 @@ def highest_that_fits(
     return attempt_at(fits) if fits >= 0 else None
 
 
-def _guess(quality: int, blocks: int, lower: float = 0) -> U8:
-    """Tables (blocks, 384) by nothing but quality and channel, and how much `lower`."""
+@lru_cache(maxsize=256)
+def guess_tables(quality: int, lower: float = 0) -> U8:
+    """Tables (384,) by nothing but quality and channel, and how much `lower`."""
     channel = np.arange(layout.CHANNELS)
     index = 44 + (quality - 40) * _TABLES_PER_QUALITY - 5.5 * np.log1p(channel) - lower
-    return np.tile(np.clip(index, 0, 63).astype(np.uint8), (blocks, 1))
+    return np.clip(index, 0, TABLES - 1).astype(np.uint8)

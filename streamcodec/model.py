@@ -34,6 +34,7 @@ class Model:
     filter_weights: npt.NDArray[np.int16]  # see blocks/loopfilter.py
     digest: bytes  # 8 bytes
     decoder_networks: tuple[NetworkWeights | None, NetworkWeights | None] = (None, None)
+    stacks: Arrays | None = None  # the prior's arrays, for whoever runs it elsewhere
     # Arrays of networks that only an encoder needs (networks/conv/encoder.py); may be empty.
     encoder_arrays: Arrays = field(default_factory=dict)
 
@@ -69,6 +70,7 @@ class Model:
                 NetworkWeights.from_arrays(arrays, "key"),
                 NetworkWeights.from_arrays(arrays, "inter"),
             ),
+            {name: array for name, array in arrays.items() if name.startswith("prior.")},
             {name: a for name, a in arrays.items() if name.startswith(_ENCODERS_OWN)},
         )
 

@@ -23,6 +23,7 @@ class Workspace:
     blocks: _core.BlocksWorkspace = field(default_factory=_core.BlocksWorkspace)
     filter: _core.FilterWorkspace = field(default_factory=_core.FilterWorkspace)
     prior: _core.PriorWorkspace = field(default_factory=_core.PriorWorkspace)
+    conv: _core.ConvWorkspace = field(default_factory=_core.ConvWorkspace)
     _arrays: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
 
     def floats(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

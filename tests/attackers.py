@@ -28,7 +28,11 @@ class RawPeer:
         host, _, port = url.removeprefix("tcp://").rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout_s)
         self.socket.settimeout(timeout_s)
-        self._handshake()
+        try:
+            self._handshake()
+        except BaseException:
+            self.socket.close()
+            raise
 
     def send_part(self, data: bytes, *, more: bool) -> None:
         """One part of a message."""

@@ -59,6 +59,7 @@ class FakeCodec(Codec):
         device: str = "auto",
         weights: Path | None = None,
         effort: Effort = Effort.NORMAL,
+        encoder: str = "auto",
         threads: Threads | None = None,
     ) -> FakeCodec:
         """A fake of any size; the rest is accepted and ignored."""

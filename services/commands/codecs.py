@@ -4,13 +4,25 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.config import CodecSettings
+    from services.settings.config import CodecSettings, Settings
     from streamcodec.codec import Codec
+
+
+def settled(settings: Settings) -> Settings:
+    """The settings with a size in the place of `auto`, the same for all that is started now.
+
+    Raises ModelError when the weights that would tell are absent or damaged.
+    """
+    from streamcodec.weights import pick_size
+
+    own = settings.codec
+    weights = Path(own.weights) if own.weights else None
+    return replace(settings, codec=replace(own, size=pick_size(own.size, own.device, weights)))
 
 
 def load_codec(
@@ -27,22 +39,23 @@ def load_codec(
 
     from streamcodec.codec import Codec
     from streamcodec.effort import Effort
+    from streamcodec.weights import pick_size
 
     # The core comes back for the interpreter many times a frame: do not let another thread's Python
     # keep it for the default 5 ms.
     sys.setswitchinterval(0.001)
     cv2.setNumThreads(1)
     weights = Path(settings.weights) if settings.weights else None
-    size = size or settings.size
-    if size != "S" and find_spec("torch") is not None:
-        import torch
-
-        # Its threads wait for each other by spinning: two ends on two cores took twice as long,
-        # and four times to load.
-        torch.set_num_threads(1)
-    return Codec.load(
+    device = device or settings.device
+    size = pick_size(size or settings.size, device, weights)
+    codec = Codec.load(
         size,
-        device=device or settings.device,
+        device=device,
         weights=weights,
         effort=Effort(settings.effort),
     )
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        # It was loaded for a GPU. Its threads wait for each other by spinning.
+        torch.set_num_threads(1)
+    return codec

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import typer
 
-from services.addresses import masked
 from services.commands import options
-from services.config import catalogue
-from services.settings import Resolved, describe, variable
+from services.settings.addresses import masked
+from services.settings.config import catalogue
+from services.settings.lookup import Resolved, describe, variable
 
 group = typer.Typer(help="Show and explain the settings.", no_args_is_help=True)
 

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from services.addresses import masked
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
+from services.settings.addresses import masked
 
 Link = Annotated[
     str | None,
@@ -87,8 +87,9 @@ def demo(
     from services.demo.liveview import live_screen
     from services.demo.outcome import figures, lines, save_report
     from services.demo.supervisor import Supervisor
-    from services.link.profile_file import load_profile
+    from services.emulator.profile_file import load_profile
 
+    settings = settled(settings)
     if link is not None:
         load_profile(link)  # a wrong one is told before anything starts
     console = Console(stderr=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ from services.commands import options
 from services.commands.codecs import load_codec
 
 if TYPE_CHECKING:
-    from services.doctor import Report
+    from services.commands.machine import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -31,12 +32,12 @@ def doctor(
 ) -> None:
     """Tell what this machine can do: versions, devices, exactness, cameras, display, speed."""
     settings = options.load({"codec.size": size}, config).settings
-    from services.doctor import devices_of, examine
+    from services.commands.machine import examine, places
 
+    weights = Path(settings.codec.weights) if settings.codec.weights else None
     report = examine(
-        size=settings.codec.size,
+        places(settings.codec.size, weights),
         load=lambda size, device: load_codec(settings.codec, size=size, device=device),
-        devices=devices_of(settings.codec.size),
         measure=measure,
     )
     if as_json:
@@ -53,16 +54,20 @@ def _print(report: Report) -> None:
         typer.echo(f"{name:<12} {text}")
     typer.echo("versions     " + ", ".join(f"{k} {v}" for k, v in report.versions.items()))
     for device in report.devices:
-        typer.echo(f"device       {device.name}: {device.text}; test {device.self_test}")
+        typer.echo(
+            f"size {device.size}       on {device.name} ({device.text}), encoder {device.encoder}; "
+            f"test {device.self_test}"
+        )
     exact = "devices agree" if report.exact else "DEVICES DISAGREE"
-    typer.echo(f"exactness    {exact}; model {report.model_hash}")
+    models = ", ".join(f"model {size} {digest}" for size, digest in report.models.items())
+    typer.echo(f"exactness    {exact}; {models}")
     typer.echo(f"cameras      {', '.join(report.cameras) or 'none found'}")
     typer.echo(f"display      {'yes' if report.display else 'none: use --view none or a file'}")
     for speed in report.speed:
         size = f"{speed.width}x{speed.height}"
         typer.echo(
-            f"speed        {size:<9} encode {speed.encode_ms:6.1f} ms, "
-            f"decode {speed.decode_ms:6.1f} ms: {speed.fps:.0f} fps"
+            f"speed        {speed.size} on {speed.device:<6} {size:<9} encode "
+            f"{speed.encode_ms:6.1f} ms, decode {speed.decode_ms:6.1f} ms: {speed.fps:.0f} fps"
         )
     for problem in report.problems:
         typer.echo(f"problem      {problem}", err=True)

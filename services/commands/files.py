@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 DEFAULT_QUALITY = 32
 
-Input = Annotated[Path, typer.Argument(metavar="IN", help="a picture, a video or a folder")]
+Input = Annotated[
+    str, typer.Argument(metavar="IN", help="a picture, a video, a folder, or - for .y4m")
+]
 ScvInput = Annotated[Path, typer.Argument(metavar="FILE.scv", help="a .scv file")]
 ScvOutput = Annotated[Path, typer.Argument(metavar="OUT.scv", help="the .scv file to write")]
 Output = Annotated[
@@ -43,7 +45,10 @@ Quality = Annotated[
     ),
 ]
 Kbps = Annotated[
-    float | None, typer.Option("--kbps", min=1, metavar="K", help="bit rate to keep to, in kbit/s")
+    float | None,
+    typer.Option(
+        "--kbps", min=1, max=1_000_000, metavar="K", help="bit rate to keep to, in kbit/s"
+    ),
 ]
 
 
@@ -84,7 +89,7 @@ def encode(
 
     if kbps is None and frame_bytes is None and quality is None:
         quality = DEFAULT_QUALITY
-    codec = load_codec(settings.codec)
+    codec = load_codec(settled(settings).codec)
     codec.warm_up(64, 48)  # so that the speed told at the end is the coding's own
     with stop_on_signals() as stopped, _progress("encoding", quiet=as_json) as progress:
         report = encode_file(

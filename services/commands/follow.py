@@ -12,13 +12,13 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from services import logs
-from services.chronicle import Chronicle, chronicle
 from services.commands.hangup import asked
-from services.config import LogSettings
-from services.events import StreamEvent
-from services.notify import Notifier
-from services.statsfile import Keeping, StatsFile
+from services.measure.events import StreamEvent
+from services.process import logs
+from services.process.chronicle import Chronicle, chronicle
+from services.process.notify import Notifier
+from services.process.statsfile import Keeping, StatsFile
+from services.settings.config import LogSettings
 
 _LOOK_S = 0.2
 _STATS_S = 1.0

@@ -32,8 +32,8 @@ def register(app: typer.Typer) -> None:
 @group.command()
 def new(shared: Group = None, keys: options.Keys = None, config: options.ConfigFile = None) -> None:
     """Make this machine's pair of keys in the folder."""
-    from services.keys import create
-    from services.transport import make_pair
+    from services.wire.keys import create
+    from services.wire.transport import make_pair
 
     folder = _folder(keys, config)
     identity = create(folder, make_pair, group=shared)
@@ -44,7 +44,7 @@ def new(shared: Group = None, keys: options.Keys = None, config: options.ConfigF
 @group.command()
 def show(keys: options.Keys = None, config: options.ConfigFile = None) -> None:
     """Print the public key, and who is allowed what; secrets are never printed."""
-    from services.keys import read_identity, read_peers
+    from services.wire.keys import read_identity, read_peers
 
     folder = _folder(keys, config)
     typer.echo(read_identity(folder).public_key.decode())
@@ -62,8 +62,8 @@ def allow(
 ) -> None:
     """Let the owner of a public key in; running daemons notice within a second."""
     from services.errors import AuthenticationError
-    from services.keys import Right
-    from services.keys import allow as let_in
+    from services.wire.keys import Right
+    from services.wire.keys import allow as let_in
 
     if not set(right) <= set(Right):
         raise AuthenticationError(f"--right is {' '.join(right)}; it must be view or publish")
@@ -74,7 +74,7 @@ def allow(
 @group.command()
 def revoke(name: Name, keys: options.Keys = None, config: options.ConfigFile = None) -> None:
     """Shut the owner of a key out; running daemons cut it off within a second."""
-    from services.keys import revoke as shut_out
+    from services.wire.keys import revoke as shut_out
 
     shut_out(_folder(keys, config), name)
     typer.echo(f"{name} is revoked")

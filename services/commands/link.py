@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 
 Listen = Annotated[str | None, options.option("link.listen", "--listen", "URL")]
@@ -71,9 +71,9 @@ def link(
         },
         config,
     ).settings
-    from services import logs
-    from services.link.profile_file import load_profile
-    from services.link.proxy import PROXY_NOTICE, LinkProxy
+    from services.emulator.profile_file import load_profile
+    from services.emulator.proxy import PROXY_NOTICE, LinkProxy
+    from services.process import logs
 
     wanted = settings.link
     proxy = LinkProxy(wanted.listen, wanted.connect, load_profile(wanted.profile), seed=wanted.seed)
@@ -114,15 +114,15 @@ def simulate(
         config,
     ).settings
     from services.demo.simulation import clip_coder, figures, sentences, write_plot
-    from services.link.profile_file import load_profile
-    from services.link.simulate import SimulationOptions
-    from services.link.simulate import simulate as run
+    from services.emulator.profile_file import load_profile
+    from services.emulator.simulate import SimulationOptions
+    from services.emulator.simulate import simulate as run
 
     chosen = load_profile(settings.link.profile)
     coders = []
     fps = 30.0
     if source is not None:
-        coder, fps = clip_coder(load_codec(settings.codec), source, frames)
+        coder, fps = clip_coder(load_codec(settled(settings).codec), source, frames)
         coders.append(coder)
     wanted = SimulationOptions(
         seconds=seconds,

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
-from services import logs
-from services.config import catalogue
-from services.settings import Resolved, describe, resolve
+from services.process import logs
+from services.settings.config import catalogue
+from services.settings.lookup import Resolved, describe, resolve
 
 
 def about(name: str) -> str:
@@ -43,8 +43,8 @@ Kbps = Annotated[float | None, option("sender.kbps", "--kbps", "K")]
 Quality = Annotated[int | None, option("sender.quality", "--quality", "Q")]
 Adapt = Annotated[bool | None, option("sender.adapt", "--adapt/--no-adapt")]
 Tcp = Annotated[str | None, option("sender.tcp", "--tcp", "NAME")]
-Size = Annotated[str | None, option("codec.size", "--size", "S|M")]
-Device = Annotated[str | None, option("codec.device", "--device", "auto|cpu|cuda")]
+Size = Annotated[str | None, option("codec.size", "--size", "S|M|auto")]
+Device = Annotated[str | None, option("codec.device", "--device", "auto|cpu|cuda[:N]")]
 Effort = Annotated[str | None, option("codec.effort", "--effort", "fast|normal|best")]
 Weights = Annotated[str | None, option("codec.weights", "--weights", "FILE")]
 View = Annotated[str | None, option("receiver.view", "--view", "VIEW")]

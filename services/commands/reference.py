@@ -10,8 +10,8 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from services.cli import EXIT_CODES, app
-from services.config import catalogue
-from services.settings import describe, variable
+from services.settings.config import catalogue
+from services.settings.lookup import describe, variable
 
 
 def commands_page() -> str:

@@ -49,9 +49,9 @@ def relay(
         },
         config,
     ).settings
-    from services import logs
     from services.commands.follow import follow, records
-    from services.relaying import make_relay
+    from services.process import logs
+    from services.relay.assemble import make_relay
     from services.view.serving import serving_metrics
 
     wanted = settings.relay

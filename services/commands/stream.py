@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.addresses import masked
 from services.commands import options
-from services.commands.codecs import load_codec
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
+from services.settings.addresses import masked
 
 if TYPE_CHECKING:
-    from services.config import Settings
-    from services.replay import Replay
-    from services.sender import Sender
-    from services.stats import ReceiverSnapshot, SenderSnapshot
+    from services.measure.stats import ReceiverSnapshot, SenderSnapshot
+    from services.sender.daemon import Sender
+    from services.sender.replay import Replay
+    from services.settings.config import Settings
 
 SenderBind = Annotated[str | None, options.option("sender.bind", "--bind", "URL")]
 SenderConnect = Annotated[str | None, options.option("sender.connect", "--connect", "URL")]
@@ -87,10 +87,10 @@ def send(
     ).settings
     from rich.console import Console
 
-    from services import logs
     from services.commands.follow import follow, records
-    from services.demo.history import Moment
     from services.demo.liveview import live_screen
+    from services.measure.history import Moment
+    from services.process import logs
     from services.view.serving import serving_metrics
 
     log = logs.get("send")
@@ -125,17 +125,18 @@ def _replays(settings: Settings) -> bool:
 
 
 def _replay(settings: Settings) -> Replay:
-    from services.replaying import make_replay
+    from services.sender.assemble_replay import make_replay
 
     return make_replay(settings)
 
 
 def _sender(settings: Settings, stack: ExitStack) -> Sender:
     """A sender with its codec loaded; the stack closes what it borrows."""
-    from services import logs
-    from services.assemble import make_sender
+    from services.process import logs
+    from services.sender.assemble import make_sender
     from streamcodec.parallel import Threads
 
+    settings = settled(settings)
     threads = stack.enter_context(Threads(settings.codec.threads))
     logs.get("send").info("loading", size=settings.codec.size, device=settings.codec.device)
     return make_sender(settings, lambda: load_codec(settings.codec).sharing(threads))
@@ -195,15 +196,16 @@ def recv(
     ).settings
     from rich.console import Console
 
-    from services import logs
-    from services.assemble import make_receiver, make_sinks
     from services.commands.follow import follow, records
-    from services.demo.history import History, Moment
     from services.demo.liveview import live_screen
+    from services.measure.history import History, Moment
+    from services.process import logs
+    from services.receiver.assemble import make_receiver, make_sinks
     from services.view.serving import serving_metrics
     from streamcodec.parallel import Threads
 
     log = logs.get("recv")
+    settings = settled(settings)
     with stop_on_signals() as stopped, ExitStack() as stack:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
         shown = make_sinks(

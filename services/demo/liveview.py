@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.live import Live
 
-from services.demo.history import Moment
-from services.demo.report import Sample
 from services.demo.screen import BOTH, render
+from services.measure.history import Moment, Sample
 
 Show = Callable[[Moment, Sequence[Sample]], None]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from services.demo.history import LinkState
-from services.stats import ReceiverSnapshot, SenderSnapshot
+from services.measure.history import LinkState
+from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 from streamcodec.frame import Frame
 
 

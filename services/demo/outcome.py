@@ -10,14 +10,14 @@ from typing import Any
 
 import cv2
 
-from services.addresses import masked
-from services.config import Settings
 from services.demo.messages import KeptFrame
 from services.demo.report import Pair, draw
 from services.demo.screen import plural
 from services.demo.supervisor import Run
 from services.errors import SinkError
-from services.stats import summary
+from services.measure.stats import summary
+from services.settings.addresses import masked
+from services.settings.config import Settings
 from streamcodec.metrics import psnr611
 
 Figures = Mapping[str, Any]  # as printed by --json

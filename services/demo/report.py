@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,25 +22,12 @@ from services.demo.canvas import (
     Line,
     Picture,
 )
-from services.stats import LEGS
+from services.measure.history import Sample
+from services.measure.stats import LEGS
 
 WIDTH = 1600
 _MARGIN = 40
 _GAP = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What one moment of the stream looked like; NaN where it is not known."""
-
-    seconds: float
-    kbps: float
-    latency_ms: float  # median of the frames shown in this span
-    latency_p95_ms: float = float("nan")
-    psnr_db: float = float("nan")
-    legs_ms: Mapping[str, float] = field(default_factory=dict)
-    capacity_kbps: float = float("nan")
-    queue_ms: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from services.demo.history import Moment
-from services.demo.report import Sample
-from services.stats import LEGS, LatencySummary, ReceiverSnapshot, SenderSnapshot, StreamEvent
+from services.measure.history import Moment, Sample
+from services.measure.stats import (
+    LEGS,
+    LatencySummary,
+    ReceiverSnapshot,
+    SenderSnapshot,
+    StreamEvent,
+)
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 60

@@ -8,16 +8,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from services.addresses import is_address
-from services.config import DEFAULT_SOURCE
 from services.demo.outcome import write_png
-from services.demo.report import Sample, draw
+from services.demo.report import draw
+from services.emulator.rate_model import ClipCoder
+from services.emulator.report import Percentiles
+from services.emulator.simulate import SimulationResult
 from services.errors import ConfigError, SourceError
-from services.files.reader import open_material
-from services.link.rate_model import ClipCoder
-from services.link.report import Percentiles
-from services.link.simulate import SimulationResult
+from services.measure.history import Sample
+from services.media.files.reader import open_material
 from services.media.sources import open_source
+from services.settings.addresses import is_address
+from services.settings.config import DEFAULT_SOURCE
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.metrics import psnr611, ssim

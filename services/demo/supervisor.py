@@ -13,9 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from threading import Event
 
-from services.config import Settings
 from services.demo import worker
-from services.demo.history import History, LinkState, Moment
 from services.demo.liveview import Show
 from services.demo.messages import (
     STOP,
@@ -30,7 +28,9 @@ from services.demo.messages import (
 )
 from services.demo.worker import CodecLoader
 from services.errors import PeerLost, ServiceError
-from services.stats import ReceiverSnapshot, SenderSnapshot
+from services.measure.history import History, LinkState, Moment
+from services.measure.stats import ReceiverSnapshot, SenderSnapshot
+from services.settings.config import Settings
 
 _TICK_S = 0.1
 _SAMPLE_US = 200_000

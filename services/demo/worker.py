@@ -10,9 +10,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from services import logs
-from services.config import CodecSettings, Settings
-from services.demo.history import History, LinkState, Moment
 from services.demo.messages import (
     STOP,
     Counted,
@@ -25,6 +22,9 @@ from services.demo.messages import (
     Started,
 )
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, ServiceError
+from services.measure.history import History, LinkState, Moment
+from services.process import logs
+from services.settings.config import CodecSettings, Settings
 from streamcodec.errors import ModelError, StreamCodecError
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def send(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
     """A process that sends."""
 
     def work(boss: _Boss) -> None:
-        from services.assemble import make_sender
-        from services.sender import SentFrame
+        from services.sender.assemble import make_sender
+        from services.sender.daemon import SentFrame
         from streamcodec.parallel import Threads
 
         codec: Codec | None = None
@@ -145,8 +145,8 @@ def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
     """A process that receives and shows."""
 
     def work(boss: _Boss) -> None:
-        from services.assemble import make_receiver, make_sinks
-        from services.receiver import ShownFrame
+        from services.receiver.assemble import make_receiver, make_sinks
+        from services.receiver.daemon import ShownFrame
         from streamcodec.parallel import Threads
 
         threads = Threads(settings.codec.threads)
@@ -200,8 +200,8 @@ def link(pipe: Connection, settings: Settings, _: CodecLoader) -> None:
     """A process that stands between the two as a thin link."""
 
     def work(boss: _Boss) -> None:
-        from services.link.profile_file import load_profile
-        from services.link.proxy import LinkProxy
+        from services.emulator.profile_file import load_profile
+        from services.emulator.proxy import LinkProxy
 
         wanted = settings.link
         profile = load_profile(wanted.profile)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from services.boundary import writing
 from services.errors import ConfigError, SinkError, SourceError
 from services.files.budget import FileBudget
-from services.files.reader import PICTURE_SUFFIXES, Material, open_material
 from services.files.summary import Coded
-from services.files.timeline import rate_of
+from services.media.boundary import writing
+from services.media.files.naming import open_named
+from services.media.files.reader import PICTURE_SUFFIXES, Material
+from services.media.files.timeline import rate_of
 from streamcodec.bitstream import VERSION, read_header
 from streamcodec.container import VERSION as CONTAINER_VERSION
 from streamcodec.container import FileHeader, Place, Record, ScvReader, ScvWriter
@@ -28,7 +29,7 @@ from streamcodec.metrics import psnr611
 from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:
-    from services.receiver import Sink
+    from services.receiver.daemon import Sink
     from streamcodec.codec import Codec, Encoded
     from streamcodec.frame import Frame, Reference
 
@@ -46,7 +47,7 @@ class Wish:
 
 def encode_file(
     codec: Codec,
-    source: Path,
+    source: str,
     target: Path,
     wish: Wish,
     *,
@@ -54,21 +55,23 @@ def encode_file(
     progress: Progress,
     stopped: Event,
 ) -> Coded:
-    """Code a picture, folder or video. A stop or a full disk leaves a file that can be decoded.
+    """Code a picture, folder or video by its name (`open_named`).
+
+    A stop or a full disk leaves a file that can be decoded.
 
     Raises SourceError, SinkError, or ConfigError where the wish cannot be met.
     """
     if target.suffix.lower() != ".scv":
         raise ConfigError(f"{target}: the output of encode is a file whose name ends with .scv")
-    if source.suffix.lower() == ".scv":
+    if source.lower().endswith(".scv"):
         raise ConfigError(f"{source} is a .scv file already: decode it first")
     if target.is_dir():
         raise ConfigError(f"{target} is a folder: the output of encode is a file")
-    material = open_material(source)
+    material = open_named(source)
     if material.still and wish.kbps is not None:
         raise ConfigError("a picture has no bit rate: give --quality or --frame-bytes")
     count = material.count if limit is None else min(limit, material.count or limit)
-    coding = _Encoding(codec, material, target, wish, count=count, limit=limit, name=str(source))
+    coding = _Encoding(codec, material, target, wish, count=count, limit=limit, name=source)
     return coding.run(progress, stopped)
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.errors import RemoteProtocolError
-from services.events import EventLog, StreamEvent
+from services.measure.events import EventLog, StreamEvent
+from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout, Outgoing, Replies
 from services.protocol.flood import FLOODS, MAX_MESSAGES_PER_S, FloodGate, Hearing
-from services.stats import ViewerSnapshot
 
 KNOCK_US = 200_000
 _THE_PEER = b""  # of an end that connects

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.errors import RemoteProtocolError
-from services.events import EventLog, StreamEvent
-from services.latency import Latency
+from services.measure.events import EventLog, StreamEvent
+from services.measure.latency import Latency
+from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Planner, Plans, Rules
 from services.protocol.session import Event, State
 from services.protocol.viewer import Viewer
-from services.rate import Congestion
-from services.stats import ViewerSnapshot
+from services.rate.budget import Congestion
 
 STALL_US = 1_000_000  # no ACK for this long, or four round trips, with bytes under way: lost
 MAX_VIEWERS = 64

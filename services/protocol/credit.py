@@ -19,7 +19,7 @@ MIN_FRAMES = 2
 MAX_FRAMES = 320  # ten seconds at 30 frames a second, for a receiver that holds them so long
 MAX_BYTES = (
     8 * 1024 * 1024
-)  # and a packet more: what a receiver lets lie, see services/transport.py
+)  # and a packet more: what a receiver lets lie, see services/wire/transport.py
 SLACK_US = 40_000  # a link's own queue, and scheduling of busy machines
 SPARE_FRAMES = 2  # for a receiver that keeps up: one hiccup must not cost a frame
 _START_SERVICE_US = 10_000

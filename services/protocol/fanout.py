@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from services.errors import RemoteProtocolError
-from services.events import EventLog
+from services.measure.events import EventLog
+from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.allotment import Allotment
 from services.protocol.chain import Chain, Link, link_of
@@ -22,7 +23,6 @@ from services.protocol.follower import LIVE, Follower, Pace
 from services.protocol.offer import Offer
 from services.protocol.session import Event, State
 from services.protocol.train import Arrival, split
-from services.stats import ViewerSnapshot
 from streamcodec.errors import BitstreamError
 
 if TYPE_CHECKING:

@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
-from services.clock import ClockFilter
 from services.errors import RemoteProtocolError
-from services.latency import Latency, LatencyStats
+from services.measure.latency import Latency, LatencyStats
+from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.chain import Chain, Link
+from services.protocol.clock import ClockFilter
 from services.protocol.credit import CreditWindow
 from services.protocol.session import Event, Liveness, Session, State
 from services.protocol.viewer import REFERENCES_HELD
-from services.stats import ViewerSnapshot
 
 _OFTEN = 4  # requests within `_OFTEN_US`: who asks that often is slow or lies
 _OFTEN_US = 20_000_000

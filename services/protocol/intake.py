@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.clock import ClockFilter, Offset, shares_clock
 from services.errors import RemoteProtocolError
-from services.events import EventLog
+from services.measure.events import EventLog
 from services.protocol import messages as m
+from services.protocol.clock import ClockFilter, Offset, shares_clock
 from services.protocol.session import HELLO_INTERVAL_US, Event, Liveness, Session, State
 from services.protocol.train import Arrival, Assembler
 

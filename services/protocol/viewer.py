@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-from services.clock import ClockFilter
-from services.congestion import Ack
 from services.errors import RemoteProtocolError
-from services.latency import Latency, LatencyStats
+from services.measure.latency import Latency, LatencyStats
+from services.measure.stats import ViewerSnapshot
+from services.protocol.clock import ClockFilter
 from services.protocol.credit import CreditWindow
 from services.protocol.messages import (
     MAX_SPAN_US,
@@ -20,8 +20,8 @@ from services.protocol.messages import (
     Pong,
 )
 from services.protocol.session import Event, Liveness, Session
-from services.rate import Congestion
-from services.stats import ViewerSnapshot
+from services.rate.budget import Congestion
+from services.rate.congestion import Ack
 
 REFERENCES_HELD = 6  # both ends keep this many; what is sent moves the window at both alike
 _SENT_HEADS = 128

@@ -6,10 +6,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from services.demo.history import Moment
-from services.demo.report import Sample
-from services.events import StreamEvent
-from services.stats import LEGS, SenderSnapshot
+from services.measure.events import StreamEvent
+from services.measure.history import Moment, Sample
+from services.measure.stats import LEGS, SenderSnapshot
 
 MAX_EVENTS = 40
 MAX_SAMPLES = 600  # two minutes at five a second

@@ -21,10 +21,10 @@ from prometheus_client.core import (
     Metric,
 )
 
-from services.cpu import EFFORTS
-from services.histogram import STEPS_PER_OCTAVE, Distribution
-from services.relay_stats import FeedSnapshot, RelaySnapshot
-from services.stats import ReceiverSnapshot, SenderSnapshot, ViewerSnapshot
+from services.measure.histogram import STEPS_PER_OCTAVE, Distribution
+from services.measure.relay_stats import FeedSnapshot, RelaySnapshot
+from services.measure.stats import ReceiverSnapshot, SenderSnapshot, ViewerSnapshot
+from services.rate.cpu import EFFORTS
 from services.view.access import Listen, is_foreign, names_loopback
 from services.view.server import Handler, WebServer
 from streamcodec import __version__

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.config import Settings
 from services.media.sinks import open_sink
-from services.receiver import ReceiverDaemon, ShownFrame, Sink
+from services.media.sinks.latest_picture import LatestPicture
+from services.receiver.daemon import ReceiverDaemon, ShownFrame, Sink
+from services.settings.config import Settings
 from services.view.access import Access, parse_listen, read_token
 from services.view.metrics import metrics_routes
 from services.view.page import Page, RecordingControls
-from services.view.picture import LatestPicture
 
 
 def open_page(settings: Settings, receiver: ReceiverDaemon, picture: LatestPicture) -> Page:

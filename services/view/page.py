@@ -18,13 +18,12 @@ from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
-from services.demo.history import Moment
-from services.demo.report import Sample
 from services.errors import ServiceError
-from services.receiver import ReceiverDaemon, Sink
+from services.measure.history import Moment, Sample
+from services.media.sinks.latest_picture import LatestPicture
+from services.receiver.daemon import ReceiverDaemon, Sink
 from services.view import feed
 from services.view.access import COOKIE, Access, is_foreign
-from services.view.picture import LatestPicture
 from services.view.server import Handler, WebServer
 
 _STATS_S = 0.25

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from services.config import WebSettings
+from services.settings.config import WebSettings
 
 if TYPE_CHECKING:
     from services.view.metrics import Snapshot

@@ -18,6 +18,7 @@ struct Kernels {
     const BlockKernels* blocks;
     const PictureKernels* pictures;
     const PriorKernels* prior;
+    const ConvKernels* conv;
 };
 
 // The best level that this processor has, capped by the environment's STREAMCODEC_LEVEL; chosen

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pool.hpp"
 
+#include <time.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
@@ -22,6 +24,8 @@ struct Pool::Workers {
     int running = 0;
     bool closing = false;
     std::exception_ptr error;
+    bool watching = false;
+    std::vector<std::vector<double>> seconds;  // of jobs, in the order of runs
 
     void work();
     void take(std::unique_lock<std::mutex>& lock);
@@ -91,7 +95,7 @@ void Pool::run(int count, Call<int> job) {
     Workers& all = *workers_;
     std::unique_lock caller(all.callers, std::try_to_lock);
     if (!caller || threads_ == 1 || count < 2) {
-        for (int i = 0; i < count; ++i) job(i);
+        run_here(count, job);
         return;
     }
     std::unique_lock lock(all.mutex);
@@ -107,6 +111,34 @@ void Pool::run(int count, Call<int> job) {
     all.next = 0;
     if (all.error) std::rethrow_exception(all.error);
 }
+
+namespace {
+
+// Of the processor, that this thread had: others on a busy machine do not count.
+double own_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+}  // namespace
+
+void Pool::run_here(int count, Call<int> job) {
+    const bool watching = threads_ == 1 && workers_->watching;
+    if (watching) workers_->seconds.emplace_back();
+    for (int i = 0; i < count; ++i) {
+        const double start = watching ? own_seconds() : 0;
+        job(i);
+        if (watching) workers_->seconds.back().push_back(own_seconds() - start);
+    }
+}
+
+void Pool::watch() {
+    workers_->watching = true;
+    workers_->seconds.clear();
+}
+
+std::vector<std::vector<double>> Pool::watched() { return workers_->seconds; }
 
 void run_jobs(Pool* pool, int count, Call<int> job) {
     if (pool != nullptr) {

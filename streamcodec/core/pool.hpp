@@ -2,6 +2,8 @@
 // A few threads that do independent jobs of one picture. Results never depend on how many there are.
 #pragma once
 
+#include <vector>
+
 #include "call.hpp"
 
 namespace sc {
@@ -21,8 +23,15 @@ class Pool {
     void close();
     [[nodiscard]] int threads() const { return threads_; }
 
+    // Time jobs from now on, in a pool of one thread: what more threads would take follows from that.
+    void watch();
+    // Processor seconds of each job of each `run` since.
+    [[nodiscard]] std::vector<std::vector<double>> watched();
+
   private:
     struct Workers;
+
+    void run_here(int count, Call<int> job);
 
     int threads_;
     Workers* workers_;  // owned

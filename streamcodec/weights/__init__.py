@@ -3,18 +3,28 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
+import sys
 from functools import lru_cache
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import safetensors
 import safetensors.numpy
 
-from streamcodec.correction import Networks
+from streamcodec.correction import Network, Networks
 from streamcodec.errors import ModelError
 from streamcodec.model import Model
+from streamcodec.networks.conv import native
+from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.weights_check import MAX_FILE_BYTES, check_header
+
+if TYPE_CHECKING:
+    from streamcodec.dense.device import Device
 
 HIDDEN = {"S": 128, "M": 128}  # width of the prior of each size that is shipped
 SIZES = tuple(HIDDEN)
@@ -29,7 +39,6 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
-DEVICES = ("auto", "cpu", "cuda")
 
 
 @lru_cache(maxsize=4)
@@ -67,38 +76,75 @@ def _read(path: Path) -> bytes:
     return data
 
 
+def pick_size(size: str, device: str, weights: Path | None = None) -> str:
+    """Turn size "auto" into M where a CUDA device is there and allowed, else into S.
+
+    A file of weights is of the size that it holds networks for. Raises ModelError when it cannot be
+    read.
+    """
+    if size != "auto":
+        return size
+    if weights is not None:
+        return "M" if load("S", weights).has_networks else "S"
+    return "M" if device != "cpu" and has_cuda() else "S"
+
+
+def has_cuda() -> bool:
+    """Whether torch finds a CUDA device. Without a driver for one, torch is not imported."""
+    name = {"win32": "nvcuda.dll", "linux": "libcuda.so.1"}.get(sys.platform)
+    try:
+        ctypes.CDLL(name or "")
+    except OSError:
+        return False
+    if name is None or find_spec("torch") is None:
+        return False
+    return bool(_torch().cuda.is_available())
+
+
 def pick_device(device: str, *, networks: bool = False) -> str:
     """Turn "auto" into the device that a model runs on. Raises ModelError where it does not run.
 
     A model without networks in the path of the pixels (size S) runs on the processor, and torch is
-    never imported for it. Decoder networks run where the device says.
+    never imported for it. Networks, and a dense encoder, run where the device says.
     """
-    if device not in DEVICES:
-        raise ModelError(f"device is {device!r}, expected one of {', '.join(DEVICES)}")
+    if device not in {"auto", "cpu"} and not re.fullmatch(r"cuda(:\d{1,3})?", device):
+        raise ModelError(f"device is {device!r}, expected auto, cpu, cuda or cuda:NUMBER")
     if not networks:
-        if device == "cuda":
+        if device.startswith("cuda"):
             raise ModelError(
-                "device is 'cuda', but this model has no networks and runs on the processor: "
+                f"device is {device!r}, but this model has no networks and runs on the processor: "
                 "use --device cpu or auto, or --size M"
             )
         return "cpu"
-    has_cuda = bool(_torch().cuda.is_available())
     if device == "auto":
-        return "cuda" if has_cuda else "cpu"
-    if device == "cuda" and not has_cuda:
-        raise ModelError("device is 'cuda', but torch finds no CUDA device: use --device cpu")
+        return "cuda" if has_cuda() else "cpu"
+    if device == "cpu":
+        return "cpu"
+    if not has_cuda():
+        raise ModelError(f"device is {device!r}, but torch finds no CUDA device: use --device cpu")
+    count = int(_torch().cuda.device_count())
+    if int(device.partition(":")[2] or 0) >= count:
+        raise ModelError(
+            f"device is {device!r}, but there are only {count} CUDA devices, cuda:0 to "
+            f"cuda:{count - 1}"
+        )
     return device
 
 
 def load_networks(model: Model, device: str) -> Networks:
-    """A model's networks on a device, decoder networks exact there. Raises ModelError."""
-    torch = _torch()
-    from streamcodec.networks.conv import encoder, network  # noqa: PLC0415  (torch)
+    """A model's networks on a device, decoder networks exact there. Raises ModelError.
 
+    On a processor they are the native core's, and torch is not imported, but for encoder networks:
+    where there is no torch, a model does without them.
+    """
     key, inter = (
-        None if weights is None else network.load(weights, torch.device(device))
-        for weights in model.decoder_networks
+        None if weights is None else _network(weights, device) for weights in model.decoder_networks
     )
+    if not model.encoder_arrays or find_spec("torch") is None:
+        return Networks(key, inter)
+    torch = _torch()
+    from streamcodec.networks.conv import encoder  # noqa: PLC0415  (torch)
+
     own_key, own_inter = (
         encoder.from_arrays(model.encoder_arrays, kind, torch.device(device))
         for kind in ("key", "inter")
@@ -106,11 +152,30 @@ def load_networks(model: Model, device: str) -> Networks:
     return Networks(key, inter, (own_key, own_inter))
 
 
+def load_dense(model: Model, device: str) -> Device:
+    """What the dense encoder needs of a model, on a device. Raises ModelError without torch."""
+    torch = _torch()
+    from streamcodec.dense.device import Device  # noqa: PLC0415  (torch)
+    from streamcodec.networks.conv import encoder  # noqa: PLC0415  (torch)
+
+    there = torch.device(device)
+    return Device(model, there, adding=encoder.from_arrays(model.encoder_arrays, "inter", there))
+
+
+def _network(weights: NetworkWeights, device: str) -> Network:
+    if device == "cpu":
+        return native.load(weights)
+    torch = _torch()
+    from streamcodec.networks.conv import network  # noqa: PLC0415  (torch)
+
+    return network.load(weights, torch.device(device))
+
+
 def _torch() -> ModuleType:
     try:
-        import torch  # noqa: PLC0415  (a second, and 200 MB)
+        import torch  # noqa: PLC0415
     except ModuleNotFoundError:
         raise ModelError(
-            "sizes with networks need torch: pip install 'streamcodec[networks]', or use size S"
+            "networks on a GPU need torch: pip install 'streamcodec[networks]', or use --device cpu"
         ) from None
     return torch

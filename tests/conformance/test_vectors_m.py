@@ -1,22 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stored packets of size M decode to the stored samples by every execution of the networks."""
+"""Stored packets of size M decode to the stored samples by every execution of the networks.
+
+The core's at every level of instructions that the machine has, and those of torch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from streamcodec import Codec, bitstream
+from streamcodec import Codec, _core, bitstream
 from streamcodec.correction import Networks
 from streamcodec.frame import Reference
+from streamcodec.parallel import Threads
 from tests.conformance import material
 from tests.conformance.material import VECTORS_M
-
-torch = pytest.importorskip("torch", reason="size M needs torch")
 
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
     return Codec.load("M", device="cpu")
+
+
+@pytest.fixture(params=_core.levels())
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A level of instructions, in force for one test."""
+    before = _core.level()
+    _core.choose_level(request.param)
+    yield request.param
+    _core.choose_level(before)
 
 
 def test_vectors_belong_to_the_shipped_weights(codec: Codec) -> None:
@@ -25,11 +38,31 @@ def test_vectors_belong_to_the_shipped_weights(codec: Codec) -> None:
     )
 
 
+def decode_all(codec: Codec) -> None:
+    acting = 0
+    for recipe in material.RECIPES_M:
+        held: Reference | None = None
+        for step in material.read(recipe.name, VECTORS_M):
+            held = codec.decode(step.packet, held).reference
+            assert material.digest_of_symbols(held) == step.symbols
+            assert material.digest_of_planes(held.frame) == step.planes
+            acting += bool(bitstream.read_header(step.packet).stages & bitstream.NETWORK)
+    assert acting >= 4
+
+
+@pytest.mark.usefixtures("level")
+@pytest.mark.parametrize("count", [1, 3])
+def test_stored_packets_decode_to_stored_samples(codec: Codec, count: int) -> None:
+    with Threads(count) as threads:
+        decode_all(codec.sharing(threads))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("execution", ["fused", "bytes", "float"])
-def test_stored_packets_decode_to_stored_samples(
+@pytest.mark.parametrize("execution", ["bytes", "float"])
+def test_stored_packets_decode_to_stored_samples_by_torch(
     codec: Codec, execution: str, threads: int
 ) -> None:
+    torch = pytest.importorskip("torch", reason="networks on a GPU run by torch")
     from streamcodec.networks.conv.network import ExecutedNetwork  # noqa: PLC0415
 
     key, inter = codec.model.decoder_networks
@@ -42,18 +75,9 @@ def test_stored_packets_decode_to_stored_samples(
         )
     except (RuntimeError, NotImplementedError, AttributeError) as error:
         pytest.skip(f"not in this torch: {error}")
-    executed = Codec(codec.model, size="M", networks=networks)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    acting = 0
     try:
-        for recipe in material.RECIPES_M:
-            held: Reference | None = None
-            for step in material.read(recipe.name, VECTORS_M):
-                held = executed.decode(step.packet, held).reference
-                assert material.digest_of_symbols(held) == step.symbols
-                assert material.digest_of_planes(held.frame) == step.planes
-                acting += bool(bitstream.read_header(step.packet).stages & bitstream.NETWORK)
+        decode_all(Codec(codec.model, size="M", networks=networks))
     finally:
         torch.set_num_threads(before)
-    assert acting >= 4

@@ -13,7 +13,7 @@ import pytest
 
 from services import cli
 from services.commands import demo, doctor, files, link, stream
-from services.config import CodecSettings
+from services.settings.config import CodecSettings
 from tests.fakes import FakeCodec
 
 

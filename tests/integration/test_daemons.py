@@ -15,19 +15,20 @@ from typing import Any
 
 import pytest
 
-from services import keys, logs
 from services.commands.follow import Records, follow
-from services.config import LogSettings
 from services.demo.supervisor import free_port
-from services.endpoint import CurveClient, CurveServer
 from services.errors import EndOfSource, SourceError
-from services.keys import Right
+from services.process import logs
+from services.process.statsfile import Keeping
 from services.protocol import messages as m
-from services.receiver import ReceiverConfig, ReceiverDaemon
-from services.sender import Sender, SenderConfig
-from services.statsfile import Keeping
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, make_pair
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
+from services.sender.daemon import Sender, SenderConfig
+from services.settings.config import LogSettings
 from services.view.metrics import is_ready
+from services.wire import keys
+from services.wire.endpoint import CurveClient, CurveServer
+from services.wire.keys import Right
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, make_pair
 from tests.fakes import FakeCaptured, FakeCodec, FakeSource
 from tests.integration.cli import Command, make_command
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for

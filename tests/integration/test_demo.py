@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 import pytest
 
-from services.config import CodecSettings, Settings
-from services.demo.history import Moment
 from services.demo.outcome import best_pair
-from services.demo.report import WIDTH, Sample
+from services.demo.report import WIDTH
 from services.demo.supervisor import Supervisor
 from services.errors import EXIT_CONFIG, PeerLost, ServiceError
+from services.measure.history import Moment, Sample
 from services.media.scene import Scene
+from services.settings.config import CodecSettings, Settings
 from streamcodec.codec import Codec
 from streamcodec.errors import ModelError
 from tests.integration.cli import Command, load_fake, make_command

@@ -12,9 +12,9 @@ import zmq
 from services.errors import ConfigError
 from services.protocol import messages as m
 from services.protocol.flood import MAX_MESSAGES_PER_S
-from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
-from services.sender import Sender, SentFrame
-from services.transport import Endpoint
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.sender.daemon import Sender, SentFrame
+from services.wire.transport import Endpoint
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 from tests.integration.test_stream import (

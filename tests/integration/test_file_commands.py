@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,7 +18,7 @@ from streamcodec.container import RECORD_BYTES, ScvReader, ScvWriter
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec
 from tests.integration.cli import Command, load_fake, make_command
-from tests.unit.services.files.test_reader import gradient, write_video
+from tests.unit.services.media.files.test_reader import gradient, write_video
 
 PRINTED = {
     "frames",
@@ -242,7 +245,31 @@ def test_a_size_change_starts_a_new_chain(command: Command, tmp_path: Path) -> N
 def test_the_fake_speaks_for_the_real_codec() -> None:
     """What these tests rely on: a budget that cannot be met gives no packet."""
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
-    from services.config import CodecSettings  # noqa: PLC0415
+    from services.settings.config import CodecSettings  # noqa: PLC0415
 
     encoded = load_fake(CodecSettings()).encode(Frame.grey(noise), budget_bytes=20)
     assert encoded.packet is None
+
+
+def test_a_reader_that_leaves_after_a_line_is_no_failure(tmp_path: Path) -> None:
+    """As with `| head -1`, also for what typer prints itself."""
+    code = "import sys; sys.argv[0] = 'streamcodec'; from services.start import main; main()"
+    for words in (["--help"], ["config", "example"]):
+        ours, theirs = os.pipe()
+        os.close(ours)  # gone before the first line
+        with os.fdopen(theirs, "wb") as out:
+            done = subprocess.run(
+                [sys.executable, "-c", code, *words],
+                stdout=out,
+                stderr=subprocess.PIPE,
+                check=False,
+                timeout=60,
+            )
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_no_bit_rate_is_out_of_the_world(command: Command, tmp_path: Path) -> None:
+    for kbps in ("inf", "1e300", "nan", "0"):
+        outcome = command("encode", tmp_path / "a.png", tmp_path / "a.scv", "--kbps", kbps)
+        assert outcome.code == 2
+        assert "--kbps" in outcome.err

@@ -16,14 +16,23 @@ from urllib.parse import urlsplit
 import pytest
 import zmq
 
-from services.endpoint import MAX_PACKET_MESSAGE_BYTES
 from services.errors import PeerLost
-from services.receiver import ReceiverConfig, ReceiverDaemon
-from services.stats import SenderSnapshot
-from services.transport import ANY_PEER, CurveClient, CurveServer, Endpoint, Port, SendResult
+from services.measure.stats import SenderSnapshot
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.view import doors
 from services.view.access import Listen
 from services.view.metrics import MetricsServer
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
+from services.wire.transport import (
+    ANY_PEER,
+    MAX_BATCH,
+    CurveClient,
+    CurveServer,
+    Endpoint,
+    LinkEvent,
+    Port,
+    SendResult,
+)
 from tests.attackers import CurvePeer, RawPeer, curve_is_possible
 from tests.fakes import FakeCodec, FakeSink
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
@@ -84,6 +93,36 @@ def test_a_message_without_end_is_cut_and_the_others_are_not(size: int) -> None:
         assert "bytes lying" in victim.cuts[0]
         assert honest.send(ANY_PEER, b"two") is SendResult.SENT  # over the same connection
         wait_for(lambda: [data for _, data in victim.messages] == [b"one", b"two"])
+
+
+def test_who_was_cut_cannot_come_back_to_leave_as_much_again_and_again() -> None:
+    with Port(Endpoint(ANY_PORT, bind=True)) as port:
+        cuts: list[str] = []
+        flood = RawPeer(port.url)
+        wait_for(lambda: LinkEvent.CONNECTED in port.poll(10).events)
+        whole = flood.part(b"x" * 20, more=False) * 50_000
+        for _ in range(3):  # more than the kernel's buffers take
+            with contextlib.suppress(OSError):
+                flood.send_raw(whole)
+        time.sleep(1.0)  # the port hands nothing over meanwhile
+        again = RawPeer(port.url)
+        first = port.poll(10)
+        cuts += first.cuts
+        wait_for(lambda: cuts.extend(port.poll(0).cuts) or len(cuts) >= 2)
+        assert "bytes lying" in cuts[0]
+        assert "others left more" in cuts[1]
+        heard = len(first.messages)
+        while received := port.poll(0).messages:
+            heard += len(received)
+        assert heard <= 2 * MAX_BATCH  # nobody listens to the rest
+        with Port(Endpoint(port.url, bind=False)) as honest:
+            wait_for(
+                lambda: honest.send(ANY_PEER, b"one") is SendResult.SENT or port.poll(1) is None
+            )
+            said: list[bytes] = []
+            wait_for(lambda: said.extend(d for _, d in port.poll(10).messages) or b"one" in said)
+        flood.close()
+        again.close()
 
 
 @needs_curve
@@ -150,7 +189,7 @@ def test_a_hostile_sender_makes_a_receiver_hold_no_more_than_it_states() -> None
 
 FLOODED = """
 import socket, struct, time
-from services.transport import Endpoint, Port
+from services.wire.transport import Endpoint, Port
 from tests.attackers import RawPeer
 with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
     peer = RawPeer(port.url)
@@ -172,7 +211,7 @@ with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
 
 REPLAYED = """
 import socket, struct, time, zmq
-from services.transport import CurveServer, Endpoint, Port
+from services.wire.transport import CurveServer, Endpoint, Port
 from tests.attackers import CurvePeer
 server, viewer = zmq.curve_keypair(), zmq.curve_keypair()
 keys = CurveServer(*server, allowed=frozenset({viewer[0]}))

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.link.namespaces import ADDRESS_B, NamespaceLink, missing
-from services.link.profile import Profile, constant
+from services.emulator.namespaces import ADDRESS_B, NamespaceLink, missing
+from services.emulator.profile import Profile, constant
 
 pytestmark = pytest.mark.soak  # some seconds each, and rights that only root has
 

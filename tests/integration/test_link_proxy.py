@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from services.emulator.profile import Profile, constant
+from services.emulator.proxy import LinkProxy, SenderSide, parse_address
 from services.errors import ConfigError
-from services.link.profile import Profile, constant
-from services.link.proxy import LinkProxy, SenderSide, parse_address
 
 
 def connect(endpoint: str) -> socket.socket:

@@ -14,15 +14,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from services.config import Settings, WebSettings
-from services.demo.history import History, LinkState, Moment
 from services.errors import AuthenticationError, ConfigError
-from services.receiver import ReceiverDaemon
-from services.sender import Sender
+from services.measure.history import History, LinkState, Moment
+from services.media.sinks.latest_picture import LatestPicture
+from services.receiver.daemon import ReceiverDaemon
+from services.sender.daemon import Sender
+from services.settings.config import Settings, WebSettings
 from services.view.access import Access, Listen, parse_listen, read_token
 from services.view.opening import open_page
 from services.view.page import Page
-from services.view.picture import LatestPicture
 from streamcodec.container import ScvReader
 from tests.fakes import FakeSource
 from tests.integration.browser import Browser, chromium, find_browser

@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from services.protocol import messages as m
-from services.receiver import ReceiverDaemon, ShownFrame
-from services.relay import Feed, Relay, RelayConfig, now_us
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.receiver.daemon import ReceiverDaemon, ShownFrame
+from services.relay.daemon import Feed, Relay, RelayConfig, now_us
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 from tests.fakes import FakeSink, FakeSource
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
 from tests.integration.viewers import NullViewer
@@ -142,7 +142,7 @@ def test_the_clock_error_behind_relays_bounds_the_whole_path(
     """Sender, two relays and receiver on clocks of their own, as on four machines."""
     boots = iter([b"1" * 16, b"2" * 16, b"3" * 16, b"4" * 16])
     for room in ("sender", "relay", "receiver"):
-        monkeypatch.setattr(f"services.{room}.boot_id", lambda: next(boots))
+        monkeypatch.setattr(f"services.{room}.daemon.boot_id", lambda: next(boots))
 
     def ahead(seconds: int) -> Callable[[], int]:
         return lambda: time.monotonic_ns() // 1000 + seconds * 1_000_000
@@ -230,7 +230,7 @@ def test_the_stream_goes_on_after_the_sender_came_back() -> None:
 
 
 def test_a_relay_needs_neither_networks_nor_a_video_library() -> None:
-    code = "import sys, services.relay, services.addressing, services.commands.relay; "
+    code = "import sys, services.relay.daemon, services.wire.addressing, services.commands.relay; "
     code += "heavy = {'torch', 'streamcodec._core', 'av', 'aiohttp'} & set(sys.modules); "
     code += "assert not heavy, heavy"
     done = subprocess.run(

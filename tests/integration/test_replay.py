@@ -16,8 +16,8 @@ import pytest
 
 from services.errors import SourceError
 from services.media.sinks.recording import RecordingSink
-from services.replay import Replay, ReplayConfig
-from services.transport import Endpoint
+from services.sender.replay import Replay, ReplayConfig
+from services.wire.transport import Endpoint
 from streamcodec.container import FileHeader, Record, ScvReader, ScvWriter
 from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, FakeSink, FakeSource, noise_frame
@@ -227,7 +227,7 @@ def test_a_rate_and_packets_as_they_are_exclude_one_another(
 
 
 def test_a_replay_needs_neither_networks_nor_a_video_library() -> None:
-    code = "import sys, services.replaying, services.commands.stream; "
+    code = "import sys, services.sender.assemble_replay, services.commands.stream; "
     code += "heavy = {'torch', 'streamcodec._core', 'av', 'aiohttp'} & set(sys.modules); "
     code += "assert not heavy, heavy"
     done = subprocess.run(

@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 import pytest
 
-from services import logs
 from services.commands.config import as_object
-from services.config import LogSettings
 from services.errors import SourceError
 from services.media.sources import open_source
+from services.process import logs
 from services.protocol.planner import Rules
-from services.sender import Sender, SenderConfig
-from services.settings import resolve
-from services.transport import Endpoint
+from services.sender.daemon import Sender, SenderConfig
+from services.settings.config import LogSettings
+from services.settings.lookup import resolve
 from services.view.metrics import render
+from services.wire.transport import Endpoint
 from tests.fakes import FakeCodec
 from tests.integration.test_stream import ANY_PORT
 from tests.integration.test_stream_source import serving

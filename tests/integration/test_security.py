@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services import keys
-from services.endpoint import CurveClient, CurveServer
 from services.errors import ConfigError
-from services.keys import Right
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon
-from services.sender import Sender, SenderConfig
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, SendResult, make_pair
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
+from services.sender.daemon import Sender, SenderConfig
+from services.wire import keys
+from services.wire.endpoint import CurveClient, CurveServer
+from services.wire.keys import Right
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, SendResult, make_pair
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 from tests.integration.test_stream import running, wait_for
 

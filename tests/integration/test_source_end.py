@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from services.errors import EXIT_SOURCE, SourceError
-from services.sender import Sender, SenderConfig
-from services.source_health import SourceHealth
-from services.transport import Endpoint
+from services.measure.source_health import SourceHealth
+from services.sender.daemon import Sender, SenderConfig
+from services.wire.transport import Endpoint
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import ANY_PORT
 

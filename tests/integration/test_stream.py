@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from services.congestion import BANDWIDTH, Budget, CongestionController
+from services.measure.stats import summary
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame, now_us
-from services.sender import Sender, SenderConfig
-from services.stats import summary
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.rate.congestion import BANDWIDTH, Budget, CongestionController
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame, now_us
+from services.sender.daemon import Sender, SenderConfig
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.bitstream import read_header
 from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, FakeSink, FakeSource

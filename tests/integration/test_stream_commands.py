@@ -16,8 +16,8 @@ import pytest
 
 from services.demo.supervisor import free_port
 from services.protocol.planner import Rules
-from services.sender import Sender, SenderConfig
-from services.transport import Endpoint
+from services.sender.daemon import Sender, SenderConfig
+from services.wire.transport import Endpoint
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.cli import Command, make_command
 
@@ -64,7 +64,7 @@ def test_send_serves_a_receiver_until_its_time_is_over(command: Command) -> None
 
 
 def test_send_ends_with_its_source(command: Command, tmp_path: Path) -> None:
-    from tests.unit.services.files.test_reader import write_video  # noqa: PLC0415
+    from tests.unit.services.media.files.test_reader import write_video  # noqa: PLC0415
 
     clip = write_video(tmp_path / "clip.avi", frames=5)
     url = f"tcp://127.0.0.1:{free_port()}"

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from services.errors import EndOfSource, SourceError
+from services.measure.source_health import health_of
 from services.media.avframes import from_frame
 from services.media.scene import Scene
 from services.media.sources import CapturedFrame, Source, open_source
-from services.source_health import health_of
 
 FPS = 25
 STEP_US = 40_000

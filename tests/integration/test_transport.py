@@ -14,8 +14,8 @@ import pytest
 import zmq
 
 from services.errors import AuthenticationError, ConfigError
-from services.tcp_control import control_of, copied
-from services.transport import (
+from services.wire.tcp_control import control_of, copied
+from services.wire.transport import (
     ANY_PEER,
     CurveClient,
     CurveServer,

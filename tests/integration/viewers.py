@@ -9,7 +9,7 @@ import time
 
 from services.protocol import messages as m
 from services.protocol.intake import Intake, Profile, Results
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 
 
 class NullViewer:

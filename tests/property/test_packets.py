@@ -49,7 +49,7 @@ def survives(packet: bytes, reference: Reference | None) -> bool:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_unpack_of_any_bytes_returns_a_header_or_a_bitstream_error(data: bytes) -> None:
     try:
         header, payload = bitstream.unpack(data)
@@ -67,7 +67,7 @@ def test_unpack_of_any_bytes_returns_a_header_or_a_bitstream_error(data: bytes) 
     st.integers(16, 2304),
     st.binary(max_size=64),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_packed_headers_come_back(  # noqa: PLR0917  (one argument for each field)
     keyframe: bool,
     quality: int,
@@ -84,13 +84,13 @@ def test_packed_headers_come_back(  # noqa: PLR0917  (one argument for each fiel
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_bytes_decode_to_a_picture_or_an_expected_error(data: bytes) -> None:
     survives(data, material()[2][1])
 
 
 @given(st.binary(max_size=120), st.integers(0, 63), st.integers(0, 3), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_payload_behind_a_true_header_is_handled(
     payload: bytes, quality: int, strength: int, keyframe: bool
 ) -> None:

@@ -75,7 +75,7 @@ def assert_same(got: Planes, expected: Planes) -> None:
 
 
 @given(seed=seeds, rows=sides, columns=sides, palette=palettes, reach=reaches, level=levels)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_prediction(
     *, seed: int, rows: int, columns: int, palette: tuple[int, ...], reach: int, level: str
 ) -> None:
@@ -101,7 +101,7 @@ def test_prediction(
     chroma_step_q3=steps,
     level=levels,
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_deblocking(
     *,
     seed: int,
@@ -137,7 +137,7 @@ def test_deblocking(
     worth=st.integers(-1, 10**6),
     level=levels,
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_loop_filter(
     *,
     seed: int,
@@ -177,17 +177,18 @@ def test_the_loop_filter(
     fx=st.integers(0, 3),
     level=levels,
 )
-@settings(max_examples=40, deadline=None)
-def test_quarter_planes(
+@settings(max_examples=40)
+def test_the_searchs_shifts(
     *, seed: int, rows: int, columns: int, palette: tuple[int, ...], fy: int, fx: int, level: str
 ) -> None:
     _core.choose_level(level)
     rng = np.random.default_rng(seed)
     luma = planes_of(rng, palette, rows, columns)[0]
-    shifted = _core.QuarterPlanes()
-    shifted.fill(luma)
-    seen = shifted.plane(fy, fx)
-    for y, x in rng.integers((0, 0), (seen.shape[0] - 7, seen.shape[1] - 7), (6, 2)).tolist():
-        at = y - _core.REACH_PX, x - _core.REACH_PX
-        expected = compensate.luma_block(luma, *at, (fy, fx), 8)
-        np.testing.assert_array_equal(seen[y : y + 8, x : x + 8], expected)
+    margin, reach = 32, _core.REACH_PX  # samples around the planes, and where vectors end
+    planes = np.zeros((16, luma.shape[0] + 2 * margin, luma.shape[1] + 2 * margin), np.uint8)
+    _core.shifts(luma, planes)
+    ends = luma.shape[0] + reach - 7, luma.shape[1] + reach - 7
+    for y, x in rng.integers((-reach, -reach), ends, (6, 2)).tolist():
+        expected = compensate.luma_block(luma, y, x, (fy, fx), 8)
+        seen = planes[4 * fy + fx, y + margin : y + margin + 8, x + margin : x + margin + 8]
+        np.testing.assert_array_equal(seen, expected)

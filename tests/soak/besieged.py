@@ -12,15 +12,15 @@ import sys
 import time
 from pathlib import Path
 
-from services.descriptors import raise_limit
-from services.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
-from services.keys import Right, client_keys, server_keys
+from services.process.descriptors import raise_limit
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon
-from services.relay import Feed, Relay, RelayConfig
-from services.sender import Sender, SenderConfig
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
+from services.relay.daemon import Feed, Relay, RelayConfig
+from services.sender.daemon import Sender, SenderConfig
 from services.view.access import Listen
 from services.view.metrics import MetricsServer
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.keys import Right, client_keys, server_keys
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 

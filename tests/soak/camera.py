@@ -14,8 +14,8 @@ from types import TracebackType
 
 import av
 
-from services.files.reader import open_material
 from services.media.avframes import from_frame
+from services.media.files.reader import open_material
 
 _FPS = 30
 _MOST_FRAMES = 300

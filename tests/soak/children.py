@@ -58,7 +58,11 @@ class Growth:
 
 
 class Child:
-    """A command that may be killed and started again; `sample` notes what it uses."""
+    """A command that may be killed and started again; `sample` notes what it uses.
+
+    Each is a session of its own, to which Linux gives a share of the processor of its own: what
+    runs beside it, an attacker, cannot starve it by having more threads.
+    """
 
     def __init__(
         self,
@@ -81,7 +85,11 @@ class Child:
         """Start, or start again; output goes on in the same files."""
         with self.out.open("ab") as out, self._errors.open("ab") as errors:
             self._process = subprocess.Popen(
-                self.command, stdout=out, stderr=errors, env=self._environment
+                self.command,
+                stdout=out,
+                stderr=errors,
+                env=self._environment,
+                start_new_session=True,
             )
         self._started_s = time.monotonic()
         self.lives.append([])

@@ -18,12 +18,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from services.commands.codecs import load_codec
-from services.config import CodecSettings
 from services.media.sources import open_source
 from services.protocol.planner import Rules
-from services.receiver import ReceiverConfig, ReceiverDaemon, ShownFrame
-from services.sender import Sender, SenderConfig, SentFrame, Source
-from services.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
+from services.sender.daemon import Sender, SenderConfig, SentFrame, Source
+from services.settings.config import CodecSettings
+from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.parallel import Threads

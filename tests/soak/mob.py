@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 
 import zmq
 
-from services.endpoint import CurveClient
-from services.keys import Right, client_keys
 from services.protocol import messages as m
+from services.wire.endpoint import CurveClient
+from services.wire.keys import Right, client_keys
 from tests.attackers import CurvePeer
 from tests.fakes import FakeCodec
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from services.commands.codecs import load_codec
-from services.config import CodecSettings
+from services.settings.config import CodecSettings
 from streamcodec.container import ScvReader
 from tests.soak.camera import NetworkCamera
 from tests.soak.children import Child, clip, free_port, report, running, span_s

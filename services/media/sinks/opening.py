@@ -6,8 +6,8 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from services.boundary import writing
 from services.errors import SinkError
+from services.media.boundary import writing
 from services.media.sinks.sink import GuardedSink, NullSink, Sink
 
 KINDS = "window, null, a .scv, .mp4 or .y4m file, - for standard output, or folder/"

@@ -12,9 +12,9 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from urllib.parse import urlsplit
 
-from services import logs
 from services.errors import SinkError
 from services.media.sinks.pushing import FORMATS, Answer, Picture, Task
+from services.process import logs
 from streamcodec.frame import Frame
 
 _RETRY_S = 2.0

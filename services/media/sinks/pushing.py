@@ -15,8 +15,8 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from services.boundary import reason
 from services.media.avframes import from_frame
+from services.media.boundary import reason
 from services.media.scaling import fitted
 from streamcodec.frame import Frame
 

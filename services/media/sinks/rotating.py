@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import SinkError
-from services.recorder import RecordingSink
+from services.media.sinks.recorder import RecordingSink
 from streamcodec.bitstream import read_header
 from streamcodec.errors import BitstreamError
 from streamcodec.frame import Frame

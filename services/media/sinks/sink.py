@@ -7,8 +7,8 @@ import errno
 from pathlib import Path
 from typing import Protocol
 
-from services.boundary import writing
 from services.errors import SinkError
+from services.media.boundary import writing
 from streamcodec.frame import Frame
 
 

@@ -108,6 +108,7 @@ class VideoSink:
         stream.codec_context.thread_count = 1
         stream.codec_context.colorspace = 1  # BT.709
         stream.codec_context.color_range = 1  # limited
+        container.start_encoding()  # muxing on after a beginning that failed ends the process
         self._start_us = shown_us
         self._stream = stream
         return self._stream

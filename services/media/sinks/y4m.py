@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.errors import SinkError
-from services.files.timeline import Timeline
+from services.media.files.timeline import Timeline
 from services.media.scaling import fitted
 from services.media.sinks.sink import write_failed
 from streamcodec.frame import Frame

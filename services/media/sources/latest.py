@@ -6,8 +6,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from services.boundary import reason
 from services.errors import EndOfSource, SourceError
+from services.media.boundary import reason
 from services.media.sources.source import CapturedFrame, Clock
 from streamcodec.errors import FrameError
 from streamcodec.frame import Frame

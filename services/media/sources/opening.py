@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services import logs
-from services.addresses import is_address, masked
 from services.errors import SourceError
-from services.files.reader import TimedFrame, open_material
+from services.media.files.naming import file_named
+from services.media.files.reader import TimedFrame, open_material
 from services.media.sources.source import Clock, Source, WallClock
+from services.process import logs
+from services.settings.addresses import is_address, masked
 from streamcodec.errors import FrameError
 
 if TYPE_CHECKING:
@@ -128,12 +129,14 @@ def _file(
 ) -> Source:
     from services.media.sources.paced import PacedSource  # noqa: PLC0415
 
-    path = Path(spec.removeprefix("file://"))
+    path = file_named(spec)
     if spec == "-":
         from services.media.sources.piped import piped_frames  # noqa: PLC0415
 
-        fps, frames = piped_frames()
-        return PacedSource("standard input", lambda: frames, fps=fps, loop=False, clock=clock)
+        rate, frames = piped_frames()
+        return PacedSource(
+            "standard input", lambda: frames, fps=float(rate), loop=False, clock=clock
+        )
     if not _is_there(path):
         raise SourceError(f"{masked(spec)}: no such file; a source is {KINDS}")
     if path.suffix.lower() == ".scv":

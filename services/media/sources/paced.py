@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from services.errors import EndOfSource, SourceError
-from services.files.reader import TimedFrame
+from services.measure.source_health import SourceHealth
+from services.media.files.reader import TimedFrame
 from services.media.scene import Scene
 from services.media.sources.source import CapturedFrame, Clock
-from services.source_health import SourceHealth
 
 MAX_LATE_US = 250_000  # a source this far behind starts its time anew, without a burst
 

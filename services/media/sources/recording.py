@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from services.boundary import reading, reason
 from services.errors import SourceError
-from services.files.reader import TimedFrame
-from services.files.timeline import Timeline, rate_of, usual_step_us
+from services.media.boundary import reading, reason
+from services.media.files.reader import TimedFrame
+from services.media.files.timeline import Timeline, rate_of, usual_step_us
 from streamcodec.codec import Codec
 from streamcodec.container import ScvReader
 from streamcodec.errors import BitstreamError, ReferenceMissing, StreamCodecError

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.errors import EndOfSource, SourceError
+from services.measure.source_health import SourceHealth, health_of
 from services.media.sources.source import CapturedFrame, Clock, Source
-from services.source_health import SourceHealth, health_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING
 
 import av
 
-from services import logs
-from services.addresses import SCHEMES, is_address, masked
-from services.boundary import reason
 from services.errors import EndOfSource, SourceError
-from services.files.timeline import JUMP_US, Timeline, rate_of
-from services.files.video import (
+from services.measure.source_health import SourceHealth
+from services.media.boundary import reason
+from services.media.files.timeline import JUMP_US, Timeline, rate_of
+from services.media.files.video import (
     PictureDecoder,
     Stamped,
     choose_stream,
@@ -33,7 +32,8 @@ from services.files.video import (
 )
 from services.media.sources.pacing import BurstPacer
 from services.media.sources.source import CapturedFrame, Clock
-from services.source_health import SourceHealth
+from services.process import logs
+from services.settings.addresses import SCHEMES, is_address, masked
 from streamcodec.frame import Frame
 
 if TYPE_CHECKING:

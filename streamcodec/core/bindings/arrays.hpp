@@ -67,5 +67,6 @@ void bind_motion(nb::module_& module);
 void bind_blocks(nb::module_& module);
 void bind_pictures(nb::module_& module);
 void bind_prior(nb::module_& module);
+void bind_conv(nb::module_& module);
 
 }  // namespace sc

@@ -4,7 +4,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/block_arrays.hpp"
-#include "bindings/reader.hpp"
+#include "bindings/payload.hpp"
 #include "contexts.hpp"
 #include "entropy/damaged.hpp"
 #include "entropy/symbols.hpp"
@@ -56,12 +56,6 @@ Foretold foretold_by(const Rows& rows, int weights) {
     return {{std::get<0>(rows), std::get<1>(rows), std::get<2>(rows)}, weights};
 }
 
-class PayloadWriter {
-  public:
-    Intervals list;
-    Said said;
-};
-
 template <class T>
 auto numbers(const T* values, std::size_t count) {
     return nb::ndarray<nb::numpy, const T, nb::ndim<1>>(values, {count}, nb::handle());
@@ -77,6 +71,8 @@ void bind_entropy(nb::module_& module) {
     nb::class_<PayloadWriter>(module, "Writer")
         .def(nb::init<>())
         .def("clear", [](PayloadWriter& self) { self.list.clear(); })
+        .def("append", [](PayloadWriter& self, const PayloadWriter& other) { self.list.append(other.list); },
+             "other"_a)
         .def_prop_ro("intervals", [](const PayloadWriter& self) { return self.list.size(); })
         .def("blocks",
              [](PayloadWriter& self, ContextArray contexts, bool key, BlockArrays& blocks,

@@ -61,6 +61,8 @@ void bind_blocks_class(nb::module_& module) {
     nb::class_<Pool>(module, "Pool")
         .def(nb::init<int>(), "threads"_a)
         .def("close", &Pool::close, nb::call_guard<nb::gil_scoped_release>())
+        .def("watch", &Pool::watch)
+        .def("watched", &Pool::watched)
         .def_prop_ro("threads", &Pool::threads);
     module.def("level", [] { return std::string(kernels().level); });
     module.def("levels", [] {
@@ -84,4 +86,5 @@ NB_MODULE(_core, module) {
     sc::bind_blocks(module);
     sc::bind_pictures(module);
     sc::bind_prior(module);
+    sc::bind_conv(module);
 }

@@ -79,7 +79,7 @@ void shifts(Strided<const u8> luma, Array<u8, 3> out) {
                 out.shape(2) == std::size_t(whole.columns + 2 * MARGIN),
             "planes of shifts have a margin on every side");
     Shifted shifted;
-    shifted.begin(whole);
+    shifted.begin(whole, false);
     shifted.need_all();
     const std::size_t width = out.shape(2);
     u8* to = out.data();
@@ -123,6 +123,7 @@ void bind_motion(nb::module_& module) {
         .def_rw("most_moves", &SearchEffort::most_moves)
         .def_rw("diagonals", &SearchEffort::diagonals)
         .def_rw("refine_rounds", &SearchEffort::refine_rounds)
+        .def_rw("rough_quarters", &SearchEffort::rough_quarters)
         .def_rw("quarters_step", &SearchEffort::quarters_step)
         .def_rw("quarters_from", &SearchEffort::quarters_from)
         .def_rw("intra_from", &SearchEffort::intra_from)

@@ -142,19 +142,6 @@ auto moved_chroma(const Strided<const u8>& u, const Strided<const u8>& v, int y,
     return out;
 }
 
-// A copy of one plane, as far as vectors reach.
-auto shifted_plane(const QuarterPlanes& planes, int fy, int fx) {
-    require(fy >= 0 && fy < 4 && fx >= 0 && fx < 4, "fractions are 0 to 3");
-    const std::size_t rows = planes.height() + 2 * REACH_PX;
-    const std::size_t columns = planes.width() + 2 * REACH_PX;
-    auto out = zeros<2>({rows, columns});
-    for (std::size_t y = 0; planes.height() && y < rows; ++y) {
-        std::memcpy(out.data() + y * columns, planes.at(fy, fx, int(y) - REACH_PX, -REACH_PX),
-                    columns);
-    }
-    return out;
-}
-
 }  // namespace
 
 void bind_pictures(nb::module_& module) {
@@ -162,17 +149,6 @@ void bind_pictures(nb::module_& module) {
     module.attr("PAD_PX") = PAD_PX;
     module.attr("REACH_PX") = REACH_PX;
     nb::class_<FilterWorkspace>(module, "FilterWorkspace").def(nb::init<>());
-    nb::class_<QuarterPlanes>(module, "QuarterPlanes")
-        .def(nb::init<>())
-        .def(
-            "fill",
-            [](QuarterPlanes& self, const Strided<const u8>& luma, Pool* pool) {
-                const auto from = plane(luma);
-                nb::gil_scoped_release release;
-                self.fill(from, pool);
-            },
-            "luma"_a, "pool"_a.none() = nb::none())
-        .def("plane", &shifted_plane, "fy"_a, "fx"_a);
     module.def("luma_block", &moved_luma, "reference"_a, "y"_a, "x"_a, "by"_a, "size"_a);
     module.def("chroma_block", &moved_chroma, "u"_a, "v"_a, "y"_a, "x"_a, "by"_a, "size"_a);
     module.def("predict", &predict_planes, "reference"_a, "blocks"_a, "planes"_a,

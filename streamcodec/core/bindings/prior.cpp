@@ -4,7 +4,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/block_arrays.hpp"
-#include "bindings/reader.hpp"
+#include "bindings/payload.hpp"
 #include "kernels.hpp"
 #include "pool.hpp"
 #include "prior/prior.hpp"
@@ -61,7 +61,7 @@ void bind_prior(nb::module_& module) {
                         "rows have another number of features");
                 const int count = static_cast<int>(rows.shape(0)), width = stack.first.inputs;
                 const int pitch = stack.first.quads() * 4;
-                std::vector<u8> padded(static_cast<std::size_t>(count) * pitch);
+                std::vector<u8> padded(static_cast<std::size_t>(count) * pitch + 64);
                 for (int i = 0; i < count; ++i)
                     for (int k = 0; k < width; ++k)
                         padded[static_cast<std::size_t>(i) * pitch + k] =
@@ -87,6 +87,25 @@ void bind_prior(nb::module_& module) {
             move_memory(view, grid(memory), grid(counts), grid(moved), grid(moved_counts));
         },
         "blocks"_a, "memory"_a, "counts"_a, "moved"_a, "moved_counts"_a);
+    module.def(
+        "guess_tables",
+        [](BlockArrays& blocks, Array<const u8, 2> counts, Array<const u8, 2> before, int shift,
+           Array<const u8, 1> otherwise, Array<u8, 2> out) {
+            const Blocks view = blocks.view();
+            check_blocks(view, static_cast<int>(before.shape(0)), "tables of another size");
+            check_blocks(view, static_cast<int>(out.shape(0)), "tables of another size");
+            require(before.shape(1) == CHANNELS && otherwise.shape(0) == CHANNELS &&
+                        out.shape(1) == CHANNELS,
+                    "tables are (blocks, 384)");
+            require(static_cast<int>(counts.shape(0)) == view.rows() &&
+                        static_cast<int>(counts.shape(1)) == view.columns(),
+                    "counts of another size");
+            require(shift >= -64 && shift <= 64, "a shift is -64 to 64");
+            nb::gil_scoped_release unlocked;
+            guess_tables(view, grid(counts), grid(before), shift, {otherwise.data(), CHANNELS},
+                         grid(out));
+        },
+        "blocks"_a, "counts"_a, "before"_a, "shift"_a, "otherwise"_a, "out"_a);
     module.def(
         "remember_symbols",
         [](Array<const u8, 2> counts, Array<const i16, 2> symbols, Array<const u8, 2> moved,

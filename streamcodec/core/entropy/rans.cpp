@@ -2,6 +2,7 @@
 #include "entropy/rans.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sc {
 
@@ -64,6 +65,13 @@ std::vector<u8> Intervals::encode() const {
         bytes[i + 1] = static_cast<u8>(*first >> 8);
     }
     return bytes;
+}
+
+void Intervals::append(const Intervals& other) {
+    const std::size_t count = other.size_;
+    if (count == 0) return;
+    std::memcpy(room(count), other.list_.get(), count * sizeof(u32));
+    taken(count);
 }
 
 void Intervals::grow(std::size_t more) {

@@ -86,6 +86,7 @@ class Intervals {
         return list_.get() + size_;
     }
     void taken(std::size_t count) { size_ += count; }
+    void append(const Intervals& other);
     void clear() { size_ = 0; }
     [[nodiscard]] std::size_t size() const { return size_; }
     // Bytes that decode to the intervals, in their order.

@@ -4,7 +4,7 @@
 // frequencies.
 #include "kernels/bases.hpp"
 #include "kernels/blocks_parts.hpp"
-#include "kernels/vectors.hpp"
+#include "kernels/floats.hpp"
 
 namespace sc::SC_LEVEL {
 namespace {

@@ -3,7 +3,7 @@
 // lanes are samples. Mirrored samples share their products: integers, so any order gives the same.
 #include "kernels/bases.hpp"
 #include "kernels/blocks_parts.hpp"
-#include "kernels/vectors.hpp"
+#include "kernels/floats.hpp"
 
 namespace sc::SC_LEVEL {
 namespace {

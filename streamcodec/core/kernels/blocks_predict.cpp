@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Intra prediction from an edge of 4 * size + 1 samples, lower left to upper right.
 #include "kernels/blocks_parts.hpp"
-#include "kernels/vectors.hpp"
+#include "kernels/floats.hpp"
 
 namespace sc::SC_LEVEL {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loops over the channels of a block: which levels are not zero, and what zeros cost.
 #include "kernels/blocks_parts.hpp"
-#include "kernels/vectors.hpp"
+#include "kernels/floats.hpp"
 
 namespace sc::SC_LEVEL {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Eight lanes of 16 bits (sixteen bytes, four lanes of 32): the few operations that the kernels of
-// pictures are made of, as x86 instructions or in the compilers' own vectors. Sixteen lanes, where
-// the processor has them, behave as two times eight side by side: what puts lanes beside others
-// stays within each half.
+// pictures and of the motion search are made of, as x86 instructions or in the compilers' own
+// vectors. Sixteen and thirty-two lanes, where the processor has them, behave as groups of eight side
+// by side: what puts lanes beside others stays within each group.
 #pragma once
 
 #include <string.h>

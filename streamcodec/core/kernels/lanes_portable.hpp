@@ -19,6 +19,8 @@ typedef int64_t Halves __attribute__((vector_size(16)));
 
 struct Eight {
     using V = Words;
+    typedef int32_t Ints __attribute__((vector_size(16)));
+    typedef float Reals __attribute__((vector_size(16)));
     static constexpr int COUNT = 8;
 
     static V words(int value) {
@@ -58,6 +60,7 @@ struct Eight {
         return (V)SC_PICKED(Longs, (Longs)a, (Longs)b, 2, 6, 3, 7);
     }
     static V halves_low(V a, V b) { return (V)SC_PICKED(Halves, (Halves)a, (Halves)b, 0, 2); }
+    static V halves_high(V a, V b) { return (V)SC_PICKED(Halves, (Halves)a, (Halves)b, 1, 3); }
     template <int... AT>
     static V picked(V bytes) {
         return (V)SC_PICKED(Bytes, (Bytes)bytes, (Bytes)bytes, AT...);
@@ -125,5 +128,6 @@ struct Eight {
     }
 };
 using Most = Eight;
+using Widest = Eight;
 
 }  // namespace sc::SC_LEVEL

@@ -6,6 +6,8 @@ namespace sc::SC_LEVEL {
 
 struct Eight {
     using V = __m128i;
+    typedef int32_t Ints __attribute__((vector_size(16)));
+    typedef float Reals __attribute__((vector_size(16)));
     static constexpr int COUNT = 8;
 
     static V words(int value) { return _mm_set1_epi16(static_cast<short>(value)); }
@@ -46,6 +48,7 @@ struct Eight {
     static V zip32_low(V a, V b) { return _mm_unpacklo_epi32(a, b); }
     static V zip32_high(V a, V b) { return _mm_unpackhi_epi32(a, b); }
     static V halves_low(V a, V b) { return _mm_unpacklo_epi64(a, b); }
+    static V halves_high(V a, V b) { return _mm_unpackhi_epi64(a, b); }
     template <int... AT>
     static V picked(V bytes) {
         return _mm_shuffle_epi8(bytes, _mm_setr_epi8(AT...));
@@ -81,6 +84,8 @@ struct Eight {
 
 struct Sixteen {
     using V = __m256i;
+    typedef int32_t Ints __attribute__((vector_size(32)));
+    typedef float Reals __attribute__((vector_size(32)));
     static constexpr int COUNT = 16;
 
     static V joined(__m128i first, __m128i second) {
@@ -116,6 +121,10 @@ struct Sixteen {
     static V zip8_high(V a, V b) { return _mm256_unpackhi_epi8(a, b); }
     static V zip16_low(V a, V b) { return _mm256_unpacklo_epi16(a, b); }
     static V zip16_high(V a, V b) { return _mm256_unpackhi_epi16(a, b); }
+    static V zip32_low(V a, V b) { return _mm256_unpacklo_epi32(a, b); }
+    static V zip32_high(V a, V b) { return _mm256_unpackhi_epi32(a, b); }
+    static V halves_low(V a, V b) { return _mm256_unpacklo_epi64(a, b); }
+    static V halves_high(V a, V b) { return _mm256_unpackhi_epi64(a, b); }
     template <int... AT>
     static V picked(V bytes) {
         return _mm256_shuffle_epi8(bytes, _mm256_broadcastsi128_si256(_mm_setr_epi8(AT...)));
@@ -148,11 +157,68 @@ struct Sixteen {
 #endif
     }
 };
+#ifdef __AVX512BW__
+
+// What needs no more than this: most kernels gain nothing from registers so wide.
+struct ThirtyTwo {
+    using V = __m512i;
+    typedef int32_t Ints __attribute__((vector_size(64)));
+    typedef float Reals __attribute__((vector_size(64)));
+    static constexpr int COUNT = 32;
+
+    static V joined(__m256i first, __m256i second) {
+        return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+    }
+
+    static V words(int value) { return _mm512_set1_epi16(static_cast<short>(value)); }
+    static V longs(int value) { return _mm512_set1_epi32(value); }
+
+    static V load_bytes(const uint8_t* at) { return _mm512_loadu_si512(at); }
+    static V load_words(const int16_t* at) { return _mm512_loadu_si512(at); }
+    static V wide(const uint8_t* at) { return _mm512_cvtepu8_epi16(Sixteen::load_bytes(at)); }
+    static void store_bytes(uint8_t* at, V value) { _mm512_storeu_si512(at, value); }
+    static void store_words(int16_t* at, V value) { _mm512_storeu_si512(at, value); }
+
+    static V zip8_low(V a, V b) { return _mm512_unpacklo_epi8(a, b); }
+    static V zip8_high(V a, V b) { return _mm512_unpackhi_epi8(a, b); }
+    static V zip16_low(V a, V b) { return _mm512_unpacklo_epi16(a, b); }
+    static V zip16_high(V a, V b) { return _mm512_unpackhi_epi16(a, b); }
+    static V zip32_low(V a, V b) { return _mm512_unpacklo_epi32(a, b); }
+    static V zip32_high(V a, V b) { return _mm512_unpackhi_epi32(a, b); }
+    static V halves_low(V a, V b) { return _mm512_unpacklo_epi64(a, b); }
+    static V halves_high(V a, V b) { return _mm512_unpackhi_epi64(a, b); }
+    static V pack8(V a, V b) { return _mm512_packus_epi16(a, b); }
+    static V pack16(V a, V b) { return _mm512_packs_epi32(a, b); }
+
+    static V add16(V a, V b) { return _mm512_add_epi16(a, b); }
+    static V sub16(V a, V b) { return _mm512_sub_epi16(a, b); }
+    static V right16(V a, int by) { return _mm512_srai_epi16(a, static_cast<unsigned>(by)); }
+    static V size16(V a) { return _mm512_abs_epi16(a); }
+    static V right32(V a, int by) { return _mm512_srai_epi32(a, static_cast<unsigned>(by)); }
+
+    static V byte_products(V bytes, V by) { return _mm512_maddubs_epi16(bytes, by); }
+    static V word_products(V sum, V a, V b) {
+#if defined(__AVX512VNNI__)
+        return _mm512_dpwssd_epi32(sum, a, b);
+#else
+        return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+#endif
+    }
+};
+using Widest = ThirtyTwo;
+
+#else
+
+using Widest = Sixteen;
+
+#endif
+
 using Most = Sixteen;
 
 #else
 
 using Most = Eight;
+using Widest = Eight;
 
 #endif
 

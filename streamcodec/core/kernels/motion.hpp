@@ -34,10 +34,14 @@ struct MotionKernels {
     // Foretold cost of coding the differences, in 1/16 bit: each 8x8's, rounded down, summed.
     int (*worth16)(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, Worth worth);
     int (*worth8)(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, Worth worth);
+    // Means of the samples of two blocks, rounded up: `out` has rows of 16.
+    void (*mean)(const uint8_t* a, const uint8_t* b, ptrdiff_t pitch, int size, uint8_t* out);
     // All shifts of a tile of TILE_ROWS x TILE_COLUMNS: `whole` is its first sample in the plane of
     // whole samples, planes[4 * fy + fx] its first sample in the others. Reads 3 samples before and
     // 4 beyond the tile.
     void (*shift_tile)(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
+    // The three of half samples alone: planes 2, 8 and 10.
+    void (*halve_tile)(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 };
 
 }  // namespace sc

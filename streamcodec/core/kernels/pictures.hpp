@@ -7,16 +7,6 @@
 
 namespace sc {
 
-// How many columns the quarter planes' kernels do at a time; counts are multiples of it.
-inline constexpr int QUARTER_STEP = 32;
-
-// A row at a quarter-sample height and all eight rows around it: plain samples, and what
-// `quarter_across` left for the fractions 1 to 3.
-struct QuarterRows {
-    const uint8_t* plain[8];
-    const int16_t* wide[3][8];
-};
-
 // How far samples at an edge may move, 0 where it is left alone; and how flat its sides must be.
 struct EdgeLimits {
     const int16_t* limit;
@@ -57,13 +47,6 @@ struct PictureKernels {
     void (*blend_luma)(uint8_t* cell, ptrdiff_t pitch, int side, const uint8_t* other,
                        ptrdiff_t other_pitch);
     void (*blend_chroma)(const ChromaTo& cell, int side, const ChromaFrom& other);
-
-    // Three horizontal shifts of a row: unrounded sums for `quarter_down`, in an order of its own,
-    // and the finished samples. Reads 3 samples before and 4 after.
-    void (*quarter_across)(const uint8_t* row, int count, int16_t* const* wide,
-                           uint8_t* const* out);
-    // The twelve planes below a whole-sample row: out[4 * (fy - 1) + fx].
-    void (*quarter_down)(const QuarterRows& rows, int count, uint8_t* const* out);
 
     // Smooth the edge above q0's row along `count` samples, a multiple of 8; a limit for each.
     void (*edge_above)(uint8_t* q0, ptrdiff_t pitch, const EdgeLimits& limits, int count);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/blocks.hpp"
+#include "kernels/conv.hpp"
 #include "kernels/motion.hpp"
 #include "kernels/pictures.hpp"
 #include "kernels/prior.hpp"

@@ -65,7 +65,7 @@ void analyse_inter(MotionWorkspace& workspace, Grid<const u8> source, Grid<const
     ws.apart.assign(count, 0);
     ws.weighed.resize(count);
     for (auto& one : ws.weighed) one.count = one.oldest = 0;
-    ws.shifted.begin(reference);
+    ws.shifted.begin(reference, params.effort.rough_quarters);
     vector_prices(contexts, ws.prices);
     const auto grid = [&](auto& of) { return Grid(of.data(), rows, columns); };
     run_jobs(pool, band_count(rows), [&](int index) {

@@ -82,11 +82,15 @@ struct BandSearch {
     [[nodiscard]] Limits limits(int row, int column) const {
         return {y_of(row), BLOCK_PX * column, source.rows, source.columns};
     }
+    // Where a block moved by a vector comes from.
+    [[nodiscard]] Shifted::Patch patch(int row, int column, Vector by, u8* room) const {
+        return shifted.patch(y_of(row), BLOCK_PX * column, BLOCK_PX, by, room);
+    }
     // Sum of absolute differences of a block moved by a vector within its limits.
     [[nodiscard]] int sad(int row, int column, Vector by) const {
-        return kernels.sad16(samples_of(row, column),
-                             shifted.moved(y_of(row), BLOCK_PX * column, BLOCK_PX, by),
-                             shifted.pitch());
+        u8 room[BLOCK_PX * BLOCK_PX];
+        const auto [other, pitch] = patch(row, column, by, room);
+        return kernels.sad16(samples_of(row, column), other, pitch);
     }
     // What a block costs besides its motion, in 1/16 bit, in the measure it is searched by: the
     // error that stays, or foretold bits of its differences.
@@ -94,12 +98,13 @@ struct BandSearch {
         Weighed& seen = weighed(row, column);
         int value = seen.find(by);
         if (value >= 0) return value;
-        const u8* other = shifted.moved(y_of(row), BLOCK_PX * column, BLOCK_PX, by);
+        u8 room[BLOCK_PX * BLOCK_PX];
+        const auto [other, pitch] = patch(row, column, by, room);
         if (stands(row, column)) {
             value = standing_cost(static_cast<float>(
-                kernels.squared16(samples_of(row, column), other, shifted.pitch())));
+                kernels.squared16(samples_of(row, column), other, pitch)));
         } else {
-            value = kernels.worth16(samples_of(row, column), other, shifted.pitch(), params.worth);
+            value = kernels.worth16(samples_of(row, column), other, pitch, params.worth);
         }
         seen.add(by, value);
         return value;

@@ -22,6 +22,7 @@ int look_around(const BandSearch& band, Walker& walker, int step, int ways, int 
     int rates[8], directions[8];
     const u8* others[8];
     int count = 0;
+    bool all_there = true;
     for (int k = 0; k < ways; ++k) {
         if (k == came_from) continue;
         const int dy = centre.dy + step * AROUND[k].dy, dx = centre.dx + step * AROUND[k].dx;
@@ -32,10 +33,28 @@ int look_around(const BandSearch& band, Walker& walker, int step, int ways, int 
         tries[count] = {static_cast<i16>(dy), static_cast<i16>(dx)};
         rates[count] = rate;
         directions[count] = k;
+        all_there = all_there && band.shifted.has(tries[count]);
         others[count] = band.shifted.known(walker.y, walker.x, tries[count]);
         ++count;
     }
     int best = NOWHERE;
+    const auto weigh = [&](int k, int difference) {
+        const int cost = rates[k] + difference;
+        if (cost >= walker.cost) return;
+        walker.cost = cost;
+        walker.at = tries[k];
+        best = directions[k];
+    };
+    if (!all_there) {
+        const auto sad = walker.size == 16 ? band.kernels.sad16 : band.kernels.sad8;
+        u8 room[BLOCK_PX * BLOCK_PX];
+        for (int k = 0; k < count; ++k) {
+            const auto [other, pitch] =
+                band.shifted.patch(walker.y, walker.x, walker.size, tries[k], room);
+            weigh(k, sad(walker.samples, other, pitch));
+        }
+        return best;
+    }
     for (int first = 0; first < count; first += 4) {
         const int left = std::min(count - first, 4);
         for (int k = left; k < 4 && left > 1; ++k) {
@@ -52,14 +71,7 @@ int look_around(const BandSearch& band, Walker& walker, int step, int ways, int 
         } else {
             band.kernels.sad8_of_four(walker.samples, others + first, pitch, found);
         }
-        for (int k = 0; k < left; ++k) {
-            const int cost = rates[first + k] + found[k];
-            if (cost < walker.cost) {
-                walker.cost = cost;
-                walker.at = tries[first + k];
-                best = directions[first + k];
-            }
-        }
+        for (int k = 0; k < left; ++k) weigh(first + k, found[k]);
     }
     return best;
 }

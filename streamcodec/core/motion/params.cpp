@@ -11,6 +11,7 @@ SearchEffort effort_of(std::string_view name) {
     if (name == "fast") {
         effort.still_q4 = 28;
         effort.most_moves = 8;
+        effort.rough_quarters = true;
         effort.diagonals = false;
         effort.quarters_from = 160;
         effort.intra_from = 160;

@@ -15,6 +15,7 @@ struct SearchEffort {
     int wide_step = 16;      // first step, in quarter samples, where a start is poor
     int near_step = 4;       // and where it is good
     int most_moves = 16;     // of one size of step
+    bool rough_quarters = false;  // quarter samples are means of halves (shifted.hpp)
     bool diagonals = true;   // of half and quarter steps: eight neighbours, not four
     int refine_rounds = 0;   // of quarter steps that are weighed by foretold bits
     int quarters_step = 8;   // first step of a quarter's search

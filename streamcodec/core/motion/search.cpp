@@ -81,9 +81,10 @@ struct BlockSearch {
         double least = 1e30;
         for (int k = 0; k < near.count; ++k) {
             if (!limits.hold(near.at[k])) continue;
-            const auto* other = band.shifted.moved(y, x, BLOCK_PX, near.at[k]);
-            const auto error = static_cast<float>(band.kernels.squared16(
-                band.samples_of(row, column), other, band.shifted.pitch()));
+            u8 room[BLOCK_PX * BLOCK_PX];
+            const auto [other, pitch] = band.patch(row, column, near.at[k], room);
+            const auto error = static_cast<float>(
+                band.kernels.squared16(band.samples_of(row, column), other, pitch));
             const double stays =
                 static_cast<double>(error * band.params.per_square) + taking[k];
             band.weighed(row, column).add(near.at[k], band.standing_cost(error));
@@ -186,8 +187,9 @@ struct BlockSearch {
             if (!limits.hold(walker.at)) walker.at = best;
             field(2 * row + a, 2 * column + b) = walker.at;
             total += band.bits_q8(walker.at, from) >> 4;
-            total += band.kernels.worth8(own, band.shifted.moved(down, right, 8, walker.at),
-                                         band.shifted.pitch(), band.params.worth);
+            u8 room[BLOCK_PX * BLOCK_PX];
+            const auto [other, pitch] = band.shifted.patch(down, right, 8, walker.at, room);
+            total += band.kernels.worth8(own, other, pitch, band.params.worth);
         }
         if (total < whole) {
             band.blocks.modes(row, column) = INTER8;
@@ -200,8 +202,9 @@ struct BlockSearch {
     }
 
     [[nodiscard]] int sad8(const Walker& walker, Vector by) const {
-        return band.kernels.sad8(walker.samples, band.shifted.moved(walker.y, walker.x, 8, by),
-                                 band.shifted.pitch());
+        u8 room[BLOCK_PX * BLOCK_PX];
+        const auto [other, pitch] = band.shifted.patch(walker.y, walker.x, 8, by, room);
+        return band.kernels.sad8(walker.samples, other, pitch);
     }
 
     // Few blocks of an inter frame are intra: five modes tell whether to try them all.

@@ -33,7 +33,8 @@ void Shifted::size(int height, int width) {
     width_ = width;
 }
 
-void Shifted::begin(Grid<const u8> luma) {
+void Shifted::begin(Grid<const u8> luma, bool rough) {
+    rough_ = rough;
     size(luma.rows, luma.columns);
     kernels_ = kernels().motion;
     for (int i = 0; i < rows_ * columns_; ++i) tiles_[i].store(EMPTY, std::memory_order_relaxed);
@@ -64,7 +65,7 @@ void Shifted::fill(int row, int column) {
         (row * TILE_ROWS - MARGIN_PX) * pitch_ + column * TILE_COLUMNS - MARGIN_PX;
     u8* planes[16];
     for (int k = 0; k < 16; ++k) planes[k] = first_[k] + at;
-    kernels_->shift_tile(planes[0], pitch_, planes);
+    (rough_ ? kernels_->halve_tile : kernels_->shift_tile)(planes[0], pitch_, planes);
     tile.store(READY, std::memory_order_release);
 }
 

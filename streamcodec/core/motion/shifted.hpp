@@ -14,20 +14,37 @@ namespace sc {
 // Sixteen planes of one size with MARGIN_PX samples around the picture. The plane of whole samples
 // is there from `begin` on; the fifteen others are filled, all at once, in the tiles that a block
 // is asked of. Threads may ask side by side: the first one fills a tile, others wait for it.
+//
+// Where it is rough, only the three planes of half samples are filled, a fifth of the memory to write;
+// quarters are means of two samples of those (as in H.264), near what the decoder will predict.
 class Shifted {
   public:
     static constexpr int MARGIN_PX = 32;  // reach, filter, and up to a multiple of a tile's rows
 
     // Take a reference of so many samples (multiples of 16); memory is kept from frame to frame.
-    void begin(Grid<const u8> luma);
+    void begin(Grid<const u8> luma, bool rough);
 
     // The reference at (y, x) moved by a vector that `within_reach` holds for: where a block of
     // `size` samples a side comes from. Rows are `pitch` apart.
+    // Not for quarters where it is rough.
     const u8* moved(int y, int x, int size, Vector by) {
         const int top = y + (by.dy >> 2), left = x + (by.dx >> 2);
         const int plane = 4 * (by.dy & 3) + (by.dx & 3);
         if (plane != 0) need(top, left, size, size);
         return first_[plane] + top * pitch_ + left;
+    }
+    [[nodiscard]] bool has(Vector by) const { return !rough_ || ((by.dy | by.dx) & 1) == 0; }
+    // As `moved`, of any vector: `room` (16 x 16) is for samples that are nowhere yet.
+    struct Patch {
+        const u8* at;
+        std::ptrdiff_t pitch;
+    };
+    Patch patch(int y, int x, int size, Vector by, u8* room) {
+        if (has(by)) return {moved(y, x, size, by), pitch_};
+        const Vector less{static_cast<i16>(by.dy - (by.dy & 1)), static_cast<i16>(by.dx - (by.dx & 1))};
+        const Vector more{static_cast<i16>(by.dy + (by.dy & 1)), static_cast<i16>(by.dx + (by.dx & 1))};
+        kernels_->mean(moved(y, x, size, less), moved(y, x, size, more), pitch_, size, room);
+        return {room, BLOCK_PX};
     }
     // As `moved`, where all tiles were asked for before.
     [[nodiscard]] const u8* known(int y, int x, Vector by) const {
@@ -65,6 +82,7 @@ class Shifted {
     int width_ = 0;
     int rows_ = 0;  // of tiles
     int columns_ = 0;
+    bool rough_ = false;
     const MotionKernels* kernels_ = nullptr;
 };
 

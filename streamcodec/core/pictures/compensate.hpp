@@ -8,7 +8,6 @@
 
 #include "grid.hpp"
 #include "kernels/pictures.hpp"
-#include "pictures/quarter.hpp"
 
 namespace sc {
 

@@ -7,7 +7,9 @@
 
 #include "blocks/layout.hpp"
 #include "blocks/transform.hpp"
+#include "kernels.hpp"
 #include "prior/levels.hpp"
+#include "prior/prior.hpp"
 #include "prior/spectrum.hpp"
 
 namespace sc {
@@ -15,41 +17,59 @@ namespace {
 
 constexpr int DIRECTIONS = 9;  // of intra prediction, 4 modes apart
 constexpr int MOST_LEVEL = 15;
+constexpr int MOST_TABLE = 63;
 constexpr int NEIGHBOURS = 8;  // left, right, above, below, then corners
 constexpr int DY[NEIGHBOURS] = {0, 0, -1, 1, -1, -1, 1, 1};
 constexpr int DX[NEIGHBOURS] = {-1, 1, 0, 0, -1, 1, -1, 1};
 
 u8 energy_of(int sum) { return ENERGY[std::min(sum, 511)]; }
 
-// Channels sorted by band, and where each band starts: sums over a band run along a line.
-struct ByBand {
-    u16 channel[CHANNELS];
-    u16 place[CHANNELS];  // of each channel
-    int start[BANDS + 1];
+// Sums by band are products with zeros and ones.
+constexpr int SUMS = 16;           // of a block, BANDS of them used
+constexpr int LEVELS = CHANNELS;   // of a block, in a row
+constexpr int SLACK = 64;          // bytes after the last row that products may read
 
-    ByBand() {
-        int at = 0;
-        for (int band = 0; band < BANDS; ++band) {
-            start[band] = at;
-            for (int c = 0; c < CHANNELS; ++c) {
-                if (BAND[c] != band) continue;
-                place[c] = static_cast<u16>(at);
-                channel[at++] = static_cast<u16>(c);
+Layer band_sums(int inputs, Call<int, i8*> mark) {
+    std::vector<i8> ones(static_cast<std::size_t>(inputs) * BANDS, 0);
+    for (int k = 0; k < inputs; ++k) mark(k, &ones[static_cast<std::size_t>(k) * BANDS]);
+    return Layer(Grid<const i8>(ones.data(), inputs, BANDS));
+}
+
+// Of a group's channels, counted from its first one.
+const Layer& group_sums(int group) {
+    struct Table {
+        Layer of[GROUPS];
+        Table() {
+            for (int g = 0; g < GROUPS; ++g) {
+                const int first = GROUP_STARTS[g];
+                of[g] = band_sums(GROUP_STARTS[g + 1] - first,
+                                  [first](int k, i8* row) { row[BAND[first + k]] = 1; });
             }
         }
-        start[BANDS] = at;
+    };
+    static const Table table;
+    return table.of[group];
+}
+
+// What `Spectrum` holds, place by place: its bands, and where each shown channel is.
+struct SpectrumPlaces {
+    Layer sums;
+    u16 shown_at[SHOWN];
+
+    SpectrumPlaces() {
+        u16 channels[CHANNELS];
+        std::copy_n(luma_channels(), 256, channels);
+        for (int plane = 0; plane < 2; ++plane)
+            std::copy_n(chroma_channels()[plane], 64, channels + 256 + 64 * plane);
+        for (int k = 0; k < CHANNELS; ++k)
+            if (channels[k] < SHOWN) shown_at[channels[k]] = static_cast<u16>(k);
+        sums = band_sums(CHANNELS, [&channels](int k, i8* row) { row[BAND[channels[k]]] = 1; });
     }
 };
 
-const ByBand& by_band() {
-    static const ByBand table;
+const SpectrumPlaces& spectrum_places() {
+    static const SpectrumPlaces table;
     return table;
-}
-
-int sum_of(const u8* values, int count) {
-    int total = 0;
-    for (int i = 0; i < count; ++i) total += values[i];
-    return total;
 }
 
 }  // namespace
@@ -122,34 +142,52 @@ void describe(FrameFeatures& features, const Blocks& blocks, Grid<const u8> move
 
 namespace {
 
-// Levels in half steps of 16 * |value| / unit, at most 15, rounded down; `unit` is 127 * 8 (luma)
-// or 127 * 4 (chroma) steps in 1/8. Doubles divide these integers exactly enough to round down
-// right: quotients of numbers below 2**27 are never nearer than 2**-27 to a whole one.
-void levels_of(const i32* values, int count, double unit, const u16* channels, u8* by_place) {
-    const auto& bands = by_band();
-    u8 levels[256];
-    for (int k = 0; k < count; ++k) {
-        const double level = static_cast<double>(std::abs(values[k])) * 16 / unit;
-        levels[k] = static_cast<u8>(static_cast<int>(std::min(level, double{MOST_LEVEL})));
-    }
-    for (int k = 0; k < count; ++k) by_place[bands.place[channels[k]]] = levels[k];
-}
+// Rows of a band of blocks: what needs whole rows of them at once.
+class ReferenceRows {
+  public:
+    ReferenceRows(FrameFeatures& features, Grid<const u8> moved, const ConstPlanes& prediction,
+                  int step_q3, int chroma_step_q3)
+        : features_(features), moved_(moved), prediction_(prediction),
+          luma_unit_(127 * 8 * step_q3), chroma_unit_(127 * 4 * chroma_step_q3) {}
 
-void reference_row(const u8* moved, const Spectrum& spectrum, double luma_unit, double chroma_unit,
-                   u8* out) {
-    const auto& bands = by_band();
-    for (int c = 0; c < CHANNELS; ++c) out[c] = MAGNITUDE[std::min<u8>(moved[c], MOST_LEVEL)];
-    u8 levels[CHANNELS];  // by place
-    levels_of(spectrum.luma, 256, luma_unit, luma_channels(), levels);
-    for (int plane = 0; plane < 2; ++plane)
-        levels_of(spectrum.chroma[plane], 64, chroma_unit, chroma_channels()[plane], levels);
-    for (int c = 0; c < SHOWN; ++c) out[CHANNELS + c] = MAGNITUDE[levels[bands.place[c]]];
-    for (int band = 0; band < BANDS; ++band) {
-        const int first = bands.start[band];
-        out[CHANNELS + SHOWN + band] =
-            energy_of(sum_of(levels + first, bands.start[band + 1] - first));
+    // `asked`: columns of a row of blocks.
+    void fill(int row, int columns, std::span<const i32> asked) {
+        const auto* kernel = kernels().prior;
+        const auto& places = spectrum_places();
+        const int count = static_cast<int>(asked.size());
+        levels_.resize(static_cast<std::size_t>(count) * LEVELS + SLACK);
+        sums_.resize(static_cast<std::size_t>(count) * SUMS);
+        for (int i = 0; i < count; ++i) {
+            // In half steps: 16 * |value| of 127 * 8 (luma) or 127 * 4 (chroma) steps in 1/8.
+            spectrum_of(prediction_, row, asked[i], spectrum_);
+            u8* levels = &levels_[static_cast<std::size_t>(i) * LEVELS];
+            kernel->levels(spectrum_.luma, 256, luma_unit_, levels);
+            for (int plane = 0; plane < 2; ++plane)
+                kernel->levels(spectrum_.chroma[plane], 64, chroma_unit_, levels + 256 + 64 * plane);
+        }
+        kernel->product(levels_.data(), LEVELS, count, places.sums.quads(),
+                        places.sums.packed.data(), SUMS, sums_.data());
+        for (int i = 0; i < count; ++i) {
+            const int block = row * columns + asked[i];
+            const u8* moved = moved_.row(block);
+            const u8* levels = &levels_[static_cast<std::size_t>(i) * LEVELS];
+            u8* out = &features_.memory[static_cast<std::size_t>(block) * MEMORY];
+            for (int c = 0; c < CHANNELS; ++c) out[c] = MAGNITUDE[std::min<u8>(moved[c], MOST_LEVEL)];
+            for (int c = 0; c < SHOWN; ++c) out[CHANNELS + c] = MAGNITUDE[levels[places.shown_at[c]]];
+            for (int band = 0; band < BANDS; ++band)
+                out[CHANNELS + SHOWN + band] = energy_of(sums_[static_cast<std::size_t>(i) * SUMS + band]);
+        }
     }
-}
+
+  private:
+    FrameFeatures& features_;
+    const Grid<const u8> moved_;
+    const ConstPlanes& prediction_;
+    const i32 luma_unit_, chroma_unit_;
+    Spectrum spectrum_;
+    std::vector<u8> levels_;
+    std::vector<i32> sums_;
+};
 
 }  // namespace
 
@@ -158,45 +196,51 @@ void remember_reference(FrameFeatures& features, const Blocks& blocks, Grid<cons
                         Pool* pool) {
     const int rows = blocks.rows(), columns = blocks.columns();
     features.memory.resize(static_cast<std::size_t>(rows) * columns * MEMORY);
-    const double luma_unit = 127 * 8 * static_cast<double>(step_q3);
-    const double chroma_unit = 127 * 4 * static_cast<double>(chroma_step_q3);
     run_jobs(pool, band_count(rows), [&](int index) {
         const Band band = band_of(rows, index);
-        Spectrum spectrum;
+        ReferenceRows reference(features, moved, prediction, step_q3, chroma_step_q3);
+        std::vector<i32> asked;
         for (int row = band.first; row < band.last; ++row) {
+            asked.clear();
             for (int column = 0; column < columns; ++column) {
-                if (blocks.counts(row, column) == 0 || blocks.modes(row, column) >= INTRA16) {
-                    // Intra blocks have no prediction yet; blocks that code nothing are not asked.
+                // Blocks that code nothing are not asked.
+                if (blocks.counts(row, column) == 0) continue;
+                if (blocks.modes(row, column) < INTRA16) {
+                    asked.push_back(column);
+                } else {  // has no prediction yet
                     std::memset(&features.memory[(row * columns + column) * MEMORY], 0, MEMORY);
-                    continue;
                 }
-                spectrum_of(prediction, row, column, spectrum);
-                reference_row(moved.row(row * columns + column), spectrum, luma_unit, chroma_unit,
-                              &features.memory[(row * columns + column) * MEMORY]);
             }
+            reference.fill(row, columns, asked);
         }
     });
 }
 
 void reveal(FrameFeatures& features, std::span<const i32> blocks, int group,
             Grid<const i16> symbols) {
-    const auto& bands = by_band();
     const int first = GROUP_STARTS[group], last = GROUP_STARTS[group + 1];
-    const int first_band = BAND[first], last_band = group + 1 < GROUPS ? BAND[last] : BANDS;
-    for (const i32 block : blocks) {
-        const i16* own = symbols.row(block);
-        u8 levels[CHANNELS];
-        for (int c = first; c < last; ++c)
-            levels[c] = static_cast<u8>(std::min<int>(std::abs(int{own[c]}), MOST_LEVEL));
-        u8* shown = &features.shown[static_cast<std::size_t>(block) * SHOWN];
-        for (int c = first; c < std::min(last, SHOWN); ++c) shown[c] = MAGNITUDE[levels[c]];
-        u8* energy = &features.energy[static_cast<std::size_t>(block) * BANDS];
-        for (int band = first_band; band < last_band; ++band) {
-            int sum = 0;
-            for (int k = bands.start[band]; k < bands.start[band + 1]; ++k)
-                sum += levels[bands.channel[k]];
-            if (sum != 0) energy[band] = energy_of(sum);
+    const Layer& bands = group_sums(group);
+    const int count = static_cast<int>(blocks.size()), pitch = 4 * bands.quads();
+    features.levels.assign(static_cast<std::size_t>(count) * pitch + SLACK, 0);
+    features.sums.resize(static_cast<std::size_t>(count) * SUMS);
+    for (int i = 0; i < count; ++i) {
+        const i16* own = symbols.row(blocks[i]) + first;
+        u8* levels = &features.levels[static_cast<std::size_t>(i) * pitch];
+        for (int c = 0; c < last - first; ++c) {
+            const int size = own[c] < 0 ? -own[c] : own[c];
+            levels[c] = static_cast<u8>(size < MOST_LEVEL ? size : MOST_LEVEL);
         }
+        u8* shown = &features.shown[static_cast<std::size_t>(blocks[i]) * SHOWN];
+        for (int c = first; c < std::min(last, SHOWN); ++c) shown[c] = MAGNITUDE[levels[c - first]];
+    }
+    kernels().prior->product(features.levels.data(), pitch, count, bands.quads(),
+                             bands.packed.data(), SUMS, features.sums.data());
+    // The bands of other groups have no ones in these sums.
+    const int first_band = BAND[first], last_band = group + 1 < GROUPS ? BAND[last] : BANDS;
+    for (int i = 0; i < count; ++i) {
+        u8* energy = &features.energy[static_cast<std::size_t>(blocks[i]) * BANDS];
+        for (int band = first_band; band < last_band; ++band)
+            energy[band] = energy_of(features.sums[static_cast<std::size_t>(i) * SUMS + band]);
     }
 }
 
@@ -224,6 +268,20 @@ void write_row(const FrameFeatures& features, int block, u8* out) {
     }
 }
 
+namespace {
+
+// The block of the reference nearest to where the middle of an inter block came from: half the sum of
+// two opposite corners' vectors.
+int origin(const Blocks& blocks, int row, int column) {
+    const Vector first = blocks.field(2 * row, 2 * column);
+    const Vector second = blocks.field(2 * row + 1, 2 * column + 1);
+    const int y = std::clamp(row + ((first.dy + second.dy + 64) >> 7), 0, blocks.rows() - 1);
+    const int x = std::clamp(column + ((first.dx + second.dx + 64) >> 7), 0, blocks.columns() - 1);
+    return y * blocks.columns() + x;
+}
+
+}  // namespace
+
 void move_memory(const Blocks& blocks, Grid<const u8> memory, Grid<const u8> counts,
                  Grid<u8> moved, Grid<u8> moved_counts) {
     const int rows = blocks.rows(), columns = blocks.columns();
@@ -235,13 +293,28 @@ void move_memory(const Blocks& blocks, Grid<const u8> memory, Grid<const u8> cou
                 moved_counts(row, column) = 0;
                 continue;
             }
-            // The block nearest to the moved centre: half the sum of two opposite corners' vectors.
-            const Vector first = blocks.field(2 * row, 2 * column);
-            const Vector second = blocks.field(2 * row + 1, 2 * column + 1);
-            const int y = std::clamp(row + ((first.dy + second.dy + 64) >> 7), 0, rows - 1);
-            const int x = std::clamp(column + ((first.dx + second.dx + 64) >> 7), 0, columns - 1);
-            std::memcpy(out, memory.row(y * columns + x), CHANNELS);
-            moved_counts(row, column) = counts(y, x);
+            const int from = origin(blocks, row, column);
+            std::memcpy(out, memory.row(from), CHANNELS);
+            moved_counts(row, column) = counts(from / columns, from % columns);
+        }
+    }
+}
+
+void guess_tables(const Blocks& blocks, Grid<const u8> counts, Grid<const u8> before, int shift,
+                  std::span<const u8> otherwise, Grid<u8> out) {
+    for (int row = 0; row < blocks.rows(); ++row) {
+        for (int column = 0; column < blocks.columns(); ++column) {
+            if (counts(row, column) == 0) continue;
+            u8* to = out.row(row * blocks.columns() + column);
+            if (blocks.modes(row, column) >= INTRA16) {
+                std::copy(otherwise.begin(), otherwise.end(), to);
+                continue;
+            }
+            const u8* from = before.row(origin(blocks, row, column));
+            for (int c = 0; c < CHANNELS; ++c) {
+                const int shifted = std::min(std::max(from[c] + shift, 0), MOST_TABLE);
+                to[c] = from[c] ? static_cast<u8>(shifted) : otherwise[c];
+            }
         }
     }
 }

@@ -40,6 +40,8 @@ struct FrameFeatures {
     std::vector<u8> energy;  // (blocks, BANDS)
     std::vector<u8> misc;    // (blocks, MISC)
     std::vector<u8> memory;  // (blocks, MEMORY), inter frames only
+    std::vector<u8> levels;  // of the blocks that `reveal` is asked for
+    std::vector<i32> sums;
 
     [[nodiscard]] int pitch() const { return with_memory ? INTER_PITCH : KEY_PITCH; }
     // Forget what was shown: the start of a walk.
@@ -72,6 +74,12 @@ void write_row(const FrameFeatures& features, int block, u8* out);
 // for intra blocks. Vectors are clamped to the picture.
 void move_memory(const Blocks& blocks, Grid<const u8> memory, Grid<const u8> counts,
                  Grid<u8> moved, Grid<u8> moved_counts);
+
+// A guess at the tables (blocks, 384) of blocks that may be coded (`counts` above 0; those of others are
+// not written): what coded each block where it came from (`before`), `shift` higher; `otherwise` (384)
+// where nothing was coded.
+void guess_tables(const Blocks& blocks, Grid<const u8> counts, Grid<const u8> before, int shift,
+                  std::span<const u8> otherwise, Grid<u8> out);
 
 // Magnitudes that the next frame's prior will see: this frame's, or half of those before it.
 void remember_symbols(Grid<const u8> counts, Grid<const i16> symbols, Grid<const u8> moved,

@@ -24,8 +24,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from streamcodec.errors import ModelError
-from streamcodec.networks.conv.inputs import STEPS_Q3
-from streamcodec.networks.conv.shape import QUALITIES
+from streamcodec.networks.conv.shape import QUALITIES, STEPS_Q3
 
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 U8 = npt.NDArray[np.uint8]

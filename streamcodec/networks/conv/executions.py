@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One layer, three ways that give equal integers: which is fastest depends on the device.
+"""One layer by torch, two ways that give equal integers: which is fastest depends on the device.
 
 `FloatLayer` runs anywhere: sums stay below 2**24, so float32 holds them in any order of adding, and
 a power of two moves only the exponent. `ByteProductLayer` lays windows out as rows for torch's
-product of bytes (CPU and CUDA). `FusedLayer` is oneDNN's byte convolution, with shift, rounding and
-clamp inside; it takes unsigned bytes, so inputs below zero are moved up and their share is taken
-from the bias. The operator is private to torch: where it is missing or differs, it is not used.
+product of bytes. A processor that needs no torch runs the core's convolutions (native.py).
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from streamcodec.networks.conv.shape import ACTIVATION_MAX, INPUT_MIN
+from streamcodec.networks.conv.shape import ACTIVATION_MAX
 from streamcodec.networks.conv.weights import LayerWeights
 
 
@@ -116,58 +114,7 @@ def _windows(x: torch.Tensor, side: int) -> torch.Tensor:
     return torch.cat(parts, 2).reshape(height * width, -1)
 
 
-class FusedLayer:
-    """oneDNN's convolution of unsigned bytes. CPU only."""
-
-    dtype = torch.uint8
-
-    def __init__(self, own: LayerWeights, device: torch.device, *, signed: int) -> None:
-        del device
-        self._layer = own.layer
-        self._scale = torch.exp2(-torch.from_numpy(own.shift).to(torch.float32))
-        self._zeros = torch.zeros(own.layer.outputs, dtype=torch.int64)
-        # Inputs that may be negative come moved up by 64, zeros beyond the edge, too.
-        share = own.weight[:, :signed].astype(np.int64).sum((1, 2, 3)) * INPUT_MIN
-        self._bias = torch.from_numpy(own.bias.astype(np.int64) + share).to(torch.float32)
-        self._bias = self._bias * self._scale
-        self._signed = signed
-        reach = 0 if signed else own.layer.side // 2
-        self._padding = [reach, reach]
-        self._beyond = own.layer.side // 2 if signed else 0
-        self._weight = torch.ops.onednn.qconv_prepack(
-            torch.from_numpy(own.weight), self._scale, 1.0, 0, [1, 1], self._padding, [1, 1], 1
-        )
-        self._last = own.layer.name == "last"
-
-    def __call__(
-        self, x: torch.Tensor, quality: int, skip: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        bias = self._bias[quality if self._layer.by_quality else 0]
-        if self._beyond:
-            edge = (self._beyond,) * 4
-            above = F.pad(x[:, : self._signed], edge, value=-INPUT_MIN)
-            x = torch.cat([above, F.pad(x[:, self._signed :], edge)], 1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        place = ([1, 1], self._padding, [1, 1], 1)
-        own = (self._weight, self._scale, self._zeros)
-        convolve = torch.ops.onednn.qconv2d_pointwise
-        if skip is not None:
-            kept = skip.contiguous(memory_format=torch.channels_last).clone()
-            out = convolve.binary(
-                *(x, 1.0, 0, *own, kept, bias, *place, 1.0, 0, torch.uint8),
-                *(1.0, 0, "sum", 1.0, "relu", [], ""),
-            )
-            return torch.as_tensor(out).clamp_(max=ACTIVATION_MAX)
-        if self._last:
-            out = convolve(x, 1.0, 0, *own, bias, *place, 1.0, 0, torch.float32, "none", [], "")
-            return torch.as_tensor(out).round_().clamp_(-ACTIVATION_MAX, ACTIVATION_MAX)
-        top = [0.0, float(ACTIVATION_MAX)]
-        out = convolve(x, 1.0, 0, *own, bias, *place, 1.0, 0, torch.uint8, "hardtanh", top, "")
-        return torch.as_tensor(out)
-
-
-MAKERS: dict[str, type[FloatLayer | ByteProductLayer | FusedLayer]] = {
-    "fused": FusedLayer,
+MAKERS: dict[str, type[FloatLayer | ByteProductLayer]] = {
     "bytes": ByteProductLayer,
     "float": FloatLayer,
 }

@@ -12,25 +12,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (its usual name)
 
-from streamcodec.blocks import transform
-from streamcodec.networks.conv.shape import INPUT_MIN, QUALITIES
+from streamcodec.networks.conv.shape import INPUT_MIN, STEPS_Q3
 
 UNITS_PER_STEP = 8
-FINEST_STEP_Q3 = 32  # finer steps count as this one: four grey levels
 _DEVIATION_BITS = 20
 _DIFFERENCE_BITS = 16
 _LARGEST = 63
 
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-def effective_steps_q3(quality: int) -> tuple[int, int]:
-    """Steps of luma and chroma in eighths that inputs and corrections are measured in."""
-    luma, chroma = transform.plane_steps_q3(quality)
-    return max(luma, FINEST_STEP_Q3), max(chroma, FINEST_STEP_Q3)
-
-
-STEPS_Q3 = np.array([effective_steps_q3(q) for q in range(QUALITIES)], np.int32)  # (64, 2)
 
 
 def _factors(samples: int, bits: int) -> torch.Tensor:
@@ -96,7 +85,7 @@ def maps(counts: torch.Tensor, modes: torch.Tensor, splits: torch.Tensor) -> tor
     down = torch.arange(2 * rows, device=counts.device)[:, None].expand(-1, 2 * columns) & 1
     across = torch.arange(2 * columns, device=counts.device)[None].expand(2 * rows, -1) & 1
     split = twice(splits.to(torch.int32))
-    digit = torch.tensor([1, 3, 9, 27], device=counts.device)[down * 2 + across]
+    digit = (1 + 2 * across) * (1 + 8 * down)  # 1, 3, 9, 27: no table to move to the device
     kind = torch.where(split > 0, 1 + (split - 1).clamp(min=0) // digit % 3, 0)
     return torch.stack(
         [

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import timeit
 
 import numpy as np
@@ -11,15 +10,16 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from streamcodec import _core
+from streamcodec.correction import Added
 from streamcodec.errors import ModelError
-from streamcodec.networks.conv import twin
+from streamcodec.networks.conv import exactness
+from streamcodec.networks.conv.correct import Blocks, Planes, correction_of
 from streamcodec.networks.conv.executions import MAKERS
 from streamcodec.networks.conv.shape import INPUT_MIN, MAP_CHANNELS
 from streamcodec.networks.conv.weights import NetworkWeights
 
 I64 = npt.NDArray[np.int64]
-_TEST_CELLS = (6, 10)  # at 1/4: small enough for the twin, every edge there
-_TEST_QUALITIES = (0, 37, 63)
 
 
 class ExecutedNetwork:
@@ -53,45 +53,29 @@ class ExecutedNetwork:
         x = run["second"](x, quality, x)
         return run["last"](x, quality).to(torch.int32)
 
-
-def difference(network: ExecutedNetwork) -> int:
-    """How many of its values differ from the twin's, for random and for extreme inputs."""
-    rng = np.random.default_rng(5)
-    height, width = _TEST_CELLS
-    channels = network.weights.shape.inputs
-    wrong = 0
-    for quality in _TEST_QUALITIES:
-        for extreme in (False, True):
-            fine = rng.integers(INPUT_MIN, 64, (channels, height, width))
-            maps = rng.integers(0, 65, (MAP_CHANNELS, height // 2, width // 2))
-            if extreme:
-                fine = np.where(fine < 0, INPUT_MIN, 63)
-                maps = np.where(maps < 32, 0, 64)
-            expected = twin.correction(network.weights, fine, maps, quality)
-            found = network.correction(
-                torch.from_numpy(fine.astype(np.int32))[None].to(network.device),
-                torch.from_numpy(maps.astype(np.int32))[None].to(network.device),
-                quality,
-            )
-            wrong += int(np.count_nonzero(found.cpu().numpy()[0] != expected))
-    return wrong
-
-
-def test_digest(network: ExecutedNetwork) -> bytes:
-    """16 bytes of what the network says of fixed inputs: equal on every device that is exact."""
-    rng = np.random.default_rng(11)
-    height, width = _TEST_CELLS
-    fine = rng.integers(INPUT_MIN, 64, (1, network.weights.shape.inputs, height, width))
-    maps = rng.integers(0, 65, (1, MAP_CHANNELS, height // 2, width // 2))
-    state = hashlib.blake2b(digest_size=16)
-    for quality in _TEST_QUALITIES:
-        found = network.correction(
-            torch.from_numpy(fine.astype(np.int32)).to(network.device),
-            torch.from_numpy(maps.astype(np.int32)).to(network.device),
+    def raw(self, fine: I64, maps: I64, quality: int) -> I64:
+        """(24, H/4, W/4) in -127..127 of inputs and maps as the twin takes them."""
+        found = self.correction(
+            torch.from_numpy(fine.astype(np.int32))[None].to(self.device),
+            torch.from_numpy(maps.astype(np.int32))[None].to(self.device),
             quality,
         )
-        state.update(found.cpu().numpy().astype(np.int8).tobytes())
-    return state.digest()
+        return np.asarray(found[0].cpu().numpy(), np.int64)
+
+    def added(
+        self,
+        planes: Planes,
+        predicted: Planes | None,
+        blocks: _core.Blocks,
+        quality: int,
+        *,
+        workspace: _core.ConvWorkspace,
+        pool: _core.Pool | None,
+    ) -> Added:
+        """What the network would add to each sample, in 1/16 grey level."""
+        del workspace, pool  # of the core
+        told = Blocks(blocks.counts, blocks.modes, blocks.splits)
+        return correction_of(self, planes, predicted, told, quality).planes
 
 
 def load(weights: NetworkWeights, device: torch.device) -> ExecutedNetwork:
@@ -101,7 +85,7 @@ def load(weights: NetworkWeights, device: torch.device) -> ExecutedNetwork:
     for name in MAKERS:
         try:
             network = ExecutedNetwork(weights, device, name)
-            wrong = difference(network)
+            wrong = exactness.difference(network.raw, weights)
         except (RuntimeError, NotImplementedError, AttributeError):
             continue  # not on this device, or not in this torch
         if wrong:

@@ -18,6 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from streamcodec.blocks import transform
+
 PICTURE_CHANNELS = 27  # deviations of 16 luma, 4 U, 4 V samples, and three means
 PREDICTION_CHANNELS = 24  # how each sample differs from its prediction
 MAP_CHANNELS = 5  # at 1/8: what the bitstream says of a block
@@ -27,6 +31,16 @@ ACTIVATION_MAX = 127
 INPUT_MIN = -64
 SUM_LIMIT = 1 << 24  # below it float32 holds every sum, in any order of adding
 MOST_SHIFT = 15
+FINEST_STEP_Q3 = 32  # finer steps count as this one: four grey levels
+
+
+def effective_steps_q3(quality: int) -> tuple[int, int]:
+    """Steps of luma and chroma in eighths that inputs and corrections are measured in."""
+    luma, chroma = transform.plane_steps_q3(quality)
+    return max(luma, FINEST_STEP_Q3), max(chroma, FINEST_STEP_Q3)
+
+
+STEPS_Q3 = np.array([effective_steps_q3(q) for q in range(QUALITIES)], np.int32)  # (64, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec.networks.conv.inputs import STEPS_Q3
+from streamcodec.networks.conv.shape import STEPS_Q3
 
 U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]

@@ -172,7 +172,8 @@ def added_by(network: encoders.EncoderNetwork, batch: PricedBatch) -> Planes:
         y, u, v = (torch.full_like(plane, 128) for plane in batch.source)
         predicted = y, u, v
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        return network(batch.source, predicted, batch.quality)
+        y, u, v = network(batch.source, predicted, batch.quality)
+    return y, u, v
 
 
 class Run(run.Run):

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from streamcodec.networks.conv.inputs import STEPS_Q3, UNITS_PER_STEP
-from streamcodec.networks.conv.shape import INPUT_MIN, QUALITIES
+from streamcodec.networks.conv.inputs import UNITS_PER_STEP
+from streamcodec.networks.conv.shape import INPUT_MIN, QUALITIES, STEPS_Q3
 from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.training.conv.trainable import KNOTS, UNIT, Trainable, TrainableLayer
 
@@ -25,7 +25,7 @@ def frozen(weights: NetworkWeights) -> Trainable:
         layer.weight.data = torch.from_numpy(own.weight / scale[:, None, None, None])
         layer.bias.data = torch.from_numpy(_knots(own.bias / (scale * UNIT)).astype(np.float32))
     for parameter in network.parameters():
-        parameter.requires_grad_(requires_grad=False)
+        parameter.requires_grad = False
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return network

@@ -4,7 +4,9 @@
     python -m streamcodec.training.conv.gpu_run CODED OUT --minutes 9 [--key RUN] [--inter RUN]
 
 CODED is a folder of shards (`python -m streamcodec.training.coding`), RUN a run to go on from. OUT
-gets report.json and the runs. The same command runs on a CPU with `--device cpu`, in small.
+gets report.json and the runs: whether corrections and whole streams are equal on the device and on
+the processor, ms of each stage of encode and decode, steps trained. The same command runs on a CPU
+with `--device cpu`, in small.
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from streamcodec.networks.conv import encoder, inputs
+from streamcodec import _core
+from streamcodec import weights as files
+from streamcodec.networks.conv import encoder, inputs, native
 from streamcodec.networks.conv import network as networks
 from streamcodec.networks.conv.correct import Blocks, Planes, correction_of
 from streamcodec.networks.conv.network import ExecutedNetwork
 from streamcodec.networks.conv.shape import Shape
 from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.training.coded import shards
+from streamcodec.training.conv import gpu_stream
 from streamcodec.training.conv.correction import Plan, Run
 from streamcodec.training.conv.export import weights_of
 from streamcodec.training.conv.ship import trained
@@ -42,14 +47,16 @@ class Sizes:
     """How much of everything; `SMALL` is for a test."""
 
     exact_frames: int
+    stream: tuple[int, int]  # (height, width) of the frames that are coded and decoded
+    timed_frames: int
     pictures: tuple[tuple[int, int], ...]  # (height, width)
     crops: int
     body: int
     blocks: int
 
 
-LARGE = Sizes(300, ((720, 1280), (1088, 1920)), 256, 64, 3)
-SMALL = Sizes(2, ((64, 96),), 2, 8, 1)
+LARGE = Sizes(300, (180, 320), 20, ((720, 1280), (1088, 1920)), 256, 64, 3)
+SMALL = Sizes(2, (50, 70), 3, ((64, 96),), 2, 8, 1)
 
 
 def start_weights(sizes: Sizes, run: Path | None, *, predicted: bool) -> NetworkWeights:
@@ -66,16 +73,29 @@ def exactness(
     weights: NetworkWeights, coded: Path, device: torch.device, frames: int, *, key: bool
 ) -> dict[str, object]:
     """Corrections of coded frames, on the device and on the CPU: equal digests?"""
-    at_home = networks.load(weights, torch.device("cpu"))
+    at_home = native.load(weights)
     there = networks.load(weights, device)
+    workspace = _core.ConvWorkspace()
     every = [(s, e) for s in shards(coded) for e in s.entries if e.key == key]
     digests = [hashlib.blake2b(digest_size=8) for _ in range(2)]
     wrong = 0
     for shard, entry in every[:: max(1, len(every) // frames)][:frames]:
         frame = shard.frame(entry)
-        blocks = Blocks(frame.counts, frame.modes, frame.splits)
+        blocks = _core.Blocks(entry.rows, entry.columns)
+        blocks.counts[:], blocks.modes[:], blocks.splits[:] = (
+            frame.counts,
+            frame.modes,
+            frame.splits,
+        )
         found = [
-            correction_of(n, frame.decoded, frame.predicted, blocks, entry.quality).planes
+            n.added(
+                frame.decoded,
+                frame.predicted,
+                blocks,
+                entry.quality,
+                workspace=workspace,
+                pool=None,
+            )
             for n in (at_home, there)
         ]
         for digest, planes in zip(digests, found, strict=True):
@@ -182,6 +202,8 @@ def main(arguments: list[str] | None = None) -> None:
         for height, width in sizes.pictures:
             report[f"times.{kind}.{width}x{height}"] = times(network, height, width)
         keep()
+    _streams(report, sizes, device)
+    keep()
     left_s = 60 * options.minutes - (time.monotonic() - begun)
     for number, (kind, run) in enumerate((("inter", options.inter), ("key", options.key))):
         folder = options.out / kind
@@ -192,6 +214,21 @@ def main(arguments: list[str] | None = None) -> None:
         left_s = 2 * (60 * options.minutes - (time.monotonic() - begun)) if number == 0 else 0
         keep()
     print(json.dumps(report, indent=1))
+
+
+def _streams(report: dict[str, object], sizes: Sizes, device: torch.device) -> None:
+    """Whole frames with the shipped weights of size M, on the device and here."""
+    model = files.load("M")
+    home, dense = gpu_stream.codecs(
+        model, files.load_networks(model, "cpu"), files.load_networks(model, str(device)), device
+    )
+    height, width = sizes.stream
+    frames = gpu_stream.moving(height, width, sizes.exact_frames)
+    report["exact.stream"] = gpu_stream.exactness(home, dense, frames)
+    for height, width in sizes.pictures:
+        taken = gpu_stream.times(dense, height, width, sizes.timed_frames)
+        for kind, of in taken.items():
+            report[f"{kind}.{width}x{height}"] = of
 
 
 def _train(  # noqa: PLR0917  # one private caller

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from streamcodec.networks.conv.inputs import STEPS_Q3
+from streamcodec.networks.conv.shape import STEPS_Q3
 from streamcodec.training.conv.batches import Batch
 
 AREA_BLOCKS = 4

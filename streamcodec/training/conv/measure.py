@@ -13,19 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamcodec import _core
 from streamcodec.blocks import transform
-from streamcodec.networks.conv.correct import (
-    Blocks,
-    areas_acting,
-    bits_of,
-    choose,
-    corrected,
-    correction_of,
-)
-from streamcodec.networks.conv.network import ExecutedNetwork
-from streamcodec.training.coded import Coded, Entry, Planes, Shard
+from streamcodec.correction import Network, Stage, areas_acting
+from streamcodec.training.coded import U8, Coded, Entry, Planes, Shard
 
-_MU = 0.1  # lambda: so many squared steps for a bit
 _WEIGHTS = (6 / 8, 1 / 8, 1 / 8)
 
 
@@ -49,26 +41,33 @@ def psnr_611_db(a: Planes, b: Planes) -> float:
     return total
 
 
-def gain_of(network: ExecutedNetwork, frame: Coded) -> Gain:
+def gain_of(network: Network, frame: Coded) -> Gain:
     """What the network gains on a frame."""
     entry = frame.entry
-    # A shard knows which blocks moved, not how: any vector will do.
-    field = np.repeat(np.repeat(frame.moves, 2, 0), 2, 1).astype(np.int16)[:, :, None]
-    pairs = np.concatenate([field, field], 2)
-    blocks = Blocks(frame.counts, frame.modes, frame.splits, None if entry.key else pairs)
-    correction = correction_of(network, frame.decoded, frame.predicted, blocks, entry.quality)
-    steps = (s / 8 for s in transform.plane_steps_q3(entry.quality))
-    luma, chroma = (_MU * step**2 for step in steps)
-    levels = choose(frame.source, frame.decoded, correction, blocks, (luma, chroma))
-    before = psnr_611_db(frame.source, frame.decoded)
-    after = psnr_611_db(frame.source, corrected(frame.decoded, correction, blocks, levels))
+    blocks = _core.Blocks(entry.rows, entry.columns)
+    blocks.counts[:], blocks.modes[:], blocks.splits[:] = frame.counts, frame.modes, frame.splits
+    if not entry.key:
+        # A shard knows which blocks moved, not how: any vector will do.
+        blocks.field[:] = np.repeat(np.repeat(frame.moves, 2, 0), 2, 1)[:, :, None]
+    stage = Stage(network, entry.quality, blocks, frame.predicted)
+    steps_q3 = transform.plane_steps_q3(entry.quality)
+    levels, after = stage.choose(frame.source, frame.decoded, steps_q3)
+    before_db = psnr_611_db(frame.source, frame.decoded)
     return Gain(
         entry,
-        before,
-        after - before,
-        bits_of(levels, areas_acting(blocks)) if levels.any() else 1.0,
+        before_db,
+        psnr_611_db(frame.source, after) - before_db,
+        _bits_of(levels, blocks),
         float((levels > 0).mean()),
     )
+
+
+def _bits_of(levels: U8, blocks: _core.Blocks) -> float:
+    if not levels.any():
+        return 0.0
+    alone = _core.Writer()
+    _core.write_levels(alone, areas_acting(blocks), levels)
+    return 8.0 * len(alone.encode())
 
 
 def slopes(found: Sequence[Shard], *, key: bool) -> dict[str, float]:

@@ -55,7 +55,7 @@ class PricedMaterial:
 
     def batch(self, rng: np.random.Generator, count: int, side: int) -> PricedBatch:
         """Random crops of `side` blocks of 16 a side."""
-        crops = []
+        crops: list[tuple[Coded, int, int]] = []
         while len(crops) < count:
             shard, entry = self.train[int(rng.integers(len(self.train)))]
             if min(entry.rows, entry.columns) < side:

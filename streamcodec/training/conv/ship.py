@@ -18,7 +18,7 @@ import numpy.typing as npt
 import safetensors.numpy
 import torch
 
-from streamcodec.networks.conv import network as networks
+from streamcodec.networks.conv import native
 from streamcodec.networks.conv.encoder import EncoderNetwork, EncoderShape
 from streamcodec.networks.conv.shape import Shape
 from streamcodec.networks.conv.weights import KINDS, NetworkWeights
@@ -28,7 +28,7 @@ from streamcodec.training.conv.export import weights_of
 from streamcodec.training.conv.trainable import Trainable
 
 _BANDS = ((0, 15), (16, 31), (32, 47), (48, 63))
-_LARGEST_BYTES = 3_500_000
+_LARGEST_BYTES = 4_200_000
 
 
 def trained(run: Path) -> tuple[NetworkWeights, int, float]:
@@ -69,7 +69,7 @@ def main() -> None:
             continue
         weights, steps, hours = trained(run)
         arrays |= weights.to_arrays(kind)
-        executed = networks.load(weights, torch.device("cpu"))
+        executed = native.load(weights)
         print(
             json.dumps(
                 {

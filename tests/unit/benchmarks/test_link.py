@@ -13,7 +13,7 @@ import pytest
 from benchmarks import link, link_table
 from benchmarks.compare_peers import marked, read_mark
 from benchmarks.link_scenarios import checks, fresh_frame_ms, scenarios, worst_rate_kbps
-from services.link.simulate import simulate
+from services.emulator.simulate import simulate
 from streamcodec.frame import Frame
 
 NUMBERS = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from benchmarks.resolution import measure
-from services.resolution import Step
+from services.rate.resolution import Step
 from tests.fakes import FakeCodec, noise_frame
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.tree import Plan, Tree, simulate
 from benchmarks.tree_live import MATERIAL, predicted
-from services.link.profile import constant
+from services.emulator.profile import constant
 
 SMALL = Plan(viewers=60, relays=(2, 4), fps=10.0)
 

@@ -14,8 +14,8 @@ import pytest
 from typer.main import get_command
 
 from services.cli import app
-from services.config import catalogue
-from services.settings import variable
+from services.settings.config import catalogue
+from services.settings.lookup import variable
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not there")
 

@@ -21,7 +21,7 @@ from streamcodec.container import HEADER_BYTES, RECORD_BYTES, FileHeader, ScvRea
 from streamcodec.errors import HeaderError, PayloadError, StreamCodecError
 
 HEADER = FileHeader("S", b"modelhsh", Fraction(30))
-_SLOW_DISK = (HealthCheck.function_scoped_fixture,)
+_SLOW_DISK = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 
 
 def key(payload: bytes = b"") -> bytes:
@@ -185,7 +185,7 @@ def test_a_damaged_record_under_an_index_raises_a_payload_error(tmp_path: Path) 
     position=st.integers(0, 400),
     value=st.integers(0, 255),
 )
-@settings(max_examples=150, suppress_health_check=_SLOW_DISK, deadline=None)
+@settings(max_examples=150, suppress_health_check=_SLOW_DISK)
 def test_any_changed_byte_raises_a_documented_error_or_reads(
     tmp_path: Path, packets: list[tuple[bool, bytes]], position: int, value: int
 ) -> None:
@@ -202,7 +202,7 @@ def test_any_changed_byte_raises_a_documented_error_or_reads(
 
 
 @given(tail=st.binary(max_size=300))
-@settings(max_examples=150, suppress_health_check=_SLOW_DISK, deadline=None)
+@settings(max_examples=150, suppress_health_check=_SLOW_DISK)
 def test_any_bytes_after_the_header_raise_a_documented_error_or_read(
     tmp_path: Path, tail: bytes
 ) -> None:

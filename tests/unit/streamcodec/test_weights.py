@@ -59,3 +59,55 @@ def test_weights_of_another_version_are_refused(tmp_path: Path) -> None:
         ModelError, match=r"contexts\.key is uint16 \(212, 2\), expected uint16 \(2968, 2\)"
     ):
         Codec.load(weights=path)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "device", "size"),
+    [(True, "auto", "M"), (True, "cuda:0", "M"), (True, "cpu", "S"), (False, "auto", "S")],
+)
+def test_size_auto_is_m_where_a_cuda_device_is_there_and_allowed(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, device: str, size: str
+) -> None:
+    monkeypatch.setattr(weights, "has_cuda", lambda: cuda)
+    assert weights.pick_size("auto", device) == size
+    assert weights.pick_size("S", device) == "S"
+    assert weights.pick_size("M", device) == "M"
+
+
+def test_a_file_of_weights_is_of_the_size_that_it_holds_networks_for() -> None:
+    folder = Path(weights.__file__).parent
+    assert weights.pick_size("auto", "cpu", folder / "m.safetensors") == "M"
+    assert weights.pick_size("auto", "auto", folder / "s.safetensors") == "S"
+
+
+def test_devices_are_named_and_what_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "has_cuda", lambda: False)
+    assert weights.pick_device("auto", networks=True) == "cpu"
+    assert weights.pick_device("cpu", networks=True) == "cpu"
+    with pytest.raises(ModelError, match="'cuda:1', but torch finds no CUDA device"):
+        weights.pick_device("cuda:1", networks=True)
+    with pytest.raises(ModelError, match="expected auto, cpu, cuda or cuda:NUMBER"):
+        weights.pick_device("tpu", networks=True)
+    monkeypatch.setattr(weights, "has_cuda", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert weights.pick_device("auto", networks=True) == "cuda"
+    assert weights.pick_device("cuda:1", networks=True) == "cuda:1"
+    with pytest.raises(ModelError, match="only 2 CUDA devices, cuda:0 to cuda:1"):
+        weights.pick_device("cuda:2", networks=True)
+
+
+def test_without_a_driver_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr("ctypes.CDLL", absent)
+    monkeypatch.setattr(weights, "_torch", lambda: pytest.fail("imported torch"))
+    assert not weights.has_cuda()
+
+
+def test_the_encoder_is_the_cores_on_the_processor_and_can_be_chosen() -> None:
+    assert Codec.load("S").encoder == "native"
+    assert Codec.load("M", device="cpu").encoder == "native"
+    assert Codec.load("S", encoder="dense").encoder == "dense"
+    with pytest.raises(ModelError, match="expected one of auto, native, dense"):
+        Codec.load("S", encoder="fast")

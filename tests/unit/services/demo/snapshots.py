@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from services.histogram import Histogram
-from services.latency import Latency, LatencyStats, LatencySummary
-from services.stats import ReceiverSnapshot, SenderSnapshot, StreamEvent
+from services.measure.histogram import Histogram
+from services.measure.latency import Latency, LatencyStats, LatencySummary
+from services.measure.stats import ReceiverSnapshot, SenderSnapshot, StreamEvent
 
 
 def latencies(*totals_ms: float) -> LatencySummary:

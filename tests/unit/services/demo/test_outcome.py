@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.config import Settings
 from services.demo.messages import KeptFrame
 from services.demo.outcome import best_pair, figures, lines, save_report
 from services.demo.supervisor import Run
 from services.errors import SinkError
+from services.settings.config import Settings
 from streamcodec.frame import Frame
 from tests.unit.services.demo import snapshots
 

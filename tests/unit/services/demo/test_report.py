@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.demo.canvas import PAPER, Box, Canvas, Line, nice_step, text_width
-from services.demo.report import WIDTH, Pair, Sample, draw
+from services.demo.report import WIDTH, Pair, draw
+from services.measure.history import Sample
 
 
 def grey(width: int, height: int, value: int) -> np.ndarray:
@@ -30,7 +31,7 @@ def test_a_run_without_a_single_picture_still_gets_its_report() -> None:
     assert draw("a", "b", [], [], None).shape[1] == WIDTH
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.builds(

@@ -18,13 +18,13 @@ from services.files.summary import Coded
 from streamcodec.container import FileHeader, ScvReader, ScvWriter
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec
-from tests.unit.services.files.test_video import write
+from tests.unit.services.media.files.test_video import write
 
 
 def encode(source: Path, target: Path, wish: Wish | None = None) -> Coded:
     return encode_file(
         FakeCodec(),
-        source,
+        str(source),
         target,
         wish or Wish(quality=40),
         limit=None,

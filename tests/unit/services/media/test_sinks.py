@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import pytest
 
-from services.assemble import beside
 from services.errors import SinkError
-from services.files.reader import open_material
+from services.media.files.reader import open_material
 from services.media.sinks import NullSink, Sink, open_sink
 from services.media.sinks import video as video_module
+from services.receiver.assemble import beside
 from streamcodec.container import ScvReader
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611
@@ -235,7 +235,7 @@ def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
         assert f"; the {frames} frames before" in sentence  # no more is claimed than is there
 
 
-@pytest.mark.parametrize("limit", [20_000, 9_000])
+@pytest.mark.parametrize("limit", [20_000, 9_000, 0])
 def test_a_video_whose_end_finds_no_room_says_so(tmp_path: Path, limit: int) -> None:
     """The encoder and the container hold frames back: the disk may be full at the very end."""
     code = f"""

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from services.errors import EndOfSource, SourceError
-from services.files.reader import TimedFrame
+from services.measure.source_health import SourceHealth, health_of
+from services.media.files.reader import TimedFrame
 from services.media.scene import Scene
 from services.media.sinks import open_sink
 from services.media.sources import CapturedFrame, open_source
@@ -29,7 +30,6 @@ from services.media.sources.latest import LatestFrames
 from services.media.sources.opening import _device
 from services.media.sources.paced import PacedSource, SceneSource
 from services.media.sources.retry import LONGEST_PAUSE_US, OF_ADDRESSES, RetryingSource
-from services.source_health import SourceHealth, health_of
 from streamcodec.codec import Codec
 from streamcodec.container import FileHeader, ScvWriter
 from streamcodec.frame import Frame
@@ -185,6 +185,26 @@ def test_y4m_comes_through_standard_input(tmp_path: Path, monkeypatch: pytest.Mo
     captured = source.read(1)
     assert captured is not None
     assert captured.frame.same_pixels(grey(77))
+
+
+@pytest.mark.parametrize("cut_bytes", [1, 500])
+def test_standard_input_that_breaks_off_is_told_after_its_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_bytes: int
+) -> None:
+    path = tmp_path / "a.y4m"
+    sink = open_sink(str(path), fps=20)
+    for level in (50, 77, 99):
+        sink.write(grey(level), shown_us=0)
+    sink.close()
+    data = path.read_bytes()[:-cut_bytes]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    source = open_source("-", clock=ManualClock())
+    for level in (50, 77):
+        captured = source.read(1)
+        assert captured is not None
+        assert captured.frame.same_pixels(grey(level))
+    with pytest.raises(SourceError, match="standard input: it breaks off after frame 2"):
+        source.read(1)
 
 
 def test_a_folder_of_pictures_plays_in_order_of_name(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from services.assemble import make_sinks
-from services.config import ReceiverSettings, Settings
 from services.errors import EXIT_CONFIG, ConfigError, SinkError
 from services.media.sinks.virtual_camera import VirtualCameraSink
+from services.receiver.assemble import make_sinks
+from services.settings.config import ReceiverSettings, Settings
 from tests.fakes import noise_frame
 
 DEVICE = "/dev/null"  # a character device that anybody may write to

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from services.congestion import Ack, Budget
 from services.protocol import messages as m
 from services.protocol.broadcast import Broadcast
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Rules
 from services.protocol.train import Arrival, split
+from services.rate.congestion import Ack, Budget
 
 MODEL = b"model123"
 TEST = b"devices!"

@@ -9,7 +9,7 @@ from services.protocol import messages as m
 from services.protocol.planner import Rules
 from services.protocol.session import State
 from services.protocol.viewer import references_held
-from services.rate import Policy
+from services.rate.budget import Policy
 from tests.unit.services.protocol.conversation import Conversation
 
 

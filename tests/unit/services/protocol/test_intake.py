@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.clock import ClockFilter
 from services.protocol import messages as m
+from services.protocol.clock import ClockFilter
 from services.protocol.intake import Intake, Results, summed_error_us
 from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US, State
 from services.protocol.train import split

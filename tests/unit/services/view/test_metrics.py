@@ -11,13 +11,13 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.latency import Latency
+from services.measure.latency import Latency
+from services.measure.relay_stats import RelaySnapshot
+from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 from services.protocol.board import Board
 from services.protocol.intake import Intake, Profile
-from services.receiver_counters import ReceiverCounters
-from services.relay_stats import RelaySnapshot
-from services.sender_counters import SenderCounters, SenderIdentity
-from services.stats import ReceiverSnapshot, SenderSnapshot
+from services.receiver.counters import ReceiverCounters
+from services.sender.counters import SenderCounters, SenderIdentity
 from services.view.metrics import is_ready, render
 
 PROMTOOL = shutil.which("promtool")

@@ -16,6 +16,7 @@ ROWS, COLUMNS = 5, 6  # of blocks: two areas down and across, the second ones cu
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 Generator = np.random.Generator
 Everywhere = Callable[[], Iterator[Any]]
+_MARGIN_PX = 32  # around the search's shifts
 CONTENTS = ("noise", "smooth", "black and white", "flat")
 
 
@@ -128,7 +129,7 @@ def test_no_vector_reads_beyond_the_reference(everywhere: Everywhere) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (32, 48), (80, 176)])
-def test_quarter_planes_hold_what_blocks_predict_as_far_as_vectors_reach(
+def test_the_searchs_shifts_hold_what_blocks_predict_as_far_as_vectors_reach(
     height: int, width: int, everywhere: Everywhere
 ) -> None:
     rng = np.random.default_rng(3)
@@ -142,15 +143,13 @@ def test_quarter_planes_hold_what_blocks_predict_as_far_as_vectors_reach(
         for x in (-reach, 0, width + reach - size)
     ]
     expected = [compensate.luma_block(luma, y, x, (fy, fx), size) for fy, fx, y, x in places]
-    shifted = _core.QuarterPlanes()
-    for pool in everywhere():
-        shifted.fill(plane(rng, "noise", 64, 64), pool)  # another picture leaves nothing behind
-        shifted.fill(luma, pool)
+    for _ in everywhere():
+        seen = np.zeros((16, height + 2 * _MARGIN_PX, width + 2 * _MARGIN_PX), np.uint8)
+        _core.shifts(luma, seen)
         for (fy, fx, y, x), wanted in zip(places, expected, strict=True):
-            seen = shifted.plane(fy, fx)
-            assert seen.shape == (height + 2 * reach, width + 2 * reach)
-            top, left = y + reach, x + reach
-            assert np.array_equal(seen[top : top + size, left : left + size], wanted)
+            top, left = y + _MARGIN_PX, x + _MARGIN_PX
+            found = seen[4 * fy + fx, top : top + size, left : left + size]
+            assert np.array_equal(found, wanted)
 
 
 @pytest.mark.parametrize("reach", [0, 6, 90])

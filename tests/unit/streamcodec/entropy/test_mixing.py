@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reference import mixing, rans
@@ -31,7 +31,6 @@ def coded(bits: np.ndarray, named: np.ndarray) -> tuple[bytes, np.ndarray, list[
     return rans.encode(out, at), contexts, between
 
 
-@settings(deadline=None)  # plain Python takes its time
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 63)), min_size=1, max_size=200))
 def test_bits_contexts_and_weights_come_back(events: list[tuple[bool, int]]) -> None:
     bits = np.array([bit for bit, _ in events])

@@ -3,15 +3,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from streamcodec.networks.conv.correct import Blocks
 from streamcodec.networks.conv.shape import QUALITIES, Shape
 from streamcodec.networks.conv.weights import LayerWeights, NetworkWeights
 
 U8 = npt.NDArray[np.uint8]
 Planes = tuple[U8, U8, U8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What a packet says of blocks: arrays (rows, columns), `field` (2 rows, 2 columns, 2)."""
+
+    counts: U8
+    modes: U8
+    splits: U8
+    field: npt.NDArray[np.int16]
 
 
 def network(*, predicted: bool, extreme: bool = False, seed: int = 3) -> NetworkWeights:
@@ -48,7 +59,7 @@ def planes(rows: int, columns: int, seed: int = 4) -> Planes:
     return plane(16), plane(8), plane(8)
 
 
-def blocks(rows: int, columns: int, seed: int = 5) -> Blocks:
+def blocks(rows: int, columns: int, seed: int = 5) -> Said:
     """Random maps; about a half of the blocks code nothing, and most of these stand still."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 5, (rows, columns)) * rng.integers(0, 2, (rows, columns))
@@ -58,7 +69,7 @@ def blocks(rows: int, columns: int, seed: int = 5) -> Blocks:
         0, 8, (2 * rows, 2 * columns, 1)
     ).astype(bool)
     field[: 2 * rows - 2] = 0
-    return Blocks(
+    return Said(
         counts.astype(np.uint8),
         modes.astype(np.uint8),
         splits.astype(np.uint8),

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from streamcodec.errors import ModelError
+from streamcodec.networks.conv import exactness, twin
 from streamcodec.networks.conv import network as networks
-from streamcodec.networks.conv import twin
 from streamcodec.networks.conv.executions import MAKERS, FloatLayer
 from streamcodec.networks.conv.network import ExecutedNetwork
 from tests.unit.streamcodec.networks.conv import samples
@@ -42,7 +42,8 @@ def made(execution: str, *, predicted: bool, extreme: bool) -> ExecutedNetwork:
 def test_an_execution_equals_the_twin_for_random_and_for_extreme_inputs(
     execution: str, predicted: bool, extreme: bool, threads: int
 ) -> None:
-    assert networks.difference(made(execution, predicted=predicted, extreme=extreme)) == 0
+    network = made(execution, predicted=predicted, extreme=extreme)
+    assert exactness.difference(network.raw, network.weights) == 0
 
 
 def test_the_samples_use_the_range_of_activations() -> None:
@@ -86,7 +87,6 @@ def test_loading_takes_an_execution_that_is_exact(monkeypatch: pytest.MonkeyPatc
             return super().__call__(x, quality, skip) + 1
 
     monkeypatch.setitem(MAKERS, "bytes", Wrong)
-    monkeypatch.setitem(MAKERS, "fused", Wrong)
     weights = samples.network(predicted=False)
     assert networks.load(weights, CPU).execution == "float"
     monkeypatch.setitem(MAKERS, "float", Wrong)

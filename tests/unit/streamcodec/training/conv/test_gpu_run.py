@@ -23,6 +23,12 @@ def test_the_prepared_run_is_exact_measures_and_trains(tmp_path: Path) -> None:
         ]
     )
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    stream = report["exact.stream"]
+    assert stream["wrong"] == 0
+    assert len(set(stream["digests"])) == 1
+    for kind, stage in (("encode", "motion"), ("encode", "upload"), ("decode", "rebuild (core)")):
+        taken = report[f"{kind}.96x64"]
+        assert 0 < taken[stage] < taken["whole"]
     for kind in ("key", "inter"):
         exact = report[f"exact.{kind}"]
         assert exact["wrong"] == 0

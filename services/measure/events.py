@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of a stream: what is worth a line in a log or a mark in a plot; pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from services.settings.addresses import masked
+
+REFUSED_TOLD_US = 5_000_000  # strangers knock as often as they like: a line this often at most
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """Something worth a line in a log or a mark in a plot."""
+
+    at_us: int
+    name: str  # keyframe, freeze, connected, lost, refused, limited, source_lost, ...
+    text: str = ""
+
+
+class EventLog:
+    """The last events, oldest first; the count tells readers how many they missed."""
+
+    def __init__(self, capacity: int = 256) -> None:
+        self._events: deque[StreamEvent] = deque(maxlen=capacity)
+        self.count = 0
+
+    def add(self, at_us: int, name: str, text: str = "") -> None:
+        """Append an event."""
+        self._events.append(StreamEvent(at_us, name, masked(text)))
+        self.count += 1
+
+    def add_seldom(self, at_us: int, name: str, text: str = "", *, every_us: int) -> None:
+        """Append an event, unless one of that name is younger than `every_us`."""
+        last_us = max((e.at_us for e in self._events if e.name == name), default=None)
+        if last_us is None or at_us - last_us >= every_us:
+            self.add(at_us, name, text)
+
+    def snapshot(self) -> tuple[StreamEvent, ...]:
+        """All that are kept."""
+        return tuple(self._events)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything a receiver counts; its owner holds a lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.measure.events import EventLog
+from services.measure.latency import Latency, LatencyStats
+from services.measure.measures import FreezeDetector, Rate, wire_bytes
+from services.measure.stats import ReceiverSnapshot
+from services.protocol.intake import Intake
+from services.wire.endpoint import WatchedGate
+
+
+class ReceiverCounters:
+    """Counters of one receiver, from its start on."""
+
+    def __init__(self, *, stream: str, started_us: int) -> None:
+        self._stream = stream
+        self._started_us = started_us
+        self.events = EventLog()
+        self.dropped = 0
+        self.damaged = 0
+        self.malformed = 0
+        self.recorder_drops = 0
+        self._received = self._decoded = self._keyframes = self._displayed = self._failures = 0
+        self._packet_bytes = self._wire_bytes = self._cuts = 0
+        self._byte_rate, self._frame_rate = Rate(), Rate()
+        self._latency = LatencyStats()
+        self._freezes = FreezeDetector()
+        self._shown_us: int | None = None
+        self._size = (0, 0)
+
+    def message(self, message_bytes: int, *, encrypted: bool) -> None:
+        """A message of any kind came in."""
+        self._wire_bytes += wire_bytes(message_bytes, encrypted=encrypted)
+
+    def cut(self, reasons: Sequence[str], now_us: int) -> None:
+        """Connections were ended for what they did."""
+        for reason in reasons:
+            self._cuts += 1
+            if self._cuts <= 10 or self._cuts % 100 == 0:
+                self.events.add(now_us, "connection_cut", reason)
+
+    def received(self, packet_bytes: int, now_us: int) -> None:
+        """A whole packet came in."""
+        self._received += 1
+        self._packet_bytes += packet_bytes
+        self._byte_rate.add(packet_bytes, now_us)
+
+    def decoded(
+        self, *, keyframe: bool, size: tuple[int, int], packet_bytes: int, now_us: int
+    ) -> None:
+        """A packet became a picture of this width and height."""
+        self._decoded += 1
+        self._keyframes += keyframe
+        self._size = size
+        if keyframe:
+            self.events.add(now_us, "keyframe", f"{packet_bytes} bytes")
+
+    def decoder_failed(self, reason: str, now_us: int) -> None:
+        """The decoder itself broke."""
+        self._failures += 1
+        self.events.add(now_us, "decoder_failed", reason)
+
+    def displayed(self, latency: Latency | None, now_us: int) -> None:
+        """A picture came on screen."""
+        self._displayed += 1
+        self._shown_us = now_us
+        self._frame_rate.add(1, now_us)
+        if self._freezes.rendered(now_us):
+            self.events.add(now_us, "freeze", f"{self._freezes.frozen_us // 1000} ms in all")
+        if latency is not None:
+            self._latency.add(latency)
+
+    def snapshot(
+        self,
+        intake: Intake,
+        *,
+        endpoint: str,
+        recorder_drops: int,
+        now_us: int,
+        gate: WatchedGate | None = None,
+    ) -> ReceiverSnapshot:
+        """An immutable copy of everything."""
+        offset, welcome = intake.offset(now_us), intake.welcome
+        events = (*self.events.snapshot(), *intake.events.snapshot())
+        if gate is not None:
+            events += gate.recent_events()
+        return ReceiverSnapshot(
+            at_us=now_us,
+            uptime_us=now_us - self._started_us,
+            stream=welcome.stream if welcome else self._stream,
+            endpoint=endpoint,
+            state=intake.state.name.lower(),
+            epoch=welcome.epoch if welcome else 0,
+            width=self._size[0],
+            height=self._size[1],
+            frames_received=self._received,
+            frames_decoded=self._decoded,
+            key_frames_decoded=self._keyframes,
+            frames_displayed=self._displayed,
+            frames_dropped=self.dropped,
+            frames_lost=intake.frames_incomplete,
+            bytes_received=self._packet_bytes,
+            wire_bytes_received=self._wire_bytes,
+            kbps=self._byte_rate.per_second(now_us) * 8 / 1000,
+            fps=self._frame_rate.per_second(now_us),
+            latency=self._latency.snapshot(),
+            clock_offset_us=offset.offset_us if offset else 0,
+            clock_error_us=intake.clock_error_us(now_us),
+            round_trip_us=intake.round_trip_us,
+            freezes=self._freezes.freezes,
+            frozen_us=self._freezes.frozen_us,
+            pauses=self._freezes.pauses,
+            paused_us=self._freezes.paused_us,
+            since_frame_us=None if self._shown_us is None else now_us - self._shown_us,
+            keyframe_requests=intake.keyframe_requests,
+            reconnects=intake.reconnects,
+            hostile_messages=intake.hostile + self.malformed,
+            stale_messages=intake.stale,
+            damaged_packets=self.damaged,
+            decoder_failures=self._failures,
+            recorder_drops=self.recorder_drops + recorder_drops,
+            refusal=intake.refusal,
+            keys_trouble=gate.trouble if gate else "",
+            events=tuple(sorted(events, key=lambda event: event.at_us)),
+        )

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A relay: receives streams once and serves each to many. It knows packets, not pictures.
+
+A thread and socket for each stream that comes in (`relay.feed`), and one of each for all receivers
+(`wire.outlet`). The decisions are in `protocol.intake` (towards senders), `protocol.board` (who
+wants which stream) and `protocol.fanout` (towards receivers). A relay may stand behind a relay.
+Times of frames are moved to this machine's clock at each hop, and the error of that is added up.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.errors import PeerLost
+from services.measure.events import REFUSED_TOLD_US, EventLog
+from services.measure.measures import Rate, wire_bytes
+from services.measure.relay_stats import RelaySnapshot
+from services.process.threads import Crew, boot_id
+from services.protocol import messages as m
+from services.protocol.board import Board
+from services.protocol.fanout import Fanout
+from services.protocol.intake import Profile
+from services.relay.feed import Feed, FeedLine
+from services.wire.endpoint import watched_gate
+from services.wire.outlet import Outlet
+from services.wire.transport import Endpoint, Port
+
+__all__ = ["Feed", "Relay", "RelayConfig", "RelaySnapshot"]
+
+_POLL_MS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """Where the streams come from, and where they are served."""
+
+    feeds: tuple[Feed, ...]
+    downstream: Endpoint
+    name: str = "relay"
+    patience_s: float | None = None  # without any sender for this long, `wait` raises PeerLost
+    ends_with_stream: bool = False
+
+
+class _Tally:
+    """What a relay sent; see `wire.outlet.Tally`."""
+
+    def __init__(self) -> None:
+        self.malformed = self.refused = self.send_failures = 0
+        self.packet_bytes = self.wire_bytes = 0
+        self.rate = Rate()
+        self.events = EventLog()
+
+    def refused_some(self, count: int, now_us: int) -> None:
+        """Handshakes were refused; told now and then: strangers knock as often as they like."""
+        self.refused += count
+        if count:
+            text = f"keys not allowed, or another protocol; {self.refused} so far"
+            self.events.add_seldom(now_us, "handshake_refused", text, every_us=REFUSED_TOLD_US)
+
+    def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
+        """A message of any kind went out."""
+        self.wire_bytes += wire_bytes(message_bytes, encrypted=encrypted)
+
+    def packet_sent(self, packet_bytes: int, now_us: int) -> None:
+        """All messages of a packet went out to one receiver."""
+        self.packet_bytes += packet_bytes
+        self.rate.add(packet_bytes, now_us)
+
+
+def now_us() -> int:
+    """The monotonic clock that all processes of one boot share."""
+    return time.monotonic_ns() // 1000
+
+
+class Relay:
+    """Relays streams for as long as it lives, through restarts of their senders.
+
+    Errors: ConfigError when an address cannot be used, at `start`; what broke a thread, or
+    PeerLost, is raised by `wait`.
+    """
+
+    def __init__(self, config: RelayConfig, *, clock_us: Callable[[], int] = now_us) -> None:
+        self._config = config
+        self._now_us = clock_us
+        self._started_us = clock_us()
+        self._lock = threading.Lock()
+        self._crew = Crew()
+        self._down = Port(config.downstream)
+        boot = boot_id()
+        self._lines = tuple(
+            FeedLine(
+                feed,
+                Profile(b"", b"", feed.stream, config.name, secrets.randbits(64), boot),
+                Fanout(boot_id=boot, name_of=self._down.name_of, stream=feed.stream),
+                lock=self._lock,
+                stopping=self._crew.stopping,
+                clock_us=clock_us,
+            )
+            for feed in config.feeds
+        )
+        self._board = Board([line.fanout for line in self._lines])
+        self._tally = _Tally()
+        self._outlet = Outlet(
+            self._down,
+            self._board,
+            tally=self._tally,
+            connects=False,
+            lock=self._lock,
+            clock_us=clock_us,
+        )
+        for line in self._lines:
+            line.outlet = self._outlet
+
+    @property
+    def url(self) -> str:
+        """Where receivers find it; after binding to port 0, with the real port."""
+        return self._down.url
+
+    @property
+    def ended(self) -> bool:
+        """True when all streams have ended and no new one has begun."""
+        return all(line.ended.is_set() for line in self._lines)
+
+    def start(self) -> None:
+        """Open the sockets and start the threads; returns at once."""
+        try:
+            for line in self._lines:
+                line.port.open()
+            self._down.open()
+        except BaseException:
+            self._close()
+            raise
+        for line in self._lines:
+            self._crew.start("upstream", line.run)
+        self._crew.start("downstream", self._downstream)
+
+    def stop(self) -> None:
+        """Say BYE to both sides, stop the threads, close the sockets."""
+        self._crew.stopping.set()
+        for line in self._lines:
+            line.port.wake()
+        self._down.wake()
+        self._crew.join()
+        self._close()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the time is over; raises what broke a thread, or PeerLost."""
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._crew.stopping.is_set():
+            self._check()
+            left = deadline - time.monotonic()
+            if left <= 0 or (self.ended and self._config.ends_with_stream):
+                break
+            self._crew.stopping.wait(min(left, 0.1))
+        self._check()
+
+    def snapshot(self) -> RelaySnapshot:
+        """All statistics as of now, immutable."""
+        with self._lock:
+            now, board, tally = self._now_us(), self._board, self._tally
+            events = [event for line in self._lines for event in line.recent_events()]
+            events += (*board.recent_events(), *tally.events.snapshot())
+            gate = watched_gate(self._config.downstream)
+            events += gate.recent_events() if gate else ()
+            return RelaySnapshot(
+                at_us=now,
+                uptime_us=now - self._started_us,
+                endpoint=self._down.url,
+                feeds=tuple(line.snapshot(now) for line in self._lines),
+                bytes_sent=tally.packet_bytes,
+                wire_bytes_sent=tally.wire_bytes,
+                kbps_sent=tally.rate.per_second(now) * 8 / 1000,
+                keyframe_requests=board.keyframe_requests,
+                hostile_messages=(
+                    board.hostile + tally.malformed + sum(line.hostile for line in self._lines)
+                ),
+                flooded_messages=board.flooded,
+                stale_messages=board.stale + sum(line.stale for line in self._lines),
+                refused_connections=tally.refused,
+                send_failures=tally.send_failures,
+                peers_lost=board.peers_lost,
+                keys_trouble=gate.trouble if gate else "",
+                events=tuple(sorted(events, key=lambda event: event.at_us)),
+            )
+
+    def _check(self) -> None:
+        if self._crew.error is not None:
+            raise self._crew.error
+        patience_s = self._config.patience_s
+        alone_s = (self._now_us() - max(line.heard_us for line in self._lines)) / 1e6
+        if patience_s is not None and alone_s > patience_s:
+            where = ", ".join(line.port.url for line in self._lines)
+            raise PeerLost(f"no sender at {where} for {alone_s:.0f} s: is it running?")
+
+    def _downstream(self) -> None:
+        while not self._crew.stopping.is_set():
+            if self._outlet.turn(_POLL_MS):
+                for line in self._lines:
+                    line.port.wake()
+        self._outlet.say_farewell(m.ByeCode.LEAVING, "the relay stops")
+
+    def _close(self) -> None:
+        for line in self._lines:
+            line.port.close()
+        self._down.close()

@@ -1,0 +1,534 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sender: capture thread -> newest frame -> encode thread -> transport thread. Wiring only.
+
+The decisions are in `protocol.broadcast` (who gets what) and `rate` (how much). The transport
+thread owns the socket; state that threads share is behind one lock, held for microseconds and never
+while encoding.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from services.errors import EndOfSource, SourceError
+from services.measure.events import StreamEvent
+from services.measure.source_health import health_of
+from services.measure.stats import SenderSnapshot
+from services.media.scaling import fitted
+from services.process.threads import Crew, Mailbox, boot_id
+from services.protocol import messages as m
+from services.protocol.broadcast import Answers, Broadcast
+from services.protocol.flood import FLOODS
+from services.protocol.offer import Offer
+from services.protocol.planner import Plan, Rules
+from services.protocol.train import split
+from services.rate.budget import Congestion
+from services.rate.congestion import CongestionController
+from services.rate.resolution import Resolution
+from services.sender.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
+from services.sender.counters import SenderCounters, SenderIdentity
+from services.wire.endpoint import watched_gate
+from services.wire.transport import Endpoint, LinkEvent, Port, SendResult
+from streamcodec.metrics import psnr611
+
+if TYPE_CHECKING:
+    from streamcodec.codec import Codec
+    from streamcodec.frame import Frame
+
+_POLL_MS = 50
+_TICK_US = 50_000
+_PSNR_INTERVAL_US = 500_000
+_DRAIN_S = 1.0  # at the end of a source: for frames under way to reach the screen
+
+
+class Captured(Protocol):
+    """A captured frame, see `services.media.sources.CapturedFrame`."""
+
+    @property
+    def frame(self) -> Frame: ...
+    @property
+    def captured_us(self) -> int: ...
+
+
+class Source(Protocol):
+    """Where frames come from, see `services.media.sources.Source`."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def fps(self) -> float: ...
+    @property
+    def live(self) -> bool: ...
+    def read(self, timeout_s: float) -> Captured | None: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Retrying(Protocol):
+    """A source that opens itself again: why it is gone, if it is, and how often it tried."""
+
+    @property
+    def lost(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SenderConfig:
+    """What a sender needs to know beside its codec and source.
+
+    `rules` says how frames are sized. `frame_interval_us` 0 takes the source's rate. With `adapts`
+    a link that is too thin for the picture gets a smaller one (`services.rate.resolution`).
+    With `waits_for_viewer` a source that is not live, as a file, begins with its first viewer.
+    """
+
+    endpoint: Endpoint
+    stream: str = "main"
+    rules: Rules = field(default_factory=Rules)
+    frame_interval_us: int = 0
+    waits_for_viewer: bool = False
+    adapts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """An encoded frame on its way to the transport thread."""
+
+    peers: tuple[bytes, ...]
+    packet: bytes
+    sequence: int
+    captured_us: int
+    encode_start_us: int
+    encode_end_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """What frame observers of a sender get: the source picture beside what receivers will see,
+    which is smaller where the link asked for that."""
+
+    sequence: int
+    captured_us: int
+    source: Frame
+    reconstruction: Frame
+    packet: bytes
+    keyframe: bool
+    quality: int
+
+
+def now_us() -> int:
+    """The monotonic clock that all processes of one boot share."""
+    return time.monotonic_ns() // 1000
+
+
+class Sender:
+    """Streams a source to any number of receivers until stopped or the source ends.
+
+    The codec and the source are handed in; `stop` closes the source. Errors: ConfigError when the
+    address cannot be used, at `start`; what broke a thread is raised by `run`.
+    """
+
+    def __init__(
+        self,
+        config: SenderConfig,
+        *,
+        codec: Codec,
+        source: Source,
+        congestion: Callable[[], Congestion] | None = None,
+        clock_us: Callable[[], int] = now_us,
+    ) -> None:
+        self._config = config
+        self._codec = codec
+        self._source = source
+        self._now_us = clock_us
+        fps = source.fps if source.fps > 0 else 30.0
+        self._interval_us = config.frame_interval_us or min(
+            max(round(1e6 / fps), 1_000), 60_000_000
+        )
+        self._epoch = secrets.randbits(32)
+        started_us = clock_us()
+        self._lock = threading.Lock()
+        self._port = Port(config.endpoint)
+        self._broadcast = Broadcast(
+            Offer(
+                epoch=self._epoch,
+                stream=config.stream,
+                model_hash=codec.model_hash,
+                self_test=codec.self_test(),
+                size=codec.size,
+                boot_id=boot_id(),
+                frame_interval_us=self._interval_us,
+            ),
+            config.rules,
+            congestion=congestion or self._make_congestion,
+            now_us=started_us,
+            knock=not config.endpoint.bind,
+            size=(source.width, source.height),
+            name_of=self._port.name_of,
+        )
+        self._crew = Crew()
+        self._mailbox: Mailbox[Captured] = Mailbox()
+        self._outbox: deque[_Outgoing] = deque()
+        self._observers: tuple[Callable[[SentFrame], None], ...] = ()
+        self._ended = threading.Event()
+        self._failure: SourceError | None = None  # that ended a file
+        self._sequence = 0
+        pixels = source.width * source.height
+        self._most_bytes = most_bytes(pixels)
+        free = config.rules.kbps is None and config.rules.adaptive
+        self._coder = FrameCoder(
+            codec,
+            frame_interval_us=self._interval_us,
+            finest=FINEST_UNASKED if free else FINEST,
+        )
+        self._resolution = Resolution(started_us, follows=config.adapts)  # the encode thread's
+        self._sampled_us = started_us - _PSNR_INTERVAL_US
+        self._counters = SenderCounters(
+            SenderIdentity(config.stream, self._epoch, started_us, self._interval_us)
+        )
+
+    @property
+    def url(self) -> str:
+        """The address in use; after binding to port 0, with the real port."""
+        return self._port.url
+
+    @property
+    def ended(self) -> bool:
+        """True once the source has ended and its frames are away."""
+        return self._ended.is_set()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the socket and start the threads; returns at once."""
+        self._codec.warm_up(self._source.width, self._source.height)
+        self._port.open()
+        self._crew.start("capture", self._capture)
+        self._crew.start("encode", self._encode)
+        self._crew.start("transport", self._transport)
+
+    def stop(self) -> None:
+        """End the stream: say BYE, stop the threads, close socket and source."""
+        self._crew.stopping.set()
+        self._mailbox.close()
+        self._port.wake()
+        self._crew.join()
+        self._port.close()
+        self._source.close()
+
+    def run(self, until: float | None = None) -> None:
+        """Start, stream for `until` seconds or until the source ends, and stop."""
+        try:
+            self.start()
+            self.wait(until)
+        finally:
+            self.stop()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the source has ended, a thread broke, or the time is over."""
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._crew.stopping.is_set() and not self._ended.is_set():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._ended.wait(min(left, 0.1))
+        if self._crew.error is not None:
+            raise self._crew.error
+        if self._failure is not None and self._ended.is_set():
+            raise self._failure
+
+    # -- control -------------------------------------------------------------------------------
+
+    def request_keyframe(self) -> None:
+        """Make the next frame a keyframe for every receiver."""
+        with self._lock:
+            self._broadcast.request_keyframe()
+
+    def on_frame(self, callback: Callable[[SentFrame], None]) -> Callable[[], None]:
+        """Call back with every encoded frame, in the encode thread: be quick. Returns the undo."""
+        self._observers = (*self._observers, callback)
+
+        def remove() -> None:
+            self._observers = tuple(o for o in self._observers if o is not callback)
+
+        return remove
+
+    def snapshot(self) -> SenderSnapshot:
+        """All statistics as of now, immutable."""
+        with self._lock:
+            return self._counters.snapshot(
+                self._broadcast,
+                endpoint=self._port.url,
+                width=self._source.width,
+                height=self._source.height,
+                now_us=self._now_us(),
+                gate=watched_gate(self._config.endpoint),
+                source=health_of(self._source),
+            )
+
+    def events(self) -> tuple[StreamEvent, ...]:
+        """The last events, oldest first."""
+        return self.snapshot().events
+
+    # -- capture thread ------------------------------------------------------------------------
+
+    def _capture(self) -> None:
+        if self._config.waits_for_viewer and not self._source.live:
+            while not self._watched() and not self._crew.stopping.is_set():
+                self._crew.stopping.wait(0.01)
+        while not self._crew.stopping.is_set():
+            try:
+                captured = self._source.read(0.2)
+            except SourceError as error:
+                self._source_failed(error)
+                if not self._source.live:  # a file: what came before it is shown, then it is told
+                    self._failure = error
+                    self._finish()
+                    return
+                continue
+            except EndOfSource:
+                self._finish()
+                return
+            if captured is None:
+                self._look_at_source()
+                continue
+            replaced = self._mailbox.put(captured)
+            with self._lock:
+                self._counters.captured_one(self._now_us())
+                if replaced is not None:
+                    reason = "cpu" if self._broadcast.watching else "idle"
+                    self._counters.skipped(reason, self._now_us())
+
+    def _watched(self) -> bool:
+        with self._lock:
+            return self._broadcast.watching > 0
+
+    def _source_failed(self, error: SourceError) -> None:
+        with self._lock:
+            self._counters.source_failed(str(error), self._now_us())
+        if self._source.live:
+            self._crew.stopping.wait(0.5)
+
+    def _look_at_source(self) -> None:
+        """A source that opens itself again says so (`RetryingSource`)."""
+        source = self._source
+        if not isinstance(source, Retrying):
+            return
+        with self._lock:
+            if source.lost:
+                self._counters.source_failed(source.lost, self._now_us())
+            self._counters.source_attempted(source.attempts)
+
+    def _finish(self) -> None:
+        """The source ended: let frames under way reach the screens, then end the stream."""
+        deadline = time.monotonic() + _DRAIN_S
+        while time.monotonic() < deadline and not self._crew.stopping.is_set():
+            with self._lock:
+                if not self._outbox and not self._broadcast.frames_in_flight:
+                    break
+            self._crew.stopping.wait(0.02)
+        self._ended.set()
+
+    # -- encode thread -------------------------------------------------------------------------
+
+    def _encode(self) -> None:
+        while not self._crew.stopping.is_set():
+            captured = self._mailbox.take(0.2)
+            if captured is not None:
+                self._encode_one(captured)
+
+    def _encode_one(self, captured: Captured) -> None:
+        step = self._resolution.step
+        width, height = step.size(captured.frame.width, captured.frame.height)
+        with self._lock:
+            now = self._now_us()
+            plans = self._broadcast.plan(
+                width=width,
+                height=height,
+                encode_us=self._coder.encode_us,
+                least_bytes=self._resolution.least_bytes,
+                now_us=now,
+            )
+        if not plans.plans:
+            self._skipped(plans.skipped, now)
+            return
+        self._sequence = (self._sequence + 1) % 2**32
+        frame = fitted(captured.frame, width, height)
+        for plan in plans.plans:
+            self._encode_plan(captured, frame, plan)
+
+    def _skipped(self, reason: str, now: int) -> None:
+        with self._lock:
+            self._counters.skipped(reason, now)
+        if reason == "bandwidth" and self._resolution.skipped(now):
+            self._resized(now)
+
+    def _resized(self, now: int) -> None:
+        size = self._resolution.step.size(self._source.width, self._source.height)
+        with self._lock:
+            self._counters.resized(size, now)
+
+    def _encode_plan(self, captured: Captured, frame: Frame, plan: Plan) -> None:
+        start_us, effort = self._now_us(), self._coder.effort
+        coded = self._coder.code(frame, plan)
+        end_us = self._now_us()
+        if coded is None:
+            self._skipped("bandwidth", end_us)
+            return
+        self._coder.took(coded, end_us - start_us)
+        packet = coded.packet
+        with self._lock:
+            peers = self._broadcast.committed(
+                plan,
+                sequence=self._sequence,
+                digest=coded.reference.digest,
+                size_bytes=len(packet),
+                now_us=end_us,
+            )
+            keep = self._broadcast.references()
+            self._counters.encoded(
+                coded,
+                size=(frame.width, frame.height),
+                reduced=frame is not captured.frame,
+                target_bytes=plan.budget_bytes,
+                encode_us=end_us - start_us,
+                effort=effort,
+                now_us=end_us,
+            )
+            self._outbox.append(
+                _Outgoing(peers, packet, self._sequence, captured.captured_us, start_us, end_us)
+            )
+        self._port.wake()
+        self._coder.keep(keep)
+        if self._resolution.coded(
+            quality=coded.quality,
+            limit=coded.limit,
+            size_bytes=len(packet),
+            budget_bytes=plan.budget_bytes,
+            now_us=end_us,
+        ):
+            self._resized(end_us)
+        self._observe(captured, coded)
+
+    def _observe(self, captured: Captured, coded: Coded) -> None:
+        now = self._now_us()
+        if now - self._sampled_us >= _PSNR_INTERVAL_US:
+            self._sampled_us = now
+            whole = captured.frame
+            shown = fitted(coded.reference.frame, whole.width, whole.height)
+            self._counters.psnr_db = psnr611(whole, shown)
+        for observer in self._observers:
+            observer(
+                SentFrame(
+                    self._sequence,
+                    captured.captured_us,
+                    captured.frame,
+                    coded.reference.frame,
+                    coded.packet,
+                    coded.keyframe,
+                    coded.quality,
+                )
+            )
+
+    # -- transport thread ----------------------------------------------------------------------
+
+    def _transport(self) -> None:
+        ticked_us = 0
+        said_end = False
+        while not self._crew.stopping.is_set():
+            received = self._port.poll(_POLL_MS)
+            now = self._now_us()
+            with self._lock:
+                answers = self._take(received.messages, now)
+                self._counters.malformed += received.malformed
+                refused = received.events.count(LinkEvent.REFUSED) + len(received.cuts)
+                self._counters.refused_some(refused, now)
+                self._broadcast.ended(received.cuts, now)
+                if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
+                    self._broadcast.disconnected(now)
+                if now - ticked_us >= _TICK_US:
+                    ticked_us = now
+                    ticked = self._broadcast.tick(now)
+                    answers.messages += ticked.messages
+                    answers.cuts += ticked.cuts
+                    answers.reconnect |= ticked.reconnect
+            self._say(answers)
+            if answers.reconnect:
+                self._port.rebuild()
+            self._send_frames()
+            if self._ended.is_set() and not said_end:
+                said_end = True
+                self._farewell(m.ByeCode.END_OF_STREAM, "the source has ended")
+        if not said_end:
+            self._farewell(m.ByeCode.LEAVING, "the sender stops")
+
+    def _farewell(self, code: m.ByeCode, reason: str) -> None:
+        with self._lock:
+            answers = self._broadcast.farewell(code, reason)
+        self._say(answers)
+
+    def _take(self, messages: list[tuple[bytes, bytes]], now: int) -> Answers:
+        answers = Answers()
+        for peer, data in messages:
+            answer = self._broadcast.on_message(peer, data, now)
+            answers.messages += answer.messages
+            answers.cuts += answer.cuts
+        return answers
+
+    def _say(self, answers: Answers) -> None:
+        for peer, why in answers.cuts:
+            self._port.cut(peer, why, bar=why == FLOODS)
+        for peer, data in answers.messages:
+            self._send(peer, data)
+
+    def _send_frames(self) -> None:
+        while self._outbox:
+            out = self._outbox.popleft()
+            for peer in out.peers:
+                head, rest = split(
+                    out.packet,
+                    epoch=self._epoch,
+                    sequence=out.sequence,
+                    captured_us=out.captured_us,
+                    encode_start_us=out.encode_start_us,
+                    encode_end_us=out.encode_end_us,
+                    sent_us=self._now_us(),
+                )
+                sent = self._send(peer, m.pack(head))
+                if sent is SendResult.SENT and rest is not None:
+                    sent = self._send(peer, m.pack(rest))
+                with self._lock:
+                    self._handed_over(peer, head, sent)
+
+    def _handed_over(self, peer: bytes, head: m.FrameHead, sent: SendResult) -> None:
+        now = self._now_us()
+        if sent is SendResult.SENT:
+            self._broadcast.handed_over(peer, head)
+            self._counters.packet_sent(head.size_bytes, now)
+            return
+        self._counters.send_failures += 1
+        if sent is SendResult.FULL:
+            self._broadcast.refused(peer, head.sequence)
+        else:
+            self._broadcast.lost(peer, now)
+
+    def _send(self, peer: bytes, data: bytes) -> SendResult:
+        sent = self._port.send(peer, data)
+        if sent is SendResult.SENT:
+            with self._lock:
+                self._counters.sent(
+                    len(data), encrypted=self._port.encrypted, now_us=self._now_us()
+                )
+        return sent
+
+    def _make_congestion(self) -> Congestion:
+        return CongestionController(frame_interval_us=self._interval_us, max_bytes=self._most_bytes)

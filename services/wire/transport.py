@@ -1,0 +1,564 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ZeroMQ sockets, keys and monitor: the one file that imports zmq.
+
+The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"". Options are
+set before bind or connect; set after, they are ignored. High-water marks do not bound latency, the
+credit of the session does; nor do they bound memory, as they count whole messages and not the
+parts of one. `connections` does, by counting bytes. There is no receive mark at all: a connection
+that breaks while its queue is full aborts the process in libzmq 4.3.5, with the next heartbeat or
+when it comes back (docs/decisions/0010-hostile-peers.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket as unix
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import TracebackType
+from typing import TypeVar
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+from zmq.utils.monitor import recv_monitor_message
+
+from services.errors import ConfigError
+from services.process.descriptors import room_for
+from services.wire.connections import Connections
+from services.wire.endpoint import (
+    MAX_PACKET_MESSAGE_BYTES,
+    CurveClient,
+    CurveServer,
+    Endpoint,
+    Gate,
+    check,
+    wants_ipv6,
+)
+from services.wire.ledger import Allowance, Cut
+from services.wire.tcp_control import check_control, set_control
+
+__all__ = [
+    "MAX_PACKET_MESSAGE_BYTES",
+    "CurveClient",
+    "CurveServer",
+    "Endpoint",
+    "LinkEvent",
+    "Port",
+    "Received",
+    "SendResult",
+    "check",
+    "make_pair",
+]
+
+ANY_PEER = b""  # the one peer of a connecting end
+MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
+MAX_LEFT_OUT = 4096  # and such as nobody looks at any more: 3 us each
+MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
+ZAP_DOMAIN = "streamcodec"
+_SEND_QUEUE_MESSAGES = 256
+_RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
+_TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
+_HEARTBEAT_MS = 1000
+_HEARTBEAT_TIMEOUT_MS = 5000
+_HANDSHAKE_MS = 5000
+_CONNECT_TIMEOUT_MS = 1500
+_RECONNECT_MS = 50
+_RECONNECT_MAX_MS = 200  # a link that returns between two attempts finds nobody
+_UNACKNOWLEDGED_MS = 10_000
+_GATE_REFRESH_S = 0.5
+_REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
+_REFUSED_RETRY_MAX_S = 8.0
+_MAX_KNOWN_PEERS = 4096
+_BARRED_S = 10.0
+T = TypeVar("T")
+_HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+_NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
+
+
+class SendResult(Enum):
+    """What became of a message handed to the socket."""
+
+    SENT = auto()
+    FULL = auto()  # queues are full: the credit should have prevented it
+    GONE = auto()  # no such peer, or nobody connected
+
+
+class LinkEvent(Enum):
+    """What the monitor saw."""
+
+    CONNECTED = auto()
+    DISCONNECTED = auto()
+    REFUSED = auto()  # keys were not accepted, or the peer speaks something else
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What one poll brought."""
+
+    messages: list[tuple[bytes, bytes]]  # (peer, data) in order of arrival
+    events: list[LinkEvent]
+    malformed: int  # messages of more than one part
+    cuts: tuple[str, ...] = ()  # why connections were ended since the last poll
+
+
+class Port:
+    """One socket with its monitor, wake-up and, with keys, its gatekeeper.
+
+    Everything but `wake` belongs to one thread. `open` and `close` come in pairs; `rebuild` is a
+    close and open that keeps the address. Usable as a context manager.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        check(endpoint)
+        if endpoint.tcp_control:
+            check_control(endpoint.tcp_control)
+        self._endpoint = endpoint
+        self._url = endpoint.url
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._gatekeeper: ThreadAuthenticator | None = None
+        self._gate: Gate | None = None
+        if isinstance(endpoint.keys, CurveServer):
+            allowed = endpoint.keys.allowed
+            self._gate = _FixedGate(allowed) if isinstance(allowed, frozenset) else allowed
+        self._gate_asked_s = 0.0
+        self._retry_s: float | None = None  # when a refused connection is tried again
+        self._pause_s = _REFUSED_RETRY_S
+        self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
+        self._numbers: OrderedDict[bytes, int] = OrderedDict()  # its descriptor, likewise
+        self._barred: dict[bytes, float] = {}  # keys, until when; no more than are allowed
+        self._is_shaking = False  # hands: the connection of an end that connects
+        self._cuts: list[Cut] = []
+        self._cut_numbers: set[int] = set()  # that no new connection has got since
+        self._cut_reasons: list[str] = []  # to be told
+        self._ended: OrderedDict[bytes, None] = OrderedDict()  # peers that are not heard any more
+        self._connections = Connections(
+            _allowance(endpoint), connects=not endpoint.bind, on_cut=self._cuts.append
+        )
+        self._socket: zmq.Socket[bytes] | None = None
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._poller = zmq.Poller()
+        self._wake_lock = threading.Lock()
+        self._waker: zmq.Socket[bytes] | None = None
+        self._sleeper: zmq.Socket[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address in use; after binding to port 0, with the real port."""
+        return self._url
+
+    @property
+    def encrypted(self) -> bool:
+        """True when CURVE is on."""
+        return self._endpoint.keys is not None
+
+    def open(self) -> None:
+        """Bind or connect. Raises ConfigError when the address cannot be used."""
+        try:
+            if self._sleeper is None:
+                self._open_wake_up()
+            if self._gate is not None and self._gatekeeper is None:
+                self._gatekeeper = _admit_only(self._context, self._gate)
+            self._open_socket()
+        except BaseException:
+            self.close()
+            raise
+
+    def rebuild(self) -> None:
+        """A fresh socket at the same address: kernel buffers and stale connections are gone."""
+        self._retry_s = None
+        self._close_socket()
+        self._open_socket()
+
+    def poll(self, timeout_ms: int) -> Received:
+        """Wait for messages, link events or `wake`, then take all there are, up to MAX_BATCH."""
+        assert self._socket is not None
+        assert self._monitor is not None
+        assert self._sleeper is not None
+        received = Received([], [], 0)
+        self._refresh_gate()
+        if self._retry_s is not None and time.monotonic() >= self._retry_s:
+            self.rebuild()  # libzmq gives up for good once it was refused
+        ready = dict(self._poller.poll(timeout_ms))
+        if self._sleeper in ready:
+            _drain(self._sleeper)
+        self._stop_hearing()
+        if self._monitor in ready:
+            received.events.extend(self._link_events())
+        malformed = 0
+        if self._socket in ready:
+            malformed = self._take(received.messages)
+        else:
+            self._connections.drained()
+        reasons, self._cut_reasons[:] = tuple(self._cut_reasons), ()
+        return Received(received.messages, received.events, malformed, reasons)
+
+    def send(self, peer: bytes, data: bytes) -> SendResult:
+        """Hand one message over without waiting. A peer whose key was revoked is gone."""
+        assert self._socket is not None
+        if self._gate is not None and self.name_of(peer) is None:
+            return SendResult.GONE
+        parts = [peer, data] if self._endpoint.bind else [data]
+        try:
+            self._socket.send_multipart(parts, zmq.DONTWAIT)
+        except zmq.Again:
+            return SendResult.FULL
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EHOSTUNREACH:
+                return SendResult.GONE
+            raise
+        return SendResult.SENT
+
+    def trust(self, peer: bytes) -> None:
+        """This peer is the one that sends us packets; all others may only say small things."""
+        number = self._numbers.get(peer)
+        if number is not None:
+            self._connections.trust(number)
+
+    def cut(self, peer: bytes, reason: str, *, bar: bool = False) -> None:
+        """End the connection of a peer that breaks the rules; `bar` its key for a while, too."""
+        if bar and self._gate is not None:
+            self._barred[self._keys.get(peer, b"")] = time.monotonic() + _BARRED_S
+        number = self._numbers.pop(peer, None)
+        if number is not None:
+            self._no_more_of(peer)
+            self._connections.cut(number, reason)
+
+    def key_of(self, peer: bytes) -> bytes:
+        """The key of this peer's connection; b"" without keys."""
+        return self._keys.get(peer, b"")
+
+    def name_of(self, peer: bytes) -> str | None:
+        """The name of a peer's key; None without keys, and once the key is not allowed any more."""
+        if self._gate is None:
+            return None
+        return self._gate.name_of(self._keys.get(peer, b""))
+
+    def wake(self) -> None:
+        """End the current or next `poll` at once; any thread may call this."""
+        with self._wake_lock:
+            if self._waker is not None:
+                with contextlib.suppress(zmq.Again):  # a wake-up is pending already
+                    self._waker.send(b"", zmq.DONTWAIT)
+
+    def close(self) -> None:
+        """Close everything; may be called twice."""
+        self._close_socket()
+        with self._wake_lock:
+            for socket in (self._waker, self._sleeper):
+                if socket is not None:
+                    socket.close(linger=0)
+            self._waker = self._sleeper = None
+        self.stop_gatekeeper()
+        self._context.term()
+
+    def stop_gatekeeper(self) -> None:
+        """Let nobody in any more; who is in stays."""
+        if self._gatekeeper is not None:
+            self._gatekeeper.stop()
+            self._gatekeeper = None
+
+    def __enter__(self) -> Port:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _open_wake_up(self) -> None:
+        address = f"inproc://wake-{secrets.token_hex(8)}"
+        self._sleeper = self._context.socket(zmq.PAIR)
+        self._sleeper.rcvhwm = 4
+        self._sleeper.bind(address)
+        with self._wake_lock:
+            self._waker = self._context.socket(zmq.PAIR)
+            self._waker.sndhwm = 4
+            self._waker.connect(address)
+        self._poller.register(self._sleeper, zmq.POLLIN)
+
+    def _open_socket(self) -> None:
+        endpoint = self._endpoint
+        socket = self._context.socket(zmq.ROUTER if endpoint.bind else zmq.DEALER)
+        self._socket = socket
+        _set_options(socket, endpoint)
+        self._monitor = socket.get_monitor_socket(
+            # Not HANDSHAKE_FAILED_PROTOCOL: telling it spoils the error number of a message that
+            # does not decrypt; libzmq then takes it for a full queue, and so aborts (above).
+            zmq.EVENT_HANDSHAKE_SUCCEEDED
+            | (0 if endpoint.bind else _HANDSHAKE_FAILED)
+            | zmq.EVENT_DISCONNECTED
+            | _NEW_CONNECTION
+        )
+        try:
+            if endpoint.bind:
+                _refuse_taken_path(self._url)
+                socket.bind(self._url)
+                self._url = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+                self._connections.open(_port_of(self._url))
+            else:
+                self._connections.open(None)
+                socket.connect(self._url)
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EADDRINUSE:
+                raise _taken(self._url) from None
+            verb = "listen on" if endpoint.bind else "connect to"
+            raise ConfigError(
+                f"cannot {verb} {self._url}: {zmq.strerror(error.errno or 0).lower()}"
+            ) from None
+        self._poller.register(socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+
+    def _close_socket(self) -> None:
+        self._connections.close()
+        for socket in (self._socket, self._monitor):
+            if socket is not None and socket in self._poller:
+                self._poller.unregister(socket)
+        if self._socket is not None:
+            self._socket.disable_monitor()
+            self._socket.close()
+        if self._monitor is not None:
+            self._monitor.close(linger=0)
+        self._socket = self._monitor = None
+
+    def _take(self, messages: list[tuple[bytes, bytes]]) -> int:
+        malformed = heard = taken_bytes = 0
+        for _ in range(MAX_LEFT_OUT):
+            if heard == MAX_BATCH or taken_bytes > MAX_BATCH_BYTES:
+                break
+            try:
+                message = self._receive()
+            except zmq.Again:
+                self._connections.drained()
+                break
+            if message is None:
+                continue
+            heard += 1
+            peer, data = message
+            if data is None:
+                malformed += 1
+                continue
+            taken_bytes += len(data)
+            messages.append((peer, data))
+        return malformed
+
+    def _receive(self) -> tuple[bytes, bytes | None] | None:
+        """The sender of one message and what it says, None where that has several parts; None when
+        it comes from a key that is not allowed any more, or over a connection that was ended."""
+        assert self._socket is not None
+        peer = self._socket.recv(zmq.DONTWAIT) if self._endpoint.bind else ANY_PEER
+        if peer in self._ended:
+            self._socket.recv_multipart(zmq.DONTWAIT)
+            return None
+        frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+        last = frames[-1]
+        try:
+            number = int(last.get(zmq.SRCFD))
+        except zmq.ZMQError:
+            number = -1  # a transport without descriptors
+        self._connections.delivered(number, len(peer) + sum(len(frame) for frame in frames))
+        if number in self._cut_numbers:
+            return None  # only this message: the number may be a newcomer's, whose event is to come
+        _remember(self._numbers, peer, number)
+        data = last.bytes if len(frames) == 1 else None
+        if self._gate is None:
+            return peer, data
+        # The key of this very connection: a peer may choose its routing id, but not its key.
+        try:
+            key = str(last.get("User-Id")).encode()
+        except zmq.ZMQError:
+            key = b""
+        _remember(self._keys, peer, key)
+        if self._barred.get(key, 0.0) > time.monotonic():
+            self.cut(peer, "its key is barred for a flood")
+            return None
+        return None if self._gate.name_of(key) is None else (peer, data)
+
+    def _stop_hearing(self) -> None:
+        """What those who were cut left behind is not worth a look."""
+        while self._cuts:
+            cut = self._cuts.pop(0)
+            self._cut_reasons.append(cut.reason)
+            self._cut_numbers.add(cut.number)
+            for peer in [p for p, n in self._numbers.items() if n == cut.number]:
+                del self._numbers[peer]
+                self._no_more_of(peer)
+
+    def _no_more_of(self, peer: bytes) -> None:
+        if self._endpoint.bind:  # there a new connection is a new peer
+            _remember(self._ended, peer, None)
+
+    def _refresh_gate(self) -> None:
+        if self._gate is not None and time.monotonic() - self._gate_asked_s >= _GATE_REFRESH_S:
+            self._gate_asked_s = time.monotonic()
+            self._gate.refresh()
+
+    def _link_events(self) -> list[LinkEvent]:
+        assert self._monitor is not None
+        events = []
+        while self._monitor.poll(0):
+            message = recv_monitor_message(self._monitor)
+            kind = message["event"]
+            if kind & _NEW_CONNECTION:
+                number = int(message["value"])
+                if self._endpoint.tcp_control:
+                    set_control(number, self._endpoint.tcp_control)
+                self._stop_hearing()
+                self._cut_numbers.discard(number)
+                self._connections.accepted(number)
+                self._is_shaking = True
+            elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._is_shaking = False
+                events.append(LinkEvent.CONNECTED)
+                self._pause_s = _REFUSED_RETRY_S
+            elif kind == zmq.EVENT_DISCONNECTED:
+                spoke = self._connections.closed(int(message["value"]))
+                events.append(LinkEvent.DISCONNECTED)
+                if not spoke if self._endpoint.bind else self._is_shaking:
+                    self._refused(events)
+            else:
+                self._refused(events)
+        return events
+
+    def _refused(self, events: list[LinkEvent]) -> None:
+        """A connection ended in its handshake."""
+        self._is_shaking = False
+        events.append(LinkEvent.REFUSED)
+        if not self._endpoint.bind and self._retry_s is None:
+            self._retry_s = time.monotonic() + self._pause_s
+            self._pause_s = min(_REFUSED_RETRY_MAX_S, 2 * self._pause_s)
+
+
+def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
+    """All options, before bind or connect."""
+    socket.linger = 200  # lets a BYE out, and never holds up the end of the process
+    socket.sndhwm = _SEND_QUEUE_MESSAGES
+    socket.rcvhwm = 0
+    socket.maxmsgsize = endpoint.max_message_bytes
+    socket.sndbuf = endpoint.send_buffer_bytes
+    if not endpoint.takes_packets:
+        socket.rcvbuf = _RECEIVE_BUFFER_BYTES
+    socket.ipv6 = wants_ipv6(endpoint)
+    socket.sndtimeo = socket.rcvtimeo = 1000
+    socket.heartbeat_ivl = _HEARTBEAT_MS
+    socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
+    socket.heartbeat_ttl = _HEARTBEAT_TIMEOUT_MS
+    socket.handshake_ivl = _HANDSHAKE_MS
+    socket.tcp_keepalive = 1
+    socket.tcp_keepalive_idle = 10
+    socket.tcp_keepalive_intvl = 5
+    socket.tcp_keepalive_cnt = 3
+    socket.tcp_maxrt = _UNACKNOWLEDGED_MS
+    if endpoint.bind:
+        socket.router_mandatory = 1
+    else:
+        socket.immediate = 1  # nothing may queue for a peer that is away
+        socket.connect_timeout = _CONNECT_TIMEOUT_MS
+        socket.reconnect_ivl = _RECONNECT_MS
+        socket.reconnect_ivl_max = _RECONNECT_MAX_MS
+    match endpoint.keys:
+        case CurveServer() as keys:
+            socket.curve_server = 1
+            socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
+            socket.zap_domain = ZAP_DOMAIN.encode()
+            socket.zap_enforce_domain = 1  # without a gatekeeper: nobody, instead of everybody
+        case CurveClient() as keys:
+            socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
+            socket.curve_serverkey = keys.server_key
+
+
+def _allowance(endpoint: Endpoint) -> Allowance:
+    """What each connection to an end may leave lying there."""
+    connections = room_for(endpoint.max_connections)
+    if not endpoint.takes_packets:
+        return Allowance(connections=connections)
+    packet_bytes = endpoint.max_message_bytes + _TRUSTED_SPARE_BYTES
+    return Allowance(trusted_waiting_bytes=packet_bytes, connections=connections)
+
+
+def _remember(table: OrderedDict[bytes, T], peer: bytes, value: T) -> None:
+    table[peer] = value
+    table.move_to_end(peer)
+    while len(table) > _MAX_KNOWN_PEERS:
+        table.popitem(last=False)
+
+
+def _port_of(url: str) -> int | None:
+    """Where a bound address listens; None for one that is no TCP."""
+    return int(url.rpartition(":")[2]) if url.startswith("tcp://") else None
+
+
+def make_pair() -> tuple[bytes, bytes]:
+    """A fresh public and secret key, 40 bytes of Z85 each."""
+    while True:
+        public, secret = zmq.curve_keypair()
+        if not public.startswith(b"-"):  # on a command line it would pass for an option
+            return public, secret
+
+
+class _FixedGate:
+    """A list of keys that never changes; nobody has a name."""
+
+    def __init__(self, allowed: frozenset[bytes]) -> None:
+        self._allowed = allowed
+
+    def refresh(self) -> None:
+        """Nothing to do."""
+
+    def name_of(self, key: bytes) -> str | None:
+        return "" if key in self._allowed else None
+
+
+class _Doorkeeper:
+    """The gatekeeper's thread asks it about the key (40 bytes of Z85) of each new connection."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        self._gate.refresh()
+        return domain == ZAP_DOMAIN and self._gate.name_of(key) is not None
+
+
+def _admit_only(context: zmq.Context[zmq.Socket[bytes]], gate: Gate) -> ThreadAuthenticator:
+    """Start the gatekeeper; it must run before the socket binds."""
+    gatekeeper = ThreadAuthenticator(context)
+    gatekeeper.start()
+    gatekeeper.configure_curve_callback(domain=ZAP_DOMAIN, credentials_provider=_Doorkeeper(gate))
+    return gatekeeper
+
+
+def _drain(socket: zmq.Socket[bytes]) -> None:
+    while True:
+        try:
+            socket.recv(zmq.DONTWAIT)
+        except zmq.Again:
+            return
+
+
+def _refuse_taken_path(url: str) -> None:
+    """Binding a second time to an ipc path succeeds and takes all traffic: ask who lives there."""
+    path = url.removeprefix("ipc://")
+    if path == url or path.startswith("@"):
+        return
+    with unix.socket(unix.AF_UNIX, unix.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return  # nobody: the file is absent, or left over from a crash
+    raise _taken(url)
+
+
+def _taken(url: str) -> ConfigError:
+    return ConfigError(
+        f"cannot listen on {url}: address already in use; stop who listens there or choose another"
+    )

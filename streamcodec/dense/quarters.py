@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Four vectors in a block, where one fits badly: all cells of 8x8 search around their block's."""
+
+from __future__ import annotations
+
+import torch
+
+from streamcodec.dense.constants import constant
+from streamcodec.dense.costs import FAR, Blocks, foretold
+from streamcodec.dense.field import cell_predictor
+from streamcodec.dense.motion import AROUND, Found, Search, on_grid
+
+FROM_BITS = 60.0  # foretold bits of a whole block from which four vectors may be better
+_MODE_BITS = 3.0
+_STEPS = (4, 2, 1)  # quarter samples
+
+
+def divide(search: Search, found: Found, luma: torch.Tensor) -> Found:
+    """Give blocks four vectors where that is cheaper."""
+    cells = Blocks(luma, search.blocks.windows, 8)
+    vectors = on_grid(found.vectors)
+    tries = torch.stack([vectors, *(on_grid(by) for by in search.around(found.vectors))])
+    sads = cells.sad(tries)
+    vectors, sads = _least(search, vectors, tries, sads)
+    for step in _STEPS:
+        steps = (constant(AROUND, luma.device) * step).to(torch.int32)
+        tries = torch.cat([vectors[None], vectors + steps[:, None, None]])
+        sads = torch.cat([sads[None], cells.sad(tries[1:])])
+        vectors, sads = _least(search, vectors, tries, sads)
+    told = search.prices.vector(vectors - cell_predictor(vectors))
+    bits = told + foretold(cells.apart(vectors), search.params.worth)
+    total = _MODE_BITS + bits.reshape(search.rows, 2, search.columns, 2).sum((1, 3))
+    near, taking = search.near(found.vectors)
+    whole = found.costs + search.rate(found.vectors, near, taking + 1)
+    better = (total < whole) & (whole >= FROM_BITS) & ~found.stands
+    return Found(
+        found.vectors, torch.where(better, total, found.costs), found.stands, better, vectors
+    )
+
+
+def _least(
+    search: Search, now: torch.Tensor, tries: torch.Tensor, sads: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    rate = search.prices.vector(tries - cell_predictor(now))
+    at = (sads + search.params.per_bit * rate).clamp(max=FAR).argmin(0)[None]
+    chosen = torch.gather(tries, 0, at[..., None].expand(*at.shape, 2))[0]
+    return chosen, torch.gather(sads, 0, at)[0]
