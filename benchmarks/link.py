@@ -36,16 +36,16 @@ from benchmarks.link_scenarios import (
     scenarios,
     trace_scenario,
 )
+from services.emulator.footage import ClipFootage, Footage, ModelFootage
 from services.emulator.plot import plot_run
-from services.emulator.rate_model import ClipCoder, FrameCoder, ModelCoder
 from services.emulator.simulate import SimulationResult, simulate
 from services.errors import ServiceError
 
 HEADINGS = (
-    "row        capacity   gap  util  frame delay ms      signal delay  freezes  skip  PSNR   SSIM"
-    "  budget\n"
-    "           Mbit/s      ms    %   p50   p95   p99      p50    p95            %    dB     dB"
-    "     used %"
+    "row        capacity   gap  util  frame delay ms   outside  signal delay  freezes  skip %    "
+    "  fps quality  PSNR   SSIM  budget\n"
+    "           Mbit/s      ms    %   p50   p95   p99      p95   p50    p95           all outside"
+    "         p50    dB     dB  used %"
 )
 
 
@@ -100,8 +100,8 @@ def _run(options: argparse.Namespace) -> list[Row]:
             )
             backend = f"{options.live}, {options.tcp}" if options.tcp else options.live
         else:
-            coders = [_coder(options, n) for n in range(scenario.options.streams)]
-            result = simulate(scenario.profile, scenario.options, coders=coders)
+            footage = [_footage(options, n) for n in range(scenario.options.streams)]
+            result = simulate(scenario.profile, scenario.options, footage=footage)
             backend = "virtual time"
         codec = options.codec if options.clip or options.codec == "model" else "model"
         row = Row(
@@ -150,19 +150,19 @@ def _chosen(options: argparse.Namespace) -> list[Scenario]:
     return chosen
 
 
-_loaded: dict[str, ClipCoder] = {}
+_loaded: dict[str, ClipFootage] = {}
 
 
-def _coder(options: argparse.Namespace, number: int) -> FrameCoder:
+def _footage(options: argparse.Namespace, number: int) -> Footage:
     """The codec is pure, so streams may share it; the model's content is a stream's own."""
     if options.codec == "model" or options.clip is None:
-        return ModelCoder(seed=1 + number)
-    if "coder" not in _loaded:
-        _loaded["coder"] = load_clip_coder(options.clip, options.codec)
-    return _loaded["coder"]
+        return ModelFootage(seed=1 + number)
+    if "clip" not in _loaded:
+        _loaded["clip"] = load_clip(options.clip, options.codec)
+    return _loaded["clip"]
 
 
-def load_clip_coder(clip: Path, codec: str) -> ClipCoder:
+def load_clip(clip: Path, codec: str) -> ClipFootage:
     """The real codec (or the tests' fake one) on the frames of a clip."""
     from benchmarks.material import load_clips  # noqa: PLC0415  # decoders only where needed
     from streamcodec.codec import Codec  # noqa: PLC0415  # torch only where needed
@@ -181,7 +181,7 @@ def load_clip_coder(clip: Path, codec: str) -> ClipCoder:
         loaded = Codec.load(codec, device="cpu")
     frames = next(iter(load_clips(clip.parent, only=clip.stem))).frames
     loaded.warm_up(frames[0].width, frames[0].height)
-    return ClipCoder(
+    return ClipFootage(
         loaded,
         frames,
         psnr=psnr611,
@@ -196,8 +196,9 @@ def _print(row: Row) -> None:
     print(
         f"{row.scenario.name:10} {s.capacity_mbps:8.2f} {s.longest_gap_ms:5.0f}"
         f" {row.result.utilisation * 100:5.1f} {d.p50:5.0f} {d.p95:5.0f} {d.p99:5.0f}"
-        f" n={d.count:<5}{g.p50:5.0f} {g.p95:6.0f} {s.freezes:8d} {s.skip_share * 100:6.1f}"
-        f" {s.psnr_db:6.2f} {s.ssim_db:6.2f}"
+        f" {s.delay_outside_p95_ms:8.0f} {g.p50:5.0f} {g.p95:6.0f} {s.freezes:8d}"
+        f" {s.skip_share * 100:5.1f} {s.skip_outside * 100:7.1f} {s.frames_per_second:5.1f}"
+        f" {s.quality_p50:7.0f} {s.psnr_db:5.2f} {s.ssim_db:6.2f}"
         f" {s.budget_used_p50 * 100:4.0f} {s.budget_used_p5 * 100:4.0f}"
     )
     for what, value, sign, bound, met in row.checks:

@@ -18,10 +18,11 @@ from typing import Any, Protocol
 
 from benchmarks.link_scenarios import Scenario
 from services.emulator.namespaces import ADDRESS_A, NamespaceLink
+from services.emulator.outages import usefulness
 from services.emulator.profile import Profile
 from services.emulator.proxy import LinkProxy, SenderSide
 from services.emulator.report import FrameRecord, summarise
-from services.emulator.simulate import Sample, SimulationResult, StreamResult
+from services.emulator.simulate import Sample, SimulationResult, StreamResult, least_useful_bps
 from services.errors import ConfigError
 
 _SAMPLE_US = 100_000
@@ -208,6 +209,12 @@ def _result(
         end_us=end_us,
         capacity_bytes=path.capacity_bytes(start_us, end_us),
         longest_gap_us=path.longest_gap_us(start_us, end_us),
+        usefulness=usefulness(
+            path.capacity_bytes,
+            scenario.profile.up.outages,
+            end_us=end_us,
+            least_bps=least_useful_bps(options),
+        ),
     )
     return SimulationResult(
         profile=scenario.profile.name,

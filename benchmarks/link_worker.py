@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 
 from benchmarks.material import load_clips
-from benchmarks.sized_codec import SizedCodec
+from services.emulator.sized_codec import SizedCodec
 from services.errors import EndOfSource
 from services.media.scaling import fitted
 from services.media.sources import CapturedFrame

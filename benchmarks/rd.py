@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
     """Run the benchmark; `load` replaces the codec in tests."""
     options = _options(arguments)
     cv2.setNumThreads(1)
-    load = load or _load
+    load = load or (_load_dense if options.encoder == "dense" else _load)
     clips = list(_material(options))
     say = partial(print, file=sys.stderr, flush=True)
     points: Results = {clip.name: {} for clip in clips}
@@ -298,6 +298,14 @@ def _load(size: str, device: str) -> Codec:
     return Codec.load(size, device=device)
 
 
+def _load_dense(size: str, device: str) -> Codec:
+    import torch  # noqa: PLC0415  # anchors alone need no torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    return Codec.load(size, device=device, encoder="dense")
+
+
 def _map(
     job: Callable[[Clip], list[Point]], clips: Sequence[Clip], *, jobs: int
 ) -> Sequence[list[Point]]:
@@ -330,6 +338,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="names that contain one of these parts: a,b")
     parser.add_argument("--sizes", default="S", help="our sizes, or none (default S)")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument(
+        "--encoder", default="auto", choices=("auto", "dense"), help="dense: torch's (docs/gpu.md)"
+    )
     parser.add_argument("--anchors", help="names or families, all, or none (default all)")
     parser.add_argument("--frames", type=int, help="first frames of each clip (default all)")
     parser.add_argument("--qualities", help="of our codec: 8,16,24 (default: spread by itself)")

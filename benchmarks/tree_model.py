@@ -28,7 +28,8 @@ from services.protocol.fanout import Fanout, Replies
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.offer import Offer
 from services.protocol.planner import Rules
-from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US
+from services.protocol.session import HELLO_INTERVAL_US
+from services.protocol.standby import GRACE_US, OPEN_US, Move
 from services.protocol.train import Arrival, split
 from services.protocol.viewer import REFERENCES_HELD
 from services.rate.congestion import Ack, Budget
@@ -401,7 +402,13 @@ class RelayNode(Node):
             self.parent.deliver(at_us, self.address, m.unpack(data))
         for arrival in results.arrivals:
             self._arrived(arrival)
-        if results.rebuild:
+        if results.standby is Move.OPEN:
+            # Some parent answers at that address, whichever of them died.
+            self.clockwork.call(now_us + connect_us(self._up), self.intake.standby_connected)
+        if results.standby is Move.TAKE:
+            self._join()
+            self.intake.rebuilt(now_us)
+        elif results.rebuild:
             self._join()
             self.clockwork.call(now_us + connect_us(self._up), self.intake.rebuilt)
 
@@ -546,5 +553,5 @@ def connect_us(wire: Wire) -> int:
 
 
 def silence_us(heard_us: int) -> int:
-    """When a peer that was heard then is taken for dead."""
-    return heard_us + SILENCE_US + TICK_US
+    """When a peer that was heard then is given up for a second connection (`Standby`)."""
+    return heard_us + OPEN_US + GRACE_US + 2 * TICK_US

@@ -113,24 +113,24 @@ def simulate(
         },
         config,
     ).settings
-    from services.demo.simulation import clip_coder, figures, sentences, write_plot
+    from services.demo.simulation import clip_footage, figures, sentences, write_plot
     from services.emulator.profile_file import load_profile
     from services.emulator.simulate import SimulationOptions
     from services.emulator.simulate import simulate as run
 
     chosen = load_profile(settings.link.profile)
-    coders = []
+    footage = []
     fps = 30.0
     if source is not None:
-        coder, fps = clip_coder(load_codec(settled(settings).codec), source, frames)
-        coders.append(coder)
+        clip, fps = clip_footage(load_codec(settled(settings).codec), source, frames)
+        footage.append(clip)
     wanted = SimulationOptions(
         seconds=seconds,
         seed=1 + settings.link.seed,
         frames_per_second=fps,
         adapts=settings.sender.adapt,
     )
-    result = run(chosen, wanted, coders=coders)
+    result = run(chosen, wanted, footage=footage)
     if plot is not None:
         write_plot(result, plot, codec="real codec" if source else "model of the codec")
     if as_json:

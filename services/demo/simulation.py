@@ -10,7 +10,7 @@ from typing import Any
 
 from services.demo.outcome import write_png
 from services.demo.report import draw
-from services.emulator.rate_model import ClipCoder
+from services.emulator.footage import ClipFootage
 from services.emulator.report import Percentiles
 from services.emulator.simulate import SimulationResult
 from services.errors import ConfigError, SourceError
@@ -26,13 +26,15 @@ from streamcodec.metrics import psnr611, ssim
 _MEASURE_EVERY = 3  # frames between those whose quality is measured: SSIM takes milliseconds
 
 
-def clip_coder(codec: Codec, source: str, count: int) -> tuple[ClipCoder, float]:
-    """A coder of the first frames of a source, and the source's frame rate.
+def clip_footage(codec: Codec, source: str, count: int) -> tuple[ClipFootage, float]:
+    """The first frames of a source with their codec, and the source's frame rate.
 
     Raises SourceError, or ConfigError for a source that has no fixed frames (a camera, a screen).
     """
     frames, fps = _frames(source, count)
-    return ClipCoder(codec, frames, psnr=psnr611, ssim_db=_ssim_db, ssim_every=_MEASURE_EVERY), fps
+    return ClipFootage(
+        codec, frames, psnr=psnr611, ssim_db=_ssim_db, ssim_every=_MEASURE_EVERY
+    ), fps
 
 
 def _frames(source: str, count: int) -> tuple[list[Frame], float]:
@@ -73,9 +75,13 @@ def figures(result: SimulationResult) -> dict[str, Any]:
         "sent": row.sent,
         "shown": row.shown,
         "skipped": row.captured - row.sent,
+        "skipped_outside_outages": _number(row.skip_outside),
+        "outages": row.outages,
+        "fresh_ms": _number(row.fresh_ms),
         "freezes": row.freezes,
         "longest_freeze_ms": _number(row.longest_freeze_ms),
         "fps": _number(row.frames_per_second),
+        "quality_p50": _number(row.quality_p50),
         "psnr_db": _number(row.psnr_db),
         "ssim_db": _number(row.ssim_db),
         "over_budget": row.over_budget,
@@ -96,7 +102,9 @@ def sentences(result: SimulationResult) -> list[str]:
         f"{row.freezes} freezes, {row.captured - row.sent} skipped before encoding",
         f"delay     of frames p50 {delay.p50:.0f} ms, p95 {delay.p95:.0f} ms; "
         f"of the signal p95 {signal.p95:.0f} ms",
-        f"quality   PSNR {row.psnr_db:.1f} dB; {row.over_budget} packets above their budget",
+        f"skipped   {100 * row.skip_outside:.1f}% outside {row.outages} outages of the link",
+        f"quality   {row.quality_p50:.0f} (index), PSNR {row.psnr_db:.1f} dB; "
+        f"{row.over_budget} packets above their budget",
     ]
 
 

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from services.emulator.outages import Usefulness, fresh_us
+
 WIRE_SHARE = 1500 / 1448  # IP packet over TCP payload
 
 
@@ -54,6 +56,11 @@ class Summary:
     sent: int
     shown: int
     skip_share: float
+    outside: int  # captured outside outages, while the link carried the least useful rate
+    skip_outside: float  # share of these that was skipped
+    delay_outside_p95_ms: float
+    outages: int
+    fresh_ms: float  # the slowest first fresh frame after an outage; NaN without one
     capacity_mbps: float
     longest_gap_ms: float  # in which the link could carry nothing
     throughput_mbps: float
@@ -116,8 +123,12 @@ def summarise(
     end_us: int,
     capacity_bytes: int,
     longest_gap_us: int,
+    usefulness: Usefulness | None = None,
 ) -> Summary:
-    """Figures of the frames captured from `start_us` to `end_us`; capacity is of the same span."""
+    """Figures of the frames captured from `start_us` to `end_us`; capacity is of the same span.
+
+    Without `usefulness` every frame counts as captured outside outages.
+    """
     first = bisect_left(records, start_us, key=lambda record: record.captured_us)
     end = bisect_left(records, end_us, key=lambda record: record.captured_us)
     window = records[first:end]
@@ -135,11 +146,7 @@ def summarise(
         if record.shown_us is not None and start_us <= record.shown_us < end_us
     )
     frozen = freezes_us(shown, interval_us)
-    delays = [
-        (record.arrived_us - record.captured_us) / 1000
-        for record in sent
-        if record.arrived_us is not None
-    ]
+    delays = _delays_ms(sent)
     # Signal delay needs the frames after the window too: they may be what ended a freeze.
     signal = signal_delays_us(records)[first:end]
     used = [
@@ -147,11 +154,20 @@ def summarise(
         for record in sent
         if record.size_bytes is not None and record.budget_bytes
     ]
+    outside = [r for r in window if usefulness is None or usefulness.is_outside(r.captured_us)]
+    outages = [o for o in (usefulness.outages_us if usefulness else ()) if o[1] < end_us]
+    seen = [(r.captured_us, r.shown_us) for r in records if r.shown_us is not None]
+    fresh = [us / 1000 for o in outages if (us := fresh_us(o, seen)) is not None]
     return Summary(
         captured=len(window),
         sent=len(sent),
         shown=len(shown),
         skip_share=1 - len(sent) / max(1, len(window)),
+        outside=len(outside),
+        skip_outside=sum(r.size_bytes is None for r in outside) / max(1, len(outside)),
+        delay_outside_p95_ms=percentile(_delays_ms(outside), 0.95),
+        outages=len(outages),
+        fresh_ms=max(fresh, default=math.nan),
         capacity_mbps=capacity_bytes * 8 / span_s / 1e6,
         longest_gap_ms=longest_gap_us / 1000,
         throughput_mbps=carried * 8 / span_s / 1e6,
@@ -177,6 +193,10 @@ def jain_index(shares: Sequence[float]) -> float:
     """Fairness of shares: 1 when all are equal, 1/n when one has everything."""
     squares = sum(share * share for share in shares)
     return sum(shares) ** 2 / (len(shares) * squares) if squares else math.nan
+
+
+def _delays_ms(records: Sequence[FrameRecord]) -> list[float]:
+    return [(r.arrived_us - r.captured_us) / 1000 for r in records if r.arrived_us is not None]
 
 
 def _mean(values: Sequence[float]) -> float:

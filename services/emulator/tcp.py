@@ -28,6 +28,7 @@ class Segment(NamedTuple):
 
     start: int
     end: int
+    attempt: int = 1
 
     @property
     def wire_bytes(self) -> int:
@@ -35,16 +36,21 @@ class Segment(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """A TCP acknowledgement: all bytes before `next_byte`, and later segments by their start."""
+    """A TCP acknowledgement: all bytes before `next_byte`, and later segments by their start.
+
+    As TCP's timestamps do, it tells which attempt at a segment it answers.
+    """
 
     next_byte: int
     beyond: tuple[int, ...]
+    attempt: int = 1
 
 
 @dataclass(slots=True)
 class _Outstanding:
     segment: Segment
     sent_us: int
+    first_us: int
     sends: int = 1
     arrived: bool = False
     lost: bool = False  # and not sent again yet
@@ -63,7 +69,7 @@ class TcpReceiver:
             self._beyond[segment.start] = segment.end
         while self.next_byte in self._beyond:
             self.next_byte = self._beyond.pop(self.next_byte)
-        return Receipt(self.next_byte, tuple(self._beyond))
+        return Receipt(self.next_byte, tuple(self._beyond), segment.attempt)
 
 
 class TcpSender:
@@ -87,6 +93,7 @@ class TcpSender:
         self._variation_us = 0.0
         self._least_rtt_us: int | None = None
         self._backoff = 0
+        self._before_timeout: tuple[float, float] | None = None  # window, threshold
         self._probed = False
         self._timer_from_us = 0
         self._last_send_us: int | None = None
@@ -124,6 +131,7 @@ class TcpSender:
             self._timer_from_us = now_us
             return [new]
         if not self._backoff:
+            self._before_timeout = self._window, self._threshold
             self._threshold = max(2.0, self._window * _BETA)
             self._window_before_loss = self._window
         self._backoff += 1
@@ -147,11 +155,16 @@ class TcpSender:
             if not one.arrived:
                 one.arrived, one.lost = True, False
                 delivered += 1
-                newest_sent_us = max(newest_sent_us, one.sent_us)
+                answered_us = one.first_us if receipt.attempt == 1 else one.sent_us
+                newest_sent_us = max(newest_sent_us, answered_us)
                 if one.sends == 1:
                     self._measure(now_us - one.sent_us)
             if one.segment.end <= receipt.next_byte:
                 del self._flight[start]
+        if receipt.next_byte > self._acknowledged and self._before_timeout is not None:
+            if receipt.attempt == 1:
+                self._undo_timeout()
+            self._before_timeout = None
         if receipt.next_byte > self._acknowledged:
             self._acknowledged = receipt.next_byte
             self._backoff = 0
@@ -183,11 +196,19 @@ class TcpSender:
             room -= 1
         return out
 
+    def _undo_timeout(self) -> None:
+        """The link had only paused: what was taken for lost still comes (RFC 3522, RFC 5682)."""
+        assert self._before_timeout is not None
+        self._window, self._threshold = self._before_timeout
+        self._recovery_end = self._acknowledged
+        for one in self._flight.values():
+            one.lost = False
+
     def _take_new(self, now_us: int) -> Segment:
         end = min(self._written, self._next_new + MSS_BYTES)
         segment = Segment(self._next_new, end)
         self._next_new = end
-        self._flight[segment.start] = _Outstanding(segment, now_us)
+        self._flight[segment.start] = _Outstanding(segment, now_us, now_us)
         self._last_send_us = now_us
         return segment
 
@@ -196,7 +217,7 @@ class TcpSender:
         one.sends += 1
         one.sent_us = now_us
         self._last_send_us = now_us
-        return one.segment
+        return one.segment._replace(attempt=one.sends)
 
     def _in_flight(self) -> int:
         return sum(not one.arrived and not one.lost for one in self._flight.values())

@@ -15,11 +15,10 @@ from services.protocol import messages as m
 from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Planner, Plans, Rules
-from services.protocol.session import Event, State
+from services.protocol.session import SILENCE_US, Event, State
 from services.protocol.viewer import Viewer
 from services.rate.budget import Congestion
 
-STALL_US = 1_000_000  # no ACK for this long, or four round trips, with bytes under way: lost
 MAX_VIEWERS = 64
 MAX_OF_ONE_KEY = 16
 READY_US = 3_000_000  # from WELCOME to READY: it takes a round trip
@@ -102,12 +101,11 @@ class Broadcast:
         """Timers: PINGs, knocking, and receivers that fell silent. Call ten times a second."""
         answers = Answers()
         for viewer in list(self._viewers.values()):
-            stall_us = max(STALL_US, 4 * viewer.round_trip_us)
-            if viewer.credit.silent_us(now_us) > stall_us:
+            if viewer.credit.silent_us(now_us) > SILENCE_US:
                 self._lose(viewer, now_us, "no acknowledgement")
                 answers.cuts.append((viewer.peer, "no acknowledgement"))  # and what waits for it
                 answers.reconnect = self._knock
-            elif viewer.liveness.silent(now_us, round_trip_us=viewer.round_trip_us):
+            elif viewer.liveness.silent(now_us):
                 self._lose(viewer, now_us, "silent")
                 answers.cuts.append((viewer.peer, "silent"))
                 answers.reconnect = self._knock

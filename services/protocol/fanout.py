@@ -21,7 +21,7 @@ from services.protocol.allotment import Allotment
 from services.protocol.chain import Chain, Link, link_of
 from services.protocol.follower import LIVE, Follower, Pace
 from services.protocol.offer import Offer
-from services.protocol.session import Event, State
+from services.protocol.session import SILENCE_US, Event, State
 from services.protocol.train import Arrival, split
 from streamcodec.errors import BitstreamError
 
@@ -34,7 +34,6 @@ READY_US = 3_000_000  # from WELCOME to READY: it takes a round trip
 UNDER_WAY_BYTES = 64 * 1024 * 1024  # to all receivers together
 LEAST_UNDER_WAY_BYTES = 32 * 1024  # that each may have, however many there are
 SLOW_KEYFRAME_INTERVAL_US = 5_000_000
-STALL_US = 1_000_000
 
 
 @dataclass(slots=True)
@@ -365,16 +364,12 @@ class Fanout:
 
 
 def _gone(follower: Follower, now_us: int) -> str:
-    """Why a receiver is taken for lost; "" while it is not. The round trip is asked last."""
-    waits_us = follower.credit.silent_us(now_us)
+    """Why a receiver is taken for lost; "" while it is not."""
     if follower.session.state is State.WELCOMED and now_us - follower.since_us > READY_US:
         return "never ready"
-    if waits_us > STALL_US and waits_us > 4 * follower.round_trip_us:
+    if follower.credit.silent_us(now_us) > SILENCE_US:
         return "no acknowledgement"
-    liveness = follower.liveness
-    if liveness.silent(now_us, round_trip_us=None) and liveness.silent(
-        now_us, round_trip_us=follower.round_trip_us
-    ):
+    if follower.liveness.silent(now_us):
         return "silent"
     return ""
 

@@ -10,6 +10,7 @@ from services.measure.events import EventLog
 from services.protocol import messages as m
 from services.protocol.clock import ClockFilter, Offset, shares_clock
 from services.protocol.session import HELLO_INTERVAL_US, Event, Liveness, Session, State
+from services.protocol.standby import Move, Standby
 from services.protocol.train import Arrival, Assembler
 
 KEYFRAME_REPEAT_US = 1_000_000  # ask again when none came, or after a round trip if longer
@@ -50,6 +51,7 @@ class Results:
     sender: bytes | None = None  # whose stream that is
     ended: str | None = None  # the sender ended the stream, with its reason
     rebuild: bool = False  # close the socket and make a new one
+    standby: Move | None = None  # of the second connection; taken, it starts as after a rebuild
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
@@ -73,6 +75,7 @@ class Intake:
         self._pauses: dict[bytes, tuple[int, int]] = {}  # of callers that do not fit: until, length
         self._welcome: m.Welcome | None = None
         self._assembler = Assembler()
+        self._standby = Standby()
         self._liveness = Liveness(now_us)
         self._clock = ClockFilter()
         self._hello_us = now_us - HELLO_INTERVAL_US
@@ -134,9 +137,15 @@ class Intake:
         results = Results()
         if self._session.state is State.STREAMING:
             assert self._peer is not None
-            if self._liveness.silent(now_us, round_trip_us=self._clock.round_trip_us):
+            if self._connects:
+                silent_us = self._liveness.silent_us(now_us)
+                results.standby = self._standby.tick(now_us, silent_us=silent_us)
+            if results.standby is Move.TAKE:
+                self.lost(now_us, "the link is back, the connection is not")
+            elif self._liveness.silent(now_us):
                 self.lost(now_us, "silent")
                 results.rebuild = self._connects
+                results.standby = self._standby.ended()
             elif self._liveness.ping_due(now_us):
                 self._ping_number = (self._ping_number + 1) % 2**32
                 results.say(self._peer, m.Ping(self._ping_number, now_us))
@@ -154,6 +163,10 @@ class Intake:
             if not self._connects:
                 self._callers.clear()  # whoever still lives knocks again
         return results
+
+    def standby_connected(self, now_us: int) -> None:
+        """The second connection stands."""
+        self._standby.connected(now_us)
 
     def lost(self, now_us: int, why: str) -> None:
         """The session is over; look for the sender again."""
@@ -207,6 +220,7 @@ class Intake:
     def _dispatch(self, peer: bytes, message: m.Message, now_us: int, results: Results) -> None:
         if peer == self._peer:
             self._liveness.heard(now_us)
+            results.standby = self._standby.heard()
         match message:
             case m.Welcome():
                 self._on_welcome(peer, message, now_us, results)

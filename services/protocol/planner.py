@@ -25,6 +25,7 @@ from services.rate.budget import FixedRate, Policy, share
 KEYFRAME_INTERVAL_US = SPACING_US
 KEYFRAME_PATIENCE_US = 150_000  # how long a keyframe waits for receivers without credit
 KEYFRAME_LINK_S = 0.08  # of the link's time that a keyframe may take, where one period is less
+KEYFRAME_PERIODS = 1.8  # and of frame periods: the next frame may wait for it, not the next two
 MAX_KEYFRAME_FLOOR_BYTES = 40_000
 FIRST_FLIGHT_BYTES = 13_000  # TCP's first ten packets (RFC 6928): more waits for a round trip
 SECOND_ENCODE_SHARE = 0.8  # of a frame period that two encodes may take
@@ -254,7 +255,8 @@ class Planner:
                 continue
             floor = self._least_bytes
             if keyframe:
-                floor = int(viewer.congestion.capacity_bps / 8 * KEYFRAME_LINK_S)
+                link_s = min(KEYFRAME_LINK_S, KEYFRAME_PERIODS * self._interval_us / 1e6)
+                floor = int(viewer.congestion.capacity_bps / 8 * link_s)
                 fresh = viewer.congestion.min_rtt_us is None
                 most = FIRST_FLIGHT_BYTES if fresh else MAX_KEYFRAME_FLOOR_BYTES
                 floor = max(self._rules.floor_bytes, min(floor, most))

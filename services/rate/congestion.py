@@ -67,9 +67,16 @@ class Tuning:
     yield_after_us: int = 8_000
     yield_span_us: int = 100_000
     rival_us: int = 20_000  # a queue this high that nobody drained for 1 s belongs to another flow
+    recovery_us: int = 2_000_000  # after an outage a queue that stands is our own
     rival_slack_us: int = 40_000  # a rival's queue moves by itself: tolerate that much
     slack_us: int = 6_000  # backlog below this is scheduling noise
     keepalive_backlog_us: int = 60_000
+    # A coarse frame costs the link little and a skipped one is seen: instead of skipping, frames of
+    # the least size go out while no more waits ahead and no acknowledgement is overdue for longer.
+    smooth_backlog_us: int = 120_000
+    smooth_silence_us: int = 28_000
+    smooth_least: float = 1.35  # times what least frames need: a thinner link saves for larger ones
+    smooth_ease: float = 2.5  # times the same: below it less may wait ahead
     floor_bytes_per_s: float = 12_000.0  # 96 kbit/s: where a collapsed estimate restarts
     start_bytes_per_s: float = 50_000.0
     start_frames: int = 2  # sent before the first acknowledgement
@@ -86,6 +93,7 @@ class _Sent:
     size_bytes: int
     at_us: int
     filled: bool  # the budget was the limit, not the picture
+    gap_us: int  # since the frame before
 
 
 class CongestionController:
@@ -127,6 +135,8 @@ class CongestionController:
         self._last_tail_us: int | None = None
         self._last_sent_us: int | None = None
         self._last_ack_us: int | None = None
+        self._stalled_us: int | None = None  # when the last outage was over
+        self._lost_bytes_per_s = 0.0
         self._backlog_us = 0
         self._granted_bytes = 0
         self._filled = True
@@ -175,14 +185,15 @@ class CongestionController:
     def on_sent(self, frame_id: int, size_bytes: int, now_us: int) -> None:
         """Note that a frame's bytes were handed to the transport."""
         self._filled = size_bytes >= self._tuning.filled_share * self._granted_bytes
-        self._in_flight.append(_Sent(frame_id, size_bytes, now_us, self._filled))
+        gap_us = now_us - self._last_sent_us if self._last_sent_us is not None else 0
+        self._in_flight.append(_Sent(frame_id, size_bytes, now_us, self._filled, gap_us))
         self._last_sent_us = now_us
         self._unspent_bytes = max(0, self._granted_bytes - size_bytes)
 
     def on_reset(self, now_us: int) -> None:
         """Forget the path after a lost connection; a quarter of the capacity is the first guess."""
-        self._restart_rate()
         self._forget_path()
+        self._restart_rate()
         self._last_sent_us = now_us
 
     def on_ack(self, ack: Ack, now_us: int) -> None:
@@ -196,20 +207,26 @@ class CongestionController:
         self._waits_us.append(transit_us - self._long_minimum.value())
         self._returns_us.append(now_us - ack.tail_us)
         busy = self._busy_span(ack, sent)
+        outage = self._was_outage(busy, now_us)
         self._last_tail_us = ack.tail_us
         self._last_ack_us = now_us
+        if outage:
+            self._spans.clear()
+            if not self._is_recovering():  # outages in a row do not add up
+                self._restart_rate()
+            self._stalled_us = now_us
+            return
         if busy is None:
             # Older spans would hold the drift back for a window's length: start from here.
-            growth = self._tuning.blind_growth if sent.filled else 1.0
+            growth = self._blind_growth(sent.gap_us) if sent.filled else 1.0
             self._spans.clear()
             busy = 1000, 1000 * 1e6 / (growth * self._capacity)
-        if busy[1] > self._tuning.stall_us:
-            self._spans.clear()
-            self._restart_rate()
-            return
+        else:
+            self._lost_bytes_per_s = 0.0
         self._spans.append(busy)
         self._capacity = min(self._pace(len(self._spans)), self._pace(self._tuning.fast_frames))
-        self._rate = max(self._tuning.floor_bytes_per_s, min(self._rate, self._capacity))
+        growth = self._tuning.growth if sent.filled else 1.0
+        self._rate = max(self._tuning.floor_bytes_per_s, min(growth * self._rate, self._capacity))
 
     def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
         """Size the frame captured now, which will be handed over after `encode_us`; or skip it.
@@ -222,11 +239,8 @@ class CongestionController:
         if not self._returns_us and len(self._in_flight) >= tuning.start_frames:
             return Budget(None, STARTUP)
         rival_us = tuning.rival_slack_us if self._rival() else 0
-        backlog_us, capacity = self._predict(now_us + encode_us, now_us, rival_us)
+        backlog_us, capacity, overdue_us = self._predict(now_us + encode_us, now_us, rival_us)
         self._backlog_us = int(backlog_us)
-        growth = tuning.growth if self._filled else 1.0
-        self._rate = max(tuning.floor_bytes_per_s, min(growth * self._rate, self._capacity))
-
         rate = min(capacity, self._rate)
         idle_us = now_us - self._last_sent_us if self._last_sent_us is not None else 0
         earned_us = float(self._interval_us)
@@ -239,7 +253,7 @@ class CongestionController:
         size = int(rate * usable_us / 1e6)
         # Qualities are steps, so a frame leaves some percent of its budget: the next may use it.
         size += min(self._unspent_bytes, int(tuning.carried_share * max(0, size)))
-        self._granted_bytes = size
+        self._granted_bytes = max(size, least)
         limit = BACKLOG if excess_us > 0 else BANDWIDTH if self._returns_us else STARTUP
         if size >= self._max_bytes:
             return Budget(max(least, self._max_bytes), UNLIMITED)
@@ -247,10 +261,25 @@ class CongestionController:
             return Budget(size, limit)
         if idle_us >= tuning.stall_us and backlog_us < tuning.keepalive_backlog_us:
             return Budget(least, KEEPALIVE)
-        if backlog_us <= tuning.slack_us and (earned_us >= longest_us or least > self._min_bytes):
+        saved = backlog_us <= tuning.slack_us and (
+            earned_us >= longest_us or least > self._min_bytes
+        )
+        if saved or self._is_smooth(least, backlog_us - rival_us, overdue_us):
             return Budget(least, limit)
         stalled = self.stalled_us(now_us) > tuning.stall_us
         return Budget(None, UNACKNOWLEDGED if stalled else limit)
+
+    def _is_smooth(self, least_bytes: int, backlog_us: float, overdue_us: float) -> bool:
+        """Whether a small frame is better than none: not on a link that stands still or is too
+        thin for every frame, nor where it would be a keyframe that the next ones wait for."""
+        tuning = self._tuning
+        if not self._returns_us or least_bytes > self._min_bytes:
+            return False
+        least_rate = (self._min_bytes + HEADER_BYTES) * 1e6 / self._interval_us
+        rates = self._capacity / least_rate
+        if rates < tuning.smooth_least or overdue_us >= tuning.smooth_silence_us:
+            return False
+        return backlog_us < min(1.0, rates / tuning.smooth_ease) * tuning.smooth_backlog_us
 
     def _take(self, frame_id: int) -> _Sent | None:
         """Remove a frame from those in flight, with all sent before it."""
@@ -261,13 +290,40 @@ class CongestionController:
             if sent.frame_id == frame_id:
                 return sent
 
+    def _was_outage(self, busy: tuple[int, float] | None, now_us: int) -> bool:
+        """Whether this acknowledgement ends a time in which nothing passed."""
+        stall_us = self._tuning.stall_us
+        if busy is not None and busy[1] > stall_us:
+            return True
+        silent = self._last_ack_us is not None and now_us - self._last_ack_us > stall_us
+        return silent and self._waits_us[-1] > stall_us
+
+    def _blind_growth(self, gap_us: int) -> float:
+        """Factor for a frame that taught nothing, `gap_us` after the one before: as fast in time
+        where frames are left out; faster while what the link carried before an outage is not
+        reached, and nothing has told since that it carries less."""
+        tuning = self._tuning
+        lost = self._capacity < self._lost_bytes_per_s
+        periods = min(tuning.saved_periods, max(1.0, gap_us / self._interval_us))
+        return float((tuning.growth if lost else tuning.blind_growth) ** periods)
+
     def _restart_rate(self) -> None:
-        share = self._tuning.resume_share * self._capacity
+        share = self._tuning.resume_share * min(self._rate, self._capacity)
+        self._lost_bytes_per_s = min(self._rate, self._capacity)
         self._capacity = self._rate = max(self._tuning.floor_bytes_per_s, share)
+
+    def _is_recovering(self) -> bool:
+        """Whether an outage ended not long before the last acknowledgement."""
+        after = self._stalled_us
+        if after is None or self._last_ack_us is None:
+            return False
+        return self._last_ack_us - after < self._tuning.recovery_us
 
     def _rival(self) -> bool:
         if not self._returns_us:
             return False
+        if self._is_recovering():
+            return False  # what waited for the outage is ours
         return self._short_minimum.value() - self._long_minimum.value() > self._tuning.rival_us
 
     def _base_us(self) -> int:
@@ -305,14 +361,15 @@ class CongestionController:
         standing_us = max(0, min(self._waits_us) - tuning.yield_after_us)
         return max(tuning.yield_floor, 1.0 - standing_us / tuning.yield_span_us)
 
-    def _predict(self, handed_us: int, now_us: int, rival_us: int) -> tuple[float, float]:
-        """Wait in microseconds of a frame handed over at `handed_us`, and the capacity now.
+    def _predict(self, handed_us: int, now_us: int, rival_us: int) -> tuple[float, float, float]:
+        """Wait in microseconds of a frame handed over at `handed_us`, the capacity now, and for how
+        long the oldest acknowledgement has been overdue.
 
-        The capacity is the estimate, lowered while the oldest acknowledgement is overdue.
+        The capacity is the estimate, lowered while that acknowledgement is overdue.
         """
-        capacity = self._capacity
+        capacity, overdue_us = self._capacity, 0.0
         if not self._in_flight or not self._returns_us or self._last_tail_us is None:
-            return 0.0, capacity
+            return 0.0, capacity, 0.0
         base_us = self._base_us()
         through = float(self._last_tail_us)  # receiver's clock: our bytes up to here are served
         for position, sent in enumerate(self._in_flight):
@@ -322,10 +379,11 @@ class CongestionController:
                 # The longest recent return trip, or each batch of acknowledgements is an alarm.
                 silent_until = now_us - max(self._returns_us) - rival_us
                 if silent_until > through:
+                    overdue_us = silent_until - through
                     capacity = min(capacity, sent.size_bytes * 1e6 / (silent_until - start))
                     half = 0.5 * min(sent.size_bytes * 1e6 / capacity, 50_000.0)
                     through = silent_until + half
-        return max(0.0, through - (handed_us + base_us)), capacity
+        return max(0.0, through - (handed_us + base_us)), capacity, overdue_us
 
 
 class _WindowMinimum:

@@ -28,11 +28,13 @@ from services.protocol import messages as m
 from services.protocol.clock import Offset
 from services.protocol.intake import Intake, Profile, Results, summed_error_us
 from services.protocol.playout import Playout
+from services.protocol.standby import Move
 from services.protocol.train import Arrival
 from services.receiver.counters import ReceiverCounters
 from services.receiver.decoding import Decoding, Undecodable
 from services.wire.endpoint import watched_gate
-from services.wire.transport import Endpoint, LinkEvent, Port
+from services.wire.spare import SparePort
+from services.wire.transport import Endpoint, LinkEvent
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec
@@ -149,7 +151,7 @@ class ReceiverDaemon:
             connects=not config.endpoint.bind,
             now_us=started_us,
         )
-        self._port = Port(config.endpoint)
+        self._port = SparePort(config.endpoint)
         self._crew = Crew()
         self._arrivals: Queue[Arrival] = Queue(
             _DECODE_QUEUE,
@@ -360,6 +362,8 @@ class ReceiverDaemon:
         with self._lock:
             if event is LinkEvent.DISCONNECTED:
                 self._intake.lost(now, "disconnected")
+            elif event is LinkEvent.SPARE_CONNECTED:
+                self._intake.standby_connected(now)
             elif event is LinkEvent.CONNECTED:
                 self._intake.rebuilt(now)
                 hello = self._intake.tick(now)
@@ -378,8 +382,11 @@ class ReceiverDaemon:
             self._arrived(arrival)
         if results.ended is not None:
             self._ended.set()
+        if results.standby is not None:
+            self._port.move(results.standby, round_trip_us=self._intake.round_trip_us)
         if results.rebuild:
             self._port.rebuild()
+        if results.rebuild or results.standby is Move.TAKE:
             with self._lock:
                 self._intake.rebuilt(self._now_us())
 

@@ -14,9 +14,11 @@ from services.protocol import messages as m
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.session import State
+from services.protocol.standby import Move
 from services.protocol.train import Arrival
 from services.wire.outlet import Outlet
-from services.wire.transport import Endpoint, LinkEvent, Port
+from services.wire.spare import SparePort
+from services.wire.transport import Endpoint, LinkEvent
 
 _POLL_MS = 50
 _TICK_US = 50_000
@@ -49,7 +51,7 @@ class FeedLine:
         stopping: threading.Event,
         clock_us: Callable[[], int],
     ) -> None:
-        self.port = Port(feed.endpoint)
+        self.port = SparePort(feed.endpoint)
         self.fanout = fanout
         self.ended = threading.Event()
         self._binds = feed.endpoint.bind
@@ -140,6 +142,8 @@ class FeedLine:
             if event is LinkEvent.DISCONNECTED:
                 if self._intake.state is State.STREAMING:
                     self._intake.lost(now, "disconnected")
+            elif event is LinkEvent.SPARE_CONNECTED:
+                self._intake.standby_connected(now)
             elif event is LinkEvent.CONNECTED:
                 self._intake.rebuilt(now)
             else:
@@ -162,8 +166,11 @@ class FeedLine:
                 self.outlet.post(self.fanout.ended(m.ByeCode.END_OF_STREAM, results.ended))
         if results.arrivals or results.started is not None or results.ended is not None:
             self.outlet.wake()
+        if results.standby is not None:
+            self.port.move(results.standby, round_trip_us=self._intake.round_trip_us)
         if results.rebuild:
             self.port.rebuild()
+        if results.rebuild or results.standby is Move.TAKE:
             with self._lock:
                 self._intake.rebuilt(self._now_us())
 

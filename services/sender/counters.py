@@ -12,10 +12,10 @@ from services.measure.measures import Limitation, Rate, wire_bytes
 from services.measure.source_health import SourceHealth
 from services.measure.stats import SenderSnapshot, ViewerSnapshot
 from services.settings.addresses import masked
-from services.wire.endpoint import WatchedGate
 
 if TYPE_CHECKING:
     from services.sender.coder import Coded
+    from services.wire.endpoint import WatchedGate
 
 
 class Audience(Protocol):

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sender: capture thread -> newest frame -> encode thread -> transport thread. Wiring only.
 
-The decisions are in `protocol.broadcast` (who gets what) and `rate` (how much). The transport
-thread owns the socket; state that threads share is behind one lock, held for microseconds and never
-while encoding.
+The decisions are in `sender.core`. The transport thread owns the socket; the core is behind one
+lock, held for microseconds and never while encoding.
 """
 
 from __future__ import annotations
@@ -24,16 +23,13 @@ from services.measure.stats import SenderSnapshot
 from services.media.scaling import fitted
 from services.process.threads import Crew, Mailbox, boot_id
 from services.protocol import messages as m
-from services.protocol.broadcast import Answers, Broadcast
+from services.protocol.broadcast import Answers
 from services.protocol.flood import FLOODS
 from services.protocol.offer import Offer
-from services.protocol.planner import Plan, Rules
-from services.protocol.train import split
+from services.protocol.planner import Rules
 from services.rate.budget import Congestion
-from services.rate.congestion import CongestionController
-from services.rate.resolution import Resolution
-from services.sender.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
-from services.sender.counters import SenderCounters, SenderIdentity
+from services.sender.coder import Coded
+from services.sender.core import Outgoing, SenderCore, SenderSetup, Span
 from services.wire.endpoint import watched_gate
 from services.wire.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611
@@ -43,7 +39,6 @@ if TYPE_CHECKING:
     from streamcodec.frame import Frame
 
 _POLL_MS = 50
-_TICK_US = 50_000
 _PSNR_INTERVAL_US = 500_000
 _DRAIN_S = 1.0  # at the end of a source: for frames under way to reach the screen
 
@@ -100,18 +95,6 @@ class SenderConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outgoing:
-    """An encoded frame on its way to the transport thread."""
-
-    peers: tuple[bytes, ...]
-    packet: bytes
-    sequence: int
-    captured_us: int
-    encode_start_us: int
-    encode_end_us: int
-
-
-@dataclass(frozen=True, slots=True)
 class SentFrame:
     """What frame observers of a sender get: the source picture beside what receivers will see,
     which is smaller where the link asked for that."""
@@ -154,47 +137,39 @@ class Sender:
         self._interval_us = config.frame_interval_us or min(
             max(round(1e6 / fps), 1_000), 60_000_000
         )
-        self._epoch = secrets.randbits(32)
         started_us = clock_us()
         self._lock = threading.Lock()
         self._port = Port(config.endpoint)
-        self._broadcast = Broadcast(
-            Offer(
-                epoch=self._epoch,
-                stream=config.stream,
-                model_hash=codec.model_hash,
-                self_test=codec.self_test(),
-                size=codec.size,
-                boot_id=boot_id(),
-                frame_interval_us=self._interval_us,
+        self._core = SenderCore(
+            SenderSetup(
+                Offer(
+                    epoch=secrets.randbits(32),
+                    stream=config.stream,
+                    model_hash=codec.model_hash,
+                    self_test=codec.self_test(),
+                    size=codec.size,
+                    boot_id=boot_id(),
+                    frame_interval_us=self._interval_us,
+                ),
+                (source.width, source.height),
+                config.rules,
+                adapts=config.adapts,
+                knock=not config.endpoint.bind,
+                name_of=self._port.name_of,
             ),
-            config.rules,
-            congestion=congestion or self._make_congestion,
+            codec=codec,
             now_us=started_us,
-            knock=not config.endpoint.bind,
-            size=(source.width, source.height),
-            name_of=self._port.name_of,
+            congestion=congestion,
         )
+        self._broadcast = self._core.broadcast
+        self._counters = self._core.counters
         self._crew = Crew()
         self._mailbox: Mailbox[Captured] = Mailbox()
-        self._outbox: deque[_Outgoing] = deque()
+        self._outbox: deque[Outgoing] = deque()
         self._observers: tuple[Callable[[SentFrame], None], ...] = ()
         self._ended = threading.Event()
         self._failure: SourceError | None = None  # that ended a file
-        self._sequence = 0
-        pixels = source.width * source.height
-        self._most_bytes = most_bytes(pixels)
-        free = config.rules.kbps is None and config.rules.adaptive
-        self._coder = FrameCoder(
-            codec,
-            frame_interval_us=self._interval_us,
-            finest=FINEST_UNASKED if free else FINEST,
-        )
-        self._resolution = Resolution(started_us, follows=config.adapts)  # the encode thread's
         self._sampled_us = started_us - _PSNR_INTERVAL_US
-        self._counters = SenderCounters(
-            SenderIdentity(config.stream, self._epoch, started_us, self._interval_us)
-        )
 
     @property
     def url(self) -> str:
@@ -303,10 +278,9 @@ class Sender:
                 continue
             replaced = self._mailbox.put(captured)
             with self._lock:
-                self._counters.captured_one(self._now_us())
+                self._core.captured(self._now_us())
                 if replaced is not None:
-                    reason = "cpu" if self._broadcast.watching else "idle"
-                    self._counters.skipped(reason, self._now_us())
+                    self._core.replaced(self._now_us())
 
     def _watched(self) -> bool:
         with self._lock:
@@ -347,79 +321,25 @@ class Sender:
                 self._encode_one(captured)
 
     def _encode_one(self, captured: Captured) -> None:
-        step = self._resolution.step
-        width, height = step.size(captured.frame.width, captured.frame.height)
+        whole = captured.frame
         with self._lock:
-            now = self._now_us()
-            plans = self._broadcast.plan(
-                width=width,
-                height=height,
-                encode_us=self._coder.encode_us,
-                least_bytes=self._resolution.least_bytes,
-                now_us=now,
-            )
-        if not plans.plans:
-            self._skipped(plans.skipped, now)
+            encode = self._core.plan(width=whole.width, height=whole.height, now_us=self._now_us())
+        if encode is None:
             return
-        self._sequence = (self._sequence + 1) % 2**32
-        frame = fitted(captured.frame, width, height)
-        for plan in plans.plans:
-            self._encode_plan(captured, frame, plan)
+        frame = fitted(whole, encode.width, encode.height)
+        for plan in encode.plans:
+            start_us = self._now_us()
+            coded = self._core.encode(frame, plan)
+            span = Span(captured.captured_us, start_us, self._now_us())
+            with self._lock:
+                out = self._core.coded(encode, plan, coded, span=span)
+                if out is not None:
+                    self._outbox.append(out)
+            if coded is not None:
+                self._port.wake()
+                self._observe(captured, encode.sequence, coded)
 
-    def _skipped(self, reason: str, now: int) -> None:
-        with self._lock:
-            self._counters.skipped(reason, now)
-        if reason == "bandwidth" and self._resolution.skipped(now):
-            self._resized(now)
-
-    def _resized(self, now: int) -> None:
-        size = self._resolution.step.size(self._source.width, self._source.height)
-        with self._lock:
-            self._counters.resized(size, now)
-
-    def _encode_plan(self, captured: Captured, frame: Frame, plan: Plan) -> None:
-        start_us, effort = self._now_us(), self._coder.effort
-        coded = self._coder.code(frame, plan)
-        end_us = self._now_us()
-        if coded is None:
-            self._skipped("bandwidth", end_us)
-            return
-        self._coder.took(coded, end_us - start_us)
-        packet = coded.packet
-        with self._lock:
-            peers = self._broadcast.committed(
-                plan,
-                sequence=self._sequence,
-                digest=coded.reference.digest,
-                size_bytes=len(packet),
-                now_us=end_us,
-            )
-            keep = self._broadcast.references()
-            self._counters.encoded(
-                coded,
-                size=(frame.width, frame.height),
-                reduced=frame is not captured.frame,
-                target_bytes=plan.budget_bytes,
-                encode_us=end_us - start_us,
-                effort=effort,
-                now_us=end_us,
-            )
-            self._outbox.append(
-                _Outgoing(peers, packet, self._sequence, captured.captured_us, start_us, end_us)
-            )
-        self._port.wake()
-        self._coder.keep(keep)
-        if self._resolution.coded(
-            quality=coded.quality,
-            limit=coded.limit,
-            size_bytes=len(packet),
-            budget_bytes=plan.budget_bytes,
-            now_us=end_us,
-        ):
-            self._resized(end_us)
-        self._observe(captured, coded)
-
-    def _observe(self, captured: Captured, coded: Coded) -> None:
+    def _observe(self, captured: Captured, sequence: int, coded: Coded) -> None:
         now = self._now_us()
         if now - self._sampled_us >= _PSNR_INTERVAL_US:
             self._sampled_us = now
@@ -429,7 +349,7 @@ class Sender:
         for observer in self._observers:
             observer(
                 SentFrame(
-                    self._sequence,
+                    sequence,
                     captured.captured_us,
                     captured.frame,
                     coded.reference.frame,
@@ -442,25 +362,18 @@ class Sender:
     # -- transport thread ----------------------------------------------------------------------
 
     def _transport(self) -> None:
-        ticked_us = 0
         said_end = False
         while not self._crew.stopping.is_set():
             received = self._port.poll(_POLL_MS)
             now = self._now_us()
             with self._lock:
-                answers = self._take(received.messages, now)
+                answers = self._core.messages(received.messages, now)
                 self._counters.malformed += received.malformed
                 refused = received.events.count(LinkEvent.REFUSED) + len(received.cuts)
                 self._counters.refused_some(refused, now)
                 self._broadcast.ended(received.cuts, now)
                 if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
                     self._broadcast.disconnected(now)
-                if now - ticked_us >= _TICK_US:
-                    ticked_us = now
-                    ticked = self._broadcast.tick(now)
-                    answers.messages += ticked.messages
-                    answers.cuts += ticked.cuts
-                    answers.reconnect |= ticked.reconnect
             self._say(answers)
             if answers.reconnect:
                 self._port.rebuild()
@@ -476,14 +389,6 @@ class Sender:
             answers = self._broadcast.farewell(code, reason)
         self._say(answers)
 
-    def _take(self, messages: list[tuple[bytes, bytes]], now: int) -> Answers:
-        answers = Answers()
-        for peer, data in messages:
-            answer = self._broadcast.on_message(peer, data, now)
-            answers.messages += answer.messages
-            answers.cuts += answer.cuts
-        return answers
-
     def _say(self, answers: Answers) -> None:
         for peer, why in answers.cuts:
             self._port.cut(peer, why, bar=why == FLOODS)
@@ -494,32 +399,16 @@ class Sender:
         while self._outbox:
             out = self._outbox.popleft()
             for peer in out.peers:
-                head, rest = split(
-                    out.packet,
-                    epoch=self._epoch,
-                    sequence=out.sequence,
-                    captured_us=out.captured_us,
-                    encode_start_us=out.encode_start_us,
-                    encode_end_us=out.encode_end_us,
-                    sent_us=self._now_us(),
-                )
+                head, rest = self._core.train(out, now_us=self._now_us())
                 sent = self._send(peer, m.pack(head))
                 if sent is SendResult.SENT and rest is not None:
                     sent = self._send(peer, m.pack(rest))
                 with self._lock:
-                    self._handed_over(peer, head, sent)
-
-    def _handed_over(self, peer: bytes, head: m.FrameHead, sent: SendResult) -> None:
-        now = self._now_us()
-        if sent is SendResult.SENT:
-            self._broadcast.handed_over(peer, head)
-            self._counters.packet_sent(head.size_bytes, now)
-            return
-        self._counters.send_failures += 1
-        if sent is SendResult.FULL:
-            self._broadcast.refused(peer, head.sequence)
-        else:
-            self._broadcast.lost(peer, now)
+                    if sent is SendResult.SENT:
+                        self._core.handed_over(peer, head, self._now_us())
+                    else:
+                        gone = sent is not SendResult.FULL
+                        self._core.not_taken(peer, head, self._now_us(), gone=gone)
 
     def _send(self, peer: bytes, data: bytes) -> SendResult:
         sent = self._port.send(peer, data)
@@ -529,6 +418,3 @@ class Sender:
                     len(data), encrypted=self._port.encrypted, now_us=self._now_us()
                 )
         return sent
-
-    def _make_congestion(self) -> Congestion:
-        return CongestionController(frame_interval_us=self._interval_us, max_bytes=self._most_bytes)

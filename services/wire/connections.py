@@ -29,7 +29,7 @@ FULL_LOOK_S = 0.5
 GROWTH_BYTES = 1024 * 1024  # that make us look at all connections
 PRESSED_GROWTH_BYTES = 48 * 1024 * 1024  # since all accounts were settled
 _BEHIND_S = 0.1  # without having handed over all there was
-_TRIM_S = (0.2, 2.0)  # after a cut: libzmq frees in its own thread
+_TRIM_S = (0.5, 2.0)  # after somebody went: libzmq frees in its own thread
 _INFO_BYTES = 136  # struct tcp_info of linux/tcp.h up to tcpi_bytes_received
 _RECEIVED_AT = 128
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -94,6 +94,7 @@ class Connections:
         with self._lock:
             spoke = self._ledger.has_spoken(number) and number not in self._missed
             self._forget(number)
+        _WATCH.trim_soon()
         return spoke
 
     def delivered(self, number: int, size_bytes: int) -> None:
@@ -210,9 +211,10 @@ class _Watch:
             ending.join()
 
     def trim_soon(self) -> None:
-        """What libzmq frees in the next moments goes back to the system."""
+        """What is freed in the next moments, for one who went, goes back to the system."""
         now_s = time.monotonic()
-        self._trims_s = [now_s + wait_s for wait_s in _TRIM_S]
+        first_s = now_s + _TRIM_S[0]  # not put off by those who follow
+        self._trims_s = [min([first_s, *self._trims_s[:1]]), now_s + _TRIM_S[1]]
 
     def _run(self, stopping: threading.Event) -> None:
         memory = _Memory()

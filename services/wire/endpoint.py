@@ -61,6 +61,7 @@ class Endpoint:
     max_message_bytes: int = MAX_SMALL_MESSAGE_BYTES
     tcp_control: str = ""  # congestion control of each connection; empty: the system's
     max_connections: int = 256
+    connect_timeout_ms: int = 1500  # of each attempt to connect
     send_buffer_bytes: int = 262_144  # the rate control bounds what is in it; see docs/link.md, 2.3
 
     @property

@@ -63,12 +63,11 @@ _SEND_QUEUE_MESSAGES = 256
 _RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
 _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
 _HEARTBEAT_MS = 1000
-_HEARTBEAT_TIMEOUT_MS = 5000
+_HEARTBEAT_TIMEOUT_MS = 12_000  # the session's own patience ends first (protocol.session)
 _HANDSHAKE_MS = 5000
-_CONNECT_TIMEOUT_MS = 1500
 _RECONNECT_MS = 50
 _RECONNECT_MAX_MS = 200  # a link that returns between two attempts finds nobody
-_UNACKNOWLEDGED_MS = 10_000
+_UNACKNOWLEDGED_MS = 12_000  # likewise
 _GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
 _REFUSED_RETRY_MAX_S = 8.0
@@ -92,6 +91,7 @@ class LinkEvent(Enum):
 
     CONNECTED = auto()
     DISCONNECTED = auto()
+    SPARE_CONNECTED = auto()  # a second connection stands, see services.wire.spare
     REFUSED = auto()  # keys were not accepted, or the peer speaks something else
 
 
@@ -462,7 +462,7 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
         socket.router_mandatory = 1
     else:
         socket.immediate = 1  # nothing may queue for a peer that is away
-        socket.connect_timeout = _CONNECT_TIMEOUT_MS
+        socket.connect_timeout = endpoint.connect_timeout_ms
         socket.reconnect_ivl = _RECONNECT_MS
         socket.reconnect_ivl_max = _RECONNECT_MAX_MS
     match endpoint.keys:

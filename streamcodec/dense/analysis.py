@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from streamcodec import _core, quantise
@@ -65,10 +66,10 @@ def analyse_inter(
 
     `exact` says that the device's prediction is a decoder's; else the core predicts once more.
     """
-    rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(before.quality) / 8
-    own = [moves.up("source", plane) for plane in source]
-    reference = [moves.up("reference", plane) for plane in before.planes]
+    y, u, v = (moves.up("source", plane) for plane in source)
+    own = (y, u, v)
+    luma, *chroma = (moves.up("reference", plane) for plane in before.planes)
     field_before = moves.up("vectors before", before.field).to(torch.int32)
     counts_before = moves.up("counts before", before.counts).to(torch.int32)
     memory_before = moves.up("memory", before.memory)
@@ -79,76 +80,108 @@ def analyse_inter(
         worth=worths(step, quantise.MU, LAMBDA_PER_STEP),
         per_square=16 * INHERITED / (quantise.MU * step * step),
     )
-    windows = Windows(shifts(reference[0]))
-    blocks = Blocks(own[0], windows, 16)
+    windows = Windows(shifts(luma))
+    blocks = Blocks(y, windows, 16)
     search = motion.Search(blocks, prices, field_before, params)
-    found = search.run(own[0], reference[0])
-    found = squares.unite(search, quarters.divide(search, found, own[0]))
-    news = [intra.guesses(plane, 8 if number else 16) for number, plane in enumerate(own)]
-    least, ways = foretold(blocks.samples - news[0], params.worth).min(0)
-    new = least + _INTRA_MODE_BITS
-    is_new = (found.costs > _INTRA_FROM_BITS) & (new < found.costs)
-    new_cells = is_new.repeat_interleave(2, 0).repeat_interleave(2, 1)
-    field = torch.where(new_cells[..., None], 0, found.field())
-    inter = ~is_new
-    whole = inter & ~found.divided
-    sides = sides_of(whole, field)
-    taken = whole & (candidates(field, field_before, 1).which(field[::2, ::2]) >= 0)
-    free = torch.where(sides > 1, 2, torch.where(taken, 1, 0))
-    free = torch.where(inter, free, 0).to(torch.int32)
-    prediction = compensate.predict(windows, (reference[1], reference[2]), field, inter)
-    guess = [
-        torch.where(intra.flat(inter, 8 if number else 16), plane, _shown(news[number], ways))
-        for number, plane in enumerate(prediction)
-    ]
-    differences = [
-        (a.to(torch.int32) - b).to(torch.float32) for a, b in zip(own, guess, strict=True)
-    ]
+    found = quarters.divide(search, search.run(y, luma), y)
+    found = squares.unite(search, found)
+    new = _new_blocks(own, blocks, found, params.worth)
+    inter = ~new.which
+    field = torch.where(intra.flat(new.which, 2)[..., None], 0, found.field())
+    prediction = compensate.predict(windows, (chroma[0], chroma[1]), field, inter)
     transformed = forward.forward(
-        (differences[0], differences[1], differences[2]), 1 / step, is_new.reshape(-1)
+        _differences(own, prediction, new), 1 / step, new.which.reshape(-1)
     )
     moved, moved_counts = move(field, inter, memory_before, counts_before)
-    modes = torch.where(inter, found.divided.to(torch.int32), INTRA16).to(torch.int32)
-    intra_modes = intra.flat(torch.where(inter, -1, ways), 2)
     there = There(
-        (own[0], own[1], own[2]),
-        field,
-        modes,
-        transformed.splits.reshape(rows, columns),
-        free,
-        intra_modes.to(torch.int32),
-        transformed.coefficients,
-        prediction,
-        moved,
-        moved_counts,
-        counts_before,
-        field_before,
+        source=own,
+        field=field,
+        modes=torch.where(inter, found.divided.to(torch.int32), INTRA16).to(torch.int32),
+        splits=transformed.splits.reshape(inter.shape),
+        free=_free(inter & ~found.divided, field, field_before),
+        intra_modes=intra.flat(torch.where(inter, -1, new.modes), 2).to(torch.int32),
+        coefficients=transformed.coefficients,
+        prediction=prediction,
+        moved=moved,
+        moved_counts=moved_counts,
+        counts_before=counts_before,
+        field_before=field_before,
     )
-    said = _core.Blocks(rows, columns)
-    said.field[:] = moves.down("vectors", field.to(torch.int16))
-    grids = torch.stack([modes, there.splits, free, ways]).to(torch.uint8)
-    grids_here = moves.down("modes, splits, free, intra modes", grids)
-    said.modes[:], said.splits[:], free_here, ways_here = grids_here
-    said.intra_modes[:] = np.where(said.modes >= INTRA16, ways_here, -1).repeat(2, 0).repeat(2, 1)
-    if exact:
-        y, u, v = (np.asarray(moves.down("prediction", p), np.uint8) for p in prediction)
-        planes = (y, u, v)
-    else:
-        planes = empty_planes(rows, columns)
-        _core.predict(before.planes, said, planes, pool)
+    said, free = _said(moves, there)
     return DenseAnalysis(
-        source,
-        False,
-        said,
-        np.zeros((0, layout.CHANNELS), np.float32),
-        planes,
-        np.asarray(free_here, np.uint8),
-        there,
+        source=source,
+        key=False,
+        blocks=said,
+        coefficients=np.zeros((0, layout.CHANNELS), np.float32),
+        prediction=_brought(moves, prediction) if exact else _predicted(before, said, pool),
+        free=free,
+        there=there,
     )
 
 
-def _shown(squares: torch.Tensor, ways: torch.Tensor) -> torch.Tensor:
+@dataclass(frozen=True, slots=True, eq=False)
+class _New:
+    """Blocks that are new: which, by what mode, and what each mode shows in every plane."""
+
+    which: torch.Tensor  # (rows, columns)
+    modes: torch.Tensor
+    shown: list[torch.Tensor]  # (modes, rows, columns, size, size) of Y, U, V
+
+
+def _new_blocks(
+    own: compensate.Planes, blocks: Blocks, found: motion.Found, worth: tuple[float, float]
+) -> _New:
+    shown = [intra.guesses(plane, 8 if number else 16) for number, plane in enumerate(own)]
+    least, modes = foretold(blocks.samples - shown[0], worth).min(0)
+    cheaper = least + _INTRA_MODE_BITS < found.costs
+    return _New((found.costs > _INTRA_FROM_BITS) & cheaper, modes, shown)
+
+
+def _differences(
+    own: compensate.Planes, prediction: compensate.Planes, new: _New
+) -> compensate.Planes:
+    """Planes (float32) of the source less what is predicted, or guessed of new blocks."""
+    planes = []
+    for number, (wanted, moved) in enumerate(zip(own, prediction, strict=True)):
+        guess = _plane(new.shown[number], new.modes)
+        shown = torch.where(intra.flat(new.which, 8 if number else 16), guess, moved)
+        planes.append((wanted.to(torch.int32) - shown).to(torch.float32))
+    return planes[0], planes[1], planes[2]
+
+
+def _plane(squares_of: torch.Tensor, modes: torch.Tensor) -> torch.Tensor:
     """The plane of squares (modes, rows, columns, size, size), each by its mode."""
-    _, rows, columns, size, _ = squares.shape
-    at = ways[None, ..., None, None].expand(1, rows, columns, size, size)
-    return torch.gather(squares, 0, at)[0].transpose(1, 2).reshape(rows * size, columns * size)
+    _, rows, columns, size, _ = squares_of.shape
+    at = modes[None, ..., None, None].expand(1, rows, columns, size, size)
+    chosen = torch.gather(squares_of, 0, at)[0]
+    return chosen.transpose(1, 2).reshape(rows * size, columns * size)
+
+
+def _free(whole: torch.Tensor, field: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """2 for blocks of a square with one vector, 1 for those that take one over, 0 for others."""
+    taken = candidates(field, before, 1).which(field[::2, ::2]) >= 0
+    free = torch.where(sides_of(whole, field) > 1, 2, torch.where(taken, 1, 0))
+    return torch.where(whole, free, 0).to(torch.int32)
+
+
+def _said(moves: Moves, there: There) -> tuple[_core.Blocks, npt.NDArray[np.uint8]]:
+    """What the packet will say of blocks, and how free their skips are, on the host."""
+    rows, columns = there.modes.shape
+    said = _core.Blocks(rows, columns)
+    said.field[:] = moves.down("vectors", there.field.to(torch.int16))
+    grids = torch.stack([there.modes, there.splits, there.free, there.intra_modes[::2, ::2] + 1])
+    here = moves.down("modes, splits, free, intra modes", grids.to(torch.uint8))
+    said.modes[:], said.splits[:] = here[0], here[1]
+    said.intra_modes[:] = (here[3].astype(np.int8) - 1).repeat(2, 0).repeat(2, 1)
+    return said, np.asarray(here[2], np.uint8)
+
+
+def _brought(moves: Moves, prediction: compensate.Planes) -> Planes:
+    y, u, v = (np.asarray(moves.down("prediction", plane), np.uint8) for plane in prediction)
+    return y, u, v
+
+
+def _predicted(before: State, said: _core.Blocks, pool: _core.Pool | None) -> Planes:
+    planes = empty_planes(said.rows, said.columns)
+    _core.predict(before.planes, said, planes, pool)
+    return planes

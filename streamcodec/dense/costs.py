@@ -12,6 +12,7 @@ from streamcodec.dense.shifts import Windows
 
 REACH_PX = 24  # a block may start so far outside
 FAR = float(1 << 28)
+_LONGEST = 4095  # of a vector, in quarter samples
 
 
 @lru_cache(maxsize=4)
@@ -58,7 +59,9 @@ class Blocks:
         self.most = torch.stack(
             [4 * (height + REACH_PX - 16 - top) + 3, 4 * (width + REACH_PX - 16 - left) + 3], -1
         )
-        self.least, self.most = self.least.to(torch.int32), self.most.to(torch.int32)
+        # No two vectors lie farther apart than the syntax can say.
+        self.least = self.least.clamp(min=-_LONGEST).to(torch.int32)
+        self.most = self.most.clamp(max=_LONGEST).to(torch.int32)
 
     def some(self, index: torch.Tensor) -> Blocks:
         """The blocks of these numbers (n,), in a row."""

@@ -26,7 +26,7 @@ from streamcodec.dense.key import analyse_key
 from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
 from streamcodec.effort import Effort
-from streamcodec.encoder import I16, INTRA16, U8, Attempt, Coding, FirstPass, FrameEncoder
+from streamcodec.encoder import I16, I32, INTRA16, U8, Attempt, Coding, FirstPass, FrameEncoder
 
 if TYPE_CHECKING:
     from streamcodec.analysis import Analysis
@@ -194,6 +194,11 @@ class DenseCoding(Coding):
     def _remember(self, blocks: _core.Blocks) -> None:
         if not self._device.exact:
             super()._remember(blocks)
+
+    def feature_rows(self, blocks: _core.Blocks, symbols: I16) -> list[tuple[int, int, I32, U8]]:
+        """Rows of features (n, features) of each group and phase, from the core."""
+        super()._remember(blocks)
+        return super().feature_rows(blocks, symbols)
 
     def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
         """Choose symbols on the device; lowers blocks.counts; rebuild the picture here."""

@@ -64,14 +64,6 @@ class Candidates:
         same = self.same(vectors)
         return torch.where(same.any(-1), same.to(torch.uint8).argmax(-1), -1).to(torch.int32)
 
-    def some(self, index: torch.Tensor) -> Candidates:
-        """Those of the squares of these numbers (n,), in a row."""
-        return Candidates(
-            self.at.reshape(-1, CANDIDATES, 2)[index],
-            self.source.reshape(-1, CANDIDATES)[index],
-            self.count.reshape(-1)[index],
-        )
-
 
 def neighbours(field: torch.Tensor, size: int) -> Neighbours:
     """Left, upper and upper right vectors of all squares of `size` cells of 8x8."""

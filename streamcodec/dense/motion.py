@@ -76,17 +76,17 @@ class Search:
     def run(self, luma: torch.Tensor, reference: torch.Tensor) -> Found:
         """Search all blocks of `luma` (H, W) uint8 in `reference`."""
         vectors, sads = self._start(luma, reference)
-        self._still = sads < self.params.still
+        still = sads < self.params.still
         for step in _COARSE_STEPS:
-            vectors, sads = self._refine(vectors, sads, step)
+            vectors, sads = self._refine(vectors, sads, still, step)
         for turn in range(2):
             vectors, sads = self._take_over(vectors, sads, turn)
         for step in _FINE_STEPS:
-            vectors, sads = self._refine(vectors, sads, step)
+            vectors, sads = self._refine(vectors, sads, still, step)
         for _ in range(_ROUNDS):
             for turn in range(2):
                 vectors, sads = self._take_over(vectors, sads, turn)
-        return self._weigh(vectors, sads)
+        return self._weigh(vectors)
 
     def near(self, vectors: torch.Tensor) -> tuple[Candidates, torch.Tensor]:
         """Candidates of all blocks and bits of taking each, as the field stands."""
@@ -158,12 +158,13 @@ class Search:
         return _least(tries, sads, total)
 
     def _refine(
-        self, vectors: torch.Tensor, sads: torch.Tensor, step: int
+        self, vectors: torch.Tensor, sads: torch.Tensor, still: torch.Tensor, step: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Move by a step in any of eight directions where that is better, but for still blocks."""
         steps = (constant(AROUND, vectors.device) * step).to(torch.int32)
         tries = torch.cat([vectors[None], vectors + steps[:, None, None]])
         found = self.blocks.sad(tries[1:])
-        found = torch.cat([sads[None], torch.where(self._still, FAR, found)])
+        found = torch.cat([sads[None], torch.where(still, FAR, found)])
         return _least(tries, found, found + self.params.per_bit * self._rough(tries, vectors))
 
     def _take_over(
@@ -181,7 +182,7 @@ class Search:
         after = vectors.reshape(-1, 2).index_copy(0, numbers, chosen)
         return after.reshape(vectors.shape), flat.index_copy(0, numbers, least).reshape(sads.shape)
 
-    def _weigh(self, vectors: torch.Tensor, sads: torch.Tensor) -> Found:
+    def _weigh(self, vectors: torch.Tensor) -> Found:
         near, taking = self.near(vectors)
         tries = near.at.permute(2, 0, 1, 3)
         free = self.blocks.sad(tries) + self.params.per_bit * taking.movedim(-1, 0)

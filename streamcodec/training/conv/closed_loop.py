@@ -76,12 +76,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--pictures", type=int, default=24)
+    parser.add_argument("--encoder", default="auto", help="of the weights: native or dense")
     parser.add_argument("--base", type=Path, help="weights to compare with, S's without")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    ours_codec = Codec.load("M", device="cpu", weights=options.weights)
+    ours_codec = Codec.load("M", device="cpu", weights=options.weights, encoder=options.encoder)
     base = (
         Codec.load("S")
         if options.base is None

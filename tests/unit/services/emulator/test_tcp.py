@@ -85,11 +85,11 @@ def test_a_lost_tail_is_probed_and_a_black_out_doubles_the_timer() -> None:
     sender.write(100)
     assert sender.transmit(0) == [Segment(0, 100)]
     times = []
-    for _ in range(5):
+    for attempt in range(2, 7):
         deadline = sender.deadline_us()
         assert deadline is not None
         times.append(deadline)
-        assert sender.on_deadline(deadline) == [Segment(0, 100)]
+        assert sender.on_deadline(deadline) == [Segment(0, 100, attempt)]
     assert times == [1_000_000, 3_000_000, 7_000_000, 15_000_000, 31_000_000]
 
 
@@ -102,6 +102,25 @@ def test_probe_comes_before_the_timeout_once_the_round_trip_is_known() -> None:
     assert deadline is not None
     assert deadline < 200_000
     assert len(sender.on_deadline(deadline)) == 1
+
+
+def test_a_pause_of_the_link_is_no_loss_and_nothing_is_sent_twice_for_it() -> None:
+    """As with the kernel's timestamps: the late answer to the first attempt takes the timeout back;
+    only the probe and the first of the timer's attempts were in vain."""
+    sender, receiver = TcpSender(), TcpReceiver()
+    sender.write(MSS_BYTES)
+    sender.on_receipt(receiver.insert(sender.transmit(0)[0]), 40_000)
+    sender.write(6 * MSS_BYTES)
+    held = sender.transmit(50_000)
+    again = []
+    while (deadline := sender.deadline_us()) is not None and deadline < 1_000_000:
+        again += sender.on_deadline(deadline)
+    for number, segment in enumerate(held):
+        again += sender.on_receipt(receiver.insert(segment), 1_000_000 + 1_000 * number)
+    assert receiver.next_byte == 7 * MSS_BYTES
+    assert {segment.start for segment in again} <= {held[0].start, held[-1].start}
+    sender.write(8 * MSS_BYTES)
+    assert len(sender.transmit(1_010_000)) == 8, "the window is what it was"
 
 
 def test_after_a_black_out_the_connection_catches_up_by_itself() -> None:

@@ -31,6 +31,7 @@ class SteadyBudget:
         self.size_bytes = size_bytes
         self.acks: list[Ack] = []
         self.resets = 0
+        self.floors: list[int | None] = []  # what was asked for at least
 
     def on_sent(self, frame_id: int, size_bytes: int, now_us: int) -> None:
         """Nothing to learn."""
@@ -42,6 +43,7 @@ class SteadyBudget:
         self.resets += 1
 
     def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
+        self.floors.append(floor_bytes)
         return Budget(self.size_bytes, "none")
 
 

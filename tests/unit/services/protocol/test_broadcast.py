@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from services.protocol import messages as m
 from services.protocol.planner import Rules
-from services.protocol.session import State
+from services.protocol.session import SILENCE_US, State
 from services.protocol.viewer import references_held
 from services.rate.budget import Policy
-from tests.unit.services.protocol.conversation import Conversation
+from tests.unit.services.protocol.conversation import FRAME_US, Conversation
 
 
 def test_a_receiver_that_joins_gets_one_keyframe_and_then_every_frame() -> None:
@@ -100,13 +100,38 @@ def test_a_receiver_whose_cable_is_pulled_is_forgotten_and_found_again() -> None
     talk.join(b"a")
     talk.run(1.0)
     talk.cut = {b"a"}
-    talk.run(3.0)
+    talk.run(11.0)
     assert talk.broadcast.watching == 0
     assert talk.intakes[b"a"].state is State.SEEKING
     talk.cut = set()
     count = len(talk.arrivals[b"a"])
     talk.run(1.0)
     assert len(talk.arrivals[b"a"]) > count + 10
+
+
+def test_a_keyframe_never_makes_the_next_two_frames_wait() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(2.0)
+    congestion = talk.budgets[0]
+    seen = len(congestion.floors)
+    talk.broadcast.request_keyframe()
+    talk.run(0.2)
+    keyframe = max(floor or 0 for floor in congestion.floors[seen:])
+    assert 0 < keyframe * 8e6 / congestion.capacity_bps < 2 * FRAME_US
+
+
+def test_an_outage_of_less_than_ten_seconds_breaks_no_session() -> None:
+    talk = Conversation()
+    talk.join(b"a")
+    talk.run(1.0)
+    talk.cut = {b"a"}
+    talk.run(8.0)
+    talk.cut = set()
+    talk.run(0.5)
+    assert talk.broadcast.peers_lost == 0
+    assert talk.intakes[b"a"].reconnects == 0
+    assert talk.keyframes(b"a") == 1
 
 
 def test_a_sender_that_comes_back_is_taken_for_a_new_one() -> None:
@@ -124,7 +149,7 @@ def test_a_receiver_that_returns_keeps_its_rate_control() -> None:
     talk.join(b"a")
     talk.run(1.0)
     talk.cut = {b"a"}
-    talk.run(3.0)
+    talk.run(11.0)
     talk.cut = set()
     talk.run(1.0)
     assert len(talk.budgets) == 1
@@ -136,7 +161,7 @@ def test_a_receiver_that_returns_goes_on_from_what_it_decoded_last() -> None:
     talk.join(b"a")
     talk.run(1.0)
     talk.cut = {b"a"}
-    talk.run(3.0)
+    talk.run(11.0)
     talk.cut = set()
     count = len(talk.arrivals[b"a"])
     talk.run(1.0)
@@ -151,7 +176,7 @@ def test_a_receiver_that_returns_after_its_references_are_gone_gets_a_keyframe()
     talk.join(b"b")
     talk.run(1.0)
     talk.cut = {b"a"}
-    talk.run(4.0)  # b goes on, and so do the references
+    talk.run(11.0)  # b goes on, and so do the references
     talk.cut = set()
     talk.run(2.0)
     assert talk.keyframes(b"a") == 2
@@ -162,7 +187,7 @@ def test_a_relay_that_returns_begins_with_a_keyframe() -> None:
     talk.join(b"a", model=b"")
     talk.run(1.0)
     talk.cut = {b"a"}
-    talk.run(3.0)
+    talk.run(11.0)
     talk.cut = set()
     talk.run(1.0)
     assert talk.keyframes(b"a") == 2
@@ -368,7 +393,8 @@ def test_the_connection_of_one_that_acknowledges_nothing_is_ended() -> None:
     talk.run(1.0)
     talk.cut = {b"a"}
     talk.capture()
-    answers = talk.broadcast.tick(talk.now_us + 5_000_000)
+    assert talk.broadcast.tick(talk.now_us + 9_000_000).cuts == []
+    answers = talk.broadcast.tick(talk.now_us + SILENCE_US + 1)
     assert answers.cuts == [(b"a", "no acknowledgement")]
 
 

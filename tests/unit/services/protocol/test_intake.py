@@ -12,6 +12,7 @@ from services.protocol import messages as m
 from services.protocol.clock import ClockFilter
 from services.protocol.intake import Intake, Results, summed_error_us
 from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US, State
+from services.protocol.standby import Move
 from services.protocol.train import split
 from tests.unit.services.protocol.conversation import MODEL, TEST, profile
 
@@ -68,6 +69,28 @@ def test_a_silent_sender_means_a_new_socket_and_a_new_hello() -> None:
     assert not receiver.tick(NOW_US + SILENCE_US).rebuild
     assert receiver.tick(NOW_US + SILENCE_US + 1).rebuild
     assert receiver.state is State.SEEKING
+
+
+def test_a_second_connection_takes_over_when_only_it_gets_through() -> None:
+    receiver = welcomed()
+    assert receiver.tick(NOW_US + 1_000_000).standby is None
+    assert receiver.tick(NOW_US + 1_050_000).standby is Move.OPEN
+    receiver.standby_connected(NOW_US + 5_000_000)
+    assert receiver.tick(NOW_US + 5_050_000).standby is None
+    assert receiver.tick(NOW_US + 5_100_000).standby is Move.TAKE
+    assert receiver.state is State.SEEKING
+    receiver.rebuilt(NOW_US + 5_100_000)
+    assert isinstance(said(receiver.tick(NOW_US + 5_100_000))[0], m.Hello)
+
+
+def test_a_link_that_comes_back_with_what_it_held_keeps_its_connection() -> None:
+    receiver = welcomed()
+    assert receiver.tick(NOW_US + 1_050_000).standby is Move.OPEN
+    receiver.standby_connected(NOW_US + 5_000_000)
+    held = receiver.on_message(b"", m.pack(frame()), NOW_US + 5_050_000)
+    assert held.standby is Move.DROP
+    assert receiver.tick(NOW_US + 5_200_000).standby is None
+    assert receiver.state is State.STREAMING
 
 
 def test_frames_of_another_epoch_are_dropped() -> None:

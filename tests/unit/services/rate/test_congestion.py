@@ -134,6 +134,37 @@ def test_outage_stops_sending_and_restarts_gently_after_it() -> None:
     assert run.share_used(17, 30) > 0.85
 
 
+def test_a_pause_too_short_for_an_outage_raises_nothing_by_itself() -> None:
+    """Budgets that were only asked for prove nothing: the rate grows with what arrives."""
+    run = Run(lambda t: 0.0 if 4.0 <= t < 4.3 else 250_000.0)
+    before = run.until(4.0).controller.rate_bps
+    assert run.until(4.29).controller.rate_bps <= before
+
+
+def test_frames_that_waited_for_an_outage_are_not_taken_for_somebody_elses_queue() -> None:
+    run = Run(lambda t: 0.0 if 4.0 <= t < 5.2 else 90_000.0).until(8.0)
+    after = [delay for at, delay in run.delays_us if 5.6e6 <= at < 7.0e6]
+    assert max(after) < 120_000
+
+
+@pytest.mark.parametrize("least_rate", [2.0, 4.0, 10.0])
+def test_a_link_that_slows_down_gets_small_frames_instead_of_none(least_rate: float) -> None:
+    """It still carries the least useful rate: at most one frame in twenty is left out."""
+    slow = least_rate * 652 * 30
+    run = Run(lambda t: 2.5 * slow if int(t / 2) % 2 == 0 else slow).until(20.0)
+    captured = [budget for at, budget in run.budgets if at > 2_000_000]
+    skipped = sum(budget.size_bytes is None for budget in captured)
+    assert skipped <= 0.05 * len(captured)
+    delays = sorted(delay for at, delay in run.delays_us if at > 2_000_000)
+    assert delays[int(0.95 * len(delays))] < 150_000
+
+
+def test_a_link_that_stands_still_gets_nothing_after_the_first_overdue_answer() -> None:
+    run = Run(lambda t: 0.0 if 4.0 <= t < 6.0 else 250_000.0).until(5.0)
+    late = [at for at, budget in run.budgets if budget.size_bytes is not None and at > 4_000_000]
+    assert len(late) <= 5
+
+
 def test_batched_acknowledgements_are_no_alarm() -> None:
     run = Run(constant(500_000), ack_grid_us=50_000).until(20)
     assert run.share_used(3, 20) > 0.85

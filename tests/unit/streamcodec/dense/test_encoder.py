@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from streamcodec import Codec
+from streamcodec.dense.device import Device
+from streamcodec.dense.encoder import DenseFrameEncoder
 from streamcodec.frame import Reference
 from streamcodec.metrics import psnr_plane
 from tests.unit.streamcodec.dense.material import KINDS, material
@@ -99,3 +102,22 @@ def test_the_dense_encoders_bits_are_near_the_native_ones(codec: Codec, dense: C
                 total += len(encoded.packet)
             sizes.append(total)
         assert sizes[1] < 1.25 * sizes[0]
+
+
+def test_the_prior_is_told_of_the_reference_when_its_rows_are_asked_for(
+    codec: Codec,
+) -> None:
+    """Rows of a dense attempt are those of a native encoder that was handed the same blocks."""
+    frames = material("pan")
+    key = codec.encode(frames[0], quality=40).reference
+    device = Device(codec.model, torch.device("cpu"))
+    encoder = DenseFrameEncoder(codec.model, frames[1], key, device=device)
+    attempt = encoder.at(30)
+    rows = encoder.seen_by_prior(attempt)
+    assert rows
+    device.exact = False
+    again = DenseFrameEncoder(codec.model, frames[1], key, device=device)
+    for one, other in zip(rows, again.seen_by_prior(again.at(30)), strict=True):
+        assert one[:2] == other[:2]
+        assert np.array_equal(one[3], other[3])
+        assert one[3][:, 328:].any()

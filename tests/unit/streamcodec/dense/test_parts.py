@@ -12,7 +12,7 @@ from streamcodec import contexts as cx
 from streamcodec.blocks import layout, transform
 from streamcodec.dense import compensate, intra, prior, quantise
 from streamcodec.dense import transform as forward
-from streamcodec.dense.costs import foretold
+from streamcodec.dense.costs import Blocks, foretold
 from streamcodec.dense.field import candidates, sides_of
 from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
@@ -282,6 +282,15 @@ def test_symbols_and_counts_are_chosen_as_the_core_does(codec: Codec) -> None:
         )
         assert int(counts) == int(blocks.counts[0, 0])
         assert np.array_equal(found.numpy().astype(np.int16), expected)
+
+
+def test_no_two_vectors_lie_farther_apart_than_the_syntax_can_say() -> None:
+    luma = torch.zeros((16, 4096), dtype=torch.uint8)
+    blocks = Blocks(luma, Windows(shifts(luma)), 16)
+    far = torch.full((1, 256, 2), 30_000, dtype=torch.int32)
+    apart = blocks.clamp(far).amax((0, 1)) - blocks.clamp(-far).amin((0, 1))
+    assert (apart < 1 << 13).all()
+    assert float(blocks.sad(far).min()) >= 1 << 28
 
 
 def test_fresh_contexts_price_every_mixed_bit_at_one() -> None:

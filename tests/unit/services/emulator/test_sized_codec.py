@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.sized_codec import SizedCodec
+from services.emulator.sized_codec import SizedCodec
 from streamcodec.bitstream import unpack
 from streamcodec.errors import ReferenceMissing
 from streamcodec.frame import Frame
