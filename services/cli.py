@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `streamcodec` command: collects the commands, and turns errors into sentences and codes."""
+"""The `streamcodec` command: runs the program, and turns errors into sentences and codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 from io import TextIOWrapper
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 if __name__ == "__main__":
     from services.commands.signals import leave_on_signals
@@ -16,53 +16,13 @@ if __name__ == "__main__":
 
 import typer
 
-from services.commands import config, demo, doctor, files, keys, link, relay, stream, train
 from services.commands.hangup import catching_hangups
+from services.commands.program import app
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_SOURCE, ServiceError
 from services.process import logs
 from services.process.descriptors import raise_limit
 from services.process.memory import return_large_blocks
 from services.settings.addresses import masked
-
-EXIT_CODES = {
-    0: "it worked, or was stopped by Ctrl-C or SIGTERM",
-    1: "it failed for another reason",
-    2: "usage: an unknown option or a value that does not parse",
-    3: "configuration: a setting is wrong, or weights do not fit",
-    4: "authentication: keys are absent or refused",
-    5: "source: a file or camera cannot be read",
-    6: "the peer never came, or went away for good",
-}
-
-app = typer.Typer(
-    name="streamcodec",
-    help="Live video through thin links with a learned codec.",
-    epilog="Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + ".",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for room in (demo, stream, relay, files, link, keys, train, config, doctor):
-    room.register(app)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from streamcodec import __version__  # noqa: PLC0415  (imports OpenCV)
-
-        typer.echo(f"streamcodec {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def common(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version"),
-    ] = False,
-) -> None:
-    """Live video through thin links with a learned codec."""
 
 
 def main() -> NoReturn:

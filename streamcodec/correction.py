@@ -19,13 +19,12 @@ from streamcodec import _core, quantise
 
 if TYPE_CHECKING:
     from streamcodec.networks.conv.encoder import EncoderNetwork
+    from streamcodec.networks.conv.shape import Added
     from streamcodec.networks.conv.weights import NetworkWeights
     from streamcodec.state import Planes
 
 U8 = npt.NDArray[np.uint8]
-I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
-Added = tuple[I16, I16, I16]  # of each sample, in 1/16 grey level
 
 AREA_BLOCKS = 4
 _LEVELS = 2  # half and all

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from services.commands import options
 from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 from services.settings.addresses import masked
+from services.settings.config import Settings
 
 Link = Annotated[
     str | None,
@@ -38,50 +40,30 @@ def register(app: typer.Typer) -> None:
     app.command()(demo)
 
 
+@options.of(
+    "sender.source",
+    "sender.kbps",
+    "sender.quality",
+    "sender.adapt",
+    "sender.loop",
+    "receiver.view",
+    "receiver.playout_ms",
+    "receiver.record",
+    "web.listen",
+    *options.CODEC,
+    "log.level",
+    # The children's remarks would tear the live screen; what matters is an event there.
+    absent={"log.level": "error"},
+)
 def demo(
-    source: options.Source = None,
+    settings: Settings,
     seconds: Seconds = 10.0,
     link: Link = None,
-    view: options.View = None,
-    listen: options.Listen = None,
-    kbps: options.Kbps = None,
-    quality: options.Quality = None,
-    adapt: options.Adapt = None,
-    size: options.Size = None,
-    effort: options.Effort = None,
-    weights: options.Weights = None,
-    device: options.Device = None,
-    loop: options.Loop = None,
-    playout_ms: options.PlayoutMs = None,
-    record: options.Record = None,
     picture: Picture = Path("demo.png"),
     plot: Plot = None,
-    log_level: options.LogLevel = None,
-    config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Stream from a sender process to a receiver process on this machine, and measure it."""
-    settings = options.load(
-        {
-            "sender.source": source,
-            "sender.kbps": kbps,
-            "sender.quality": quality,
-            "sender.adapt": adapt,
-            "sender.loop": loop,
-            "codec.size": size,
-            "codec.effort": effort,
-            "codec.weights": weights,
-            "codec.device": device,
-            "receiver.view": view,
-            "web.listen": listen,
-            "receiver.playout_ms": playout_ms,
-            "receiver.record": record,
-            "link.profile": link,
-            # The children's remarks would tear the live screen; what matters is an event there.
-            "log.level": log_level or "error",
-        },
-        config,
-    ).settings
     from rich.console import Console
 
     from services.demo.liveview import live_screen
@@ -91,6 +73,7 @@ def demo(
 
     settings = settled(settings)
     if link is not None:
+        settings = replace(settings, link=replace(settings.link, profile=link))
         load_profile(link)  # a wrong one is told before anything starts
     console = Console(stderr=True)
     console.print(

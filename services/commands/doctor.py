@@ -12,6 +12,7 @@ import typer
 
 from services.commands import options
 from services.commands.codecs import load_codec
+from services.settings.config import Settings
 
 if TYPE_CHECKING:
     from services.commands.machine import Report
@@ -22,16 +23,15 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
+@options.of("codec.size")
 def doctor(
-    size: options.Size = None,
+    settings: Settings,
     measure: Annotated[
         bool, typer.Option("--speed/--no-speed", help="measure the speed at three sizes")
     ] = True,
-    config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Tell what this machine can do: versions, devices, exactness, cameras, display, speed."""
-    settings = options.load({"codec.size": size}, config).settings
     from services.commands.machine import examine, places
 
     weights = Path(settings.codec.weights) if settings.codec.weights else None

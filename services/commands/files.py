@@ -13,7 +13,9 @@ import typer
 
 from services.commands import options
 from services.commands.codecs import load_codec, settled
+from services.commands.progress import bar
 from services.commands.signals import stop_on_signals
+from services.settings.config import Settings
 
 if TYPE_CHECKING:
     from services.files.coding import Progress
@@ -59,32 +61,20 @@ def register(app: typer.Typer) -> None:
     app.command()(info)
 
 
+@options.of(*options.CODEC)
 def encode(
+    settings: Settings,
     source: Input,
     target: ScvOutput,
     quality: Quality = None,
     kbps: Kbps = None,
     frame_bytes: FrameBytes = None,
     frames: Frames = None,
-    size: options.Size = None,
-    device: options.Device = None,
-    effort: options.Effort = None,
-    weights: options.Weights = None,
-    config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Code a picture, a video or a folder of pictures into a .scv file."""
     if sum(wish is not None for wish in (quality, kbps, frame_bytes)) > 1:
         raise typer.BadParameter("give one of --quality, --kbps and --frame-bytes")
-    settings = options.load(
-        {
-            "codec.size": size,
-            "codec.device": device,
-            "codec.effort": effort,
-            "codec.weights": weights,
-        },
-        config,
-    ).settings
     from services.files.coding import Wish, encode_file
 
     if kbps is None and frame_bytes is None and quality is None:
@@ -107,19 +97,17 @@ def encode(
         typer.echo(report.sentence(str(target)))
 
 
+@options.of("codec.device", "codec.weights")
 def decode(
+    settings: Settings,
     source: ScvInput,
     target: Output,
     frames: Frames = None,
-    device: options.Device = None,
-    weights: options.Weights = None,
-    config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Decode a .scv file into a video, a picture or a folder of pictures."""
     if as_json and target == "-":
         raise typer.BadParameter("--json and - both write to standard output: choose one")
-    settings = options.load({"codec.device": device, "codec.weights": weights}, config).settings
     from services.files.coding import decode_file, stored_size
 
     codec = load_codec(settings.codec, size=stored_size(source))
@@ -150,28 +138,10 @@ def info(source: ScvInput, as_json: options.Json = False) -> None:
 @contextmanager
 def _progress(verb: str, *, quiet: bool) -> Iterator[Progress]:
     """A progress bar on standard error; silent with --json and where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    disable = quiet or not console.is_terminal
-    with Bar(*columns, console=console, disable=disable, transient=True) as bar:
-        task = bar.add_task(verb, total=None, rate="")
+    with bar("{task.fields[rate]}", quiet=quiet, transient=True) as shown:
+        task = shown.add_task(verb, total=None, rate="")
 
         def update(done: int, total: int | None, text: str) -> None:
-            bar.update(task, completed=done, total=total, rate=text)
+            shown.update(task, completed=done, total=total, rate=text)
 
         yield update

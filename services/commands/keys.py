@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from services.commands import options
+from services.settings.config import Settings
 
 group = typer.Typer(help="Make keys, and allow or revoke those of others.", no_args_is_help=True)
 
@@ -30,35 +31,37 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command()
-def new(shared: Group = None, keys: options.Keys = None, config: options.ConfigFile = None) -> None:
+@options.of("security.keys")
+def new(settings: Settings, shared: Group = None) -> None:
     """Make this machine's pair of keys in the folder."""
     from services.wire.keys import create
     from services.wire.transport import make_pair
 
-    folder = _folder(keys, config)
+    folder = _folder(settings)
     identity = create(folder, make_pair, group=shared)
     typer.echo(f"made {folder}/identity.toml; at the other end allow its owner to view or publish:")
     typer.echo(_command(identity.public_key))
 
 
 @group.command()
-def show(keys: options.Keys = None, config: options.ConfigFile = None) -> None:
+@options.of("security.keys")
+def show(settings: Settings) -> None:
     """Print the public key, and who is allowed what; secrets are never printed."""
     from services.wire.keys import read_identity, read_peers
 
-    folder = _folder(keys, config)
+    folder = _folder(settings)
     typer.echo(read_identity(folder).public_key.decode())
     for peer in read_peers(folder).values():
         typer.echo(f"{peer.name:<24} {peer.public_key.decode()}  {' '.join(sorted(peer.rights))}")
 
 
 @group.command()
+@options.of("security.keys")
 def allow(
+    settings: Settings,
     name: Name,
     public_key: PublicKey,
     right: Rights = ["view"],  # noqa: B006  (read once by the parser, never changed)
-    keys: options.Keys = None,
-    config: options.ConfigFile = None,
 ) -> None:
     """Let the owner of a public key in; running daemons notice within a second."""
     from services.errors import AuthenticationError
@@ -67,26 +70,26 @@ def allow(
 
     if not set(right) <= set(Right):
         raise AuthenticationError(f"--right is {' '.join(right)}; it must be view or publish")
-    peer = let_in(_folder(keys, config), name, public_key, frozenset(map(Right, right)))
+    peer = let_in(_folder(settings), name, public_key, frozenset(map(Right, right)))
     typer.echo(f"{peer.name} may {' and '.join(sorted(peer.rights))}")
 
 
 @group.command()
-def revoke(name: Name, keys: options.Keys = None, config: options.ConfigFile = None) -> None:
+@options.of("security.keys")
+def revoke(settings: Settings, name: Name) -> None:
     """Shut the owner of a key out; running daemons cut it off within a second."""
     from services.wire.keys import revoke as shut_out
 
-    shut_out(_folder(keys, config), name)
+    shut_out(_folder(settings), name)
     typer.echo(f"{name} is revoked")
 
 
-def _folder(keys: str | None, config: Path | None) -> Path:
+def _folder(settings: Settings) -> Path:
     from services.errors import ConfigError
 
-    chosen = options.load({"security.keys": keys}, config).settings.security.keys
-    if not chosen:
+    if not settings.security.keys:
         raise ConfigError("security.keys is not set: name the folder of keys with --keys")
-    return Path(chosen)
+    return Path(settings.security.keys)
 
 
 def _command(public_key: bytes) -> str:

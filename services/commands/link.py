@@ -13,11 +13,8 @@ import typer
 from services.commands import options
 from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
+from services.settings.config import Settings
 
-Listen = Annotated[str | None, options.option("link.listen", "--listen", "URL")]
-Connect = Annotated[str | None, options.option("link.connect", "--connect", "URL")]
-Profile = Annotated[str | None, options.option("link.profile", "--profile", "PROFILE")]
-Seed = Annotated[int | None, options.option("link.seed", "--seed", "N")]
 SimulatedSeconds = Annotated[
     float, typer.Option("--seconds", min=1, max=36_000, metavar="S", help="length of the stream")
 ]
@@ -48,29 +45,11 @@ def register(app: typer.Typer) -> None:
     app.command()(simulate)
 
 
+@options.of("link.listen", "link.connect", "link.profile", "link.seed", *options.LOG)
 def link(
-    listen: Listen = None,
-    connect: Connect = None,
-    profile: Profile = None,
-    seed: Seed = None,
-    seconds: options.Seconds = None,
-    log_level: options.LogLevel = None,
-    log_format: options.LogFormat = None,
-    config: options.ConfigFile = None,
-    as_json: options.Json = False,
+    settings: Settings, seconds: options.Seconds = None, as_json: options.Json = False
 ) -> None:
     """Stand between a sender and its receivers as a thin link: a TCP proxy, no rights needed."""
-    settings = options.load(
-        {
-            "link.listen": listen,
-            "link.connect": connect,
-            "link.profile": profile,
-            "link.seed": seed,
-            "log.level": log_level,
-            "log.format": log_format,
-        },
-        config,
-    ).settings
     from services.emulator.profile_file import load_profile
     from services.emulator.proxy import PROXY_NOTICE, LinkProxy
     from services.process import logs
@@ -91,28 +70,16 @@ def link(
         typer.echo(json.dumps(asdict(last)))
 
 
+@options.of("link.profile", "link.seed", "codec.size", "sender.adapt")
 def simulate(
-    profile: Profile = None,
+    settings: Settings,
     seconds: SimulatedSeconds = 30.0,
     source: Clip = None,
     frames: ClipFrames = 120,
-    seed: Seed = None,
-    size: options.Size = None,
-    adapt: options.Adapt = None,
     plot: Plot = None,
-    config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Stream over an emulated link in virtual time: no sockets, minutes in seconds."""
-    settings = options.load(
-        {
-            "link.profile": profile,
-            "link.seed": seed,
-            "codec.size": size,
-            "sender.adapt": adapt,
-        },
-        config,
-    ).settings
     from services.demo.simulation import clip_footage, figures, sentences, write_plot
     from services.emulator.profile_file import load_profile
     from services.emulator.simulate import SimulationOptions

@@ -1,18 +1,120 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that several commands share, as annotated types, and the settings made of them."""
+"""The options of commands: each is declared once, and a command names those that it takes."""
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Callable, Mapping
+from inspect import Parameter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
-from typer.models import OptionInfo
+from typer.models import ArgumentInfo, OptionInfo
 
 from services.process import logs
 from services.settings.config import catalogue
-from services.settings.lookup import Resolved, describe, resolve
+from services.settings.lookup import Resolved, describe, resolve, type_of
+
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="read settings from this TOML file"),
+]
+Stats = Annotated[
+    Path | None,
+    typer.Option("--stats", metavar="FILE", help="write statistics each second, as JSON lines"),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option("--seconds", min=0.1, metavar="S", help="stop after this many seconds"),
+]
+
+# What a setting's value is called in the help. The option has the name of the setting's key.
+_METAVARS = {
+    "sender.source": "SOURCE",
+    "sender.bind": "URL",
+    "sender.connect": "URL",
+    "sender.stream": "NAME",
+    "sender.kbps": "K",
+    "sender.quality": "Q",
+    "sender.tcp": "NAME",
+    "codec.size": "S|M|auto",
+    "codec.device": "auto|cpu|cuda[:N]",
+    "codec.effort": "fast|normal|best",
+    "codec.weights": "FILE",
+    "receiver.connect": "URL",
+    "receiver.bind": "URL",
+    "receiver.stream": "NAME",
+    "receiver.view": "VIEW",
+    "receiver.record": "FILE",
+    "receiver.push": "URL",
+    "receiver.virtual_camera": "DEVICE",
+    "receiver.playout_ms": "MS",
+    "receiver.patience_s": "S",
+    "relay.connect": "URL",
+    "relay.bind": "URL",
+    "relay.stream": "NAME",
+    "link.listen": "URL",
+    "link.connect": "URL",
+    "link.profile": "PROFILE",
+    "link.seed": "N",
+    "web.listen": "ADDRESS",
+    "web.metrics": "ADDRESS",
+    "security.keys": "FOLDER",
+    "log.level": "LEVEL",
+    "log.format": "FORMAT",
+}
+_FLAGS = {
+    "receiver.patience_s": "--patience",
+    "log.level": "--log-level",
+    "log.format": "--log-format",
+}
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+CODEC = ("codec.size", "codec.device", "codec.effort", "codec.weights")
+KEYS = ("security.keys", "security.insecure")
+LOG = ("log.level", "log.format")
+
+
+def of(
+    *names: str, absent: Mapping[str, object] = _NOTHING
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of a function: it has an option for each of these settings, and `--config`.
+
+    The function takes the settings that they come to, then parameters of its own, which are
+    options or arguments as typer knows them. `absent` has values for settings whose options are
+    not given; they go before the environment and the file.
+    """
+
+    def made(function: Callable[..., None]) -> Callable[..., None]:
+        def command(*, config: Path | None = None, **given: object) -> None:
+            chosen = {name: given.pop(_parameter(name)) for name in names}
+            kept = {name: value for name, value in chosen.items() if value is not None}
+            function(load({**absent, **kept}, config).settings, **given)
+
+        declared = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        own = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in declared]
+        arguments = [parameter for parameter in own if _is_argument(parameter)]
+        others = [parameter for parameter in own if not _is_argument(parameter)]
+        command.__name__ = function.__name__
+        command.__doc__ = function.__doc__
+        command.__annotations__ = {}  # those of the signature are all there is
+        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # see inspect
+            [*arguments, *map(_option, names), *others, _keyword("config", ConfigFile)]
+        )
+        return command
+
+    return made
+
+
+def load(options: Mapping[str, object], config: Path | None) -> Resolved:
+    """The settings of this run, with logging set up by them."""
+    resolved = resolve(options, environ=os.environ, file=config)
+    logs.configure(resolved.settings.log)
+    return resolved
 
 
 def about(name: str) -> str:
@@ -24,55 +126,23 @@ def about(name: str) -> str:
     return text if spec.default in (None, False) else f"{text} (default {spec.default})"
 
 
-def option(name: str, flags: str, metavar: str | None = None) -> OptionInfo:
-    """An option that stands for a setting."""
-    info = typer.Option(flags, metavar=metavar, help=about(name), show_default=False)
+def _option(name: str) -> Parameter:
+    """The parameter that stands for a setting. None means that it is not given."""
+    kind = type_of(catalogue()[name])
+    word = name.partition(".")[2].replace("_", "-")
+    flags = f"--{word}/--no-{word}" if kind is bool else _FLAGS.get(name, f"--{word}")
+    info = typer.Option(flags, metavar=_METAVARS.get(name), help=about(name), show_default=False)
     assert isinstance(info, OptionInfo)
-    return info
+    return _keyword(_parameter(name), Annotated[kind | None, info])
 
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="read settings from this TOML file"),
-]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object, and nothing else")]
-Source = Annotated[str | None, option("sender.source", "--source", "SOURCE")]
-Loop = Annotated[bool | None, option("sender.loop", "--loop/--no-loop")]
-Recode = Annotated[bool | None, option("sender.recode", "--recode/--no-recode")]
-Kbps = Annotated[float | None, option("sender.kbps", "--kbps", "K")]
-Quality = Annotated[int | None, option("sender.quality", "--quality", "Q")]
-Adapt = Annotated[bool | None, option("sender.adapt", "--adapt/--no-adapt")]
-Tcp = Annotated[str | None, option("sender.tcp", "--tcp", "NAME")]
-Size = Annotated[str | None, option("codec.size", "--size", "S|M|auto")]
-Device = Annotated[str | None, option("codec.device", "--device", "auto|cpu|cuda[:N]")]
-Effort = Annotated[str | None, option("codec.effort", "--effort", "fast|normal|best")]
-Weights = Annotated[str | None, option("codec.weights", "--weights", "FILE")]
-View = Annotated[str | None, option("receiver.view", "--view", "VIEW")]
-PlayoutMs = Annotated[int | None, option("receiver.playout_ms", "--playout-ms", "MS")]
-Record = Annotated[str | None, option("receiver.record", "--record", "FILE")]
-Push = Annotated[str | None, option("receiver.push", "--push", "URL")]
-VirtualCamera = Annotated[
-    str | None, option("receiver.virtual_camera", "--virtual-camera", "DEVICE")
-]
-Stream = Annotated[str | None, option("sender.stream", "--stream", "NAME")]
-Stats = Annotated[
-    Path | None,
-    typer.Option("--stats", metavar="FILE", help="write statistics each second, as JSON lines"),
-]
-Listen = Annotated[str | None, option("web.listen", "--listen", "ADDRESS")]
-Metrics = Annotated[str | None, option("web.metrics", "--metrics", "ADDRESS")]
-Keys = Annotated[str | None, option("security.keys", "--keys", "FOLDER")]
-Insecure = Annotated[bool | None, option("security.insecure", "--insecure/--no-insecure")]
-LogLevel = Annotated[str | None, option("log.level", "--log-level", "LEVEL")]
-LogFormat = Annotated[str | None, option("log.format", "--log-format", "FORMAT")]
-Seconds = Annotated[
-    float | None,
-    typer.Option("--seconds", min=0.1, metavar="S", help="stop after this many seconds"),
-]
+def _is_argument(parameter: Parameter) -> bool:
+    return any(isinstance(info, ArgumentInfo) for info in parameter.annotation.__metadata__)
 
 
-def load(options: dict[str, object], config: Path | None) -> Resolved:
-    """The settings of this run, with logging set up by them."""
-    resolved = resolve(options, environ=os.environ, file=config)
-    logs.configure(resolved.settings.log)
-    return resolved
+def _keyword(name: str, annotation: object) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _parameter(name: str) -> str:
+    return name.replace(".", "_")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
-from services.cli import EXIT_CODES, app
+from services.commands.program import EXIT_CODES, app
 from services.settings.config import catalogue
 from services.settings.lookup import describe, variable
 

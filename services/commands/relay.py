@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
 
 from services.commands import options
 from services.commands.signals import stop_on_signals
-
-Connect = Annotated[str | None, options.option("relay.connect", "--connect", "URL")]
-Bind = Annotated[str | None, options.option("relay.bind", "--bind", "URL")]
-Stream = Annotated[str | None, options.option("relay.stream", "--stream", "NAME")]
+from services.settings.config import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -21,34 +17,21 @@ def register(app: typer.Typer) -> None:
     app.command()(relay)
 
 
+@options.of(
+    "relay.connect",
+    "relay.bind",
+    "relay.stream",
+    *options.KEYS,
+    "web.metrics",
+    *options.LOG,
+)
 def relay(
-    connect: Connect = None,
-    bind: Bind = None,
-    stream: Stream = None,
+    settings: Settings,
     seconds: options.Seconds = None,
     stats: options.Stats = None,
-    keys: options.Keys = None,
-    insecure: options.Insecure = None,
-    metrics: options.Metrics = None,
-    log_level: options.LogLevel = None,
-    log_format: options.LogFormat = None,
-    config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Receive streams once and serve each to many; relays may stand behind relays."""
-    settings = options.load(
-        {
-            "relay.connect": connect,
-            "relay.bind": bind,
-            "relay.stream": stream,
-            "security.keys": keys,
-            "security.insecure": insecure,
-            "web.metrics": metrics,
-            "log.level": log_level,
-            "log.format": log_format,
-        },
-        config,
-    ).settings
     from services.commands.follow import follow, records
     from services.process import logs
     from services.relay.assemble import make_relay

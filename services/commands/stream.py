@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
+from threading import Event
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,20 +15,16 @@ from services.commands import options
 from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 from services.settings.addresses import masked
+from services.settings.config import Settings
 
 if TYPE_CHECKING:
+    from services.demo.liveview import Show
     from services.measure.stats import ReceiverSnapshot, SenderSnapshot
+    from services.receiver.assemble import Outputs
+    from services.receiver.daemon import ReceiverDaemon
     from services.sender.daemon import Sender
     from services.sender.replay import Replay
-    from services.settings.config import Settings
-
-SenderBind = Annotated[str | None, options.option("sender.bind", "--bind", "URL")]
-SenderConnect = Annotated[str | None, options.option("sender.connect", "--connect", "URL")]
-ReceiverBind = Annotated[str | None, options.option("receiver.bind", "--bind", "URL")]
-ReceiverConnect = Annotated[str | None, options.option("receiver.connect", "--connect", "URL")]
-ReceiverStream = Annotated[str | None, options.option("receiver.stream", "--stream", "NAME")]
-Patience = Annotated[float | None, options.option("receiver.patience_s", "--patience", "S")]
-Stay = Annotated[bool | None, options.option("receiver.stay", "--stay/--no-stay")]
+    from services.view.page import Page
 
 
 def register(app: typer.Typer) -> None:
@@ -35,56 +33,29 @@ def register(app: typer.Typer) -> None:
     app.command()(recv)
 
 
+@options.of(
+    "sender.source",
+    "sender.bind",
+    "sender.connect",
+    "sender.stream",
+    "sender.kbps",
+    "sender.quality",
+    "sender.adapt",
+    "sender.tcp",
+    "sender.loop",
+    "sender.recode",
+    *options.CODEC,
+    "web.metrics",
+    *options.KEYS,
+    *options.LOG,
+)
 def send(
-    source: options.Source = None,
-    bind: SenderBind = None,
-    connect: SenderConnect = None,
-    stream: options.Stream = None,
-    kbps: options.Kbps = None,
-    quality: options.Quality = None,
-    adapt: options.Adapt = None,
-    tcp: options.Tcp = None,
-    size: options.Size = None,
-    device: options.Device = None,
-    effort: options.Effort = None,
-    weights: options.Weights = None,
-    loop: options.Loop = None,
-    recode: options.Recode = None,
+    settings: Settings,
     seconds: options.Seconds = None,
     stats: options.Stats = None,
-    metrics: options.Metrics = None,
-    keys: options.Keys = None,
-    insecure: options.Insecure = None,
-    log_level: options.LogLevel = None,
-    log_format: options.LogFormat = None,
-    config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Send a source to all receivers that ask for it."""
-    settings = options.load(
-        {
-            "sender.source": source,
-            "sender.bind": bind,
-            "sender.connect": connect,
-            "sender.stream": stream,
-            "sender.kbps": kbps,
-            "sender.quality": quality,
-            "sender.adapt": adapt,
-            "sender.tcp": tcp,
-            "sender.loop": loop,
-            "sender.recode": recode,
-            "codec.size": size,
-            "codec.device": device,
-            "codec.effort": effort,
-            "codec.weights": weights,
-            "web.metrics": metrics,
-            "security.keys": keys,
-            "security.insecure": insecure,
-            "log.level": log_level,
-            "log.format": log_format,
-        },
-        config,
-    ).settings
     from rich.console import Console
 
     from services.commands.follow import follow, records
@@ -142,113 +113,120 @@ def _sender(settings: Settings, stack: ExitStack) -> Sender:
     return make_sender(settings, lambda: load_codec(settings.codec).sharing(threads))
 
 
+@options.of(
+    "receiver.connect",
+    "receiver.bind",
+    "receiver.stream",
+    "receiver.view",
+    "receiver.record",
+    "receiver.push",
+    "receiver.virtual_camera",
+    "receiver.playout_ms",
+    "receiver.patience_s",
+    "receiver.stay",
+    "codec.size",
+    "codec.device",
+    "codec.weights",
+    "web.listen",
+    "web.metrics",
+    *options.KEYS,
+    *options.LOG,
+)
 def recv(
-    connect: ReceiverConnect = None,
-    bind: ReceiverBind = None,
-    stream: ReceiverStream = None,
-    view: options.View = None,
-    record: options.Record = None,
-    push: options.Push = None,
-    virtual_camera: options.VirtualCamera = None,
-    playout_ms: options.PlayoutMs = None,
-    patience: Patience = None,
-    stay: Stay = None,
-    size: options.Size = None,
-    device: options.Device = None,
-    weights: options.Weights = None,
+    settings: Settings,
     seconds: options.Seconds = None,
     stats: options.Stats = None,
-    listen: options.Listen = None,
-    metrics: options.Metrics = None,
-    keys: options.Keys = None,
-    insecure: options.Insecure = None,
-    log_level: options.LogLevel = None,
-    log_format: options.LogFormat = None,
-    config: options.ConfigFile = None,
     as_json: options.Json = False,
 ) -> None:
     """Receive a stream, and show or record it."""
-    if as_json and "-" in (view, record):
+    wanted = settings.receiver
+    if as_json and "-" in (wanted.view, wanted.record):
         raise typer.BadParameter("--json and - both write to standard output: choose one")
-    settings = options.load(
-        {
-            "receiver.connect": connect,
-            "receiver.bind": bind,
-            "receiver.stream": stream,
-            "receiver.view": view,
-            "receiver.record": record,
-            "receiver.push": push,
-            "receiver.virtual_camera": virtual_camera,
-            "receiver.playout_ms": playout_ms,
-            "receiver.patience_s": patience,
-            "receiver.stay": stay,
-            "codec.size": size,
-            "codec.device": device,
-            "codec.weights": weights,
-            "web.listen": listen,
-            "web.metrics": metrics,
-            "security.keys": keys,
-            "security.insecure": insecure,
-            "log.level": log_level,
-            "log.format": log_format,
-        },
-        config,
-    ).settings
     from rich.console import Console
 
     from services.commands.follow import follow, records
     from services.demo.liveview import live_screen
-    from services.measure.history import History, Moment
     from services.process import logs
-    from services.receiver.assemble import make_receiver, make_sinks
     from services.view.serving import serving_metrics
-    from streamcodec.parallel import Threads
 
     log = logs.get("recv")
+    title = wanted.connect or wanted.bind or "receiving"
     settings = settled(settings)
     with stop_on_signals() as stopped, ExitStack() as stack:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
-        shown = make_sinks(
-            settings
-        )  # before the codec, which takes seconds: a wrong name should not
-        for sink in shown.sinks:
-            stack.callback(sink.close)
-        if shown.note:
-            log.warning("no_window", why=shown.note)
-        threads = stack.enter_context(Threads(settings.codec.threads))
-        codec = load_codec(settings.codec).sharing(threads)
-        receiver = make_receiver(settings, codec, sinks=shown.sinks)
-        history = History()
-        title = settings.receiver.connect or settings.receiver.bind or "receiving"
-        page = None
-        if shown.picture is not None:
-            from services.view.opening import open_page
-
-            page = open_page(settings, receiver, shown.picture)
-            stack.callback(page.close)
-            log.info("page", url=page.url)
+        shown = _sinks(settings, stack)  # before the codec: a wrong name is told without waiting
+        receiver = _receiver(settings, shown, stack)
+        page = _page(settings, receiver, shown, stack)
         stack.enter_context(serving_metrics(settings.web, receiver.snapshot))
         with live_screen(Console(stderr=True), title, roles=("receiver",)) as show:
-
-            def look() -> ReceiverSnapshot:
-                snapshot = receiver.snapshot()
-                moment = Moment(snapshot.at_us, None, snapshot)
-                history.add(moment)
-                show(moment, history.samples)
-                if page is not None:
-                    page.show(moment, history.samples)
-                if shown.window is not None and shown.window.closed:
-                    stopped.set()
-                return snapshot
-
             log.info("receiving", url=receiver.url)
             last = follow(
                 receiver,
-                look,
+                _looking(receiver, shown, page, show=show, stopped=stopped),
                 seconds=seconds,
-                stays=settings.receiver.stay,
+                stays=wanted.stay,
                 stopped=stopped,
                 keep=records("receiver", stats, settings.log),
             )
     if as_json:
         typer.echo(json.dumps(last.as_json()))
+
+
+def _sinks(settings: Settings, stack: ExitStack) -> Outputs:
+    """Where pictures go; the stack closes it."""
+    from services.process import logs
+    from services.receiver.assemble import make_sinks
+
+    shown = make_sinks(settings)
+    for sink in shown.sinks:
+        stack.callback(sink.close)
+    if shown.note:
+        logs.get("recv").warning("no_window", why=shown.note)
+    return shown
+
+
+def _receiver(settings: Settings, shown: Outputs, stack: ExitStack) -> ReceiverDaemon:
+    """A receiver with its codec loaded; the stack closes what it borrows."""
+    from services.receiver.assemble import make_receiver
+    from streamcodec.parallel import Threads
+
+    threads = stack.enter_context(Threads(settings.codec.threads))
+    codec = load_codec(settings.codec).sharing(threads)
+    return make_receiver(settings, codec, sinks=shown.sinks)
+
+
+def _page(
+    settings: Settings, receiver: ReceiverDaemon, shown: Outputs, stack: ExitStack
+) -> Page | None:
+    """The page, where pictures go to one."""
+    if shown.picture is None:
+        return None
+    from services.process import logs
+    from services.view.opening import open_page
+
+    page = open_page(settings, receiver, shown.picture)
+    stack.callback(page.close)
+    logs.get("recv").info("page", url=page.url)
+    return page
+
+
+def _looking(
+    receiver: ReceiverDaemon, shown: Outputs, page: Page | None, *, show: Show, stopped: Event
+) -> Callable[[], ReceiverSnapshot]:
+    """What takes a snapshot, paints it everywhere, and ends the run when the window is closed."""
+    from services.measure.history import History, Moment
+
+    history = History()
+
+    def look() -> ReceiverSnapshot:
+        snapshot = receiver.snapshot()
+        moment = Moment(snapshot.at_us, None, snapshot)
+        history.add(moment)
+        show(moment, history.samples)
+        if page is not None:
+            page.show(moment, history.samples)
+        if shown.window is not None and shown.window.closed:
+            stopped.set()
+        return snapshot
+
+    return look

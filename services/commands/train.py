@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.commands import options
+from services.commands.progress import bar
 from services.commands.signals import leave_in_order
 from services.errors import ConfigError
 
@@ -123,21 +124,10 @@ def train(
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Progress]:
     """A bar with the time left for each stage, on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        tasks = {name: bar.add_task(name, total=None) for name in ("collecting", "fitting")}
+    with bar(quiet=quiet) as shown:
+        tasks = {name: shown.add_task(name, total=None) for name in ("collecting", "fitting")}
 
         def update(stage: str, done: int, total: int) -> None:
-            bar.update(tasks[stage], completed=done, total=total)
+            shown.update(tasks[stage], completed=done, total=total)
 
         yield update

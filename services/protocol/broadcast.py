@@ -5,23 +5,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from services.errors import RemoteProtocolError
-from services.measure.events import EventLog, StreamEvent
+from services.measure.events import StreamEvent
 from services.measure.latency import Latency
-from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
+from services.protocol.audience import NEVER_READY, Answering, Audience, Seats, why_gone
 from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Planner, Plans, Rules
-from services.protocol.session import SILENCE_US, Event, State
 from services.protocol.viewer import Viewer
 from services.rate.budget import Congestion
 
 MAX_VIEWERS = 64
 MAX_OF_ONE_KEY = 16
-READY_US = 3_000_000  # from WELCOME to READY: it takes a round trip
 
 
 @dataclass(slots=True)
@@ -38,12 +36,11 @@ class Answers:
         self.messages.append((peer, m.pack(message)))
 
 
-class Broadcast:
-    """State of the sender towards its receivers. Not thread-safe: the caller holds a lock.
+class Broadcast(Audience[Viewer]):
+    """State of the sender towards its receivers.
 
     `knock` is set for a sender that connects: it has one peer, to which it sends a PING until
-    a HELLO comes back. `name_of` tells the name of a peer's key, where there are keys: it counts
-    more than what the peer calls itself.
+    a HELLO comes back.
     """
 
     def __init__(
@@ -57,26 +54,21 @@ class Broadcast:
         size: tuple[int, int] = (0, 0),
         name_of: Callable[[bytes], str | None] = lambda peer: None,
     ) -> None:
+        seats = Seats(
+            *(MAX_VIEWERS, MAX_OF_ONE_KEY), "the sender serves {} receivers already: try a relay"
+        )
+        super().__init__(seats, name_of=name_of)
         self._offer = offer
         self._make_congestion = congestion
         self._knock = knock
-        self._name_of = name_of
         self._knocked_us = now_us - m.MAX_SPAN_US
-        self._viewers: dict[bytes, Viewer] = {}
         self._former: OrderedDict[int, Viewer] = OrderedDict()  # by instance
-        self._ping_number = 0
-        self._last_refusal = ""
         self._gate = FloodGate()
-        self._over = ""  # why the stream has ended
         self._planner = Planner(
-            rules, self._viewers, frame_interval_us=offer.frame_interval_us, size=size
+            rules, self._members, frame_interval_us=offer.frame_interval_us, size=size
         )
-        self.events = EventLog()
         self.hostile = 0
         self.flooded = self._cuts = 0
-        self.stale = 0
-        self.peers_lost = 0
-        self.keyframe_requests = 0
 
     # -- what comes in -------------------------------------------------------------------------
 
@@ -90,7 +82,9 @@ class Broadcast:
                 answers.cuts.append((peer, FLOODS))
             return answers
         try:
-            self._dispatch(peer, m.unpack(data), now_us, answers)
+            latency = self._dispatch(peer, m.unpack(data), now_us, answers)
+            if latency is not None:
+                answers.latencies.append(latency)
         except RemoteProtocolError as error:
             self.hostile += 1
             if self.hostile <= 10 or self.hostile % 1000 == 0:
@@ -100,32 +94,22 @@ class Broadcast:
     def tick(self, now_us: int) -> Answers:
         """Timers: PINGs, knocking, and receivers that fell silent. Call ten times a second."""
         answers = Answers()
-        for viewer in list(self._viewers.values()):
-            if viewer.credit.silent_us(now_us) > SILENCE_US:
-                self._lose(viewer, now_us, "no acknowledgement")
-                answers.cuts.append((viewer.peer, "no acknowledgement"))  # and what waits for it
-                answers.reconnect = self._knock
-            elif viewer.liveness.silent(now_us):
-                self._lose(viewer, now_us, "silent")
-                answers.cuts.append((viewer.peer, "silent"))
-                answers.reconnect = self._knock
-            elif viewer.session.state is State.WELCOMED and now_us - viewer.since_us > READY_US:
-                self._lose(viewer, now_us, "never ready")
+        for viewer in list(self._members.values()):
+            if why := why_gone(viewer, now_us):
+                self._lose(viewer, now_us, why)
+                if why != NEVER_READY:
+                    answers.cuts.append((viewer.peer, why))  # and what waits for it
+                    answers.reconnect = self._knock
             elif viewer.liveness.ping_due(now_us):
                 answers.say(viewer.peer, self._ping(now_us))
-        if self._knock and not self._viewers and now_us - self._knocked_us >= 200_000:
+        if self._knock and not self._members and now_us - self._knocked_us >= 200_000:
             self._knocked_us = now_us
             answers.say(b"", self._ping(now_us))
         return answers
 
-    def lost(self, peer: bytes, now_us: int) -> None:
-        """The transport says that this peer is gone."""
-        if peer in self._viewers:
-            self._lose(self._viewers[peer], now_us, "disconnected")
-
     def disconnected(self, now_us: int) -> None:
         """Our only connection broke (a sender that connects)."""
-        for viewer in list(self._viewers.values()):
+        for viewer in list(self._members.values()):
             self._lose(viewer, now_us, "disconnected")
 
     def ended(self, reasons: Sequence[str], now_us: int) -> None:
@@ -140,7 +124,7 @@ class Broadcast:
         answers = Answers()
         if code is m.ByeCode.END_OF_STREAM:
             self._over = reason
-        for peer in self._viewers:
+        for peer in self._members:
             answers.say(peer, m.Bye(code, reason))
         return answers
 
@@ -184,13 +168,13 @@ class Broadcast:
 
     def handed_over(self, peer: bytes, head: m.FrameHead) -> None:
         """The transport took this frame for this peer."""
-        viewer = self._viewers.get(peer)
+        viewer = self._members.get(peer)
         if viewer is not None:
             viewer.handed_over(head)
 
     def refused(self, peer: bytes, sequence: int) -> None:
         """The transport had no room: the frame is lost to this peer, and so is its chain."""
-        viewer = self._viewers.get(peer)
+        viewer = self._members.get(peer)
         if viewer is not None:
             viewer.credit.shown(sequence, service_us=0, now_us=0)
             viewer.ask_keyframe()
@@ -198,81 +182,26 @@ class Broadcast:
     # -- what is known -------------------------------------------------------------------------
 
     @property
-    def watching(self) -> int:
-        """Receivers that take frames."""
-        return sum(v.session.state is State.STREAMING for v in self._viewers.values())
-
-    @property
     def frames_in_flight(self) -> int:
         """Frames on their way to any screen."""
-        return sum(viewer.credit.frames_in_flight for viewer in self._viewers.values())
+        return sum(viewer.credit.frames_in_flight for viewer in self._members.values())
 
     def recent_events(self) -> tuple[StreamEvent, ...]:
         """What happened lately, oldest first."""
         return self.events.snapshot()
 
-    def snapshot(self) -> tuple[ViewerSnapshot, ...]:
-        """Every receiver, in order of arrival."""
-        return tuple(viewer.snapshot() for viewer in self._viewers.values())
-
     # -- inside --------------------------------------------------------------------------------
 
-    def _dispatch(self, peer: bytes, message: m.Message, now_us: int, answers: Answers) -> None:
-        viewer = self._viewers.get(peer)
-        if viewer is not None:
-            viewer.liveness.heard(now_us)
-        match message:
-            case m.Hello():
-                self._hello(peer, message, now_us, answers)
-            case m.Ping():
-                answers.say(peer, m.Pong(message.number, message.sent_us, now_us, now_us))
-                if viewer is None and not self._knock:
-                    answers.say(peer, m.Bye(m.ByeCode.UNKNOWN, "say HELLO first"))
-            case m.Pong():
-                if viewer is not None:
-                    viewer.pong(message, now_us=now_us)
-            case m.Bye():
-                if viewer is not None:
-                    viewer.session.step(Event.BYE)
-                    self._forget(viewer)
-                    self.events.add(now_us, "left", f"{viewer.name}: {message.reason}")
-            case m.Ready() | m.FrameAck() | m.FrameShown() | m.KeyframeRequest():
-                if viewer is None or message.epoch != self._offer.epoch:
-                    self.stale += 1
-                    answers.say(peer, m.Bye(m.ByeCode.UNKNOWN, "say HELLO first"))
-                else:
-                    self._feedback(viewer, message, now_us, answers)
-            case _:
-                raise RemoteProtocolError(f"{type(message).__name__} came to a sender")
+    def _offered(self) -> Offer:
+        return self._offer
 
-    def _hello(self, peer: bytes, hello: m.Hello, now_us: int, answers: Answers) -> None:
-        hello = replace(hello, name=self._name_of(peer) or hello.name)
-        refusal = self._offer.refusal(hello)
-        if refusal:
-            if peer in self._viewers:
-                self._forget(self._viewers[peer])
-            if refusal != self._last_refusal:  # it comes back each second
-                self._last_refusal = refusal
-                self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
-            answers.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
-            return
-        if self._over:
-            answers.say(peer, m.Bye(m.ByeCode.END_OF_STREAM, self._over))
-            return
-        known = self._viewers.get(peer)
-        if known and known.instance == hello.instance and known.session.state is State.WELCOMED:
-            answers.say(peer, self._welcome())  # our WELCOME and its second HELLO crossed
-            return
-        for known in [v for v in self._viewers.values() if v.instance == hello.instance]:
-            self._forget(known)
-        if peer in self._viewers:
-            self._forget(self._viewers[peer])
-        busy = self._full(peer)
-        if busy:
-            answers.say(peer, m.Bye(m.ByeCode.BUSY, busy))
-            return
+    def _welcome(self, offer: Offer) -> m.Welcome:
+        width, height = self._planner.size
+        return offer.welcome(width=width, height=height)
+
+    def _admit(self, peer: bytes, hello: m.Hello, now_us: int) -> Viewer:
         former = self._former.pop(hello.instance, None)
-        self._viewers[peer] = Viewer(
+        return Viewer(
             peer,
             hello,
             congestion=self._congestion_of(former, now_us),
@@ -281,62 +210,14 @@ class Broadcast:
             held=self._held_by(former, hello),
             asker=(self._name_of(peer) or "").encode(),
         )
-        answers.say(peer, self._welcome())
 
-    def _full(self, peer: bytes) -> str:
-        """Why there is no room for another receiver; "" while there is."""
-        if len(self._viewers) >= MAX_VIEWERS:
-            return f"the sender serves {MAX_VIEWERS} receivers already: try a relay"
-        name = self._name_of(peer)
-        if name and sum(self._name_of(p) == name for p in self._viewers) >= MAX_OF_ONE_KEY:
-            return f"the key {name} has {MAX_OF_ONE_KEY} receivers here already"
-        return ""
+    def _unknown(self, peer: bytes, answers: Answering) -> None:
+        if not self._knock:
+            super()._unknown(peer, answers)
 
-    def _welcome(self) -> m.Welcome:
-        width, height = self._planner.size
-        return self._offer.welcome(width=width, height=height)
-
-    def _feedback(
-        self,
-        viewer: Viewer,
-        message: m.Ready | m.FrameAck | m.FrameShown | m.KeyframeRequest,
-        now_us: int,
-        answers: Answers,
-    ) -> None:
-        was = viewer.session.state
-        if isinstance(message, m.Ready):
-            if viewer.session.step(Event.READY) is not was:
-                self.events.add(now_us, "connected", viewer.name)
-            return
-        viewer.session.step(Event.FEEDBACK)
-        match message:
-            case m.FrameAck():
-                self.stale += not viewer.acknowledged(message, now_us=now_us)
-            case m.FrameShown():
-                latency = viewer.shown(message, now_us=now_us)
-                if latency is not None:
-                    answers.latencies.append(latency)
-            case m.KeyframeRequest():
-                viewer.keyframe_requests += 1
-                self.keyframe_requests += 1
-                if message.reason is m.KeyframeReason.USER:
-                    viewer.asked = True  # it goes on meanwhile
-                else:
-                    viewer.ask_keyframe()
-
-    def _ping(self, now_us: int) -> m.Ping:
-        self._ping_number = (self._ping_number + 1) % 2**32
-        return m.Ping(self._ping_number, now_us)
-
-    def _lose(self, viewer: Viewer, now_us: int, why: str) -> None:
-        viewer.session.step(Event.LOST)
-        self._forget(viewer)
-        self.peers_lost += 1
-        self.events.add(now_us, "lost", f"{viewer.name}: {why}")
-
-    def _forget(self, viewer: Viewer) -> None:
-        self._viewers.pop(viewer.peer, None)
-        self._former[viewer.instance] = viewer
+    def _forget(self, member: Viewer) -> None:
+        super()._forget(member)
+        self._former[member.instance] = member
         while len(self._former) > MAX_VIEWERS:
             self._former.popitem(last=False)
 

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One receiver as a relay knows it: session, credit, and its place in the chain; pure."""
+"""One receiver as a relay knows it: its place in the chain; pure."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 
-from services.errors import RemoteProtocolError
-from services.measure.latency import Latency, LatencyStats
-from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.chain import Chain, Link
-from services.protocol.clock import ClockFilter
 from services.protocol.credit import CreditWindow
-from services.protocol.session import Event, Liveness, Session, State
+from services.protocol.member import Member
+from services.protocol.session import State
 from services.protocol.viewer import REFERENCES_HELD
 
 _OFTEN = 4  # requests within `_OFTEN_US`: who asks that often is slow or lies
 _OFTEN_US = 20_000_000
-_SENT_HEADS = 320  # as many as credit lets under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +33,8 @@ LIVE = Pace(behind_us=500_000, jumps=True)
 RECORDED = Pace(behind_us=5_000_000, jumps=False)  # late is better than not at all
 
 
-class Follower:
-    """State of one receiver of a relay. Everything starts anew with each HELLO."""
+class Follower(Member):
+    """State of one receiver of a relay. Its capacity is not estimated."""
 
     def __init__(
         self,
@@ -50,35 +46,16 @@ class Follower:
         pace: Pace = LIVE,
         asker: bytes = b"",
     ) -> None:
-        self.peer = peer
-        self.asker = asker or peer  # on whose account its requests go
-        self.since_us = now_us
-        self.name = hello.name
-        self.instance = hello.instance
-        self.session = Session.of_sender()
-        self.session.step(Event.HELLO)
-        self.credit = CreditWindow(frame_interval_us=frame_interval_us)
-        self.liveness = Liveness(now_us)
-        self.clock = ClockFilter()
-        self.latency = LatencyStats()
+        credit = CreditWindow(frame_interval_us=frame_interval_us)
+        super().__init__(peer, hello, credit=credit, now_us=now_us, asker=asker)
         self.wants_keyframe = True
         self.fell_behind = False  # wants it for its own slowness: others do not pay each second
-        self.asked = False  # for a keyframe, by a person or a relay; its chain is whole
         self._pace = pace
         self._next = 0
         self._floor = 0  # keyframes before this number are no use to it
         self._caught_up = False
         self._held: deque[bytes] = deque(maxlen=REFERENCES_HELD)
-        self._heads: OrderedDict[int, m.FrameHead] = OrderedDict()  # sent and not yet shown
         self._requests_us: deque[int] = deque(maxlen=_OFTEN)
-        self._frames_sent = self._acknowledged = self._displayed = self._skipped = 0
-        self._bytes_sent = self.keyframe_requests = 0
-
-    @property
-    def round_trip_us(self) -> int:
-        """Best known round trip; 0 while none is."""
-        known = [self.clock.round_trip_us, self.credit.round_trip_us]
-        return min((value for value in known if value is not None), default=0)
 
     def start_over(self, *, fell_behind: bool = False) -> None:
         """Nothing it holds can be relied on: it goes on at a keyframe, the last one or the next."""
@@ -132,7 +109,7 @@ class Follower:
             (self.wants_keyframe and self._is_useful(keyframe))
             or (self._pace.jumps and self._next < keyframe)
         ):
-            self._skipped += max(0, keyframe - self._next) if self._frames_sent else 0
+            self.frames_skipped += max(0, keyframe - self._next) if self.frames_sent else 0
             self._next = keyframe
             self.wants_keyframe = self.fell_behind = False
         if self.wants_keyframe:
@@ -160,74 +137,14 @@ class Follower:
     def sent(self, head: m.FrameHead, *, now_us: int) -> None:
         """The transport took a frame."""
         self.credit.spend(head.sequence, head.size_bytes, now_us=now_us)
-        self._heads[head.sequence] = head
-        while len(self._heads) > _SENT_HEADS:
-            self._heads.popitem(last=False)
-        self._frames_sent += 1
-        self._bytes_sent += head.size_bytes
+        self.handed_over(head)
+        self.frames_sent += 1
+        self.bytes_sent += head.size_bytes
 
-    def acknowledged(self, ack: m.FrameAck, *, now_us: int) -> bool:
-        """ACK. False when that frame is not under way."""
-        head = self._heads.get(ack.sequence)
-        if head is not None and head.size_bytes != ack.size_bytes:
-            raise RemoteProtocolError(
-                f"ACK {ack.sequence}: {ack.size_bytes} bytes, but {head.size_bytes} were sent"
-            )
-        arrived = self.credit.arrived(ack.sequence, now_us=now_us)
-        self._acknowledged += arrived
-        return arrived
-
-    def shown(self, shown: m.FrameShown, *, now_us: int) -> None:
-        """SHOWN: returns its credit, and tells the latency as its owner measured it.
-
-        Raises RemoteProtocolError for a frame that was not acknowledged: it cannot be shown yet.
-        """
-        if not self.credit.has_arrived(shown.sequence):
-            raise RemoteProtocolError(f"SHOWN {shown.sequence}: it was not acknowledged before")
-        if not self.credit.shown(shown.sequence, service_us=shown.service_us, now_us=now_us):
-            return
-        head = self._heads.get(shown.sequence)
-        if head is not None:
+    def _learn(self, shown: m.FrameShown) -> None:
+        if shown.sequence in self._heads:
             while self._heads and self._heads.popitem(last=False)[0] != shown.sequence:
                 pass  # what was sent before it is off the way, too
-        if shown.outcome is not m.Outcome.SHOWN or head is None:
-            return
-        self._displayed += 1
-        if shown.error_us == m.MAX_SPAN_US:
-            return
-        known_us = head.sent_us + shown.buffer_us + shown.decode_us + shown.display_us
-        self.latency.add(
-            Latency(
-                capture_us=head.encode_start_us,
-                encode_us=head.encode_end_us - head.encode_start_us,
-                queue_us=head.sent_us - head.encode_end_us,
-                network_us=shown.latency_us - known_us,
-                buffer_us=shown.buffer_us,
-                decode_us=shown.decode_us,
-                display_us=shown.display_us,
-                error_us=shown.error_us,
-            )
-        )
-
-    def snapshot(self) -> ViewerSnapshot:
-        """An immutable copy for the statistics; a relay does not estimate capacity."""
-        return ViewerSnapshot(
-            name=self.name,
-            state=self.session.state.name.lower(),
-            frames_sent=self._frames_sent,
-            frames_acknowledged=self._acknowledged,
-            frames_displayed=self._displayed,
-            frames_skipped=self._skipped,
-            bytes_sent=self._bytes_sent,
-            keyframe_requests=self.keyframe_requests,
-            frames_in_flight=self.credit.frames_in_flight,
-            bytes_in_flight=self.credit.bytes_in_flight,
-            window_frames=self.credit.window_frames,
-            capacity_bps=0,
-            queue_us=0,
-            round_trip_us=self.round_trip_us,
-            latency=self.latency.snapshot(),
-        )
 
     def _is_useful(self, keyframe: int | None) -> bool:
         return keyframe is not None and keyframe >= self._floor

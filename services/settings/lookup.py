@@ -18,6 +18,7 @@ PREFIX = "STREAMCODEC_"
 FILE_VARIABLE = "STREAMCODEC_CONFIG"
 DEFAULT_FILE = Path("streamcodec.toml")
 MAX_FILE_BYTES = 1 << 20
+_TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +124,14 @@ def _hint(name: str, known: Mapping[str, object] | set[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _kind(spec: Field[Any]) -> tuple[str, bool]:
-    """The type of a setting as text, and whether it may be absent."""
-    text = str(spec.type)
-    return text.removesuffix(" | None"), text.endswith(" | None")
+def _kind(spec: Field[Any]) -> str:
+    """The type of a setting as text."""
+    return str(spec.type).removesuffix(" | None")
 
 
 def _parse(text: str, spec: Field[Any], variable_name: str) -> object:
     """A value from the environment, where everything is text."""
-    kind, _ = _kind(spec)
+    kind = _kind(spec)
     try:
         if kind == "bool":
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
@@ -149,12 +149,11 @@ def _parse(text: str, spec: Field[Any], variable_name: str) -> object:
 
 def _checked(name: str, value: object, spec: Field[Any], origin: str) -> object:
     """The value if it has the type and range of its setting, else ConfigError."""
-    kind, _ = _kind(spec)
+    kind = _kind(spec)
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    expected = {"str": str, "int": int, "float": float, "bool": bool}[kind]
     allowed = describe(spec)
-    fits = type(value) is expected
+    fits = type(value) is type_of(spec)
     if fits and isinstance(value, int | float) and not isinstance(value, bool):
         low, high = spec.metadata["low"], spec.metadata["high"]
         fits = (low is None or value >= low) and (high is None or value <= high)
@@ -165,11 +164,16 @@ def _checked(name: str, value: object, spec: Field[Any], origin: str) -> object:
     return value
 
 
+def type_of(spec: Field[Any]) -> type:
+    """The type of a setting's values, where it has one: str, int, float or bool."""
+    return _TYPES[_kind(spec)]
+
+
 def describe(spec: Field[Any]) -> str:
     """What values a setting takes, for people."""
     if spec.metadata["choices"]:
         return "one of " + ", ".join(spec.metadata["choices"])
-    kind, _ = _kind(spec)
+    kind = _kind(spec)
     noun = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
     low, high = spec.metadata["low"], spec.metadata["high"]
     if low is None or high is None:

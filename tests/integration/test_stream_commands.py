@@ -195,7 +195,8 @@ def test_version_and_the_help_of_every_command_need_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "from typer.main import get_command\n"
-        "from services.cli import app, main\n"
+        "from services.cli import main\n"
+        "from services.commands.program import app\n"
         "for words in [[], *([name] for name in get_command(app).commands)]:\n"
         "    sys.argv = ['streamcodec', *words, '--help']\n"
         "    try: main()\n"

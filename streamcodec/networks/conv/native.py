@@ -9,14 +9,12 @@ import numpy.typing as npt
 from streamcodec import _core
 from streamcodec.errors import ModelError
 from streamcodec.networks.conv import exactness
-from streamcodec.networks.conv.shape import CORRECTION_CHANNELS, STEPS_Q3
+from streamcodec.networks.conv.shape import CORRECTION_CHANNELS, STEPS_Q3, Added
 from streamcodec.networks.conv.weights import NetworkWeights
 
 U8 = npt.NDArray[np.uint8]
-I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 Planes = tuple[U8, U8, U8]
-Added = tuple[I16, I16, I16]
 
 
 class NativeNetwork:

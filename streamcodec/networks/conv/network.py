@@ -11,12 +11,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from streamcodec import _core
-from streamcodec.correction import Added
 from streamcodec.errors import ModelError
 from streamcodec.networks.conv import exactness
 from streamcodec.networks.conv.correct import Blocks, Planes, correction_of
 from streamcodec.networks.conv.executions import MAKERS
-from streamcodec.networks.conv.shape import INPUT_MIN, MAP_CHANNELS
+from streamcodec.networks.conv.shape import INPUT_MIN, MAP_CHANNELS, Added
 from streamcodec.networks.conv.weights import NetworkWeights
 
 I64 = npt.NDArray[np.int64]

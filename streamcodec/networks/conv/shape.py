@@ -19,8 +19,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from streamcodec.blocks import transform
+
+I16 = npt.NDArray[np.int16]
+Added = tuple[I16, I16, I16]  # to the samples of a picture, in 1/16 grey level
 
 PICTURE_CHANNELS = 27  # deviations of 16 luma, 4 U, 4 V samples, and three means
 PREDICTION_CHANNELS = 24  # how each sample differs from its prediction

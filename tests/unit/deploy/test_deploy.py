@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from services.cli import app
+from services.commands.program import app
 from services.settings.config import catalogue
 from services.settings.lookup import variable
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One receiver as whoever serves it knows it: session, credit, what it acknowledged; pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from services.errors import RemoteProtocolError
+from services.measure.latency import Latency, LatencyStats
+from services.measure.stats import ViewerSnapshot
+from services.protocol import messages as m
+from services.protocol.clock import ClockFilter
+from services.protocol.credit import CreditWindow
+from services.protocol.session import Event, Liveness, Session
+
+_SENT_HEADS = 320  # as many as credit lets under way
+
+
+class Member:
+    """What a sender's `Viewer` and a relay's `Follower` have in common.
+
+    Everything starts anew with each HELLO.
+    """
+
+    def __init__(
+        self, peer: bytes, hello: m.Hello, *, credit: CreditWindow, now_us: int, asker: bytes = b""
+    ) -> None:
+        self.peer = peer
+        self.asker = asker or peer  # on whose account its requests go
+        self.since_us = now_us
+        self.name = hello.name
+        self.instance = hello.instance
+        self.session = Session.of_sender()
+        self.session.step(Event.HELLO)
+        self.credit = credit
+        self.liveness = Liveness(now_us)
+        self.clock = ClockFilter()
+        self.latency = LatencyStats()
+        self.asked = False  # for a keyframe, and lacks nothing
+        self.keyframe_requests = 0
+        self.frames_sent = 0
+        self.frames_acknowledged = 0
+        self.frames_displayed = 0
+        self.frames_skipped = 0
+        self.bytes_sent = 0
+        self._heads: OrderedDict[int, m.FrameHead] = OrderedDict()  # of frames sent, by sequence
+
+    @property
+    def round_trip_us(self) -> int:
+        """Best known round trip; 0 while none is."""
+        known = [self.clock.round_trip_us, self.credit.round_trip_us]
+        return min((value for value in known if value is not None), default=0)
+
+    def handed_over(self, head: m.FrameHead) -> None:
+        """The transport took the frame; its head tells the legs up to here."""
+        self._heads[head.sequence] = head
+        while len(self._heads) > _SENT_HEADS:
+            self._heads.popitem(last=False)
+
+    def acknowledged(self, ack: m.FrameAck, *, now_us: int) -> bool:
+        """ACK. False when that frame is not under way. Raises RemoteProtocolError on a lie."""
+        head = self._heads.get(ack.sequence)
+        if head is not None and head.size_bytes != ack.size_bytes:
+            raise RemoteProtocolError(
+                f"ACK {ack.sequence}: {ack.size_bytes} bytes, but {head.size_bytes} were sent"
+            )
+        arrived = self.credit.arrived(ack.sequence, now_us=now_us)
+        self.frames_acknowledged += arrived
+        return arrived
+
+    def shown(self, shown: m.FrameShown, *, now_us: int) -> Latency | None:
+        """SHOWN: returns its credit; the frame's latency by leg when it came on screen.
+
+        Raises RemoteProtocolError for a frame that was not acknowledged: it cannot be shown yet.
+        """
+        if not self.credit.has_arrived(shown.sequence):
+            raise RemoteProtocolError(f"SHOWN {shown.sequence}: it was not acknowledged before")
+        if not self.credit.shown(shown.sequence, service_us=shown.service_us, now_us=now_us):
+            return None
+        head = self._heads.get(shown.sequence)
+        self._learn(shown)
+        if shown.outcome is not m.Outcome.SHOWN or head is None:
+            return None
+        self.frames_displayed += 1
+        if shown.error_us == m.MAX_SPAN_US:  # the receiver does not know the time of our clock yet
+            return None
+        latency = latency_of(head, shown)
+        self.latency.add(latency)
+        return latency
+
+    def requested(self, request: m.KeyframeRequest, *, now_us: int) -> None:
+        """KEYFRAME_REQUEST."""
+        raise NotImplementedError
+
+    def pong(self, pong: m.Pong, *, now_us: int) -> None:
+        """PONG: another sample of the round trip."""
+        self.clock.add(
+            sent_us=pong.ping_us,
+            received_us=pong.received_us,
+            returned_us=pong.sent_us,
+            now_us=now_us,
+        )
+
+    def snapshot(self) -> ViewerSnapshot:
+        """An immutable copy for the statistics."""
+        return ViewerSnapshot(
+            name=self.name,
+            state=self.session.state.name.lower(),
+            frames_sent=self.frames_sent,
+            frames_acknowledged=self.frames_acknowledged,
+            frames_displayed=self.frames_displayed,
+            frames_skipped=self.frames_skipped,
+            bytes_sent=self.bytes_sent,
+            keyframe_requests=self.keyframe_requests,
+            frames_in_flight=self.credit.frames_in_flight,
+            bytes_in_flight=self.credit.bytes_in_flight,
+            window_frames=self.credit.window_frames,
+            capacity_bps=self._capacity_bps,
+            queue_us=self._queue_us,
+            round_trip_us=self.round_trip_us,
+            latency=self.latency.snapshot(),
+        )
+
+    def _learn(self, shown: m.FrameShown) -> None:
+        """What an outcome says, beside its latency."""
+
+    @property
+    def _capacity_bps(self) -> int:
+        """Estimated; 0 where it is not."""
+        return 0
+
+    @property
+    def _queue_us(self) -> int:
+        """Delay by waiting on the link, estimated; 0 where it is not."""
+        return 0
+
+
+def latency_of(head: m.FrameHead, shown: m.FrameShown) -> Latency:
+    """The legs of a frame's way: those its head tells, and those that SHOWN adds."""
+    known_us = head.sent_us + shown.buffer_us + shown.decode_us + shown.display_us
+    return Latency(
+        capture_us=head.encode_start_us,
+        encode_us=head.encode_end_us - head.encode_start_us,
+        queue_us=head.sent_us - head.encode_end_us,
+        network_us=shown.latency_us - known_us,
+        buffer_us=shown.buffer_us,
+        decode_us=shown.decode_us,
+        display_us=shown.display_us,
+        error_us=shown.error_us,
+    )
