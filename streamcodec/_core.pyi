@@ -19,6 +19,7 @@ I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 Planes = tuple[U8, U8, U8]
+FloatPlanes = tuple[F32, F32, F32]
 Added = tuple[I16, I16, I16]
 
 # --- shared
@@ -307,6 +308,11 @@ def transform_inter(
 def open_loop(source: Planes, blocks: Blocks, coefficients: F32, pool: Pool | None = None) -> None:
     """Fill the rows of intra blocks, as predicted from the source; others are left alone."""
 
+def shift_coefficients(
+    added: FloatPlanes, blocks: Blocks, coefficients: F32, pool: Pool | None = None
+) -> None:
+    """Add the transform of planes of grey levels, each block as its split says."""
+
 def quantise_plainly(
     coefficients: F32, steps_q3: I32, rounding: float, symbols: I16, counts: U8
 ) -> None:
@@ -327,11 +333,13 @@ def code(
     hurdle: U8,
     symbols: I16,
     planes: Planes,
+    added: FloatPlanes | None = None,
 ) -> None:
     """Choose symbols (blocks, 384) by rate and distortion, and rebuild the picture along the way.
 
     On entry the blocks' counts are an upper bound, on return the final ones; `planes` hold the
-    inter prediction, and then the picture.
+    inter prediction, and then the picture. `added` is to be thought added to the source; inter
+    blocks' coefficients hold it already.
     """
 
 def rebuild(

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from streamcodec import _core, quantise
 
 if TYPE_CHECKING:
+    from streamcodec.networks.conv.encoder import EncoderNetwork
     from streamcodec.networks.conv.shape import Added
     from streamcodec.networks.conv.weights import NetworkWeights
     from streamcodec.state import Planes
@@ -60,14 +61,19 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A model's decoder networks on a device; either may be absent."""
+    """A model's networks on a device; any may be absent. `encoders` only decide, at the sender."""
 
     key: Network | None
     inter: Network | None
+    encoders: tuple[EncoderNetwork | None, EncoderNetwork | None] = (None, None)
 
     def of(self, key: bool) -> Network | None:
         """The one for keyframes or for inter frames."""
         return self.key if key else self.inter
+
+    def encoder_of(self, key: bool) -> EncoderNetwork | None:
+        """The encoder network for keyframes or for inter frames."""
+        return self.encoders[0 if key else 1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

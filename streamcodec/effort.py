@@ -22,15 +22,17 @@ class Trying:
     `search` names the motion search's effort (core/motion/params.hpp). `prices_asked` says whether
     symbols are chosen by what the prior will say of them (a pass of its own), or by what it said of
     the reference; `more_rounds` how often they are chosen again by what it said of those before.
+    `network_asked` says whether an encoder network, where the model has one, adds to the source.
     """
 
     search: str
     prices_asked: bool
     more_rounds: int = 0
+    network_asked: bool = True
 
 
 TRYING = {
-    Effort.FAST: Trying(search="fast", prices_asked=False),
+    Effort.FAST: Trying(search="fast", prices_asked=False, network_asked=False),
     Effort.NORMAL: Trying(search="normal", prices_asked=True),
     Effort.BEST: Trying(search="best", prices_asked=True, more_rounds=1),
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +25,14 @@ from streamcodec.model import Model, filter_of
 from streamcodec.state import Planes, State, reference_after, state_of
 from streamcodec.workspace import Workspace
 
+if TYPE_CHECKING:
+    from streamcodec.networks.conv.encoder import EncoderNetwork
+
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 U16 = npt.NDArray[np.uint16]
+FloatPlanes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 INTRA16 = 2  # modes from here on are intra
 INTRA8 = 3
@@ -114,6 +119,7 @@ class FrameEncoder:
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
         self._first: dict[int, FirstPass] = {}
+        self._added: dict[int, FloatPlanes | None] = {}
         self._plain: dict[tuple[int, float], Attempt] = {}  # before any network
         self._done: dict[tuple[int, float], Attempt] = {}
 
@@ -188,7 +194,7 @@ class FrameEncoder:
         return self._seen[bucket]
 
     def _plain_at(self, quality: int, weighing: float = 1.0) -> Attempt:
-        """The frame coded at this quality, no network asked yet."""
+        """The frame coded at this quality, no decoder network asked yet."""
         if (quality, weighing) not in self._plain:
             coding = self._coding(quality)
             if quality not in self._first:
@@ -211,16 +217,25 @@ class FrameEncoder:
 
     def _coding(self, quality: int) -> Coding:
         seen = self._look(quality)
-        before = self._before_at(seen, quality)
         return Coding(
             self._model,
             seen,
-            before,
+            self._before_at(seen, quality),
             quality,
+            added=self._added_at(seen, quality),
             workspace=self._workspace,
             pool=self._pool,
             rounds=self._trying.more_rounds,
         )
+
+    def _added_at(self, seen: Analysis, quality: int) -> FloatPlanes | None:
+        """What the model's encoder network adds to the source, None without one."""
+        if quality not in self._added:
+            network = None
+            if self._networks is not None and self._trying.network_asked:
+                network = self._networks.encoder_of(seen.key)
+            self._added[quality] = None if network is None else _ask(network, seen, quality)
+        return self._added[quality]
 
     def _header(self, quality: int) -> bitstream.PacketHeader:
         return bitstream.PacketHeader(
@@ -243,6 +258,7 @@ class Coding:
         before: State,
         quality: int,
         *,
+        added: FloatPlanes | None = None,
         workspace: Workspace,
         pool: _core.Pool | None,
         rounds: int = 0,
@@ -250,6 +266,8 @@ class Coding:
         self._model = model
         self._rounds = rounds
         self._seen = seen
+        self._added = added
+        self._shifted: npt.NDArray[np.float32] | None = None
         self._before = before
         self._quality = quality
         self._workspace = workspace
@@ -273,7 +291,7 @@ class Coding:
             np.maximum(blocks.counts, _FEWEST_GROUPS, out=blocks.counts)
         else:
             _core.quantise_plainly(
-                seen.coefficients,
+                self._wanted(),
                 self._channel_steps_q3,
                 _FIRST_PASS_ROUNDING,
                 symbols,
@@ -433,6 +451,17 @@ class Coding:
         )
         self._remember(blocks)
 
+    def _wanted(self) -> npt.NDArray[np.float32]:
+        """Of source and what is added to it, less the prediction."""
+        if self._added is None:
+            return self._seen.coefficients
+        if self._shifted is None:
+            before = self._seen.coefficients
+            self._shifted = self._workspace.floats("shifted", before.shape)
+            np.copyto(self._shifted, before)
+            _core.shift_coefficients(self._added, self._seen.blocks, self._shifted, self._pool)
+        return self._shifted
+
     def _remember(self, blocks: _core.Blocks) -> None:
         """Tell the prior of the reference: once, of all blocks that may be coded."""
         if self._remembered or self._seen.key:
@@ -461,7 +490,7 @@ class Coding:
             params,
             seen.source,
             blocks,
-            seen.coefficients,
+            self._wanted(),
             tables,
             self._model.costs_q8,
             self._channel_steps_q3,
@@ -471,6 +500,7 @@ class Coding:
             self._hurdle(),
             symbols,
             planes,
+            self._added,
         )
         return planes
 
@@ -506,6 +536,13 @@ class Coding:
             self._workspace.filter,
         )
         return flags if flags.any() else None
+
+
+def _ask(network: EncoderNetwork, seen: Analysis, quality: int) -> FloatPlanes:
+    from streamcodec.networks.conv.encoder import added_to  # noqa: PLC0415  (torch)
+
+    predicted = None if seen.key else seen.prediction
+    return added_to(seen.source, predicted, quality, network=network)
 
 
 def highest_that_fits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.weights_check import check_like, hidden_width
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
+_ENCODERS_OWN = "encoder."  # begins the names of arrays that no decoder needs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,8 @@ class Model:
     digest: bytes  # 8 bytes
     decoder_networks: tuple[NetworkWeights | None, NetworkWeights | None] = (None, None)
     stacks: Arrays | None = None  # the prior's arrays, for whoever runs it elsewhere
+    # Arrays of networks that only an encoder needs (networks/conv/encoder.py); may be empty.
+    encoder_arrays: Arrays = field(default_factory=dict)
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Model:
@@ -68,18 +71,24 @@ class Model:
                 NetworkWeights.from_arrays(arrays, "inter"),
             ),
             {name: array for name, array in arrays.items() if name.startswith("prior.")},
+            {name: a for name, a in arrays.items() if name.startswith(_ENCODERS_OWN)},
         )
 
     @property
     def has_networks(self) -> bool:
-        """Whether networks correct its pictures."""
-        return any(self.decoder_networks)
+        """Whether networks correct its pictures, or add to its sources."""
+        return any(self.decoder_networks) or bool(self.encoder_arrays)
 
 
 def digest(arrays: Arrays) -> bytes:
-    """8 bytes that name these integers, whatever file they came from."""
+    """8 bytes that name these integers, whatever file they came from.
+
+    What only an encoder needs does not count: packets are the same without it.
+    """
     state = hashlib.blake2b(digest_size=8)
     for name in sorted(arrays):
+        if name.startswith(_ENCODERS_OWN):
+            continue
         values = np.ascontiguousarray(arrays[name])
         state.update(f"{name}{values.dtype.str}{values.shape}".encode())
         state.update(values.tobytes())

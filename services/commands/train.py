@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`streamcodec train`: fit the codec's prior to the user's own pictures and clips."""
+"""`streamcodec train`: fit the codec to the user's own pictures and clips."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ Start = Annotated[
     str | None,
     typer.Option("--start", metavar="shipped|untrained|FILE", help="weights to start from"),
 ]
+Size = Annotated[
+    str | None,
+    typer.Option("--size", metavar="S|M", help="S: the prior and its tables; M: decoder networks"),
+]
 Plot = Annotated[bool, typer.Option("--plot", help="draw the log of a run, and train nothing")]
 
 
@@ -51,14 +55,21 @@ def train(
     output: Output = None,
     minutes: Minutes = None,
     start: Start = None,
+    size: Size = None,
     plot: Plot = False,
     as_json: options.Json = False,
 ) -> None:
-    """Fit the prior to pictures and clips; started again, it goes on where it was stopped."""
+    """Fit the codec to pictures and clips; started again, it goes on where it was stopped."""
     import cv2
     import torch
 
-    from streamcodec.training.config import TrainConfig, TrainingConfigError, read_config
+    from streamcodec.training import networks_run
+    from streamcodec.training.config import (
+        TrainConfig,
+        TrainingConfigError,
+        read_config,
+        with_size,
+    )
     from streamcodec.training.plot import plot as draw
     from streamcodec.training.run import run
 
@@ -74,11 +85,14 @@ def train(
             settings = replace(settings, minutes=minutes)
         if start is not None:
             settings = replace(settings, start=start)
+        if size is not None:
+            settings = with_size(settings, size)
         if plot:
             typer.echo(f"drew {draw(Path(settings.output))}")
             return
         with leave_in_order(), _progress(quiet=as_json) as progress:
-            outcome = run(settings, progress=progress)
+            work = networks_run.run if settings.size == "M" else run
+            outcome = work(settings, progress=progress)
     except TrainingConfigError as error:
         raise ConfigError(str(error)) from None
     report = {
@@ -100,7 +114,7 @@ def train(
         f"{outcome.after.held_out_bytes} bytes at {outcome.after.held_out_psnr_y_db:.2f} dB, "
         f"before {outcome.before.held_out_bytes} at {outcome.before.held_out_psnr_y_db:.2f} dB; "
         + (
-            f"use it with --weights {outcome.weights}"
+            f"use it with --size {settings.size} --weights {outcome.weights}"
             if outcome.helped
             else "that is no gain: give it more files or minutes, or keep the weights you had"
         )

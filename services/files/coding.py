@@ -260,9 +260,14 @@ def nominal_rate(rate: Fraction) -> Fraction:
 
 
 def _pace(reader: ScvReader, source: Path, told: Fraction) -> Fraction:
-    """The rate at which no frame is lost, by the times in the file."""
+    """The rate at which no frame is lost, by the times in the file.
+
+    The one that the header names, where the whole fits it to half a frame: a live recording holds
+    when pictures were taken, not when they were due.
+    """
     stamps = [place.timestamp_us for place in _places(reader, source, whole=False)]
-    return rate_of(stamps, told=(told,), tolerance=0.001) or told
+    tolerance = max(0.001, 0.5 / max(1, len(stamps)))
+    return rate_of(stamps, told=(told,), tolerance=tolerance) or told
 
 
 class _Output:

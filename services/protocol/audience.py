@@ -211,10 +211,10 @@ class Audience(Generic[M]):
 
 def why_gone(member: Member, now_us: int) -> str:
     """Why a receiver is taken for lost; "" while it is not."""
-    if member.session.state is State.WELCOMED and now_us - member.since_us > READY_US:
-        return NEVER_READY
     if member.credit.silent_us(now_us) > SILENCE_US:
         return "no acknowledgement"
     if member.liveness.silent(now_us):
         return "silent"
+    if member.session.state is State.WELCOMED and now_us - member.since_us > READY_US:
+        return NEVER_READY
     return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamcodec.correction import Networks
 from streamcodec.encoder import FrameEncoder
 from streamcodec.metrics import psnr_plane
 from streamcodec.model import Model
@@ -31,7 +32,12 @@ class Figures:
         return asdict(self)
 
 
-def judge(model: Model, paths: Sequence[Path], config: TrainConfig) -> Figures:
+def judge(
+    model: Model,
+    paths: Sequence[Path],
+    config: TrainConfig,
+    networks: Networks | None = None,
+) -> Figures:
     """Code the beginnings of the held-out files; the same cuts for every model."""
     spent = 0
     quality_db = []
@@ -41,7 +47,7 @@ def judge(model: Model, paths: Sequence[Path], config: TrainConfig) -> Figures:
         for quality in _QUALITIES:
             reference = None
             for frame in frames:
-                encoder = FrameEncoder(model, frame, reference)
+                encoder = FrameEncoder(model, frame, reference, networks=networks)
                 attempt = encoder.at(quality)
                 reference = encoder.reference_after(attempt)
                 spent += len(attempt.packet)
@@ -57,8 +63,9 @@ def write(  # noqa: PLR0917  (one argument for each part of the card)
     after: Figures,
     skipped_steps: int,
     seconds: float,
+    learned: str = "the prior, the tables, the starting contexts and the loop filter",
 ) -> str:
-    """The model card, as Markdown."""
+    """The model card, as Markdown; `learned` is what this run learned."""
     change = 100 * (after.held_out_bytes / max(before.held_out_bytes, 1) - 1)
     return f"""# Model {digest}
 
@@ -81,6 +88,6 @@ Held-out files ({min(len(files.held_out), _MOST_FILES)}), two frames each at qua
 | before | {before.held_out_bytes} | {before.held_out_psnr_y_db:.2f} dB |
 | after | {after.held_out_bytes} ({change:+.1f}%) | {after.held_out_psnr_y_db:.2f} dB |
 
-Learned: the prior, the tables, the starting contexts and the loop filter. Transforms and prediction
+Learned: {learned}. Transforms and prediction
 are classical.
 """

@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from streamcodec.blocks import layout
+
 U8 = npt.NDArray[np.uint8]
 Planes = tuple[U8, U8, U8]
 
@@ -35,6 +37,21 @@ class Entry:
     quality: int
     bits: int
     errors: tuple[float, float, float]  # mean squared error of each decoded plane
+    priced: bool = False  # holds what the quantiser was told, too
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Priced:
+    """What the quantiser was told of a frame.
+
+    `base` is what each block's coefficients were added to: its inter prediction, or the intra
+    prediction from decoded neighbours. `most` (rows, columns) are the groups that a block might
+    code, `tables` (rows, columns, 384) those that priced its levels.
+    """
+
+    base: Planes
+    most: U8
+    tables: U8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +67,7 @@ class Coded:
     modes: U8
     splits: U8
     moves: U8  # 1 where a block has a vector that is not zero
+    priced: Priced | None = None
 
 
 class Writer:
@@ -85,6 +103,8 @@ def _arrays(frame: Coded) -> Iterator[U8]:
     if frame.predicted is not None:
         yield from frame.predicted
     yield from (frame.counts, frame.modes, frame.splits, frame.moves)
+    if frame.priced is not None:
+        yield from (*frame.priced.base, frame.priced.most, frame.priced.tables)
 
 
 class Shard:
@@ -101,7 +121,7 @@ class Shard:
         self._bytes = np.memmap(folder / f"{name}.bin", np.uint8, "r")
 
     def raw(self, entry: Entry) -> U8:
-        """All bytes of a frame, in the order of `Coded`'s arrays."""
+        """All bytes of a frame but what is priced, in the order of `Coded`'s arrays."""
         blocks = entry.rows * entry.columns
         size = blocks * (384 * (3 if entry.key else 4) + 4)
         return np.array(self._bytes[entry.offset : entry.offset + size])
@@ -126,7 +146,17 @@ class Shard:
         source, decoded, unfiltered = planes(), planes(), planes()
         predicted = None if entry.key else planes()
         counts, modes, splits, moves = (take(entry.rows, entry.columns) for _ in range(4))
-        return Coded(entry, source, decoded, unfiltered, predicted, counts, modes, splits, moves)
+        priced = None
+        if entry.priced:
+            tables = entry.rows, entry.columns, layout.CHANNELS
+            priced = Priced(
+                planes(),
+                take(entry.rows, entry.columns),
+                take(entry.rows, entry.columns * layout.CHANNELS).reshape(tables),
+            )
+        return Coded(
+            entry, source, decoded, unfiltered, predicted, counts, modes, splits, moves, priced
+        )
 
 
 def shards(folder: Path) -> list[Shard]:

@@ -13,6 +13,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -22,12 +23,13 @@ import numpy as np
 from streamcodec import pattern
 from streamcodec import weights as files
 from streamcodec.analysis import padded
+from streamcodec.blocks import transform
 from streamcodec.codec import Codec
-from streamcodec.correction import Networks
+from streamcodec.correction import Networks, Stage
 from streamcodec.encoder import FrameEncoder
 from streamcodec.frame import MIN_SIDE_PX, Frame
 from streamcodec.model import Model
-from streamcodec.training import data
+from streamcodec.training import data, pricing
 from streamcodec.training.coded import Coded, Entry, Writer
 
 _HELD_OUT_OF_256 = 26  # about a tenth
@@ -47,13 +49,15 @@ def is_held_out(path: Path) -> bool:
     return hashlib.blake2b(name.encode(), digest_size=1).digest()[0] < _HELD_OUT_OF_256
 
 
-def picture_frames(path: Path, rng: np.random.Generator) -> Iterator[tuple[Frame, int]]:
-    """Keyframes of a picture, each with its quality."""
+def picture_frames(
+    path: Path, rng: np.random.Generator, *, held_out: bool
+) -> Iterator[tuple[Frame, int]]:
+    """Keyframes of a picture, each with its quality; of one that is held out, the whole of it."""
     read = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if read is None or min(read.shape[:2]) < MIN_SIDE_PX:
         return
     picture = np.asarray(read, np.uint8)
-    if is_held_out(path):
+    if held_out:
         frame = Frame.from_bgr(picture)
         for quality in _HELD_QUALITIES:
             yield frame, quality
@@ -81,19 +85,20 @@ def _window(height: int, width: int, rng: np.random.Generator) -> tuple[int, int
     return y & ~1, x & ~1, h, w
 
 
-def clip_chains(path: Path, rng: np.random.Generator) -> Iterator[tuple[list[Frame], int]]:
+def clip_chains(
+    path: Path, rng: np.random.Generator, *, held_out: bool
+) -> Iterator[tuple[list[Frame], int]]:
     """Chains of frames from anywhere in a clip, each with its nominal quality."""
     with av.open(str(path)) as container:
         planes = [data.planes_of(frame) for frame in container.decode(video=0)]
     height, width = planes[0][0].shape
     if min(height, width) < MIN_SIDE_PX:
         return
-    held = is_held_out(path)
-    length = _HELD_CHAIN_FRAMES if held else _CHAIN_FRAMES
-    for number in range(len(_HELD_QUALITIES) if held else _CLIP_CHAINS):
+    length = _HELD_CHAIN_FRAMES if held_out else _CHAIN_FRAMES
+    for number in range(len(_HELD_QUALITIES) if held_out else _CLIP_CHAINS):
         first = int(rng.integers(0, max(1, len(planes) - length + 1)))
         seen = planes[first : first + length]
-        if held:
+        if held_out:
             yield [Frame(*p) for p in seen], _HELD_QUALITIES[number] - 6
             continue
         y, x, h, w = _window(height, width, rng)
@@ -119,13 +124,15 @@ def code(
     path: Path,
     *,
     keys_only: bool,
+    held_out: bool,
     networks: Networks | None = None,
+    priced: bool = False,
 ) -> Iterator[Coded]:
     """Code a chain as a stream of this nominal quality would be; yield every frame.
 
-    With `networks` references are corrected ones, but what is yielded is the picture before.
+    With `networks` references are corrected ones, but what is yielded is the picture before. With
+    `priced` each frame holds what its quantiser was told.
     """
-
     reference = None
     for number, frame in enumerate(frames):
         quality = nominal if keys_only else pattern.quality_at(nominal, number)
@@ -147,13 +154,17 @@ def code(
             rows,
             columns,
             path.name,
-            is_held_out(path),
+            held_out,
             reference is None,
             number,
             quality,
             8 * len(attempt.packet),
             (errors[0], errors[1], errors[2]),
+            priced,
         )
+        told = None
+        if priced:
+            told = pricing.priced(encoder._first[quality], attempt, seen.prediction)
         yield Coded(
             entry,
             source,
@@ -164,10 +175,13 @@ def code(
             blocks.modes,
             blocks.splits,
             moves,
+            told,
         )
-        if networks is not None and number + 1 < len(frames):
-            encoder = FrameEncoder(model, frame, reference, networks=networks)
-            attempt = encoder.at(quality)
+        network = None if networks is None else networks.of(seen.key)
+        if network is not None and number + 1 < len(frames):
+            stage = Stage(network, quality, blocks, None if seen.key else seen.prediction)
+            _, after = stage.choose(source, attempt.planes, transform.plane_steps_q3(quality))
+            attempt = replace(attempt, planes=after)
         reference = encoder.reference_after(attempt)
 
 
@@ -182,6 +196,7 @@ def main() -> None:
     parser.add_argument("--skip", type=int, default=0, help="files that are done already")
     parser.add_argument("--weights", type=Path, help="of size M: its networks correct references")
     parser.add_argument("--round", type=int, default=0, help="another one draws anew")
+    parser.add_argument("--priced", action="store_true", help="keep what quantisers were told")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     model = Codec.load("S").model if options.weights is None else files.load("M", options.weights)
@@ -195,17 +210,25 @@ def main() -> None:
     name = f"{options.kind}-{options.round}-{options.part}of{options.parts}-{options.skip}"
     writer = Writer(options.out, name)
     for number, path in enumerate(paths[options.part :: options.parts]):
-        if options.round and is_held_out(path):
+        held_out = is_held_out(path)
+        if options.round and held_out:
             continue
         rng = np.random.default_rng([options.round, zlib.crc32(path.name.encode())])
         chains = (
-            (([frame], quality) for frame, quality in picture_frames(path, rng))
+            (([frame], quality) for frame, quality in picture_frames(path, rng, held_out=held_out))
             if options.kind == "pictures"
-            else clip_chains(path, rng)
+            else clip_chains(path, rng, held_out=held_out)
         )
         for frames, quality in chains:
             for coded in code(
-                model, frames, quality, path, keys_only=len(frames) == 1, networks=networks
+                model,
+                frames,
+                quality,
+                path,
+                keys_only=len(frames) == 1,
+                held_out=held_out,
+                networks=networks,
+                priced=options.priced,
             ):
                 if not (coded.entry.held_out and coded.entry.number % 2 and coded.entry.number > 2):
                     writer.add(coded)

@@ -24,6 +24,7 @@ class TrainConfig:
 
     data: tuple[str, ...] = ()
     output: str = "training"
+    size: str = "S"  # S: the prior and its tables; M: the decoder networks
     start: str = "shipped"
     licence: str = "not stated"
     seed: int = 0
@@ -87,6 +88,11 @@ def from_table(table: dict[str, object], *, where: str) -> TrainConfig:
     return replace(config, **checked)
 
 
+def with_size(config: TrainConfig, size: str) -> TrainConfig:
+    """The same settings for another size. Raises TrainingConfigError."""
+    return replace(config, size=str(_checked("size", size, config.size, "--size")))
+
+
 def _checked(key: str, value: object, default: object, where: str) -> object:
     if key == "data":
         if isinstance(value, str):
@@ -96,6 +102,8 @@ def _checked(key: str, value: object, default: object, where: str) -> object:
         raise TrainingConfigError(f"{where}: data is {value!r}, expected a list of folders")
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    if key == "size" and value not in ("S", "M"):
+        raise TrainingConfigError(f"{where}: size is {value!r}, expected S or M")
     if type(value) is not type(default):
         raise TrainingConfigError(
             f"{where}: {key} is {value!r}, expected a {type(default).__name__}"

@@ -6,11 +6,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from streamcodec.networks.conv.weights import KINDS
+from streamcodec.training.conv import plot as networks
 from streamcodec.training.data import DataError
 
 
 def plot(folder: Path) -> Path:
-    """Draw bits of every stack before and after, and the held-out figures; returns the PNG."""
+    """Draw bits of every stack before and after, and the held-out figures; returns the PNG.
+
+    Of size M, what each network gained by its steps.
+    """
     log = folder / "log.jsonl"
     if not log.is_file():
         raise DataError(f"{log} is not there: train first, then plot")
@@ -20,6 +25,9 @@ def plot(folder: Path) -> Path:
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    runs = [folder / kind for kind in KINDS if (folder / kind / "log.jsonl").is_file()]
+    if runs:  # size M
+        return networks.plot(runs, folder / "training.png")
     stacks = [line for line in lines if line["event"] == "stack"]
     judged = [line for line in lines if line["event"] in ("begin", "end")]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))

@@ -132,22 +132,34 @@ def pick_device(device: str, *, networks: bool = False) -> str:
 
 
 def load_networks(model: Model, device: str) -> Networks:
-    """A model's decoder networks on a device, exact there. Raises ModelError.
+    """A model's networks on a device, decoder networks exact there. Raises ModelError.
 
-    On a processor they are the native core's, and torch is not imported.
+    On a processor they are the native core's, and torch is not imported, but for encoder networks:
+    where there is no torch, a model does without them.
     """
     key, inter = (
         None if weights is None else _network(weights, device) for weights in model.decoder_networks
     )
-    return Networks(key, inter)
+    if not model.encoder_arrays or find_spec("torch") is None:
+        return Networks(key, inter)
+    torch = _torch()
+    from streamcodec.networks.conv import encoder  # noqa: PLC0415  (torch)
+
+    own_key, own_inter = (
+        encoder.from_arrays(model.encoder_arrays, kind, torch.device(device))
+        for kind in ("key", "inter")
+    )
+    return Networks(key, inter, (own_key, own_inter))
 
 
 def load_dense(model: Model, device: str) -> Device:
     """What the dense encoder needs of a model, on a device. Raises ModelError without torch."""
     torch = _torch()
     from streamcodec.dense.device import Device  # noqa: PLC0415  (torch)
+    from streamcodec.networks.conv import encoder  # noqa: PLC0415  (torch)
 
-    return Device(model, torch.device(device))
+    there = torch.device(device)
+    return Device(model, there, adding=encoder.from_arrays(model.encoder_arrays, "inter", there))
 
 
 def _network(weights: NetworkWeights, device: str) -> Network:

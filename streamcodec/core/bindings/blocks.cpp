@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 
 #include "bindings/arrays.hpp"
@@ -99,6 +100,18 @@ void bind_frames(nb::module_& module) {
         },
         "source"_a, "blocks"_a, "coefficients"_a, "pool"_a.none() = nb::none());
     module.def(
+        "shift_coefficients",
+        [](const PlaneTuple<const float>& added, BlockArrays& arrays,
+           const Array<float, 2>& coefficients, Pool* pool) {
+            const Blocks blocks = arrays.view();
+            const auto what = picture(added, blocks);
+            const auto levels =
+                channels(coefficients, blocks, "coefficients must be (blocks, 384)");
+            nb::gil_scoped_release released;
+            shift_coefficients(what, blocks, levels, pool);
+        },
+        "added"_a, "blocks"_a, "coefficients"_a, "pool"_a.none() = nb::none());
+    module.def(
         "quantise_plainly",
         [](const Array<const float, 2>& coefficients, const StepsArray& steps_q3, float rounding,
            const Array<i16, 2>& symbols, const Array<u8, 2>& counts) {
@@ -146,7 +159,8 @@ void bind_code(nb::module_& module) {
            const Array<const i32, 2>& costs_q8, const StepsArray& steps_q3,
            const ContextArray& contexts, const Array<const u8, 2>& counts_before,
            const Array<const u8, 2>& free, const Array<const u8, 2>& hurdle,
-           const Array<i16, 2>& symbols, const PlaneTuple<u8>& three) {
+           const Array<i16, 2>& symbols, const PlaneTuple<u8>& three,
+           const std::optional<PlaneTuple<const float>>& added) {
             const Blocks blocks = arrays.view();
             require(costs_q8.shape(0) == TABLES && costs_q8.shape(1) == MAGNITUDES,
                     "costs_q8 must be (64, 16)");
@@ -155,6 +169,7 @@ void bind_code(nb::module_& module) {
                     "contexts must be (CONTEXTS, 2)");
             const CodeInput input{
                 picture(source, blocks),
+                added ? picture(*added, blocks) : Added(),
                 channels(coefficients, blocks, "coefficients must be (blocks, 384)"),
                 channels(tables, blocks, "tables must be (blocks, 384)"),
                 grid(costs_q8),
@@ -170,7 +185,7 @@ void bind_code(nb::module_& module) {
         },
         "workspace"_a, "params"_a, "source"_a, "blocks"_a, "coefficients"_a, "tables"_a,
         "costs_q8"_a, "steps_q3"_a, "contexts"_a, "counts_before"_a, "free"_a, "hurdle"_a,
-        "symbols"_a, "planes"_a);
+        "symbols"_a, "planes"_a, "added"_a.none() = nb::none());
 }
 
 // Single steps, for the tests that hold them against their twins.

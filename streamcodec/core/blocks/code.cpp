@@ -56,6 +56,7 @@ class Coder {
         } else {
             if (mode == INTRA16) {
                 differences(in_.source, planes_, row, column, samples_);
+                add_block(in_.added, row, column, samples_);
                 forward(samples_, 0, own_);
                 levels_ = own_;
             }
@@ -105,6 +106,7 @@ class Coder {
         const u8* from = source.row(square.y) + square.x;
         if (kind == EIGHT) {
             run_.subtract(from, source.pitch, at, planes_.y.pitch, 8, samples_, 8);
+            add_square(in_.added.y, square.y, square.x, 8, samples_, 8);
             run_.forward8(samples_, 8, own_);
             choose_apart(64 * quarter, 64, EIGHT_CHANNELS, steps_.inverse_eight);
             residual_.add_quarter(at, planes_.y.pitch, quarter);
@@ -117,6 +119,7 @@ class Coder {
                     static_cast<float>(from[i * source.pitch + j] - at[i * planes_.y.pitch + j]);
             }
         }
+        add_square(in_.added.y, square.y, square.x, 4, out, 4);
         if (kind == FOUR) run_.forward4(samples_, own_);
         choose_apart(64 * quarter + 16 * part, 16, FOUR_CHANNELS, steps_.inverse_four);
         residual_.add_sixteenth(at, planes_.y.pitch, quarter, part, kind);
@@ -150,6 +153,7 @@ class Coder {
             const Grid<u8> here = plane ? planes_.v : planes_.u;
             run_.subtract(source.row(8 * row) + 8 * column, source.pitch,
                           here.row(8 * row) + 8 * column, here.pitch, 8, samples_, 8);
+            add_square(plane ? in_.added.v : in_.added.u, 8 * row, 8 * column, 8, samples_, 8);
             run_.forward8(samples_, 8, own_ + 64 * plane);
         }
         choose_apart(256, 128, EIGHT_CHANNELS, steps_.inverse_eight);

@@ -3,6 +3,7 @@
 // neighbours, and leaves exactly the picture that `rebuild` makes from those symbols.
 #pragma once
 
+#include "blocks/added.hpp"
 #include "blocks/workspace.hpp"
 #include "contexts.hpp"
 #include "grid.hpp"
@@ -17,6 +18,7 @@ struct CodeParams {
 // What is coded, and what tells its price.
 struct CodeInput {
     ConstPlanes source;
+    Added added;                     // to the source, in `coefficients` already
     Grid<const float> coefficients;  // (blocks, 384) of the inter blocks
     Grid<const u8> tables;           // (blocks, 384) tables that a first pass found
     Grid<const i32> costs_q8;        // (64, 16) price of each level in 1/256 bit

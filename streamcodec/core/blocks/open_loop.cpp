@@ -91,4 +91,22 @@ void open_loop(const ConstPlanes& source, const Blocks& blocks, Grid<float> coef
     });
 }
 
+void shift_coefficients(const Added& added, const Blocks& blocks, Grid<float> coefficients,
+                        Pool* pool) {
+    run_jobs(pool, band_count(blocks.rows()), [&](int index) {
+        const Band band = band_of(blocks.rows(), index);
+        alignas(32) float samples[CHANNELS];
+        alignas(32) float change[CHANNELS];
+        for (int row = band.first; row < band.last; ++row) {
+            for (int column = 0; column < blocks.columns(); ++column) {
+                std::fill_n(samples, CHANNELS, 0.0F);
+                add_block(added, row, column, samples);
+                forward(samples, blocks.splits(row, column), change);
+                float* levels = coefficients.row(row * blocks.columns() + column);
+                for (int c = 0; c < CHANNELS; ++c) levels[c] += change[c];
+            }
+        }
+    });
+}
+
 }  // namespace sc

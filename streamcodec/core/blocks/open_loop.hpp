@@ -2,6 +2,7 @@
 // Coefficients before anything is coded: what the prior and the first pass look at.
 #pragma once
 
+#include "blocks/added.hpp"
 #include "blocks/workspace.hpp"
 #include "grid.hpp"
 
@@ -23,6 +24,10 @@ void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
 // Coefficients of intra blocks as predicted from the source; other rows are left alone.
 void open_loop(const ConstPlanes& source, const Blocks& blocks, Grid<float> coefficients,
                Pool* pool);
+
+// Add the transform of what is added to the source, each block as its split says.
+void shift_coefficients(const Added& added, const Blocks& blocks, Grid<float> coefficients,
+                        Pool* pool);
 
 // The 384 samples of a block, source minus prediction; returns whether any is not zero.
 bool differences(const ConstPlanes& source, const ConstPlanes& prediction, int row, int column,

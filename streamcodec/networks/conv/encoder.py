@@ -4,7 +4,8 @@
 A transform is linear, so adding to samples adds to the latents, whichever transform a block takes:
 16x16, 8x8, 4x4 or none. The network sees the source and, in units of the quantiser's step, the
 coefficients of the 8x8 transform of source minus prediction. It only decides: any precision, any
-device, and no decoder needs to know it. Its last layer starts at zero, which adds nothing.
+device, and no decoder needs to know it. Its last layer starts at zero, which adds nothing. A
+weights file may hold one for keyframes and one for inter frames.
 
     source, 96 channels at 1/8 --------+
     8x8 coefficients / step, pressed --+-> enter 1x1 -> (3x3, 3x3 + skip) x n -> leave 1x1 -> 96
@@ -26,6 +27,8 @@ from streamcodec.errors import ModelError
 from streamcodec.networks.conv.shape import QUALITIES, STEPS_Q3
 
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 PATCH_CHANNELS = 96  # 8x8 luma, 4x4 U and 4x4 V samples
 _KNOTS = 9
@@ -131,17 +134,21 @@ class EncoderNetwork(nn.Module):
         h = self.body(self.enter(seen) + bias[:, :, None, None])
         return planes_of(self.leave(F.relu(h)).to(step.dtype) * step / 8)
 
-    def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Half-precision arrays for a weights file."""
+    def to_arrays(self, kind: str) -> dict[str, npt.NDArray[np.generic]]:
+        """Half-precision arrays for a weights file; `kind` is key or inter."""
         return {
-            PREFIX + name: value.detach().to("cpu", torch.float16).contiguous().numpy()
+            f"{PREFIX}{kind}.{name}": value.detach().to("cpu", torch.float16).contiguous().numpy()
             for name, value in self.state_dict().items()
         }
 
 
-def from_arrays(arrays: Arrays, device: torch.device) -> EncoderNetwork | None:
-    """The encoder network of a weights file on a device, None if it has none. Raises ModelError."""
-    own = {k.removeprefix(PREFIX): a for k, a in arrays.items() if k.startswith(PREFIX)}
+def from_arrays(arrays: Arrays, kind: str, device: torch.device) -> EncoderNetwork | None:
+    """The encoder network of a frame type (key or inter) in a weights file, on a device.
+
+    None if it has none. Raises ModelError.
+    """
+    prefix = f"{PREFIX}{kind}."
+    own = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
     if not own:
         return None
     try:
@@ -158,23 +165,30 @@ def from_arrays(arrays: Arrays, device: torch.device) -> EncoderNetwork | None:
     return network.to(device).eval()
 
 
-def shifted(
-    network: EncoderNetwork,
-    source: tuple[npt.NDArray[np.uint8], ...],
-    predicted: tuple[npt.NDArray[np.uint8], ...] | None,
+def added_to(
+    source: tuple[U8, U8, U8],
+    predicted: tuple[U8, U8, U8] | None,
     quality: int,
-) -> tuple[npt.NDArray[np.float32], ...]:
-    """The source's planes (sides multiples of 16, chroma 8) as they are to be coded: float32."""
+    *,
+    network: EncoderNetwork,
+) -> tuple[F32, F32, F32]:
+    """What the network adds to the source's planes (sides multiples of 16, chroma 8).
+
+    `predicted` holds zeros in intra blocks; it is None in keyframes.
+    """
     device = next(network.parameters()).device
 
-    def moved(planes: tuple[npt.NDArray[np.uint8], ...]) -> Planes:
+    def moved(planes: tuple[U8, U8, U8]) -> Planes:
         y, u, v = (torch.from_numpy(p).to(device).to(torch.float32)[None, None] for p in planes)
         return y, u, v
 
     x = moved(source)
-    p = x if predicted is None else moved(predicted)
     if predicted is None:
-        p = (torch.full_like(x[0], 128), torch.full_like(x[1], 128), torch.full_like(x[2], 128))
-    with torch.inference_mode():
-        added = network(x, p, torch.tensor([quality], device=device))
-    return tuple((a + b)[0, 0].cpu().numpy() for a, b in zip(x, added, strict=True))
+        y, u, v = (torch.full_like(plane, 128) for plane in x)
+        p = y, u, v
+    else:
+        p = moved(predicted)
+    with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
+        found = network(x, p, torch.tensor([quality], device=device))
+    y, u, v = (plane[0, 0].float().cpu().numpy() for plane in found)
+    return y, u, v

@@ -5,38 +5,73 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 
-def plot(runs: list[Path], target: Path) -> None:
-    """Draw what each run gained on its batches and, gated, on frames held out."""
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """What a kind of run logs: on its batches, on frames held out, and what that is."""
+
+    batches: str
+    held_out: str
+    says: str
+
+
+_DECODERS = _Measure("gain_db", "with_moved_db", "decoder networks: PSNR 6:1:1 gained, dB")
+_ENCODERS = _Measure("saved_percent", "saved_percent", "encoder networks: bits saved, %")
+
+
+def plot(runs: list[Path], target: Path) -> Path:
+    """Draw what each run gained on its batches and on frames held out; returns the picture."""
     import matplotlib as mpl  # noqa: PLC0415  (an extra)
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    figure, axes = plt.subplots(figsize=(8, 4.5))
-    for run in runs:
-        text = (run / "log.jsonl").read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in text.splitlines()]
-        steps = [x for x in lines if x["event"] == "steps"]
-        judged = [x for x in lines if x["event"] == "held_out"]
-        (line,) = axes.plot(
-            [x["step"] for x in steps], [x["gain_db"] for x in steps], label=f"{run.name}, batches"
-        )
-        axes.plot(
-            [x["step"] for x in judged],
-            [x["with_moved_db"] for x in judged],
-            "o--",
-            color=line.get_color(),
-            label=f"{run.name}, frames held out",
-        )
-    axes.set(xlabel="steps", ylabel="PSNR 6:1:1 gained, dB", ylim=(0, None))
-    axes.grid(alpha=0.3)
-    axes.legend()
+    logs = {run.name: _read(run) for run in runs}
+    kinds = [
+        measure
+        for measure in (_DECODERS, _ENCODERS)
+        if any(measure.batches in line for log in logs.values() for line in log.values())
+    ]
+    figure, axes = plt.subplots(1, len(kinds), figsize=(4 + 4 * len(kinds), 4.5), squeeze=False)
+    for measure, own in zip(kinds, axes[0], strict=True):
+        for name, log in logs.items():
+            steps = _points(log, "steps", measure.batches)
+            if not steps:
+                continue
+            (line,) = own.plot(*zip(*steps, strict=True), label=f"{name}, batches", alpha=0.7)
+            judged = _points(log, "held_out", measure.held_out)
+            if judged:
+                label = f"{name}, frames held out"
+                own.plot(*zip(*judged, strict=True), "o--", color=line.get_color(), label=label)
+        own.set(xlabel="steps", ylabel=measure.says)
+        own.axhline(0, color="black", linewidth=0.5)
+        own.grid(alpha=0.3)
+        own.legend()
     figure.tight_layout()
     figure.savefig(target, dpi=120)
     plt.close(figure)
+    return target
+
+
+def _read(run: Path) -> dict[tuple[str, int], dict[str, float]]:
+    """Lines by event and step: steps done again after a kill count once."""
+    lines = [
+        json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    return {(str(line["event"]), int(line["step"])): line for line in lines}
+
+
+def _points(
+    log: dict[tuple[str, int], dict[str, float]], event: str, name: str
+) -> list[tuple[int, float]]:
+    return sorted(
+        (step, line[name])
+        for (happened, step), line in log.items()
+        if happened == event and line.get(name) is not None
+    )
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the weights file of size M: S's arrays and the decoder networks.
+"""Makes the weights file of size M: S's arrays, the decoder networks, and the encoder networks.
 
-Run: `python -m streamcodec.training.conv.ship OUT --key RUN --inter RUN [--coded FOLDER]`;
+Run: `python -m streamcodec.training.conv.ship OUT --key RUN --inter RUN [--coded FOLDER]`, with
+`--encoder-key RUN --encoder-inter RUN` for encoder networks; `--base M` begins with a size M.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import safetensors.numpy
 import torch
 
 from streamcodec.networks.conv import native
+from streamcodec.networks.conv.encoder import EncoderNetwork, EncoderShape
 from streamcodec.networks.conv.shape import Shape
 from streamcodec.networks.conv.weights import KINDS, NetworkWeights
 from streamcodec.training.coded import shards
@@ -26,7 +28,7 @@ from streamcodec.training.conv.export import weights_of
 from streamcodec.training.conv.trainable import Trainable
 
 _BANDS = ((0, 15), (16, 31), (32, 47), (48, 63))
-_LARGEST_BYTES = 3_500_000
+_LARGEST_BYTES = 4_200_000
 
 
 def trained(run: Path) -> tuple[NetworkWeights, int, float]:
@@ -38,17 +40,29 @@ def trained(run: Path) -> tuple[NetworkWeights, int, float]:
     return weights_of(network), kept["step"], kept["spent_s"] / 3600
 
 
+def trained_encoder(run: Path) -> tuple[EncoderNetwork, int, float]:
+    """The averaged weights of an encoder network's run, its steps and its hours."""
+    kept = torch.load(run / "state.pt", weights_only=False)
+    plan = kept["plan"]
+    network = EncoderNetwork(EncoderShape(plan["channels"], plan["depth"]))
+    network.load_state_dict(kept["average"])
+    return network, kept["step"], kept["spent_s"] / 3600
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="make the weights file of size M")
     parser.add_argument("out", type=Path)
     parser.add_argument("--key", type=Path)
     parser.add_argument("--inter", type=Path)
+    parser.add_argument("--encoder-key", type=Path)
+    parser.add_argument("--encoder-inter", type=Path)
+    parser.add_argument("--base", type=Path, help="weights to begin with; size S as shipped")
     parser.add_argument("--coded", type=Path)
     parser.add_argument("--frames", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    base = resources.files("streamcodec.weights") / "s.safetensors"
+    base = options.base or resources.files("streamcodec.weights") / "s.safetensors"
     arrays: dict[str, npt.NDArray[np.generic]] = dict(safetensors.numpy.load(base.read_bytes()))
     for kind, run in zip(KINDS, (options.key, options.inter), strict=True):
         if run is None:
@@ -79,6 +93,11 @@ def main() -> None:
                         }
                     )
                 )
+    for kind, run in zip(KINDS, (options.encoder_key, options.encoder_inter), strict=True):
+        if run is not None:
+            encoder, steps, hours = trained_encoder(run)
+            arrays |= encoder.to_arrays(kind)
+            print(json.dumps({"encoder": kind, "steps": steps, "hours": round(hours, 3)}))
     data = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
     if len(data) > _LARGEST_BYTES:
         raise SystemExit(f"{len(data)} bytes of weights, expected at most {_LARGEST_BYTES}")

@@ -92,6 +92,17 @@ def test_a_recording_is_as_long_in_y4m_as_its_times_say(tmp_path: Path) -> None:
     assert lasting(tmp_path / "a.y4m") == (36, 3.0)
 
 
+@pytest.mark.parametrize("count", [6, 14, 70])
+def test_unrest_of_a_live_recording_does_not_change_its_rate(tmp_path: Path, count: int) -> None:
+    unrest = np.random.default_rng(5).integers(-8000, 8000, count)
+    times = [round(n * 1e6 / 12) + int(unrest[n]) for n in range(count)]
+    recording(tmp_path / "a.scv", [time - times[0] for time in times], fps=12)
+    decode(tmp_path / "a.scv", tmp_path / "a.y4m")
+    with av.open(str(tmp_path / "a.y4m")) as container:
+        assert container.streams.video[0].average_rate == 12
+    assert lasting(tmp_path / "a.y4m")[0] == count
+
+
 def test_a_varying_pace_keeps_its_length_and_its_pictures_in_y4m(tmp_path: Path) -> None:
     times = [*range(0, 1_000_000, 100_000), *range(1_000_000, 2_000_000, 50_000)]
     recording(tmp_path / "a.scv", times, fps=30)

@@ -52,12 +52,13 @@ def hello(*, instance: int = 1, stream: str = "", model: bytes = MODEL) -> m.Hel
 
 class Taker:
     """Receivers of a fan-out that acknowledge and show at once. The screens of the `stalled` stand
-    still."""
+    still; to the `deaf` nothing comes through."""
 
     def __init__(self, fanout: Fanout) -> None:
         self.fanout = fanout
         self.got: dict[bytes, list[int]] = {}
         self.stalled: set[bytes] = set()
+        self.deaf: set[bytes] = set()
 
     def join(self, peer: bytes, now_us: int, *, relay: bool = False) -> None:
         number = len(self.got) + 1
@@ -71,6 +72,8 @@ class Taker:
         while due := self.fanout.due(now_us):
             for outgoing in due:
                 head = outgoing.head
+                if outgoing.peer in self.deaf:
+                    continue
                 self.got[outgoing.peer].append(head.sequence)
                 ack = m.FrameAck(EPOCH, head.sequence, head.size_bytes, now_us, now_us)
                 self.fanout.on_message(outgoing.peer, ack, now_us)

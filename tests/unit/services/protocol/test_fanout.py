@@ -179,3 +179,16 @@ def test_the_error_of_the_clocks_goes_on_to_the_receivers() -> None:
     viewers.join(A, 0)
     fanout.arrived(arrival(next(packets(1)), 1, at_us=5), captured_us=5, error_us=1_234)
     assert [outgoing.head.error_us for outgoing in fanout.due(10)] == [1_234]
+
+
+def test_one_that_acknowledges_nothing_is_given_up_after_ten_seconds_and_not_before() -> None:
+    stream = Stream()
+    stream.viewers.join(A, stream.now_us)
+    stream.viewers.join(B, stream.now_us)
+    stream.run(30)
+    stream.viewers.deaf.add(A)
+    stream.run(9_900_000 // FRAME_US)
+    assert stream.fanout.peers_lost == 0
+    stream.run(300_000 // FRAME_US)
+    assert stream.fanout.peers_lost == 1
+    assert len(stream.fanout.snapshot()) == 1

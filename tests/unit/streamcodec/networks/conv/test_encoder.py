@@ -28,8 +28,9 @@ def trained() -> EncoderNetwork:
 
 def test_an_untrained_network_adds_nothing() -> None:
     source = samples.planes(3, 4)
-    found = encoder.shifted(EncoderNetwork(TINY), source, samples.planes(3, 4, 8), 30)
-    assert all(np.array_equal(a, b) for a, b in zip(found, source, strict=True))
+    found = encoder.added_to(source, samples.planes(3, 4, 8), 30, network=EncoderNetwork(TINY))
+    assert [plane.shape for plane in found] == [plane.shape for plane in source]
+    assert not any(plane.any() for plane in found)
 
 
 def test_patches_are_undone_and_their_bases_keep_energy() -> None:
@@ -48,38 +49,39 @@ def test_a_flat_difference_is_one_coefficient() -> None:
 
 def test_weights_come_back_in_half_precision() -> None:
     network = trained()
-    arrays = network.to_arrays()
+    arrays = network.to_arrays("key")
     assert {a.dtype for a in arrays.values()} == {np.dtype(np.float16)}
-    read = encoder.from_arrays(arrays, CPU)
+    read = encoder.from_arrays(arrays, "key", CPU)
     assert read is not None
     source = samples.planes(3, 3)
     for a, b in zip(
-        encoder.shifted(network, source, None, 20),
-        encoder.shifted(read, source, None, 20),
+        encoder.added_to(source, None, 20, network=network),
+        encoder.added_to(source, None, 20, network=read),
         strict=True,
     ):
         assert np.array_equal(a, b)
     assert any(
         not np.array_equal(a, b)
         for a, b in zip(
-            encoder.shifted(read, source, None, 20),
-            encoder.shifted(read, source, None, 50),
+            encoder.added_to(source, None, 20, network=read),
+            encoder.added_to(source, None, 50, network=read),
             strict=True,
         )
     )
 
 
 def test_a_file_without_an_encoder_has_none_and_a_damaged_one_is_refused() -> None:
-    assert encoder.from_arrays({}, CPU) is None
-    arrays = trained().to_arrays()
-    del arrays["encoder.leave.bias"]
+    assert encoder.from_arrays({}, "key", CPU) is None
+    arrays = trained().to_arrays("key")
+    assert encoder.from_arrays(arrays, "inter", CPU) is None
+    del arrays["encoder.key.leave.bias"]
     with pytest.raises(ModelError, match="another version"):
-        encoder.from_arrays(arrays, CPU)
+        encoder.from_arrays(arrays, "key", CPU)
 
 
 def test_the_network_lies_and_runs_where_the_device_says() -> None:
     stand_in = torch.device("meta")
-    network = encoder.from_arrays(trained().to_arrays(), stand_in)
+    network = encoder.from_arrays(trained().to_arrays("key"), "key", stand_in)
     assert network is not None
     held = [*network.parameters(), *network.buffers()]
     assert {tensor.device for tensor in held} == {stand_in}

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains the encoder network against a decoder network: `python -m ...conv.encoding`.
+
+Without a decoder network the levels that are best for the source are best. With one, a level that
+costs a little more may leave a picture that the decoder network makes more of. What a step teaches:
+
+    source - prediction -> transform -> levels by their true prices, and which came near
+      -> some of these moved half-way to the other level -> dequantise -> inverse transform
+      -> picture -> decoder network, as it stands, by levels of areas
+      -> by how many bits' worth the network lowers or raises what each move costs: its gradient
+      -> what should be added to the coefficient, so that the encoder weighs that in
+
+and the network learns to add it, knowing only the source and its prediction. (A gradient at the
+levels taken would not do: errors are squares, and levels are a whole step apart.) Prices are those
+of the tables that the frame was really coded with. Deblocking and the loop filter are left out, and
+that the prior and intra predictions would answer to a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from streamcodec import quantise
+from streamcodec import weights as files
+from streamcodec.model import Model
+from streamcodec.networks.conv import encoder as encoders
+from streamcodec.networks.conv import inputs as seen
+from streamcodec.training.coded import shards
+from streamcodec.training.conv import frozen, levels, run, transforms
+from streamcodec.training.conv.judge import AREA_BLOCKS, LEVELS, planes_of
+from streamcodec.training.conv.priced_batches import Planes, PricedBatch, PricedMaterial
+from streamcodec.training.conv.trainable import Trainable
+
+_SIDE_BITS = 1.5  # about what else is said of a block
+_MOVED = 0.25  # share of the levels that come near that a step moves
+_COMPARED_EVERY = 4  # steps: what is saved need not be known to learn
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(run.Plan):
+    """What a run does, and how large its network is."""
+
+    channels: int = encoders.SMALL.channels
+    depth: int = encoders.SMALL.blocks
+    weights: str = ""  # of size M, whose decoder network it learns for; the shipped ones
+
+
+class Outcome:
+    """What coding a batch costs, with samples added to its source or without."""
+
+    def __init__(self, model: Model, decoder: Trainable | None) -> None:
+        self._prices = levels.price_table(model.costs_q8)
+        self._decoder = decoder
+
+    def plain(self, batch: PricedBatch) -> levels.Levels:
+        """Levels without anything added."""
+        return self._levels(batch, self._coefficients(batch))
+
+    @torch.no_grad()
+    def cost(self, batch: PricedBatch, before: levels.Levels, added: Planes | None) -> torch.Tensor:
+        """(n,) bits + squared error / lambda; `before` is what `plain` returned."""
+        found = before
+        if added is not None:
+            own = self._coefficients(batch) + transforms.forward(added, batch.splits)
+            found = self._levels(batch, own)
+        picture = _picture(batch, found.levels)
+        return found.bits + _error_bits(batch, self._corrected(batch, picture, found.groups()))
+
+    def wanted(
+        self, batch: PricedBatch, before: levels.Levels, moves: torch.Tensor
+    ) -> torch.Tensor:
+        """What should be added to coefficients, in steps, where `moves` is 1: else nothing is said.
+
+        A move to the next level costs (1 - 2 a) less where a is added: a follows from what the
+        decoder network makes of the move.
+        """
+        half = (before.levels + 0.5 * before.towards * moves).requires_grad_()
+        picture = _picture(batch, half)
+        corrected = self._corrected(batch, picture, before.groups())
+        more = _error_bits(batch, corrected) - _error_bits(batch, picture)
+        (gradient,) = torch.autograd.grad(more.sum(), half)
+        return -0.5 * _mu(batch) * gradient * moves
+
+    @staticmethod
+    def _coefficients(batch: PricedBatch) -> torch.Tensor:
+        y, u, v = (a - b for a, b in zip(batch.source, batch.base, strict=True))
+        return transforms.forward((y, u, v), batch.splits)
+
+    def _levels(self, batch: PricedBatch, coefficients: torch.Tensor) -> levels.Levels:
+        return levels.chosen(
+            coefficients,
+            batch.quality,
+            tables=batch.tables,
+            most=batch.most,
+            counts=batch.counts,
+            prices=self._prices,
+            mu=_mu(batch),
+        )
+
+    def _corrected(self, batch: PricedBatch, picture: Planes, counts: torch.Tensor) -> Planes:
+        if self._decoder is None:
+            return picture
+        fine = frozen.inputs(picture, batch.predicted, batch.quality)
+        maps = seen.maps(counts, batch.modes, batch.splits)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            raw = self._decoder(fine, maps, batch.quality)
+        acts = (counts > 0) | (batch.modes >= 2) | (batch.moves > 0)
+        found = []
+        for number, (source, plane, change) in enumerate(
+            zip(batch.source, picture, planes_of(raw, batch.quality), strict=True)
+        ):
+            side = 8 if number else 16
+            mask = acts[:, None].repeat_interleave(side, 2).repeat_interleave(side, 3)
+            own = change * mask
+            found.append(plane + own * _gates(source, plane, own, side * AREA_BLOCKS))
+        return found[0], found[1], found[2]
+
+
+@torch.no_grad()
+def _gates(
+    source: torch.Tensor, plane: torch.Tensor, change: torch.Tensor, side: int
+) -> torch.Tensor:
+    """The level of each area that leaves the least error, by sample."""
+    errors = torch.stack(
+        [
+            F.avg_pool2d((source - plane - share * change) ** 2, side, ceil_mode=True)
+            for share in LEVELS
+        ]
+    )
+    gates = torch.tensor(LEVELS)[errors.argmin(0)]
+    height, width = plane.shape[2:]
+    return gates.repeat_interleave(side, 2).repeat_interleave(side, 3)[:, :, :height, :width]
+
+
+def _picture(batch: PricedBatch, chosen: torch.Tensor) -> Planes:
+    """What levels rebuild."""
+    residual = transforms.inverse(levels.dequantised(chosen, batch.quality), batch.splits)
+    y, u, v = ((a + b).clamp(0, 255) for a, b in zip(batch.base, residual, strict=True))
+    return y, u, v
+
+
+def _error_bits(batch: PricedBatch, picture: Planes) -> torch.Tensor:
+    """(n,) squared error against the source in units of lambda."""
+    total = torch.zeros(len(batch.quality))
+    steps = levels.plane_steps(batch.quality)
+    for number, (source, plane) in enumerate(zip(batch.source, picture, strict=True)):
+        worth = _mu(batch) * steps[:, min(number, 1)] ** 2
+        total = total + ((source - plane) ** 2).sum((1, 2, 3)) / worth
+    return total
+
+
+def _detached(planes: Planes) -> Planes:
+    y, u, v = (plane.detach() for plane in planes)
+    return y, u, v
+
+
+def _mu(batch: PricedBatch) -> float:
+    return quantise.KEY_MU if batch.key else quantise.MU
+
+
+def added_by(network: encoders.EncoderNetwork, batch: PricedBatch) -> Planes:
+    """What the network adds to a batch's source."""
+    predicted = batch.predicted
+    if predicted is None:
+        y, u, v = (torch.full_like(plane, 128) for plane in batch.source)
+        predicted = y, u, v
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y, u, v = network(batch.source, predicted, batch.quality)
+    return y, u, v
+
+
+class Run(run.Run):
+    """A training run in its folder."""
+
+    plan: Plan
+    network: encoders.EncoderNetwork
+
+    def __init__(self, folder: Path, plan: Plan, data: Path, *, refresh: bool = False) -> None:
+        torch.manual_seed(plan.seed)
+        network = encoders.EncoderNetwork(encoders.EncoderShape(plan.channels, plan.depth))
+        run.channels_last(network)
+        super().__init__(folder, plan, network, device=_CPU)
+        self.material = PricedMaterial(
+            shards(data), key=plan.key, limits=() if refresh else self.limits
+        )
+        self.limits = self.material.limits
+        model = files.load("M", Path(plan.weights) if plan.weights else None)
+        own = model.decoder_networks[0 if plan.key else 1]
+        self._saved: list[float] = []
+        self._outcome = Outcome(model, None if own is None else frozen.frozen(own))
+
+    def start_from(self, other: Path) -> None:
+        """Take over another run's averaged weights."""
+        kept = torch.load(other / "state.pt", weights_only=False)["average"]
+        self.network.load_state_dict(kept)
+        self.average = {k: v.detach().clone() for k, v in kept.items()}
+
+    def one_step(self, rate_scale: float = 1.0) -> float:
+        """Draw a batch, move the weights; returns the loss: what is missed, by bits spent."""
+        plan = self.plan
+        rng = np.random.default_rng([plan.seed, self.step])
+        batch = self.material.batch(rng, plan.crops, plan.crop_blocks)
+        before = self._outcome.plain(batch)
+        spent = _spent(batch, before)
+        draws = torch.from_numpy(rng.random(before.near.shape, np.float32))
+        moves = (draws < _MOVED * before.near).float()
+        wanted = self._outcome.wanted(batch, before, moves)
+        added = added_by(self.network, batch)
+        own = transforms.forward(added, batch.splits) / levels.steps_of(batch.quality)
+        # A coefficient that is moved by an amount too much takes a wrong level as often as that.
+        missed = ((own - wanted) ** 2 - wanted**2) * moves
+        if self.step % _COMPARED_EVERY == 0:
+            plainly = self._outcome.cost(batch, before, None)
+            truly = self._outcome.cost(batch, before, _detached(added))
+            self._saved.append(float(((plainly - truly) / spent).mean()))
+        lesson = missed.sum((1, 2, 3)) / (_MOVED * _mu(batch) * spent)
+        return self.moved(lesson.mean(), rate_scale)
+
+    def learned(self, losses: Sequence[float]) -> dict[str, object]:
+        """Bits saved on some of the last batches, and the loss."""
+        saved = round(100 * float(np.mean(self._saved)), 4) if self._saved else None
+        self._saved.clear()
+        return {"saved_percent": saved, "missed": round(float(np.mean(losses)), 6)}
+
+    def judge(self) -> list[tuple[int, float]]:
+        """Quality, and percent of bits saved at equal cost, of each frame held out."""
+        plan = self.plan
+        judged = encoders.EncoderNetwork(self.network.shape)
+        judged.load_state_dict(self.average)
+        held = self.material.held
+        order = np.random.default_rng(0).permutation(len(held))
+        found = []
+        with torch.no_grad():
+            for shard, entry in (held[n] for n in np.sort(order[: plan.judge_frames])):
+                batch = self.material.whole(shard, entry)
+                before = self._outcome.plain(batch)
+                plainly = self._outcome.cost(batch, before, None)
+                cost = self._outcome.cost(batch, before, added_by(judged, batch))
+                saved = (plainly - cost) / _spent(batch, before)
+                found.append((entry.quality, 100 * float(saved)))
+        return found
+
+    def judged(self) -> dict[str, object]:
+        """Means over frames held out, and by quarter of the quality range."""
+        found = self.judge()
+
+        def mean(values: Sequence[float]) -> float | None:
+            return round(float(np.mean(values)), 4) if values else None
+
+        return {
+            "frames": len(found),
+            "saved_percent": mean([saved for _, saved in found]),
+            "by_quality": [mean([s for q, s in found if q // 16 == k]) for k in range(4)],
+        }
+
+
+def _spent(batch: PricedBatch, before: levels.Levels) -> torch.Tensor:
+    return before.bits + _SIDE_BITS * batch.counts[0].numel()
+
+
+def main() -> None:
+    """Command line."""
+    options = vars(run.parser("train the encoder network", Plan).parse_args())
+    plan = run.planned(options, Plan)
+    torch.set_num_threads(plan.threads)
+    own = Run(options["run"], plan, options["data"], refresh=options["refresh"])
+    if options["from_run"] and own.step == 0:
+        own.start_from(options["from_run"])
+    own.log(
+        event="begin",
+        step=own.step,
+        parameters=sum(p.numel() for p in own.network.parameters()),
+        kmac_per_px=round(own.network.shape.multiplies_per_px / 1000, 2),
+        frames=len(own.material.train),
+        held_out=len(own.material.held),
+    )
+    own.go(options["minutes"])
+
+
+if __name__ == "__main__":
+    main()
