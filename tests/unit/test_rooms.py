@@ -16,8 +16,12 @@ ORDERS = {
     package: re.findall(r"[\w.]+", " ".join(re.findall(rf"^    {package}: (.+)$", WRITTEN, re.M)))
     for package in ("streamcodec", "services")
 }
-# How levels are chosen stands beside how they are read.
-ALLOWED = {("streamcodec.correction", "streamcodec.quantise")}
+# The bundle of a model's networks carries the encoder's too, and how levels are chosen stands
+# beside how they are read.
+ALLOWED = {
+    ("streamcodec.correction", "streamcodec.networks.conv.encoder.EncoderNetwork"),
+    ("streamcodec.correction", "streamcodec.quantise"),
+}
 
 
 def modules_of(package: str) -> dict[str, Path]:
