@@ -31,7 +31,8 @@ _STYLES = {
     "svtav1-8": ("#e6550d", "--"),
     "svtav1-11": ("#fdae6b", "--"),
 }
-_OURS = ("#d7301f", "-")
+_OURS = {"S": ("#d7301f", "-")}
+_OTHER_SIZES = ("#1a1a1a", "-")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,7 +101,7 @@ def plot(report: dict[str, Any], target: Path, *, with_pictures: bool) -> None:
     for axis, name in zip(axes.flat, names, strict=False):
         for codec, points in report["points"][name].items():
             shown = [p for p in points if _within(p["psnr611"])]
-            colour, line = _STYLES.get(codec, _OURS)
+            colour, line = _STYLES.get(codec) or _OURS.get(codec, _OTHER_SIZES)
             axis.plot(
                 [p["bpp"] for p in shown],
                 [p["psnr611"] for p in shown],

@@ -45,7 +45,8 @@ RECIPES = (
 
 # Of size M: areas that are corrected and areas that are not, sides that are no multiple of 16.
 RECIPES_M = (
-    Recipe("moving", 208, 144, (22, 14, 16, 15, 18, 14)),
+    Recipe("moving", 208, 144, (24, 18, 20, 19, 22, 18)),
+    Recipe("finer", 208, 144, (30, 26, 28)),
     Recipe("odd", 83, 67, (30, 8, 40)),
 )
 

@@ -97,7 +97,7 @@ def main() -> None:
         ("picture", pictures, options.pictures, _PICTURE_QUALITIES),
         ("clip", clips, options.clips, _QUALITIES),
     ):
-        for path in paths[:: max(1, len(paths) // most)][:most]:
+        for path in paths[:: max(1, len(paths) // max(1, most))][:most]:
             frames = frames_of(path, 1 if kind == "picture" else options.frames)
             plain = [code(base, frames, q) for q in qualities]
             ours = [code(ours_codec, frames, q) for q in qualities]
