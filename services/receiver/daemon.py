@@ -165,6 +165,7 @@ class ReceiverDaemon:
         )
         self._display = threading.Condition()
         self._reports: deque[m.FrameShown | m.KeyframeReason] = deque()
+        self.size = codec.size  # of its model
         self._decoding = Decoding(codec)
         self._observers: tuple[Callable[[ShownFrame], None], ...] = ()
         self._sinks: tuple[Sink, ...] = ()

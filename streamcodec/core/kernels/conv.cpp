@@ -27,7 +27,7 @@ SC_INLINE void finish_cell(const ConvFinish& to, int cell, const int32_t* sums) 
     memcpy(to.out + cell * to.out_step, out, sizeof out);
 }
 
-#if defined(__AMX_INT8__)
+#if defined(SC_TILES)
 
 template <bool TWO_ROWS>
 SC_INLINE void cells(const ConvRow& row, int cell, int count, const int8_t* tiles,

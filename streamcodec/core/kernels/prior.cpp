@@ -7,7 +7,7 @@
 namespace sc::SC_LEVEL {
 namespace {
 
-#if defined(__AMX_INT8__)
+#if defined(SC_TILES)
 
 template <bool TWO_ROWS, bool TWO>
 SC_INLINE void by_tiles(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,

@@ -5,7 +5,7 @@
 
 #include "kernels/level.hpp"
 
-#if defined(__AMX_INT8__)
+#if defined(SC_TILES)
 
 #include <immintrin.h>
 

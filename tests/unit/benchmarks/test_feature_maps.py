@@ -12,12 +12,12 @@ import pytest
 from services.media.scene import Scene
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
-from streamcodec.weights import load_networks
 
 torch = pytest.importorskip("torch", reason="size M needs torch")
 feature_maps = pytest.importorskip("benchmarks.feature_maps")
+load = pytest.importorskip("streamcodec.networks.conv.network").load
 
-QUALITY = 16
+QUALITY = 20  # where the present network acts on this scene
 WIDTH, HEIGHT = 152, 104  # no multiples of 16
 
 
@@ -35,7 +35,10 @@ def codec() -> Codec:
 
 @pytest.fixture(scope="module")
 def look(codec: Codec, frames: list[Frame]) -> feature_maps.Look:
-    return feature_maps.look_at(codec, load_networks(codec.model, "cpu"), frames, QUALITY)
+    weights = codec.model.decoder_networks[1]
+    assert weights is not None
+    network = load(weights, torch.device("cpu"))
+    return feature_maps.look_at(codec, network, frames, QUALITY)
 
 
 def test_the_corrected_picture_is_the_one_that_the_codec_shows(
