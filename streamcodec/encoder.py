@@ -37,7 +37,7 @@ FloatPlanes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArra
 INTRA16 = 2  # modes from here on are intra
 INTRA8 = 3
 # Below 1/2, so that the first pass leaves about what the weighed second one will.
-_FIRST_PASS_ROUNDING = 0.35
+FIRST_PASS_ROUNDING = 0.35
 # What coding a still block must gain when the frame is not to be finer than its reference: else it
 # only quantises the reference's own error once more. Costs nothing on clips that move.
 _NEWS_BITS = 96
@@ -50,7 +50,7 @@ _WORTH_FILLING = 1.02
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
 _INTER_LOWER = 6  # what prediction leaves is that much lower
 _GROUP_ENDS = np.array([0, 6, 24, 96, layout.CHANNELS])
-_FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
+FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +118,7 @@ class FrameEncoder:
         self._source = analysis.padded(frame.planes)
         self._before = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
+        self._moved: tuple[U8, U8] | None = None
         self._first: dict[int, FirstPass] = {}
         self._added: dict[int, FloatPlanes | None] = {}
         self._plain: dict[tuple[int, float], Attempt] = {}  # before any network
@@ -217,16 +218,24 @@ class FrameEncoder:
 
     def _coding(self, quality: int) -> Coding:
         seen = self._look(quality)
+        before = self._before_at(seen, quality)
         return Coding(
             self._model,
             seen,
-            self._before_at(seen, quality),
+            before,
             quality,
+            moved=self._moved_of(seen, before),
             added=self._added_at(seen, quality),
             workspace=self._workspace,
             pool=self._pool,
             rounds=self._trying.more_rounds,
         )
+
+    def _moved_of(self, seen: Analysis, before: State) -> tuple[U8, U8]:
+        """See `State.moved`: once for a frame, since vectors are the same at every quality."""
+        if self._moved is None:
+            self._moved = before.moved(seen.blocks)
+        return self._moved
 
     def _added_at(self, seen: Analysis, quality: int) -> FloatPlanes | None:
         """What the model's encoder network adds to the source, None without one."""
@@ -258,6 +267,7 @@ class Coding:
         before: State,
         quality: int,
         *,
+        moved: tuple[U8, U8],
         added: FloatPlanes | None = None,
         workspace: Workspace,
         pool: _core.Pool | None,
@@ -274,7 +284,7 @@ class Coding:
         self._pool = pool
         self._steps_q3 = transform.plane_steps_q3(quality)
         self._channel_steps_q3 = transform.CHANNEL_STEPS_Q3[quality]
-        self._moved, self._moved_counts = before.moved(seen.blocks)
+        self._moved, self._moved_counts = moved
         self._remembered = False  # what the prior is told of the reference
 
     def first_pass(self, trying: Trying) -> FirstPass:
@@ -288,17 +298,17 @@ class Coding:
             blocks.counts[:] = layout.GROUPS
             guess = np.tile(guess_tables(self._quality), (len(symbols), 1))
             self._code(blocks, guess, symbols, weighing=1.0)
-            np.maximum(blocks.counts, _FEWEST_GROUPS, out=blocks.counts)
+            np.maximum(blocks.counts, FEWEST_GROUPS, out=blocks.counts)
         else:
             _core.quantise_plainly(
                 self._wanted(),
                 self._channel_steps_q3,
-                _FIRST_PASS_ROUNDING,
+                FIRST_PASS_ROUNDING,
                 symbols,
                 blocks.counts,
             )
             within = blocks.modes >= INTRA16
-            blocks.counts[within] = np.maximum(blocks.counts[within], _FEWEST_GROUPS)
+            blocks.counts[within] = np.maximum(blocks.counts[within], FEWEST_GROUPS)
         if not trying.prices_asked and self._before.tables is not None:
             tables = self._tables_of_reference(self._before.tables, blocks.counts)
             return FirstPass(tables, blocks.counts)
@@ -311,17 +321,6 @@ class Coding:
         otherwise = guess_tables(self._quality, _INTER_LOWER)
         _core.guess_tables(self._seen.blocks, counts, before, shift, otherwise, found)
         return found
-
-    def second_pass(
-        self,
-        first: FirstPass,
-        weighing: float,
-        header: bitstream.PacketHeader,
-        network: Network | None,
-    ) -> Attempt:
-        """Final symbols by rate and distortion, the picture, and the packet."""
-        attempt = self.attempt(first, weighing, header, network)
-        return attempt if network is None else self.corrected(attempt, network)
 
     def attempt(
         self,

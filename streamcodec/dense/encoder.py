@@ -26,7 +26,18 @@ from streamcodec.dense.key import analyse_key
 from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
 from streamcodec.effort import Effort
-from streamcodec.encoder import I16, I32, INTRA16, U8, Attempt, Coding, FirstPass, FrameEncoder
+from streamcodec.encoder import (
+    FEWEST_GROUPS,
+    FIRST_PASS_ROUNDING,
+    I16,
+    I32,
+    INTRA16,
+    U8,
+    Attempt,
+    Coding,
+    FirstPass,
+    FrameEncoder,
+)
 
 if TYPE_CHECKING:
     from streamcodec.analysis import Analysis
@@ -36,9 +47,6 @@ if TYPE_CHECKING:
     from streamcodec.model import Model
     from streamcodec.state import Planes
     from streamcodec.workspace import Workspace
-
-_FIRST_PASS_ROUNDING = 0.35
-_FEWEST_GROUPS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +111,13 @@ class DenseFrameEncoder(FrameEncoder):
             return super()._coding(quality)
         before = self._before_at(seen, quality)
         coding = DenseCoding(
-            self._model, seen, before, quality, workspace=self._workspace, pool=self._pool
+            self._model,
+            seen,
+            before,
+            quality,
+            moved=self._moved_of(seen, before),
+            workspace=self._workspace,
+            pool=self._pool,
         )
         coding.begin(self._device, self.moves, seen)
         return coding
@@ -125,9 +139,9 @@ class DenseCoding(Coding):
         """Learn what each symbol would cost, from the prior."""
         del trying
         there, device = self._there, self._device
-        symbols = dense_quantise.plainly(self._coefficients, self._steps, _FIRST_PASS_ROUNDING)
+        symbols = dense_quantise.plainly(self._coefficients, self._steps, FIRST_PASS_ROUNDING)
         needed = dense_quantise.needed(symbols).reshape(there.modes.shape)
-        counts = torch.where(there.modes >= INTRA16, needed.clamp(min=_FEWEST_GROUPS), needed)
+        counts = torch.where(there.modes >= INTRA16, needed.clamp(min=FEWEST_GROUPS), needed)
         memory = priors.memory(
             device.prior,
             there.moved,

@@ -28,14 +28,6 @@ class Execution(Protocol):
         ...
 
 
-class Maker(Protocol):
-    """Builds the execution of a layer. `signed`: so many first inputs may be below zero."""
-
-    def __call__(self, own: LayerWeights, device: torch.device, *, signed: int) -> Execution:
-        """Moves everything that the layer needs to the device."""
-        ...
-
-
 class FloatLayer:
     """Float32 values that are integers."""
 
