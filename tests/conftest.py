@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from streamcodec import _core
+
 # A busy machine is no fault of what is tested: no example has a time limit.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
@@ -29,6 +31,15 @@ for _signal, _handler in (
 
 _SETTLE_S = 2.0
 _KEPT_BY_PYTHON = "resource_tracker"  # multiprocessing starts it once and keeps it
+
+
+@pytest.fixture(params=_core.levels())
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each level of instructions that this machine has, in force for one test."""
+    before = _core.level()
+    _core.choose_level(request.param)
+    yield request.param
+    _core.choose_level(before)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamcodec import Codec, _core
+from streamcodec import Codec
 from streamcodec.errors import BitstreamError
 from streamcodec.frame import Reference
 from streamcodec.metrics import psnr_plane
@@ -30,15 +30,6 @@ def threaded(request: pytest.FixtureRequest, codec: Codec) -> Iterator[Codec]:
     """The codec with a pool of its own."""
     with Threads(request.param) as threads:
         yield codec.sharing(threads)
-
-
-@pytest.fixture(params=_core.levels())
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A level of instructions, in force for one test."""
-    before = _core.level()
-    _core.choose_level(request.param)
-    yield request.param
-    _core.choose_level(before)
 
 
 def test_vectors_belong_to_the_shipped_weights(codec: Codec) -> None:

@@ -6,11 +6,9 @@ The core's at every level of instructions that the machine has, and those of tor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from streamcodec import Codec, _core, bitstream
+from streamcodec import Codec, bitstream
 from streamcodec.correction import Networks
 from streamcodec.frame import Reference
 from streamcodec.parallel import Threads
@@ -21,15 +19,6 @@ from tests.conformance.material import VECTORS_M
 @pytest.fixture(scope="module")
 def codec() -> Codec:
     return Codec.load("M", device="cpu")
-
-
-@pytest.fixture(params=_core.levels())
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A level of instructions, in force for one test."""
-    before = _core.level()
-    _core.choose_level(request.param)
-    yield request.param
-    _core.choose_level(before)
 
 
 def test_vectors_belong_to_the_shipped_weights(codec: Codec) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -26,14 +25,6 @@ INTER16, INTER8, INTRA16, INTRA8 = range(4)
 EIGHT, FOUR, PLAIN = range(3)
 STEPS_Q3 = steps_of.CHANNEL_STEPS_Q3[37]  # odd steps: no sum of samples lies on a rounding edge
 SPLITS = [0, 1, 2, 3, 14, 27, 41, 55, 68, 81]
-
-
-@pytest.fixture(params=_core.levels())
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = _core.level()
-    _core.choose_level(request.param)
-    yield request.param
-    _core.choose_level(before)
 
 
 def picture(rng: np.random.Generator, rows: int, columns: int) -> Planes:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -20,15 +18,6 @@ U16 = npt.NDArray[np.uint16]
 
 LEVELS = _core.levels()
 MARGIN_PX = 32
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each level of instructions that this machine has; the one in use comes back."""
-    before = _core.level()
-    _core.choose_level(request.param)
-    yield request.param
-    _core.choose_level(before)
 
 
 def blocks_to_compare() -> list[tuple[U8, U8]]:
