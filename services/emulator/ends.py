@@ -22,23 +22,20 @@ from services.protocol.broadcast import Answers
 from services.protocol.intake import Intake, Profile, Results
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Rules
-from services.protocol.standby import Move
+from services.protocol.standby import Move, try_us
 from services.protocol.train import Arrival
 from services.rate.congestion import CongestionController, Tuning
 from services.receiver.decoding import Decoding, Undecodable
 from services.sender.coder import Coded
 from services.sender.core import TICK_US, Encode, Outgoing, SenderCore, SenderSetup, Span
+from services.wire.endpoint import CONNECT_TIMEOUT_MS, RECONNECT_MS
 
 # SYN, SYN-ACK, then ZMTP's greetings and READY commands: receiver's and sender's by turns.
 HANDSHAKE_BYTES = (60, 60, 180, 180)
 RESET_BYTES = 60
 SYN_AGAIN_US = 1_000_000  # Linux: the first answer to a connection is waited for that long
-# As in services.wire.transport.
-CONNECT_TIMEOUT_US = 1_500_000
-RECONNECT_US = 100_000
-# As in services.wire.spare.
-SPARE_TIMEOUT_US = 300_000
-SPARE_PAUSE_US = 50_000
+_RECONNECT_US = 2000 * RECONNECT_MS  # at most
+_SPARE_PAUSE_US = 1000 * RECONNECT_MS  # at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +323,7 @@ class VirtualReceiver:
         now, attempt = self._clock.now_us, self._attempt
         for wait_us in (0, SYN_AGAIN_US):
             self._clock.at(now + wait_us, partial(self._shake, attempt, 0))
-        self._clock.at(now + CONNECT_TIMEOUT_US, partial(self._give_up, attempt))
+        self._clock.at(now + 1000 * CONNECT_TIMEOUT_MS, partial(self._give_up, attempt))
 
     def _shake(self, attempt: int, step: int) -> None:
         if attempt != self._attempt or self._line is not None:
@@ -339,14 +336,14 @@ class VirtualReceiver:
 
     def _give_up(self, attempt: int) -> None:
         if attempt == self._attempt and self._line is None:
-            self._clock.at(self._clock.now_us + RECONNECT_US, self._dial)
+            self._clock.at(self._clock.now_us + _RECONNECT_US, self._dial)
 
     def _try_spare(self, since: int) -> None:
         """Dial beside a silent line until that is told to end."""
         if since == self._spare_since:
             self._shake_spare(since, 0)
-            try_us = max(SPARE_TIMEOUT_US, 2 * self._intake.round_trip_us) + SPARE_PAUSE_US
-            self._clock.at(self._clock.now_us + try_us, partial(self._try_spare, since))
+            again_us = try_us(self._intake.round_trip_us) + _SPARE_PAUSE_US
+            self._clock.at(self._clock.now_us + again_us, partial(self._try_spare, since))
 
     def _shake_spare(self, since: int, step: int) -> None:
         if since != self._spare_since:
@@ -380,7 +377,7 @@ class VirtualReceiver:
         if self._line is not None:
             self._line.close()
         self._line = None
-        self._clock.at(self._clock.now_us + RECONNECT_US, self._dial)
+        self._clock.at(self._clock.now_us + _RECONNECT_US, self._dial)
 
     # -- messages
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.settings.addresses import masked
 
-REFUSED_TOLD_US = 5_000_000  # strangers knock as often as they like: a line this often at most
+_REFUSED_TOLD_US = 5_000_000  # strangers knock as often as they like: a line this often at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class EventLog:
         last_us = max((e.at_us for e in self._events if e.name == name), default=None)
         if last_us is None or at_us - last_us >= every_us:
             self.add(at_us, name, text)
+
+    def handshakes_refused(self, at_us: int, so_far: int) -> None:
+        """Strangers were refused, `so_far` in all; told now and then, as they knock at will."""
+        text = f"keys not allowed, or another protocol; {so_far} so far"
+        self.add_seldom(at_us, "handshake_refused", text, every_us=_REFUSED_TOLD_US)
 
     def snapshot(self) -> tuple[StreamEvent, ...]:
         """All that are kept."""

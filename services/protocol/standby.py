@@ -17,6 +17,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 OPEN_US = 1_000_000  # two PINGs unanswered
+LEAST_TRY_US = 300_000  # a link that returns between two attempts finds nobody
 GRACE_US = 100_000  # what waited in the link is there before what was sent after it
 
 
@@ -26,6 +27,11 @@ class Move(Enum):
     OPEN = auto()
     DROP = auto()
     TAKE = auto()  # it becomes the first; the session starts again on it
+
+
+def try_us(round_trip_us: int) -> int:
+    """How long one attempt to connect is waited for."""
+    return max(LEAST_TRY_US, 2 * round_trip_us)
 
 
 class Standby:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.errors import PeerLost
-from services.measure.events import REFUSED_TOLD_US, EventLog
+from services.measure.events import EventLog
 from services.measure.measures import Rate, wire_bytes
 from services.measure.relay_stats import RelaySnapshot
 from services.process.threads import Crew, boot_id
@@ -56,11 +56,10 @@ class _Tally:
         self.events = EventLog()
 
     def refused_some(self, count: int, now_us: int) -> None:
-        """Handshakes were refused; told now and then: strangers knock as often as they like."""
+        """Handshakes were refused."""
         self.refused += count
         if count:
-            text = f"keys not allowed, or another protocol; {self.refused} so far"
-            self.events.add_seldom(now_us, "handshake_refused", text, every_us=REFUSED_TOLD_US)
+            self.events.handshakes_refused(now_us, self.refused)
 
     def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
         """A message of any kind went out."""

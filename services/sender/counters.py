@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from services.measure.events import REFUSED_TOLD_US, EventLog, StreamEvent
+from services.measure.events import EventLog, StreamEvent
 from services.measure.histogram import Histogram
 from services.measure.measures import Limitation, Rate, wire_bytes
 from services.measure.source_health import SourceHealth
@@ -123,11 +123,10 @@ class SenderCounters:
         self._identity = replace(self._identity, epoch=epoch)
 
     def refused_some(self, count: int, now_us: int) -> None:
-        """Handshakes were refused; told now and then: strangers knock as often as they like."""
+        """Handshakes were refused."""
         self.refused += count
         if count:
-            text = f"keys not allowed, or another protocol; {self.refused} so far"
-            self.events.add_seldom(now_us, "handshake_refused", text, every_us=REFUSED_TOLD_US)
+            self.events.handshakes_refused(now_us, self.refused)
 
     def sent(self, message_bytes: int, *, encrypted: bool, now_us: int) -> None:
         """A message of any kind went out."""

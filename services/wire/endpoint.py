@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from services.errors import AuthenticationError, ConfigError
 from services.measure.events import StreamEvent
 
+CONNECT_TIMEOUT_MS = 1500  # of each attempt to connect
+RECONNECT_MS = 50  # before the next; libzmq adds up to as much again
 MAX_IPC_PATH_CHARS = 107  # sun_path
 MAX_SMALL_MESSAGE_BYTES = 4096  # what a sender lets in
 MAX_PACKET_MESSAGE_BYTES = 8 * 1024 * 1024 + 64  # what a receiver must let in
@@ -61,7 +63,7 @@ class Endpoint:
     max_message_bytes: int = MAX_SMALL_MESSAGE_BYTES
     tcp_control: str = ""  # congestion control of each connection; empty: the system's
     max_connections: int = 256
-    connect_timeout_ms: int = 1500  # of each attempt to connect
+    connect_timeout_ms: int = CONNECT_TIMEOUT_MS
     send_buffer_bytes: int = 262_144  # the rate control bounds what is in it; see docs/link.md, 2.3
 
     @property

@@ -6,10 +6,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from services.protocol.standby import Move
+from services.protocol.standby import Move, try_us
 from services.wire.transport import Endpoint, LinkEvent, Port, Received, SendResult
-
-_LEAST_TRY_MS = 300  # a link that returns between two attempts finds nobody
 
 
 class SparePort:
@@ -61,7 +59,7 @@ class SparePort:
         """Open, drop or take the second connection."""
         if move is Move.OPEN:
             self._drop()
-            try_ms = max(_LEAST_TRY_MS, 2 * round_trip_us // 1000)
+            try_ms = try_us(round_trip_us) // 1000
             self._spare = Port(replace(self._endpoint, connect_timeout_ms=try_ms))
             self._spare.open()
         elif move is Move.DROP or self._spare is None:

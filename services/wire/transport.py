@@ -31,6 +31,7 @@ from services.process.descriptors import room_for
 from services.wire.connections import Connections
 from services.wire.endpoint import (
     MAX_PACKET_MESSAGE_BYTES,
+    RECONNECT_MS,
     CurveClient,
     CurveServer,
     Endpoint,
@@ -65,7 +66,6 @@ _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets un
 _HEARTBEAT_MS = 1000
 _HEARTBEAT_TIMEOUT_MS = 12_000  # the session's own patience ends first (protocol.session)
 _HANDSHAKE_MS = 5000
-_RECONNECT_MS = 50
 _RECONNECT_MAX_MS = 200  # a link that returns between two attempts finds nobody
 _UNACKNOWLEDGED_MS = 12_000  # likewise
 _GATE_REFRESH_S = 0.5
@@ -463,7 +463,7 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     else:
         socket.immediate = 1  # nothing may queue for a peer that is away
         socket.connect_timeout = endpoint.connect_timeout_ms
-        socket.reconnect_ivl = _RECONNECT_MS
+        socket.reconnect_ivl = RECONNECT_MS
         socket.reconnect_ivl_max = _RECONNECT_MAX_MS
     match endpoint.keys:
         case CurveServer() as keys:
