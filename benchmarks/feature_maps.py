@@ -30,7 +30,7 @@ from streamcodec.blocks import transform
 from streamcodec.codec import Codec
 from streamcodec.correction import Stage
 from streamcodec.decoder import empty_planes
-from streamcodec.encoder import INTRA16, FrameEncoder
+from streamcodec.encoder import FrameEncoder
 from streamcodec.errors import ModelError
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611
@@ -38,6 +38,7 @@ from streamcodec.networks.conv.correct import Blocks, correction_of
 from streamcodec.networks.conv.executions import Execution
 from streamcodec.networks.conv.network import ExecutedNetwork
 from streamcodec.networks.conv.network import load as load_network
+from streamcodec.passes import INTRA16
 from streamcodec.state import Planes, state_of
 
 U8 = npt.NDArray[np.uint8]

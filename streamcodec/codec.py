@@ -16,13 +16,14 @@ from streamcodec import bitstream, decoder
 from streamcodec.bitstream import QUALITIES
 from streamcodec.correction import Networks
 from streamcodec.effort import Effort
-from streamcodec.encoder import Attempt, FrameEncoder
+from streamcodec.encoder import FrameEncoder
 from streamcodec.errors import FrameError, ModelError, ReferenceMissing
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
 from streamcodec.networks import prior as priors
 from streamcodec.networks.conv import exactness
 from streamcodec.parallel import Threads
+from streamcodec.passes import Attempt
 from streamcodec.workspace import Workspace, Workspaces
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from streamcodec.dense.key import analyse_key
 from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
 from streamcodec.effort import Effort
-from streamcodec.encoder import (
+from streamcodec.encoder import FrameEncoder
+from streamcodec.passes import (
     FEWEST_GROUPS,
     FIRST_PASS_ROUNDING,
     I16,
@@ -36,7 +37,6 @@ from streamcodec.encoder import (
     Attempt,
     Coding,
     FirstPass,
-    FrameEncoder,
 )
 
 if TYPE_CHECKING:

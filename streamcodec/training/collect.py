@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from streamcodec import contexts as cx
 from streamcodec.blocks import layout
-from streamcodec.encoder import Attempt, FrameEncoder
+from streamcodec.encoder import FrameEncoder
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
+from streamcodec.passes import Attempt
 from streamcodec.pattern import quality_at
 from streamcodec.training.filters import Equations
 

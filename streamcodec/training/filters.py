@@ -13,8 +13,8 @@ import numpy.typing as npt
 from streamcodec import _core
 from streamcodec.analysis import padded
 from streamcodec.blocks import loopfilter, transform
-from streamcodec.encoder import Attempt
 from streamcodec.frame import Frame
+from streamcodec.passes import Attempt
 
 F64 = npt.NDArray[np.float64]
 

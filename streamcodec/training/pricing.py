@@ -14,7 +14,7 @@ from streamcodec.training.coded import Planes, Priced
 from streamcodec.training.conv import levels, transforms
 
 if TYPE_CHECKING:
-    from streamcodec.encoder import Attempt, FirstPass
+    from streamcodec.passes import Attempt, FirstPass
 
 _INTRA = 2  # modes from here on are intra
 
