@@ -37,7 +37,7 @@ _NEWS_BITS = 96
 _STILL_SHARE = 0.97
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
 _INTER_LOWER = 6  # what prediction leaves is that much lower
-_GROUP_ENDS = np.array([0, 6, 24, 96, layout.CHANNELS])
+_GROUP_STARTS = np.array(layout.GROUP_STARTS)
 FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
 
 
@@ -157,7 +157,7 @@ class Coding:
         found = self._find_tables(blocks, symbols)
         for _ in range(self._rounds if not seen.key else 0):
             # What was coded says more of prices than the first pass did.
-            known = _GROUP_ENDS[blocks.counts.ravel()][:, None] > np.arange(layout.CHANNELS)
+            known = _GROUP_STARTS[blocks.counts.ravel()][:, None] > np.arange(layout.CHANNELS)
             prices = np.where(known, found, first.tables)
             blocks, symbols, planes = self._chosen(first.counts, prices, weighing)
             found = self._find_tables(blocks, symbols)
