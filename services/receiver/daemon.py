@@ -274,7 +274,7 @@ class ReceiverDaemon:
             self._sinks = (*self._sinks, sink)
 
     def _tell_rate(self, *sinks: Sink) -> None:
-        """Say the pace of the stream to sinks that want to know; nothing before it is known."""
+        """Tell the sinks the frame rate of the stream, once it is known."""
         with self._lock:
             welcome = self._intake.welcome
         for sink in sinks if welcome is not None else ():

@@ -35,7 +35,7 @@ class RecordingSink:
         self._existing = self._checked()
 
     def set_rate(self, fps: float) -> None:
-        """The pace of what comes; a file that is there keeps the one in its header."""
+        """The frame rate of what comes; a file that is there keeps the one in its header."""
         self._fps = fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:

@@ -62,7 +62,7 @@ class RotatingSink:
         self._sink = self._opened()
 
     def set_rate(self, fps: float) -> None:
-        """The pace of what comes, for this file and those after it."""
+        """The frame rate of what comes, for this file and those after it."""
         self._fps = fps
         _tell_rate(self._sink, fps)
 

@@ -43,7 +43,7 @@ class GuardedSink:
         self._sink = sink
 
     def set_rate(self, fps: float) -> None:
-        """The pace of the stream that comes, where the sink wants to know it."""
+        """The frame rate of the stream that comes, where the sink wants to know it."""
         told = getattr(self._sink, "set_rate", None)
         if told is not None:
             told(fps)

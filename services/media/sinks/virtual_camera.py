@@ -45,7 +45,7 @@ class VirtualCameraSink:
         self._closed = False
 
     def set_rate(self, fps: float) -> None:
-        """The pace of what comes, told to those who read the device."""
+        """The frame rate of what comes, told to those who read the device."""
         self._fps = fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
