@@ -374,7 +374,7 @@ class RelayNode(Node):
     def _tick(self) -> None:
         self._act(self.intake.tick(self._busy_us))
         self._say(self.fanout.tick(self._busy_us))
-        if self.fanout.take_wish():
+        if self.fanout.take_keyframe_request():
             self._act(self.intake.ask_keyframe(m.KeyframeReason.USER, self._busy_us))
 
     def _serve(self) -> None:

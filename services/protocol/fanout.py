@@ -34,7 +34,8 @@ SLOW_KEYFRAME_INTERVAL_US = 5_000_000
 
 @dataclass(slots=True)
 class Replies:
-    """Messages to send, and whether some stream has a wish to be told upstream (`take_wish`)."""
+    """Messages to send, and whether some stream needs a keyframe from upstream
+    (`take_keyframe_request`)."""
 
     messages: list[tuple[bytes, m.Message]] = field(default_factory=list)
     wants_keyframe: bool = False
@@ -87,7 +88,7 @@ class Fanout(Audience[Follower]):
         self._stirred: dict[bytes, None] = {}  # receivers that may take a packet now
         self._key_asked_us: int | None = None
         self._allotment = Allotment()
-        self._wish = False  # for a keyframe, not yet told upstream
+        self._keyframe_requested = False  # and not yet asked for upstream
 
     # -- from upstream -------------------------------------------------------------------------
 
@@ -157,13 +158,13 @@ class Fanout(Audience[Follower]):
                 replies.say(follower.peer, self._ping(now_us))
         self._stirred = dict.fromkeys(self._members)
         if self._keyframe_due(now_us):
-            replies.wants_keyframe = self._wish = True
+            replies.wants_keyframe = self._keyframe_requested = True
         return replies
 
-    def take_wish(self) -> bool:
+    def take_keyframe_request(self) -> bool:
         """True once after a keyframe became due: ask for it upstream."""
-        wish, self._wish = self._wish, False
-        return wish
+        requested, self._keyframe_requested = self._keyframe_requested, False
+        return requested
 
     def left(self, peer: bytes) -> None:
         """This peer wants another stream from now on."""

@@ -120,7 +120,7 @@ class FeedLine:
                 for reason in received.cuts:
                     self._events.add(now, "connection_cut", reason)
                 results = self._timers(now) if now - ticked_us >= _TICK_US else Results()
-                if self.fanout.take_wish():
+                if self.fanout.take_keyframe_request():
                     # Our own chain is whole: it is our receivers who need a new one.
                     asked = self._intake.ask_keyframe(m.KeyframeReason.USER, now)
                     results.messages += asked.messages

@@ -55,8 +55,8 @@ class Outlet:
         self._ticked_us: int | None = None
 
     def turn(self, timeout_ms: int) -> bool:
-        """Wait for messages, answer them, send what is due. True when some stream has a wish to be
-        told upstream (`Fanout.take_wish`)."""
+        """Wait for messages, answer them, send what is due. True when some stream needs a
+        keyframe from upstream (`Fanout.take_keyframe_request`)."""
         received = self._port.poll(timeout_ms)
         now = self._now_us()
         with self._lock:
