@@ -6,7 +6,7 @@ from __future__ import annotations
 from services.protocol import messages as m
 from services.protocol.chain import Chain
 from services.protocol.fanout import Fanout
-from services.protocol.follower import RECORDED, Pace
+from services.protocol.follower import RECORDED, CatchUp
 from tests.unit.services.protocol.packets import (
     FRAME_US,
     Taker,
@@ -27,13 +27,13 @@ class Stream:
         count: int = 1000,
         *,
         keyframes: frozenset[int] = frozenset({0}),
-        pace: Pace | None = None,
+        catch_up: CatchUp | None = None,
         chain: Chain | None = None,
     ) -> None:
         self.fanout = (
             Fanout(boot_id=b"", chain=chain)
-            if pace is None
-            else Fanout(boot_id=b"", pace=pace, chain=chain)
+            if catch_up is None
+            else Fanout(boot_id=b"", catch_up=catch_up, chain=chain)
         )
         self.fanout.started(welcome())
         self.viewers = Taker(self.fanout)
@@ -137,7 +137,7 @@ def test_a_viewer_that_asks_and_asks_is_heard_once_in_five_seconds() -> None:
 def test_a_recording_leaves_nobody_behind_who_is_late_by_less_than_five_seconds() -> None:
     keyframes = frozenset({0, 50})
     chain = Chain(max_frames=1000, keeps_past=True)
-    stream = Stream(keyframes=keyframes, pace=RECORDED, chain=chain)
+    stream = Stream(keyframes=keyframes, catch_up=RECORDED, chain=chain)
     stream.viewers.join(A, stream.now_us)
     stream.run(20)
     stream.run(100, serve=False)  # 3.3 s
@@ -147,7 +147,7 @@ def test_a_recording_leaves_nobody_behind_who_is_late_by_less_than_five_seconds(
 
 def test_a_recording_goes_on_at_the_next_keyframe_for_who_is_too_late() -> None:
     chain = Chain(max_frames=1000, keeps_past=True)
-    stream = Stream(keyframes=frozenset({0, 100}), pace=RECORDED, chain=chain)
+    stream = Stream(keyframes=frozenset({0, 100}), catch_up=RECORDED, chain=chain)
     stream.viewers.join(A, stream.now_us)
     stream.run(20)
     stream.viewers.stalled.add(A)
