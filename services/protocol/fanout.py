@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relay and all its receivers: one stream in, each receiver at its own pace out; pure.
+"""A relay and all its receivers: one stream in, each receiver as it can take it; pure.
 
 A relay cannot encode, so a receiver either gets every packet of the chain in order or waits for a
 keyframe. One is asked for upstream when somebody waits who cannot be served from the chain, as far
