@@ -87,7 +87,7 @@ def test_quality_is_a_ceiling_and_bytes_too() -> None:
         assert len(made.packet) <= 700
 
 
-def test_without_a_wish_quality_stops_where_finer_is_waste() -> None:
+def test_unless_asked_quality_stops_where_finer_is_waste() -> None:
     for made in stream(coder(finest=48), 50_000):
         assert made is not None
         assert made.quality <= 48

@@ -88,7 +88,7 @@ def test_frames_go_out_in_order_to_whoever_watches_and_begin_with_a_keyframe() -
 
 
 @pytest.mark.parametrize(("asked", "finest"), [(None, 48), (60, 60), (20, 20)])
-def test_quality_asked_for_is_the_finest_and_without_a_wish_finer_than_needed_is_waste(
+def test_quality_asked_for_is_the_finest_and_unless_asked_finer_than_needed_is_waste(
     asked: int | None, finest: int
 ) -> None:
     hand = Hand(Rules(quality=asked))
