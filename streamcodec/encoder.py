@@ -17,7 +17,7 @@ from streamcodec.effort import TRYING, Effort
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
 from streamcodec.passes import Attempt, Coding, FirstPass, FloatPlanes
-from streamcodec.state import State, reference_after, state_of
+from streamcodec.state import ReferenceState, reference_after, state_of
 from streamcodec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class FrameEncoder:
         self._frame = frame
         self._reference = reference
         self._source = analysis.padded(frame.planes)
-        self._before = None if reference is None else state_of(reference)
+        self._reference_state = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
         self._moved: tuple[U8, U8] | None = None
         self._first: dict[int, FirstPass] = {}
@@ -120,18 +120,18 @@ class FrameEncoder:
         """What the prior saw when it coded an attempt: (group, phase, blocks, rows of features)."""
         return self._coding(attempt.quality).feature_rows(attempt.blocks, attempt.symbols)
 
-    def _before_at(self, seen: Analysis, quality: int) -> State:
+    def _state_at(self, seen: Analysis, quality: int) -> ReferenceState:
         rows, columns = seen.blocks.rows, seen.blocks.columns
-        return self._before or State.none(self._model, rows, columns, quality)
+        return self._reference_state or ReferenceState.none(self._model, rows, columns, quality)
 
     def _look(self, quality: int) -> Analysis:
-        bucket = quality // analysis.KEY_BUCKET if self._before is None else 0
+        bucket = quality // analysis.KEY_BUCKET if self._reference_state is None else 0
         if bucket not in self._seen:
             self._seen[bucket] = (
                 analysis.analyse_key(self._source, quality, self._workspace, self._pool)
-                if self._before is None
+                if self._reference_state is None
                 else analysis.analyse_inter(
-                    self._source, self._before, self._trying, self._workspace, self._pool
+                    self._source, self._reference_state, self._trying, self._workspace, self._pool
                 )
             )
         return self._seen[bucket]
@@ -160,23 +160,23 @@ class FrameEncoder:
 
     def _coding(self, quality: int) -> Coding:
         seen = self._look(quality)
-        before = self._before_at(seen, quality)
+        state = self._state_at(seen, quality)
         return Coding(
             self._model,
             seen,
-            before,
+            state,
             quality,
-            moved=self._moved_of(seen, before),
+            moved=self._moved_of(seen, state),
             added=self._added_at(seen, quality),
             workspace=self._workspace,
             pool=self._pool,
             rounds=self._trying.more_rounds,
         )
 
-    def _moved_of(self, seen: Analysis, before: State) -> tuple[U8, U8]:
-        """See `State.moved`: once for a frame, since vectors are the same at every quality."""
+    def _moved_of(self, seen: Analysis, state: ReferenceState) -> tuple[U8, U8]:
+        """`ReferenceState.moved`, once for a frame: vectors are the same at every quality."""
         if self._moved is None:
-            self._moved = before.moved(seen.blocks)
+            self._moved = state.moved(seen.blocks)
         return self._moved
 
     def _added_at(self, seen: Analysis, quality: int) -> FloatPlanes | None:
