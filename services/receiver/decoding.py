@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.process.memory import give_back
 from services.protocol.messages import KeyframeReason, Outcome
 from services.protocol.viewer import references_held
 from streamcodec.bitstream import read_header
@@ -73,6 +74,13 @@ class Decoding:
         while len(self._references) > references_held(frame.width * frame.height):
             self._references.popitem(last=False)
         return Picture(frame, header.keyframe, header.quality)
+
+    def rest(self) -> None:
+        """Give back what pictures took, but for the last reference: from it a sender may go on."""
+        while len(self._references) > 1:
+            self._references.popitem(last=False)
+        self._codec.rest()
+        give_back()
 
 
 def _missing(text: str) -> Undecodable:

@@ -36,6 +36,19 @@ def test_a_chain_gives_its_pictures() -> None:
         assert result.frame.same_pixels(meant)
 
 
+def test_after_a_rest_only_the_last_reference_is_held() -> None:
+    decoding = Decoding(FakeCodec())
+    for packet, _ in CHAIN[:3]:
+        decoding.decode(packet)
+    decoding.rest()
+    again = decoding.decode(CHAIN[2][0])  # its reference is the second, which is gone
+    assert isinstance(again, Undecodable)
+    assert again.outcome is Outcome.REFERENCE_MISSING
+    after = decoding.decode(CHAIN[3][0])
+    assert isinstance(after, Picture)
+    assert after.frame.same_pixels(CHAIN[3][1])
+
+
 @given(st.lists(st.integers(0, len(CHAIN) - 1), max_size=30))
 @settings(max_examples=50)
 def test_whatever_is_lost_or_repeated_no_wrong_picture_comes_out(order: list[int]) -> None:
