@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 
 HEADER_BYTES = 52  # IP and TCP with timestamps, charged once a frame where it matters
 SEGMENT_BYTES = 1448  # payload of one full packet
@@ -243,11 +244,8 @@ class CongestionController:
         """
         tuning = self._tuning
         least = self._min_bytes if floor_bytes is None else floor_bytes
-        if not self._returns_us and len(self._in_flight) >= tuning.start_frames:
-            return Budget(None, STARTUP)
-        most = tuning.resume_frames + self._resumed_acks
-        if self._is_recovering() and len(self._in_flight) >= most:
-            return Budget(None, BACKLOG)
+        if len(self._in_flight) >= self._most_in_flight():
+            return Budget(None, BACKLOG if self._returns_us else STARTUP)
         rival_us = tuning.rival_slack_us if self._rival() else 0
         backlog_us, capacity, overdue_us = self._predict(now_us + encode_us, now_us, rival_us)
         self._backlog_us = int(backlog_us)
@@ -290,6 +288,14 @@ class CongestionController:
         if rates < tuning.smooth_least or overdue_us >= tuning.smooth_silence_us:
             return False
         return backlog_us < min(1.0, rates / tuning.smooth_ease) * tuning.smooth_backlog_us
+
+    def _most_in_flight(self) -> float:
+        """How many frames may be under way; no limit but the backlog, once it is known."""
+        if not self._returns_us:
+            return self._tuning.start_frames
+        if self._is_recovering():
+            return self._tuning.resume_frames + self._resumed_acks
+        return inf
 
     def _take(self, frame_id: int) -> _Sent | None:
         """Remove a frame from those in flight, with all sent before it."""

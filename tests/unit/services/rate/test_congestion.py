@@ -141,7 +141,7 @@ def test_after_an_outage_one_frame_is_under_way_until_the_first_is_acknowledged(
         return 0.0 if 4.0 <= t < 5.0 or 5.06 <= t < 5.6 else 250_000.0
 
     run = Run(broken).until(5.6)
-    late = [at for at, delay in run.delays_us if 5_000_000 <= at and delay > 190_000]
+    late = [at for at, delay in run.delays_us if at >= 5_000_000 and delay > 190_000]
     assert len(late) <= 1
     run.until(8.0)
     assert run.share_used(6.2, 8.0) > 0.75
