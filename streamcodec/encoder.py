@@ -30,7 +30,8 @@ I32 = npt.NDArray[np.int32]
 _ONE_STEP = 0.65
 _TURN, _LEAST_TURN, _MOST_TURN = 2.75, 1.15, 2.4  # of 900 to 7,000 bytes a frame on training clips
 _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes beyond
-_WORTH_FILLING = 1.02
+_LEAST_ROOM = 1.02  # of the budget left to be worth one more attempt
+MOST_ATTEMPTS = 12  # of `highest_that_fits`
 
 
 class FrameEncoder:
@@ -92,7 +93,7 @@ class FrameEncoder:
         above = self._plain.get((best.quality + 1, 1.0))
         size = best.size_bytes
         room = _FILLED * budget_bytes / size
-        if above is None or room < _WORTH_FILLING or above.size_bytes <= size:
+        if above is None or room < _LEAST_ROOM or above.size_bytes <= size:
             return best
         # The fewer bytes a block has, the more a bit's worth turns: blocks are skipped or not.
         turn = min(max(_TURN * sqrt(best.blocks.counts.size / size), _LEAST_TURN), _MOST_TURN)
@@ -213,7 +214,7 @@ def highest_that_fits(
 
     Sizes rise with quality (each step is 9% finer), so the answer is where "fits" turns into "does
     not". The search gallops away from `start`, the reference's quality, then bisects: one attempt
-    when `finest` fits, two when little has changed, eight at most.
+    when `start` is `finest` and fits, two when little has changed, `MOST_ATTEMPTS` at most.
     """
     fits = -1  # highest known to fit
     fails = finest + 1  # lowest known not to, or out of bounds

@@ -55,8 +55,8 @@ def chained(arrival: Arrival, *, captured_us: int, error_us: int = 0) -> Chained
         reference,
         digest_after(arrival.packet, reference),
         captured_us,
-        captured_us + head.encode_start_us,
-        captured_us + head.encode_end_us,
+        captured_us + head.until_encode_us,
+        captured_us + head.until_encoded_us,
         arrival.tail_us,
         error_us,
     )

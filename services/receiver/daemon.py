@@ -559,11 +559,11 @@ def _latency(ready: _Ready, shown_us: int, offset: Offset | None) -> Latency | N
     error_us = summed_error_us(offset, head.error_us)
     if offset is None or error_us is None:
         return None
-    sent_us = offset.to_local(head.captured_us + head.sent_us)
+    sent_us = offset.to_local(head.captured_us + head.until_sent_us)
     return Latency(
-        capture_us=head.encode_start_us,
-        encode_us=head.encode_end_us - head.encode_start_us,
-        queue_us=head.sent_us - head.encode_end_us,
+        capture_us=head.until_encode_us,
+        encode_us=head.until_encoded_us - head.until_encode_us,
+        queue_us=head.until_sent_us - head.until_encoded_us,
         network_us=arrival.tail_us - sent_us,
         buffer_us=ready.start_us - arrival.tail_us,
         decode_us=ready.end_us - ready.start_us,

@@ -181,7 +181,9 @@ class FeedLine:
             error_us = self._intake.clock_error_us(arrival.tail_us)
             # Before the first PONG the way here counts as nothing: better than another clock.
             captured_us = (
-                offset.to_local(head.captured_us) if offset else arrival.head_us - head.sent_us
+                offset.to_local(head.captured_us)
+                if offset
+                else arrival.head_us - head.until_sent_us
             )
             whole = self.fanout.arrived(
                 arrival,
