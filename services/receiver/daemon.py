@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from services.errors import ConfigError, PeerLost, SinkError
 from services.measure.events import StreamEvent
@@ -23,6 +23,7 @@ from services.measure.latency import Latency
 from services.measure.stats import ReceiverSnapshot
 from services.media.boundary import writing
 from services.media.sinks.recorder import Recorder, TapeClock
+from services.media.sinks.sink import Sink, tell_rate
 from services.process.threads import Crew, Queue, boot_id
 from services.protocol import messages as m
 from services.protocol.clock import Offset
@@ -45,13 +46,6 @@ _TICK_US = 50_000
 _DECODE_QUEUE = 64  # far above any credit: only a sender that ignores credit fills it
 _DECODE_QUEUE_BYTES = 2 * m.MAX_PACKET_BYTES  # likewise
 _HELD_BYTES = 256 * 1024 * 1024  # of pictures that wait for their time, with `buffer_us`
-
-
-class Sink(Protocol):
-    """Where pictures go, see `services.media.sinks.Sink`."""
-
-    def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,15 +250,10 @@ class ReceiverDaemon:
         self._reports.append(m.KeyframeReason.USER)
         self._port.wake()
 
-    def add_sink(
-        self, sink: Sink, *, every_frame: bool | None = None, name: str = "recording"
-    ) -> None:
-        """Write frames to this sink from now on. By default the sink's own attribute decides
-        whether it gets all of them; `name` is what events then call it."""
+    def add_sink(self, sink: Sink, *, name: str = "recording") -> None:
+        """Write frames to this sink from now on; `name` is what events call a recording."""
         self._tell_rate(sink)
-        if every_frame is None:
-            every_frame = bool(getattr(sink, "every_frame", False))
-        if every_frame:
+        if sink.every_frame:
             self._recorders[id(sink)] = Recorder(sink, on_error=self._recorder_failed)
             with self._lock:
                 self._recording[id(sink)] = name
@@ -278,9 +267,8 @@ class ReceiverDaemon:
         with self._lock:
             welcome = self._intake.welcome
         for sink in sinks if welcome is not None else ():
-            told = getattr(sink, "set_rate", None)
-            if told is not None and welcome is not None:
-                told(1e6 / welcome.frame_interval_us)
+            if welcome is not None:
+                tell_rate(sink, 1e6 / welcome.frame_interval_us)
 
     def remove_sink(self, sink: Sink) -> None:
         """Stop writing to this sink, and close it."""
