@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sender, relays upon relays and viewers in virtual time, around the product's own pure parts.
 
-Sender and relays are the product: `Broadcast` with its planner, `Intake`, `Fanout` with its chain,
-credit and timers; between them travel the bytes of the protocol. Viewers are a few lines that obey
+Sender and relays are the product's cores with all that is in them, chains, credit and timers;
+between them travel the bytes of the protocol. Viewers are a few lines that obey
 the protocol, and get messages as values, since there are a hundred thousand of them. A process is
 a server with one thread: work takes the time of `Costs`, and what comes meanwhile waits. All clocks
 run alike, but nobody knows that: they are compared by PINGs as on machines of their own.
@@ -15,25 +15,30 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from typing import Protocol
+
+import numpy as np
 
 from services.emulator.model import Link
 from services.emulator.profile import Direction
 from services.emulator.tcp import HEADER_BYTES, MSS_BYTES
 from services.protocol import messages as m
-from services.protocol.broadcast import Broadcast
+from services.protocol.broadcast import Answers
 from services.protocol.fanout import Fanout, Replies
-from services.protocol.intake import Intake, Profile, Results
+from services.protocol.intake import Profile, Results
 from services.protocol.offer import Offer
 from services.protocol.planner import Rules
 from services.protocol.session import HELLO_INTERVAL_US
 from services.protocol.standby import GRACE_US, OPEN_US, Move
-from services.protocol.train import Arrival, split
 from services.protocol.viewer import REFERENCES_HELD
 from services.rate.congestion import Ack, Budget
+from services.relay.core import FeedCore
+from services.sender.core import Encode, Outgoing, SenderCore, SenderSetup, Span
 from streamcodec.bitstream import PacketHeader, digest_after, pack
+from streamcodec.codec import Codec, Encoded
+from streamcodec.effort import Effort
+from streamcodec.frame import Frame, Reference
 
 TICK_US = 50_000
 MODEL = b"model123"
@@ -41,6 +46,8 @@ _BATCH = 256  # as in services.wire.transport
 _ROUNDS = 4  # as in services.wire.outlet
 _PARENT = b""
 _SIZE = (640, 360)
+_PICTURE = Frame.grey(np.full((_SIZE[1], _SIZE[0]), 128, np.uint8))
+_QUALITY = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +240,44 @@ class Material:
     keyframe_every: int = 0  # frames; 0: only when somebody asks
 
 
+class SteadyCodec(Codec):
+    """Packets of two sizes and no work; no two of them begin alike."""
+
+    def __init__(self, material: Material) -> None:
+        self.model_hash = MODEL
+        self.size, self.device, self.effort = "S", "cpu", Effort.NORMAL
+        self._material = material
+        self._numbers = count()
+
+    def trying(self, effort: str) -> SteadyCodec:
+        """Every effort costs the same: nothing."""
+        del effort
+        return self
+
+    def self_test(self) -> bytes:
+        return b""
+
+    def encode(
+        self,
+        frame: Frame,
+        reference: Reference | None = None,
+        *,
+        quality: int | None = None,
+        budget_bytes: int | None = None,
+    ) -> Encoded:
+        """The next packet, whatever is asked for."""
+        keyframe = reference is None
+        size_bytes = self._material.keyframe_bytes if keyframe else self._material.inter_bytes
+        before = MODEL if reference is None else reference.digest
+        size = _SIZE if keyframe else (0, 0)
+        body = next(self._numbers).to_bytes(8, "big") + bytes(size_bytes - 26)
+        packet = pack(PacketHeader(keyframe, _QUALITY, 0, before, *size), body)
+        digest = digest_after(packet, b"" if reference is None else before)
+        return Encoded(packet, Reference(frame, digest, _QUALITY), _QUALITY, keyframe)
+
+
 class SenderNode(Node):
-    """The root: captures and encodes at a steady rate."""
+    """The root: captures at a steady rate; every encode takes the same time."""
 
     def __init__(
         self, clockwork: Clockwork, costs: Costs, book: Book, material: Material, *, epoch: int = 1
@@ -242,82 +285,86 @@ class SenderNode(Node):
         self._book = book
         self._material = material
         self._interval_us = round(1e6 / material.fps)
-        self._sequence = self._captured = 0
-        self._epoch = epoch
+        self._captured = 0
+        self._encodes = False
+        self._waiting_us: int | None = None  # the newest capture, while another is encoded
         self.keyframes = 0
-        offer = Offer(epoch, "main", MODEL, b"", "S", b"", self._interval_us)
-        self.broadcast = Broadcast(
-            offer,
-            Rules(adaptive=False),
-            congestion=_Unlimited,
+        self.core = SenderCore(
+            SenderSetup(
+                Offer(epoch, "main", MODEL, b"", "S", b"", self._interval_us),
+                _SIZE,
+                Rules(adaptive=False),
+                adapts=False,
+            ),
+            codec=SteadyCodec(material),
             now_us=clockwork.now_us,
-            size=_SIZE,
+            congestion=_Unlimited,
         )
         super().__init__(clockwork, costs, depth=0)
         clockwork.call(clockwork.now_us, self._capture)
 
     def _capture(self, now_us: int) -> None:
         self.clockwork.call(now_us + self._interval_us, self._capture)
-        encode_us, every = self._material.encode_us, self._material.keyframe_every
+        every = self._material.keyframe_every
         if every and self._captured % every == 0:
-            self.broadcast.request_keyframe()
+            self.core.broadcast.request_keyframe()
         self._captured += 1
-        plans = self.broadcast.plan(
-            width=_SIZE[0], height=_SIZE[1], encode_us=encode_us, now_us=now_us
-        ).plans
-        self._sequence += bool(plans)
-        for number, plan in enumerate(plans):
-            reference = plan.reference or b""
-            body_bytes = self._material.inter_bytes if reference else self._material.keyframe_bytes
-            body = (self._sequence * 2 + number).to_bytes(8, "big") + bytes(body_bytes - 26)
-            size = (0, 0) if reference else _SIZE
-            packet = pack(
-                PacketHeader(not reference, 30, 0, reference or MODEL, *size),
-                body,
-            )
-            digest = digest_after(packet, reference)
-            coded = Coded(now_us, reference, digest)
-            self._book.packets[packet[: m.SLICE_BYTES]] = coded
-            self.keyframes += not reference
-            done_us = now_us + (number + 1) * encode_us
-            peers = self.broadcast.committed(
-                plan,
-                sequence=self._sequence,
-                digest=digest,
-                size_bytes=len(packet),
-                now_us=done_us,
-            )
-            self.clockwork.call(done_us, partial(self._hand_out, peers, packet, self._sequence))
+        self.core.captured(now_us)
+        if not self._encodes:
+            self._begin(now_us, now_us)
+            return
+        if self._waiting_us is not None:
+            self.core.replaced(now_us)
+        self._waiting_us = now_us
 
-    def _hand_out(
-        self, peers: tuple[bytes, ...], packet: bytes, sequence: int, done_us: int
-    ) -> None:
-        captured_us = self._book.packets[packet[: m.SLICE_BYTES]].captured_us
+    def _begin(self, captured_us: int, now_us: int) -> None:
+        encode = self.core.plan(width=_SIZE[0], height=_SIZE[1], now_us=now_us)
+        self._encodes = encode is not None
+        if encode is not None:
+            self._encode(encode, 0, captured_us, now_us)
+
+    def _encode(self, encode: Encode, number: int, captured_us: int, start_us: int) -> None:
+        plan = encode.plans[number]
+        coded = self.core.encode(_PICTURE, plan)
+        assert coded is not None
+        self._book.packets[coded.packet[: m.SLICE_BYTES]] = Coded(
+            captured_us, plan.reference or b"", coded.reference.digest
+        )
+        self.keyframes += coded.keyframe
+
+        def done(done_us: int) -> None:
+            span = Span(captured_us, start_us, done_us)
+            out = self.core.coded(encode, plan, coded, span=span)
+            if out is not None:
+                self._hand_out(out, done_us)
+            if number + 1 < len(encode.plans):
+                self._encode(encode, number + 1, captured_us, done_us)
+                return
+            waiting_us, self._waiting_us = self._waiting_us, None
+            self._encodes = False
+            if waiting_us is not None:
+                self._begin(waiting_us, done_us)
+
+        self.clockwork.call(start_us + self._material.encode_us, done)
+
+    def _hand_out(self, out: Outgoing, done_us: int) -> None:
         self._busy_us = max(self._busy_us, done_us)
-        for peer in peers:
-            head, rest = split(
-                packet,
-                epoch=self._epoch,
-                sequence=sequence,
-                captured_us=captured_us,
-                encode_start_us=captured_us,
-                encode_end_us=done_us,
-                sent_us=self._busy_us,
-            )
+        for peer in out.peers:
+            head, rest = self.core.train(out, now_us=self._busy_us)
             self._busy_us += self._costs.handout_us
-            self.broadcast.handed_over(peer, head)
+            self.core.handed_over(peer, head, self._busy_us)
             self.send(peer, head, self._busy_us)
             if rest is not None:
                 self.send(peer, rest, self._busy_us)
 
     def _received(self, source: bytes, message: m.Message) -> None:
-        self._answer(self.broadcast.on_message(source, m.pack(message), self._busy_us).messages)
+        self._answer(self.core.messages([(source, m.pack(message))], self._busy_us))
 
     def _tick(self) -> None:
-        self._answer(self.broadcast.tick(self._busy_us).messages)
+        self._answer(self.core.messages([], self._busy_us))
 
-    def _answer(self, messages: list[tuple[bytes, bytes]]) -> None:
-        for peer, data in messages:
+    def _answer(self, answers: Answers) -> None:
+        for peer, data in answers.messages:
             self.send(peer, m.unpack(data), self._busy_us)
 
 
@@ -336,12 +383,13 @@ class RelayNode(Node):
         super().__init__(clockwork, costs, depth=depth)
         self.identity = b"r%d" % number
         self._parents = parents
-        self.intake = Intake(
+        self.fanout = Fanout(boot_id=b"")
+        self.core = FeedCore(
             Profile(b"", b"", "", f"relay-{number}", number, b""),
+            self.fanout,
             connects=True,
             now_us=clockwork.now_us,
         )
-        self.fanout = Fanout(boot_id=b"")
         self._connects = 0
         self._join()
 
@@ -356,9 +404,9 @@ class RelayNode(Node):
 
     def disconnected(self, now_us: int) -> None:
         """The connection to the parent broke: find another at once."""
-        self.intake.lost(now_us, "disconnected")
+        self.core.disconnected(now_us)
         self._join()
-        self.clockwork.call(now_us + connect_us(self._up), self.intake.rebuilt)
+        self.clockwork.call(now_us + connect_us(self._up), self._connected)
 
     def _join(self) -> None:
         self._connects += 1
@@ -367,15 +415,15 @@ class RelayNode(Node):
 
     def _received(self, source: bytes, message: m.Message) -> None:
         if source == _PARENT:
-            self._act(self.intake.on_message(b"", m.pack(message), self._busy_us))
+            data = m.pack(message)
+            self._act(self.core.message(b"", data, self._busy_us, encrypted=False))
         else:
             self._say(self.fanout.on_message(source, message, self._busy_us))
 
     def _tick(self) -> None:
-        self._act(self.intake.tick(self._busy_us))
+        self._act(self.core.tick(self._busy_us))
         self._say(self.fanout.tick(self._busy_us))
-        if self.fanout.take_wish():
-            self._act(self.intake.ask_keyframe(m.KeyframeReason.USER, self._busy_us))
+        self._act(self.core.pass_wish(self._busy_us))
 
     def _serve(self) -> None:
         for _ in range(_ROUNDS):
@@ -395,41 +443,22 @@ class RelayNode(Node):
 
     def _act(self, results: Results) -> None:
         now_us = self._busy_us
-        if results.started is not None:
-            self._say(self.fanout.started(results.started))
+        self._say(self.core.take_replies())
         for _, data in results.messages:
             at_us = self._up.arrival_us(now_us, len(data))
             self.parent.deliver(at_us, self.address, m.unpack(data))
-        for arrival in results.arrivals:
-            self._arrived(arrival)
         if results.standby is Move.OPEN:
             # Some parent answers at that address, whichever of them died.
-            self.clockwork.call(now_us + connect_us(self._up), self.intake.standby_connected)
+            self.clockwork.call(now_us + connect_us(self._up), self.core.spare_connected)
         if results.standby is Move.TAKE:
             self._join()
-            self.intake.rebuilt(now_us)
         elif results.rebuild:
             self._join()
-            self.clockwork.call(now_us + connect_us(self._up), self.intake.rebuilt)
+            self.clockwork.call(now_us + connect_us(self._up), self._connected)
 
-    def _arrived(self, arrival: Arrival) -> None:
-        head, offset = arrival.head, self.intake.offset(arrival.tail_us)
-        error_us = self.intake.clock_error_us(arrival.tail_us)
-        captured_us = offset.to_local(head.captured_us) if offset else head.captured_us
-        self.fanout.arrived(
-            arrival,
-            captured_us=captured_us,
-            error_us=m.MAX_SPAN_US if error_us is None else error_us,
-        )
-        self.intake.last_sequence = head.sequence
-        self.intake.keyframe_came()
-        self._act(
-            self.intake.shown(
-                m.FrameShown(
-                    head.epoch, head.sequence, m.Outcome.SHOWN, 0, m.MAX_SPAN_US, 0, 0, 0, 1
-                )
-            )
-        )
+    def _connected(self, now_us: int) -> None:
+        self._busy_us = max(self._busy_us, now_us)
+        self._act(self.core.connected(self._busy_us))
 
 
 class ViewerNode:
