@@ -151,6 +151,7 @@ class Tree:
         return RelayNode(
             self.clockwork,
             self.plan.costs,
+            self.book,
             number=depth * 1_000_000 + number,
             depth=depth,
             parents=parent,
@@ -214,6 +215,7 @@ def simulate(plan: Plan) -> dict[str, object]:
         ],
         "lost": lost,
         "broken_chains": tree.book.broken_chains,
+        "hostile_messages": tree.book.hostile,
     }
 
 

@@ -198,6 +198,7 @@ def predicted(profile: Profile, *, relays: int, hop_us: int, seconds: float) -> 
             RelayNode(
                 clockwork,
                 free,
+                book,
                 number=number,
                 depth=number,
                 parents=lambda parent=parent, up=up, down=down: (parent, up, down),  # type: ignore[misc]

@@ -23,6 +23,7 @@ import numpy as np
 from services.emulator.model import Link
 from services.emulator.profile import Direction
 from services.emulator.tcp import HEADER_BYTES, MSS_BYTES
+from services.errors import RemoteProtocolError
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.fanout import Fanout, Replies
@@ -135,6 +136,7 @@ class Book:
         self.latencies_us: dict[int, array[int]] = {}
         self.first_pictures_us: array[int] = array("q")
         self.broken_chains = 0
+        self.hostile = 0  # messages that broke the rules of a session
 
     def arrived(self, depth: int, coded: Coded, at_us: int) -> None:
         """A packet reached a viewer of a node at that depth."""
@@ -375,6 +377,7 @@ class RelayNode(Node):
         self,
         clockwork: Clockwork,
         costs: Costs,
+        book: Book,
         *,
         number: int,
         depth: int,
@@ -383,6 +386,7 @@ class RelayNode(Node):
         super().__init__(clockwork, costs, depth=depth)
         self.identity = b"r%d" % number
         self._parents = parents
+        self._book = book
         self.fanout = Fanout(boot_id=b"")
         self.core = FeedCore(
             Profile(b"", b"", "", f"relay-{number}", number, b""),
@@ -417,8 +421,11 @@ class RelayNode(Node):
         if source == _PARENT:
             data = m.pack(message)
             self._act(self.core.message(b"", data, self._busy_us, encrypted=False))
-        else:
+            return
+        try:
             self._say(self.fanout.on_message(source, message, self._busy_us))
+        except RemoteProtocolError:  # counted and dropped, as `protocol.board` does
+            self._book.hostile += 1
 
     def _tick(self) -> None:
         self._act(self.core.tick(self._busy_us))
