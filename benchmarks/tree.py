@@ -21,18 +21,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.machine import describe
-from benchmarks.tree_model import (
-    Book,
-    Clockwork,
-    Costs,
-    Material,
-    Node,
-    PlainWire,
-    RelayNode,
-    SenderNode,
-    ViewerNode,
-    silence_us,
-)
+from benchmarks.steady_codec import Material
+from benchmarks.tree_model import Book, Clockwork, Costs, Node, PlainWire, silence_us
+from benchmarks.tree_nodes import RelayNode, SenderNode, ViewerNode
 from services.protocol.chain import MAX_FRAMES
 
 # One relay process on one core of a server CPU, by `python -m benchmarks.tree_live`.
