@@ -51,7 +51,7 @@ class Results:
     sender: bytes | None = None  # whose stream that is
     ended: str | None = None  # the sender ended the stream, with its reason
     rebuild: bool = False  # close the socket and make a new one
-    standby: Move | None = None  # of the second connection; taken, it starts as after a rebuild
+    standby: Move | None = None  # of the second connection
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
@@ -136,32 +136,11 @@ class Intake:
         """Timers: HELLO while seeking, PING while streaming, silence. Call ten times a second."""
         results = Results()
         if self._session.state is State.STREAMING:
-            assert self._peer is not None
-            if self._connects:
-                silent_us = self._liveness.silent_us(now_us)
-                results.standby = self._standby.tick(now_us, silent_us=silent_us)
-            if results.standby is Move.TAKE:
-                self.lost(now_us, "the link is back, the connection is not")
-            elif self._liveness.silent(now_us):
-                self.lost(now_us, "silent")
-                results.rebuild = self._connects
-                results.standby = self._standby.ended()
-            elif self._liveness.ping_due(now_us):
-                self._ping_number = (self._ping_number + 1) % 2**32
-                results.say(self._peer, m.Ping(self._ping_number, now_us))
-            return results
-        # Who refuses us is there: only without an answer may a fresh socket find more.
-        pause_us = self._pauses.get(b"", (0, 0))[1]
-        if now_us - self._sought_us >= REBUILD_US + pause_us and self._connects:
-            self._sought_us = now_us
-            results.rebuild = True
-        if now_us - self._hello_us >= HELLO_INTERVAL_US:
-            self._hello_us = now_us
-            for caller in self._callers:
-                if now_us >= self._pauses.get(caller, (0, 0))[0]:
-                    results.say(caller, self._hello())
-            if not self._connects:
-                self._callers.clear()  # whoever still lives knocks again
+            self._tend(now_us, results)
+        else:
+            self._seek(now_us, results)
+        if results.rebuild or results.standby is Move.TAKE:
+            self.rebuilt(now_us)
         return results
 
     def standby_connected(self, now_us: int) -> None:
@@ -177,7 +156,8 @@ class Intake:
         self._leave(now_us)
 
     def rebuilt(self, now_us: int) -> None:
-        """A new socket or connection: say HELLO at once, also to an end that refused us before."""
+        """A new connection: say HELLO at once, also to an end that refused us before. A tick that
+        asks for a new socket, or for the second connection, has done this."""
         self._assembler.clear()
         self._pauses.clear()
         self._hello_us = now_us - HELLO_INTERVAL_US
@@ -216,6 +196,37 @@ class Intake:
         return results
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _tend(self, now_us: int, results: Results) -> None:
+        """A session stands: is the sender still there?"""
+        assert self._peer is not None
+        if self._connects:
+            silent_us = self._liveness.silent_us(now_us)
+            results.standby = self._standby.tick(now_us, silent_us=silent_us)
+        if results.standby is Move.TAKE:
+            self.lost(now_us, "the link is back, the connection is not")
+        elif self._liveness.silent(now_us):
+            self.lost(now_us, "silent")
+            results.rebuild = self._connects
+            results.standby = self._standby.ended()
+        elif self._liveness.ping_due(now_us):
+            self._ping_number = (self._ping_number + 1) % 2**32
+            results.say(self._peer, m.Ping(self._ping_number, now_us))
+
+    def _seek(self, now_us: int, results: Results) -> None:
+        """No session: say HELLO, and try a fresh socket now and then."""
+        # Who refuses us is there: only without an answer may a fresh socket find more.
+        pause_us = self._pauses.get(b"", (0, 0))[1]
+        if now_us - self._sought_us >= REBUILD_US + pause_us and self._connects:
+            self._sought_us = now_us
+            results.rebuild = True
+        if now_us - self._hello_us >= HELLO_INTERVAL_US:
+            self._hello_us = now_us
+            for caller in self._callers:
+                if now_us >= self._pauses.get(caller, (0, 0))[0]:
+                    results.say(caller, self._hello())
+            if not self._connects:
+                self._callers.clear()  # whoever still lives knocks again
 
     def _dispatch(self, peer: bytes, message: m.Message, now_us: int, results: Results) -> None:
         if peer == self._peer:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.media.sinks.rotating import RotatingSink, Rotation
+from services.media.sinks.sink import Sink
 from services.media.window import WindowSink, has_display
 from services.process import logs
-from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, Sink
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.settings.config import Settings
 from services.wire.addressing import endpoint
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES

@@ -44,9 +44,7 @@ class GuardedSink:
 
     def set_rate(self, fps: float) -> None:
         """The pace of the stream that comes, where the sink wants to know it."""
-        told = getattr(self._sink, "set_rate", None)
-        if told is not None:
-            told(fps)
+        tell_rate(self._sink, fps)
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """See `Sink.write`."""
@@ -69,6 +67,13 @@ class NullSink:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def tell_rate(sink: Sink, fps: float) -> None:
+    """Say the pace of the stream to a sink that wants to know it."""
+    told = getattr(sink, "set_rate", None)
+    if told is not None:
+        told(fps)
 
 
 def write_failed(name: str | Path, error: OSError, *, frames: int) -> SinkError:
