@@ -138,10 +138,9 @@ def test_a_receiver_with_several_models_takes_the_senders(sender_binds: bool) ->
                 assert receiver.size == "M"
     else:
         receiver = take(ANY_PORT, bind=True)
-        with running(receiver):
-            with running(make_sender(receiver.url, bind=False, codec=theirs)):
-                wait_for_frames(sink, 5)
-                assert receiver.size == "M"
+        with running(receiver), running(make_sender(receiver.url, bind=False, codec=theirs)):
+            wait_for_frames(sink, 5)
+            assert receiver.size == "M"
 
 
 def test_the_legs_of_latency_add_up() -> None:
