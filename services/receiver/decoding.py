@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamcodec.codec import Codec
     from streamcodec.frame import Frame, Reference
 
+_KEPT_PIXELS = 1920 * 1088  # of a reference that is kept without a session
 MAX_FAILURES = 50  # of the decoder itself, in a row, before giving up
 
 
@@ -84,12 +85,21 @@ class Decoding:
         return Picture(frame, header.keyframe, header.quality)
 
     def rest(self) -> None:
-        """Give back what pictures took, but for the last reference: from it a sender may go on."""
+        """Give back what pictures took.
+
+        The last reference stays, since a sender may go on from it, unless it is a large one.
+        """
         while len(self._references) > 1:
             self._references.popitem(last=False)
+        if any(_is_large(reference.frame) for reference, _ in self._references.values()):
+            self._references.clear()
         for codec in self._codecs.values():
             codec.rest()
         give_back()
+
+
+def _is_large(frame: Frame) -> bool:
+    return frame.width * frame.height > _KEPT_PIXELS
 
 
 def _missing(text: str) -> Undecodable:
