@@ -29,7 +29,7 @@ from streamcodec.metrics import psnr611
 from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:
-    from services.receiver.daemon import Sink
+    from services.media.sinks.sink import Sink
     from streamcodec.codec import Codec, Encoded
     from streamcodec.frame import Frame, Reference
 

@@ -107,6 +107,11 @@ class Welcome:
     frame_interval_us: int
     boot_id: bytes
 
+    @property
+    def fps(self) -> float:
+        """Frames a second, at most."""
+        return 1e6 / self.frame_interval_us
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:

@@ -2,7 +2,7 @@
 """A relay: receives streams once and serves each to many. It knows packets, not pictures.
 
 A thread and socket for each stream that comes in (`relay.feed`), and one of each for all receivers
-(`wire.outlet`). The decisions are in `protocol.intake` (towards senders), `protocol.board` (who
+(`wire.outlet`). The decisions are in `relay.core` (towards senders), `protocol.board` (who
 wants which stream) and `protocol.fanout` (towards receivers). A relay may stand behind a relay.
 Times of frames are moved to this machine's clock at each hop, and the error of that is added up.
 """
@@ -102,7 +102,7 @@ class Relay:
             )
             for feed in config.feeds
         )
-        self._board = Board([line.fanout for line in self._lines])
+        self._board = Board([line.core.fanout for line in self._lines])
         self._tally = _Tally()
         self._outlet = Outlet(
             self._down,
@@ -123,13 +123,13 @@ class Relay:
     @property
     def ended(self) -> bool:
         """True when all streams have ended and no new one has begun."""
-        return all(line.ended.is_set() for line in self._lines)
+        return all(line.core.ended for line in self._lines)
 
     def start(self) -> None:
         """Open the sockets and start the threads; returns at once."""
         try:
             for line in self._lines:
-                line.port.open()
+                line.inlet.open()
             self._down.open()
         except BaseException:
             self._close()
@@ -142,7 +142,7 @@ class Relay:
         """Say BYE to both sides, stop the threads, close the sockets."""
         self._crew.stopping.set()
         for line in self._lines:
-            line.port.wake()
+            line.inlet.wake()
         self._down.wake()
         self._crew.join()
         self._close()
@@ -162,6 +162,7 @@ class Relay:
         """All statistics as of now, immutable."""
         with self._lock:
             now, board, tally = self._now_us(), self._board, self._tally
+            cores = [line.core for line in self._lines]
             events = [event for line in self._lines for event in line.recent_events()]
             events += (*board.recent_events(), *tally.events.snapshot())
             gate = watched_gate(self._config.downstream)
@@ -170,16 +171,16 @@ class Relay:
                 at_us=now,
                 uptime_us=now - self._started_us,
                 endpoint=self._down.url,
-                feeds=tuple(line.snapshot(now) for line in self._lines),
+                feeds=tuple(line.core.snapshot(now, url=line.inlet.url) for line in self._lines),
                 bytes_sent=tally.packet_bytes,
                 wire_bytes_sent=tally.wire_bytes,
                 kbps_sent=tally.rate.per_second(now) * 8 / 1000,
                 keyframe_requests=board.keyframe_requests,
-                hostile_messages=(
-                    board.hostile + tally.malformed + sum(line.hostile for line in self._lines)
-                ),
+                hostile_messages=board.hostile
+                + tally.malformed
+                + sum(core.intake.hostile + core.malformed for core in cores),
                 flooded_messages=board.flooded,
-                stale_messages=board.stale + sum(line.stale for line in self._lines),
+                stale_messages=board.stale + sum(core.intake.stale for core in cores),
                 refused_connections=tally.refused,
                 send_failures=tally.send_failures,
                 peers_lost=board.peers_lost,
@@ -191,19 +192,19 @@ class Relay:
         if self._crew.error is not None:
             raise self._crew.error
         patience_s = self._config.patience_s
-        alone_s = (self._now_us() - max(line.heard_us for line in self._lines)) / 1e6
+        alone_s = (self._now_us() - max(line.core.heard_us for line in self._lines)) / 1e6
         if patience_s is not None and alone_s > patience_s:
-            where = ", ".join(line.port.url for line in self._lines)
+            where = ", ".join(line.inlet.url for line in self._lines)
             raise PeerLost(f"no sender at {where} for {alone_s:.0f} s: is it running?")
 
     def _downstream(self) -> None:
         while not self._crew.stopping.is_set():
             if self._outlet.turn(_POLL_MS):
                 for line in self._lines:
-                    line.port.wake()
+                    line.pass_wish()
         self._outlet.say_farewell(m.ByeCode.LEAVING, "the relay stops")
 
     def _close(self) -> None:
         for line in self._lines:
-            line.port.close()
+            line.inlet.close()
         self._down.close()

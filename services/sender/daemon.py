@@ -35,36 +35,13 @@ from services.wire.transport import Endpoint, LinkEvent, Port, SendResult
 from streamcodec.metrics import psnr611
 
 if TYPE_CHECKING:
+    from services.media.sources.source import CapturedFrame, Source
     from streamcodec.codec import Codec
     from streamcodec.frame import Frame
 
 _POLL_MS = 50
 _PSNR_INTERVAL_US = 500_000
 _DRAIN_S = 1.0  # at the end of a source: for frames under way to reach the screen
-
-
-class Captured(Protocol):
-    """A captured frame, see `services.media.sources.CapturedFrame`."""
-
-    @property
-    def frame(self) -> Frame: ...
-    @property
-    def captured_us(self) -> int: ...
-
-
-class Source(Protocol):
-    """Where frames come from, see `services.media.sources.Source`."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def fps(self) -> float: ...
-    @property
-    def live(self) -> bool: ...
-    def read(self, timeout_s: float) -> Captured | None: ...
-    def close(self) -> None: ...
 
 
 @runtime_checkable
@@ -164,7 +141,7 @@ class Sender:
         self._broadcast = self._core.broadcast
         self._counters = self._core.counters
         self._crew = Crew()
-        self._mailbox: Mailbox[Captured] = Mailbox()
+        self._mailbox: Mailbox[CapturedFrame] = Mailbox()
         self._outbox: deque[Outgoing] = deque()
         self._observers: tuple[Callable[[SentFrame], None], ...] = ()
         self._ended = threading.Event()
@@ -320,7 +297,7 @@ class Sender:
             if captured is not None:
                 self._encode_one(captured)
 
-    def _encode_one(self, captured: Captured) -> None:
+    def _encode_one(self, captured: CapturedFrame) -> None:
         whole = captured.frame
         with self._lock:
             encode = self._core.plan(width=whole.width, height=whole.height, now_us=self._now_us())
@@ -339,7 +316,7 @@ class Sender:
                 self._port.wake()
                 self._observe(captured, encode.sequence, coded)
 
-    def _observe(self, captured: Captured, sequence: int, coded: Coded) -> None:
+    def _observe(self, captured: CapturedFrame, sequence: int, coded: Coded) -> None:
         now = self._now_us()
         if now - self._sampled_us >= _PSNR_INTERVAL_US:
             self._sampled_us = now
