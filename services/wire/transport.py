@@ -174,7 +174,7 @@ class Port:
         self._open_socket()
 
     def poll(self, timeout_ms: int) -> Received:
-        """Wait for messages, connection events or `wake`, then take all there are, up to MAX_BATCH."""
+        """Wait for messages, events or `wake`, then take all there are, up to MAX_BATCH."""
         assert self._socket is not None
         assert self._monitor is not None
         assert self._sleeper is not None
