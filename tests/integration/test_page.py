@@ -28,6 +28,8 @@ from tests.fakes import FakeSource
 from tests.integration.browser import Browser, chromium, find_browser
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
 
+pytestmark = pytest.mark.live
+
 CHROMIUM = find_browser()
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 

@@ -26,6 +26,8 @@ from services.wire.transport import (
     check,
 )
 
+pytestmark = pytest.mark.live
+
 ANY_PORT = "tcp://127.0.0.1:0"
 
 
