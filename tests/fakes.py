@@ -51,6 +51,9 @@ class FakeCodec(Codec):
         self.decoding_threads: set[int] = set()
         self._self_test = self_test
 
+    def rest(self) -> None:
+        """It holds nothing."""
+
     @classmethod
     def load(
         cls,

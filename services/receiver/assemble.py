@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,9 @@ _FILE_FPS = 30.0  # of a recording until the stream tells its own
 _NOT_CONTINUED = (".mp4", ".y4m")
 
 
-def make_receiver(settings: Settings, codec: Codec, *, sinks: list[Sink]) -> ReceiverDaemon:
+def make_receiver(
+    settings: Settings, codec: Codec, *, sinks: list[Sink], others: Sequence[Codec] = ()
+) -> ReceiverDaemon:
     """A receiver that writes to the sinks, and closes them when it stops."""
     wanted = settings.receiver
     config = ReceiverConfig(
@@ -42,7 +45,7 @@ def make_receiver(settings: Settings, codec: Codec, *, sinks: list[Sink]) -> Rec
         ends_with_stream=not wanted.stay,
         leaves_when_refused=not wanted.stay,
     )
-    receiver = ReceiverDaemon(config, codec=codec)
+    receiver = ReceiverDaemon(config, codec=codec, others=others)
     for sink in sinks:
         receiver.add_sink(sink, name=wanted.record or wanted.view)
         if isinstance(sink, RotatingSink):

@@ -14,6 +14,7 @@ lock around all others and decode without it, in one thread.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from streamcodec.codec import Codec
     from streamcodec.frame import Frame
 
+_REST_US = 3_000_000  # without a session
 _HELD_BYTES = 256 * 1024 * 1024  # of pictures that wait for their time, with a buffer
 
 
@@ -74,13 +76,24 @@ class FrameMeta:
 class ReceiverCore(Upstream):
     """State of one receiver. Not thread-safe, see the module; `now_us` never decreases.
 
-    `profile.hold_us` is the buffer: 0 shows the newest frame at once.
+    `profile.hold_us` is the buffer: 0 shows the newest frame at once. `others` decode by the models
+    that `profile.others` names, where the sender has one of these.
     """
 
-    def __init__(self, profile: Profile, *, connects: bool, codec: Codec, now_us: int) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        connects: bool,
+        codec: Codec,
+        others: Sequence[Codec] = (),
+        now_us: int,
+    ) -> None:
         super().__init__(profile, connects=connects, now_us=now_us)
         self.ended = False  # the sender said so, and no new stream began
-        self._decoding = Decoding(codec)
+        self._sizes = {one.model_hash: one.size for one in (codec, *others)}
+        self._decoding = Decoding(codec, *others)
+        self._rested = True
         self._playout: Playout[Ready] = Playout(
             buffer_us=profile.hold_us,
             weight=lambda ready: ready.frame.width * ready.frame.height * 3 // 2,
@@ -90,6 +103,13 @@ class ReceiverCore(Upstream):
         self.counters = ReceiverCounters(
             stream=profile.stream, started_us=now_us, events=self.events
         )
+
+    @property
+    def size(self) -> str:
+        """Of the model that the sender has; without one, of the first of ours."""
+        offer = self.intake.welcome
+        own = next(iter(self._sizes.values()))
+        return own if offer is None else self._sizes.get(offer.model_hash, own)
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -103,7 +123,17 @@ class ReceiverCore(Upstream):
 
     def decode(self, packet: bytes) -> Picture | Undecodable:
         """Decode packets in order of arrival. Raises what breaks the decoder again and again."""
+        self._rested = False
         return self._decoding.decode(packet)
+
+    def idle(self, now_us: int) -> None:
+        """There is nothing to decode: what pictures took is given back after a stream's end.
+
+        Called where `decode` is.
+        """
+        if not self._rested and now_us - self.heard_us >= _REST_US:
+            self._rested = True
+            self._decoding.rest()
 
     def decoded(
         self, arrival: Arrival, result: Picture | Undecodable, *, start_us: int, end_us: int

@@ -12,17 +12,17 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.errors import ConfigError, PeerLost
 from services.measure.events import StreamEvent
 from services.measure.stats import ReceiverSnapshot
-from services.media.sinks.sink import Sink, tell_rate
+from services.media.sinks.sink import Sink, StreamFacts, tell_stream
 from services.process.threads import Crew, Queue, boot_id
 from services.protocol import messages as m
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import ModelMark, Profile, Results
 from services.protocol.train import Arrival
 from services.receiver.core import FrameMeta, Ready, ReceiverCore
 from services.receiver.decoding import Picture
@@ -73,6 +73,7 @@ class ReceiverDaemon:
 
     Sinks are written by the display thread, newest frame wins; those with `every_frame`
     (recordings) get all decoded frames in a thread of their own. `stop` closes all sinks.
+    A sender that has the model of one of `others` gets what it wants, where `codec` does not fit.
     Errors: ConfigError when the address cannot be used, at `start`; see `ReceiverConfig` for
     what `run` raises.
     """
@@ -82,6 +83,7 @@ class ReceiverDaemon:
         config: ReceiverConfig,
         *,
         codec: Codec,
+        others: Sequence[Codec] = (),
         sinks: Iterable[Sink] = (),
         clock_us: Callable[[], int] = now_us,
     ) -> None:
@@ -98,9 +100,11 @@ class ReceiverDaemon:
                 instance=secrets.randbits(64),
                 boot_id=boot_id(),
                 hold_us=config.buffer_us,
+                others=tuple(ModelMark(one.model_hash, one.self_test()) for one in others),
             ),
             connects=not config.endpoint.bind,
             codec=codec,
+            others=others,
             now_us=clock_us(),
         )
         self._inlet = Inlet(
@@ -112,7 +116,6 @@ class ReceiverDaemon:
             weight=lambda arrival: len(arrival.packet),
             most_weight=_DECODE_QUEUE_BYTES,
         )
-        self.size = codec.size  # of its model
         self._observers: tuple[Callable[[ShownFrame], None], ...] = ()
         self._sinks = Sinks(self._tell)
         for sink in sinks:
@@ -122,6 +125,12 @@ class ReceiverDaemon:
     def url(self) -> str:
         """The address in use; after binding to port 0, with the real port."""
         return self._inlet.url
+
+    @property
+    def size(self) -> str:
+        """Of the model in use, S or M: the sender's, where there is one."""
+        with self._lock:
+            return self._core.size
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -198,8 +207,9 @@ class ReceiverDaemon:
         """Write frames to this sink from now on; `name` is what events call a recording."""
         with self._lock:
             welcome = self._core.intake.welcome
+            size = self._core.size
         if welcome is not None:
-            tell_rate(sink, welcome.fps)
+            tell_stream(sink, StreamFacts(welcome.fps, size))
         self._sinks.add(sink, name=name)
         if sink.every_frame:
             self.request_keyframe()
@@ -249,7 +259,7 @@ class ReceiverDaemon:
             waited = len(self._arrivals.clear())
             with self._lock:
                 self._core.abandoned(waited)
-            self._sinks.set_rate(results.started.fps)
+            self._sinks.set_stream(StreamFacts(results.started.fps, self.size))
         for arrival in results.arrivals:
             if not self._arrivals.put(arrival):
                 with self._lock:
@@ -261,7 +271,9 @@ class ReceiverDaemon:
     def _decode(self) -> None:
         while not self._crew.stopping.is_set():
             arrival = self._arrivals.take(0.2)
-            if arrival is not None:
+            if arrival is None:
+                self._core.idle(self._now_us())
+            else:
                 self._decode_one(arrival)
 
     def _decode_one(self, arrival: Arrival) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from services.errors import SinkError
 from services.media.boundary import writing
 from services.media.sinks.recorder import Recorder, TapeClock
-from services.media.sinks.sink import Sink, tell_rate
+from services.media.sinks.sink import Sink, StreamFacts, tell_stream
 from services.protocol.train import Arrival
 from services.receiver.decoding import Picture
 
@@ -76,12 +76,12 @@ class Sinks:
         for sink in sinks:
             self.remove(sink)
 
-    def set_rate(self, fps: float) -> None:
-        """Say the pace of the stream to those that want to know."""
+    def set_stream(self, stream: StreamFacts) -> None:
+        """Say what stream begins to those that want to know."""
         with self._lock:
             sinks = (*self._screens, *(recorder.sink for recorder in self._recorders.values()))
         for sink in sinks:
-            tell_rate(sink, fps)
+            tell_stream(sink, stream)
 
     def record(self, arrival: Arrival, picture: Picture, *, now_us: int) -> None:
         """Give a frame that was just decoded to all recordings; never waits."""

@@ -11,7 +11,6 @@ memory alone decides.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import socket
 import struct
@@ -21,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.process.descriptors import identity_of
+from services.process.memory import give_back
 from services.wire.ledger import CALM_BYTES, Allowance, Cut, Ledger
 from services.wire.tcp_control import copied
 
@@ -233,7 +233,7 @@ class _Watch:
                         calm_bytes = resident
                 if self._trims_s and now_s >= self._trims_s[0]:
                     self._trims_s = self._trims_s[1:]
-                    _give_back()
+                    give_back()
                     last_bytes = memory.resident_bytes()
         finally:
             memory.close()
@@ -273,17 +273,9 @@ def _received(one: _Connection) -> int | None:
     return int(struct.unpack_from("=Q", info, _RECEIVED_AT)[0])
 
 
-def _give_back() -> None:
-    """Have the allocator return what is free (glibc keeps it); nothing where it cannot."""
-    trim = getattr(_LIBC, "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 def _now_us() -> int:
     return time.monotonic_ns() // 1000
 
 
 _AT_ONCE = struct.pack("ii", 1, 0)
-_LIBC = ctypes.CDLL(None)
 _WATCH = _Watch()

@@ -113,6 +113,33 @@ def test_frames_reach_the_screen_whichever_end_listens(sender_binds: bool) -> No
     assert sink.closed
 
 
+@pytest.mark.parametrize("sender_binds", [True, False])
+def test_a_receiver_with_several_models_takes_the_senders(sender_binds: bool) -> None:
+    own, theirs = FakeCodec(), FakeCodec(model=b"theirs")
+    theirs.size = "M"
+    sink = FakeSink()
+
+    def take(url: str, *, bind: bool = False) -> ReceiverDaemon:
+        config = ReceiverConfig(
+            Endpoint(url, bind=bind, max_message_bytes=MAX_PACKET_MESSAGE_BYTES)
+        )
+        return ReceiverDaemon(config, codec=own, others=[theirs], sinks=[sink])
+
+    if sender_binds:
+        sender = make_sender(codec=theirs)
+        with running(sender):
+            receiver = take(sender.url)
+            assert receiver.size == "S"
+            with running(receiver):
+                wait_for_frames(sink, 5)
+                assert receiver.size == "M"
+    else:
+        receiver = take(ANY_PORT, bind=True)
+        with running(receiver), running(make_sender(receiver.url, bind=False, codec=theirs)):
+            wait_for_frames(sink, 5)
+            assert receiver.size == "M"
+
+
 def test_a_camera_that_comes_late_is_waited_for() -> None:
     sink = FakeSink()
     with (

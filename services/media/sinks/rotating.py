@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import SinkError
-from services.media.sinks.sink import Sink, tell_rate
+from services.media.sinks.sink import Sink, StreamFacts, tell_stream
 from streamcodec.bitstream import read_header
 from streamcodec.errors import BitstreamError
 from streamcodec.frame import Frame
@@ -58,13 +58,13 @@ class RotatingSink:
         self._checked_us: int | None = None
         self._asked_us: int | None = None
         self._frames = 0
-        self._fps: float | None = None
+        self._stream: StreamFacts | None = None
         self._sink = self._opened()
 
-    def set_rate(self, fps: float) -> None:
-        """The pace of what comes, for this file and those after it."""
-        self._fps = fps
-        tell_rate(self._sink, fps)
+    def set_stream(self, stream: StreamFacts) -> None:
+        """What comes, for this file and those after it."""
+        self._stream = stream
+        tell_stream(self._sink, stream)
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Write to the file of the time. Raises SinkError when the disk has no room to spare."""
@@ -114,8 +114,8 @@ class RotatingSink:
             name = f"{self._path.stem}-{self._stamp()}-{number}{self._path.suffix}"
             path = self._path.with_name(name)
         sink = self._open_one(path)
-        if self._fps is not None:
-            tell_rate(sink, self._fps)
+        if self._stream is not None:
+            tell_stream(sink, self._stream)
         return sink
 
 

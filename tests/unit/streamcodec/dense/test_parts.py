@@ -69,6 +69,27 @@ def test_the_prediction_is_the_decoders_with_overlap(size: tuple[int, int]) -> N
             assert np.array_equal(a.numpy(), b)
 
 
+@pytest.mark.parametrize("size", [(12, 9), (20, 2), (2, 20)])
+def test_the_prediction_is_the_decoders_with_the_longest_vectors(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(9)
+    rows, columns = size
+    reference, blocks = picture(rng, *size), _core.Blocks(rows, columns)
+    for y in range(rows):
+        for x in range(columns):
+            # Each block comes from an end of the picture or beyond, 24 samples at most.
+            ends = [(-24, 16 * n + 8) for n in size]
+            to_y, to_x = (int(rng.choice(e)) for e in ends)
+            vector = 4 * (to_y - 16 * y), 4 * (to_x - 16 * x)
+            blocks.field[2 * y : 2 * y + 2, 2 * x : 2 * x + 2] = vector
+    expected = tuple(np.zeros_like(plane) for plane in reference)
+    _core.predict(reference, blocks, expected)
+    luma, u, v = (torch.from_numpy(plane) for plane in reference)
+    whole = torch.ones(size, dtype=torch.bool)
+    found = compensate.predict(Windows(shifts(luma)), (u, v), tensor(blocks.field), whole)
+    for a, b in zip(found, expected, strict=True):
+        assert np.array_equal(a.numpy(), b)
+
+
 @pytest.mark.parametrize("side", [1, 2, 4])
 @pytest.mark.parametrize("size", SIZES)
 def test_candidates_squares_and_prices_are_the_cores(size: tuple[int, int], side: int) -> None:
