@@ -29,7 +29,7 @@ from services.media.sources import camera as camera_module
 from services.media.sources.latest import LatestFrames
 from services.media.sources.opening import _device
 from services.media.sources.paced import PacedSource, SceneSource
-from services.media.sources.retry import LONGEST_PAUSE_US, OF_ADDRESSES, RetryingSource
+from services.media.sources.retry import OF_ADDRESSES, OF_DEVICES, RetryingSource
 from streamcodec.codec import Codec
 from streamcodec.container import FileHeader, ScvWriter
 from streamcodec.frame import Frame
@@ -348,7 +348,7 @@ def test_retries_become_rarer_and_never_stop() -> None:
         assert source.read(0.05) is None
         clock.sleep_us(1)
     pauses = np.diff(tries[1:])
-    assert pauses.max() <= LONGEST_PAUSE_US + 100_000
+    assert pauses.max() <= OF_DEVICES.longest_us + 100_000
     assert (np.diff(pauses) >= -100_000).all()
     assert len(tries) > 10
 

@@ -6,10 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.protocol import messages as m
-from services.protocol.planner import Rules
 from services.protocol.session import SILENCE_US, State
 from services.protocol.viewer import references_held
-from services.rate.budget import Policy
 from tests.unit.services.protocol.conversation import FRAME_US, Conversation
 
 
@@ -221,17 +219,16 @@ def test_no_more_than_64_receivers_are_served() -> None:
     assert talk.broadcast.watching == 64
 
 
-def test_the_budget_follows_the_policy() -> None:
-    for policy, expected in ((Policy.SLOWEST, 900), (Policy.MEDIAN, 5_000), (Policy.FLOOR, 5_000)):
-        talk = Conversation(Rules(policy=policy, floor_bytes=1_000))
-        for number in range(3):
-            talk.join(b"v%d" % number)
-        talk.run(1.5)
-        for budget, size in zip(talk.budgets, (900, 5_000, 9_000), strict=True):
-            budget.size_bytes = size
-        (plan,) = talk.capture()
-        assert plan.budget_bytes == expected
-        assert len(plan.viewers) == (2 if policy is Policy.FLOOR else 3)
+def test_one_encode_for_several_fits_the_slowest_of_them() -> None:
+    talk = Conversation()
+    for number in range(3):
+        talk.join(b"v%d" % number)
+    talk.run(1.5)
+    for budget, size in zip(talk.budgets, (900, 5_000, 9_000), strict=True):
+        budget.size_bytes = size
+    (plan,) = talk.capture()
+    assert plan.budget_bytes == 900
+    assert len(plan.viewers) == 3
 
 
 def test_a_receiver_whose_link_is_full_skips_the_frame() -> None:
