@@ -8,10 +8,8 @@ decoder never looks like a slow link.
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +18,8 @@ from services.errors import ConfigError, PeerLost
 from services.measure.events import StreamEvent
 from services.measure.stats import ReceiverSnapshot
 from services.media.sinks.sink import Sink, StreamFacts, tell_stream
-from services.process.threads import Crew, Queue, boot_id
+from services.process.clock import boot_id, now_us
+from services.process.threads import Crew, Queue
 from services.protocol import messages as m
 from services.protocol.intake import ModelMark, Profile, Results
 from services.protocol.train import Arrival
@@ -61,11 +60,6 @@ class ShownFrame:
     frame: Frame
     meta: FrameMeta
     packet: bytes
-
-
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
 
 
 class ReceiverDaemon:
@@ -165,16 +159,14 @@ class ReceiverDaemon:
 
         Raises ConfigError (refused), PeerLost (no sender), or what broke a thread.
         """
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._crew.stopping.is_set():
-            if self._core.ended and self._config.ends_with_stream:
-                break
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self.check()
-            self._crew.stopping.wait(min(left, 0.05))
+        self._crew.wait(seconds, over=self._is_over)
         self.check()
+
+    def _is_over(self) -> bool:
+        if self._core.ended and self._config.ends_with_stream:
+            return True
+        self.check()
+        return False
 
     @property
     def ended(self) -> bool:

@@ -7,7 +7,6 @@ lock, held for microseconds and never while encoding.
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 import time
@@ -21,7 +20,8 @@ from services.measure.events import StreamEvent
 from services.measure.source_health import health_of
 from services.measure.stats import SenderSnapshot
 from services.media.scaling import fitted
-from services.process.threads import Crew, Mailbox, boot_id
+from services.process.clock import boot_id, now_us
+from services.process.threads import Crew, Mailbox
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.flood import FLOODS
@@ -83,11 +83,6 @@ class SentFrame:
     packet: bytes
     keyframe: bool
     quality: int
-
-
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
 
 
 class Sender:
@@ -187,14 +182,7 @@ class Sender:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the source has ended, a thread broke, or the time is over."""
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._crew.stopping.is_set() and not self._ended.is_set():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self._ended.wait(min(left, 0.1))
-        if self._crew.error is not None:
-            raise self._crew.error
+        self._crew.wait(seconds, over=self._ended.is_set)
         if self._failure is not None and self._ended.is_set():
             raise self._failure
 
