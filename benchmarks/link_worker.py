@@ -187,7 +187,7 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
     if options.send_buffer:
         endpoint = replace(endpoint, send_buffer_bytes=options.send_buffer)
     sender = Sender(
-        # The link shall be the limit: without a wish the sender stops at some 40 dB.
+        # The link shall be the limit: unless asked the sender stops at 42 dB.
         SenderConfig(endpoint, rules=Rules(quality=63)),
         codec=noted,
         source=source,

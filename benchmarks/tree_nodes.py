@@ -206,7 +206,7 @@ class RelayNode(Node):
     def _tick(self) -> None:
         self._act(self.core.tick(self._busy_us))
         self._say(self.fanout.tick(self._busy_us))
-        self._act(self.core.pass_wish(self._busy_us))
+        self._act(self.core.request_keyframe(self._busy_us))
 
     def _serve(self) -> None:
         for _ in range(_ROUNDS):

@@ -15,7 +15,7 @@ from streamcodec.correction import Networks, Stage, areas_acting, read_levels
 from streamcodec.errors import PayloadError
 from streamcodec.frame import Reference
 from streamcodec.model import Model, filter_of
-from streamcodec.state import Planes, State, reference_after, state_of
+from streamcodec.state import Planes, ReferenceState, reference_after, state_of
 from streamcodec.workspace import Workspace
 
 
@@ -34,12 +34,12 @@ def decode(
 ) -> Reference:
     """Decode a checked packet; `reference` is None for a keyframe. Raises PayloadError."""
     rows, columns = (height + 15) // 16, (width + 15) // 16
-    before = (
-        State.none(model, rows, columns, header.quality)
+    state = (
+        ReferenceState.none(model, rows, columns, header.quality)
         if reference is None
         else state_of(reference)
     )
-    contexts = before.contexts.copy()
+    contexts = state.contexts.copy()
     blocks = _core.Blocks(rows, columns)
     symbols = np.zeros((rows * columns, layout.CHANNELS), np.int16)
     planes = empty_planes(rows, columns)
@@ -53,9 +53,9 @@ def decode(
             contexts,
             key,
             blocks,
-            before.field,
-            before.counts,
-            cx.pace(header.quality, before.quality),
+            state.field,
+            state.counts,
+            cx.pace(header.quality, state.quality),
         )
         if header.stages & LOOP_FILTER:
             reader.areas(contexts, flags)
@@ -66,10 +66,10 @@ def decode(
             predicted = None if key else planes
             stage = Stage(network, header.quality, blocks, predicted, workspace.conv, pool)
             levels = read_levels(reader, areas_acting(blocks))
-        moved, moved_counts = before.moved(blocks)
-        _core.describe(workspace.prior, blocks, moved_counts, header.quality, before.quality, key)
+        moved, moved_counts = state.moved(blocks)
+        _core.describe(workspace.prior, blocks, moved_counts, header.quality, state.quality, key)
         if not key:
-            _core.predict(before.planes, blocks, planes, pool)
+            _core.predict(state.planes, blocks, planes, pool)
             if stage is not None:
                 y, u, v = planes
                 stage = replace(stage, predicted=(y.copy(), u.copy(), v.copy()))

@@ -126,9 +126,9 @@ class FrameHead:
     epoch: int
     sequence: int
     captured_us: int
-    encode_start_us: int  # this and the next two: after captured_us
-    encode_end_us: int
-    sent_us: int
+    until_encode_us: int  # from the capture until encoding began
+    until_encoded_us: int  # until it ended
+    until_sent_us: int  # until this message was handed to the transport
     size_bytes: int  # of the whole packet
     first: bytes
     error_us: int = 0  # how far captured_us may be off; MAX_SPAN_US: unknown, it means nothing
@@ -273,7 +273,7 @@ def _fields_of(message: Message) -> tuple[Kind, dict[str, object]]:  # noqa: PLR
                 "e": message.epoch,
                 "q": message.sequence,
                 "c": message.captured_us,
-                "d": [message.encode_start_us, message.encode_end_us, message.sent_us],
+                "d": [message.until_encode_us, message.until_encoded_us, message.until_sent_us],
                 "u": message.error_us,
                 "n": message.size_bytes,
                 "p": message.first,

@@ -33,9 +33,9 @@ class FeedCore(Upstream):
         replies, self._replies = self._replies, Replies()
         return replies
 
-    def pass_wish(self, now_us: int) -> Results:
+    def request_keyframe(self, now_us: int) -> Results:
         """Ask for a keyframe where the receivers need a new one: our own chain is whole."""
-        if not self.fanout.take_wish():
+        if not self.fanout.take_keyframe_request():
             return Results()
         return self.ask_keyframe(m.KeyframeReason.USER, now_us)
 
@@ -75,7 +75,7 @@ class FeedCore(Upstream):
         offset, error_us = self.intake.offset(at_us), self.intake.clock_error_us(at_us)
         # Before the first PONG the way here counts as nothing: better than another clock.
         captured_us = (
-            offset.to_local(head.captured_us) if offset else arrival.head_us - head.sent_us
+            offset.to_local(head.captured_us) if offset else arrival.head_us - head.until_sent_us
         )
         whole = self.fanout.arrived(
             arrival,

@@ -187,7 +187,7 @@ class Relay:
         while not self._crew.stopping.is_set():
             if self._outlet.turn(_POLL_MS):
                 for line in self._lines:
-                    line.pass_wish()
+                    line.request_keyframe()
         self._outlet.say_farewell(m.ByeCode.LEAVING, "the relay stops")
 
     def _close(self) -> None:

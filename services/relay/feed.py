@@ -60,10 +60,10 @@ class FeedLine:
             self.inlet.turn()
         self.inlet.say_farewell()
 
-    def pass_wish(self) -> None:
-        """Ask the sender for what the receivers wish; any thread may call this."""
+    def request_keyframe(self) -> None:
+        """Ask the sender for a keyframe where receivers need one; any thread may call this."""
         with self._lock:
-            results = self.core.pass_wish(self._now_us())
+            results = self.core.request_keyframe(self._now_us())
         self.inlet.post(results)
 
     def _took(self, results: Results) -> None:

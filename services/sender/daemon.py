@@ -31,7 +31,7 @@ from services.rate.budget import Congestion
 from services.sender.coder import Coded
 from services.sender.core import Outgoing, SenderCore, SenderSetup, Span
 from services.wire.endpoint import watched_gate
-from services.wire.transport import Endpoint, LinkEvent, Port, SendResult
+from services.wire.transport import ConnectionEvent, Endpoint, Port, SendResult
 from streamcodec.metrics import psnr611
 
 if TYPE_CHECKING:
@@ -334,10 +334,13 @@ class Sender:
             with self._lock:
                 answers = self._core.messages(received.messages, now)
                 self._counters.malformed += received.malformed
-                refused = received.events.count(LinkEvent.REFUSED) + len(received.cuts)
+                refused = received.events.count(ConnectionEvent.REFUSED) + len(received.cuts)
                 self._counters.refused_some(refused, now)
                 self._broadcast.ended(received.cuts, now)
-                if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
+                if (
+                    ConnectionEvent.DISCONNECTED in received.events
+                    and not self._config.endpoint.bind
+                ):
                     self._broadcast.disconnected(now)
             self._say(answers)
             if answers.reconnect:

@@ -74,7 +74,7 @@ class Replay:
         self._fanout = Fanout(
             boot_id=self._boot_id,
             name_of=self._port.name_of,
-            pace=RECORDED,
+            catch_up=RECORDED,
             chain=Chain(max_frames=_MAX_CHAIN_FRAMES, max_bytes=MAX_CHAIN_BYTES, keeps_past=True),
         )
         self._board = Board(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from services.protocol.intake import Results
 from services.protocol.upstream import Upstream
 from services.wire.spare import SparePort
-from services.wire.transport import Endpoint, LinkEvent
+from services.wire.transport import ConnectionEvent, Endpoint
 
 _POLL_MS = 50
 
@@ -90,14 +90,14 @@ class Inlet:
             results = self._upstream.farewell()
         self._act(results)
 
-    def _link_event(self, event: LinkEvent, now: int) -> None:
+    def _link_event(self, event: ConnectionEvent, now: int) -> None:
         results = Results()
         with self._lock:
-            if event is LinkEvent.CONNECTED:
+            if event is ConnectionEvent.CONNECTED:
                 results = self._upstream.connected(now)
-            elif event is LinkEvent.DISCONNECTED:
+            elif event is ConnectionEvent.DISCONNECTED:
                 self._upstream.disconnected(now)
-            elif event is LinkEvent.SPARE_CONNECTED:
+            elif event is ConnectionEvent.SPARE_CONNECTED:
                 self._upstream.spare_connected(now)
             else:
                 self._upstream.refused(now)

@@ -26,10 +26,10 @@ from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
 from services.wire.transport import (
     ANY_PEER,
     MAX_BATCH,
+    ConnectionEvent,
     CurveClient,
     CurveServer,
     Endpoint,
-    LinkEvent,
     Port,
     SendResult,
 )
@@ -101,7 +101,7 @@ def test_who_was_cut_cannot_come_back_to_leave_as_much_again_and_again() -> None
     with Port(Endpoint(ANY_PORT, bind=True)) as port:
         cuts: list[str] = []
         flood = RawPeer(port.url)
-        wait_for(lambda: LinkEvent.CONNECTED in port.poll(10).events)
+        wait_for(lambda: ConnectionEvent.CONNECTED in port.poll(10).events)
         whole = flood.part(b"x" * 20, more=False) * 50_000
         for _ in range(3):  # more than the kernel's buffers take
             with contextlib.suppress(OSError):

@@ -51,7 +51,7 @@ class VideoSink:
             raise write_failed(path, error, frames=0) from None
 
     def set_stream(self, stream: StreamFacts) -> None:
-        """The pace of what comes; frames keep their own times."""
+        """The frame rate of what comes; frames keep their own times."""
         self._fps = stream.fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:

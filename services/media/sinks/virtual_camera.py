@@ -46,7 +46,7 @@ class VirtualCameraSink:
         self._closed = False
 
     def set_stream(self, stream: StreamFacts) -> None:
-        """The pace of what comes, told to those who read the device."""
+        """The frame rate of what comes, told to those who read the device."""
         self._fps = stream.fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:

@@ -52,7 +52,7 @@ class Y4mSink:
             raise write_failed(path, error, frames=0) from None
 
     def set_stream(self, stream: StreamFacts) -> None:
-        """The pace of what comes; the first frame fixes it."""
+        """The frame rate of what comes; the first frame fixes it."""
         if not self._frames:
             self._fps = _rate(stream.fps)
 

@@ -20,7 +20,7 @@ class CapturedFrame:
 
 
 class Source(Protocol):
-    """Frames at the pace of the real world.
+    """Frames in real time.
 
     `width`, `height` and `fps` are those of the first frame; later frames may differ in size.
     `live` sources lose what is not read in time; the others wait.

@@ -534,7 +534,7 @@ class FakeCapture:
 
     def __init__(self) -> None:
         self.left = type(self).frames
-        self.wishes: dict[int, float] = {}
+        self.asked: dict[int, float] = {}
 
     def setExceptionMode(self, enable: bool) -> None:  # noqa: N802  # OpenCV's name
         assert not enable
@@ -544,11 +544,11 @@ class FakeCapture:
         return True
 
     def set(self, key: int, value: float) -> bool:
-        self.wishes[key] = value
+        self.asked[key] = value
         return True
 
     def get(self, key: int) -> float:
-        return self.wishes.get(key, 0.0)
+        return self.asked.get(key, 0.0)
 
     def read(self) -> tuple[bool, np.ndarray | None]:
         if not self.left:

@@ -95,13 +95,13 @@ def test_a_new_stream_and_its_end_are_told_to_receivers() -> None:
     assert core.take_replies().messages == []
 
 
-def test_a_wish_of_the_receivers_is_passed_on_once() -> None:
+def test_a_keyframe_that_receivers_need_is_asked_for_once() -> None:
     core = streaming()
     hello = m.Hello((m.VERSION,), CODEC.model_hash, b"", "", "viewer", 2, b"")
     core.fanout.on_message(b"viewer", hello, NOW_US)
     core.fanout.on_message(b"viewer", m.Ready(7), NOW_US)
     now_us = NOW_US + 2_000_000
     core.fanout.tick(now_us)
-    (request,) = [m.unpack(data) for _, data in core.pass_wish(now_us).messages]
+    (request,) = [m.unpack(data) for _, data in core.request_keyframe(now_us).messages]
     assert isinstance(request, m.KeyframeRequest)
-    assert core.pass_wish(now_us).messages == []
+    assert core.request_keyframe(now_us).messages == []
