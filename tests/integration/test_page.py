@@ -260,7 +260,7 @@ def test_an_old_picture_is_dimmed_and_named_and_its_figures_go(tmp_path: Path) -
             shown = "document.querySelectorAll('#figures dd')"
             figures = """Object.fromEntries([...document.querySelectorAll('#figures div')].map(
                 (e) => [e.children[0].textContent, e.children[1].textContent]))"""
-            assert (await tab.evaluate(figures))["Quality"] != "\u2013 of 63"
+            assert not (await tab.evaluate(figures))["Quality"].startswith("\u2013")
             named = "document.getElementById('picture').getAttribute('aria-label')"
             assert await tab.evaluate(named) == "Live picture of main"
 
@@ -273,7 +273,8 @@ def test_an_old_picture_is_dimmed_and_named_and_its_figures_go(tmp_path: Path) -
             assert re.fullmatch(r"last picture \d+:\d\d:\d\d( [AP]M)?, \d+ s ago", since)
             assert since in name
             await tab.until(f"{shown}[1].textContent === '\u2013 ms'")
-            assert (await tab.evaluate(figures))["Quality"] == "\u2013 of 63"
+            quality = (await tab.evaluate(figures))["Quality"]
+            assert quality.startswith("\u2013 of 63")  # and ", fast" on a busy machine
 
             show.stop()
             show.page.close()
