@@ -19,6 +19,7 @@ from services.measure.events import StreamEvent
 from services.measure.stats import ReceiverSnapshot
 from services.media.sinks.sink import Sink, StreamFacts, tell_stream
 from services.process.clock import boot_id, now_us
+from services.process.observers import Observers
 from services.process.threads import Crew, Queue
 from services.protocol import messages as m
 from services.protocol.intake import ModelMark, Profile, Results
@@ -110,7 +111,7 @@ class ReceiverDaemon:
             weight=lambda arrival: len(arrival.packet),
             most_weight=_DECODE_QUEUE_BYTES,
         )
-        self._observers: tuple[Callable[[ShownFrame], None], ...] = ()
+        self._observers: Observers[ShownFrame] = Observers()
         self._sinks = Sinks(self._tell)
         for sink in sinks:
             self.add_sink(sink)
@@ -212,12 +213,7 @@ class ReceiverDaemon:
 
     def on_frame(self, callback: Callable[[ShownFrame], None]) -> Callable[[], None]:
         """Call back with every shown frame, in the display thread: be quick. Returns the undo."""
-        self._observers = (*self._observers, callback)
-
-        def remove() -> None:
-            self._observers = tuple(o for o in self._observers if o is not callback)
-
-        return remove
+        return self._observers.add(callback)
 
     def snapshot(self) -> ReceiverSnapshot:
         """All statistics as of now, immutable."""
@@ -304,5 +300,4 @@ class ReceiverDaemon:
         with self._lock:
             meta, results = self._core.shown(ready, begin_us=begin_us, end_us=end_us)
         self._inlet.post(results)
-        for observer in self._observers:
-            observer(ShownFrame(ready.frame, meta, packet))
+        self._observers.tell(ShownFrame(ready.frame, meta, packet))

@@ -21,6 +21,7 @@ from services.measure.source_health import health_of
 from services.measure.stats import SenderSnapshot
 from services.media.scaling import fitted
 from services.process.clock import boot_id, now_us
+from services.process.observers import Observers
 from services.process.threads import Crew, Mailbox
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
@@ -138,7 +139,7 @@ class Sender:
         self._crew = Crew()
         self._mailbox: Mailbox[CapturedFrame] = Mailbox()
         self._outbox: deque[Outgoing] = deque()
-        self._observers: tuple[Callable[[SentFrame], None], ...] = ()
+        self._observers: Observers[SentFrame] = Observers()
         self._ended = threading.Event()
         self._failure: SourceError | None = None  # that ended a file
         self._sampled_us = started_us - _PSNR_INTERVAL_US
@@ -195,12 +196,7 @@ class Sender:
 
     def on_frame(self, callback: Callable[[SentFrame], None]) -> Callable[[], None]:
         """Call back with every encoded frame, in the encode thread: be quick. Returns the undo."""
-        self._observers = (*self._observers, callback)
-
-        def remove() -> None:
-            self._observers = tuple(o for o in self._observers if o is not callback)
-
-        return remove
+        return self._observers.add(callback)
 
     def snapshot(self) -> SenderSnapshot:
         """All statistics as of now, immutable."""
@@ -311,18 +307,17 @@ class Sender:
             whole = captured.frame
             shown = fitted(coded.reference.frame, whole.width, whole.height)
             self._counters.psnr_db = psnr611(whole, shown)
-        for observer in self._observers:
-            observer(
-                SentFrame(
-                    sequence,
-                    captured.captured_us,
-                    captured.frame,
-                    coded.reference.frame,
-                    coded.packet,
-                    coded.keyframe,
-                    coded.quality,
-                )
+        self._observers.tell(
+            SentFrame(
+                sequence,
+                captured.captured_us,
+                captured.frame,
+                coded.reference.frame,
+                coded.packet,
+                coded.keyframe,
+                coded.quality,
             )
+        )
 
     # -- transport thread ----------------------------------------------------------------------
 
