@@ -118,10 +118,25 @@ class Connections:
             self._ledger.trust(number)
 
     @property
+    def is_full(self) -> bool:
+        """Whether newcomers have to wait until what others left has been passed over."""
+        with self._lock:
+            return self._ledger.is_full
+
+    @property
     def settled(self) -> bool:
-        """True when hardly anything is lying that came in."""
+        """True when hardly anything is lying that came in.
+
+        Accounts alone cannot tell: a message is credited with more than the shortest ones take.
+        """
+        if self._is_behind:
+            return False
         with self._lock:
             return self._ledger.lying_bytes + self._ledger.left_bytes <= CALM_BYTES
+
+    @property
+    def _is_behind(self) -> bool:
+        return time.monotonic() - self._drained_s > _BEHIND_S
 
     def look(self, *, pressed: bool) -> None:
         """Cut whoever is at fault."""
@@ -130,7 +145,7 @@ class Connections:
         received = {number: _received(one) for number, one in known}
         with self._lock:
             cuts = self._ledger.judge(received, now_us(), pressed=pressed)
-            if pressed and time.monotonic() - self._drained_s > _BEHIND_S:
+            if pressed and self._is_behind:
                 self._ledger.overrun()
         for cut in cuts:
             self._end(cut)

@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import TypeVar
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
 from services.errors import ConfigError
@@ -39,6 +38,7 @@ from services.wire.endpoint import (
     check,
     wants_ipv6,
 )
+from services.wire.gatekeeper import ZAP_DOMAIN, Entrance, FixedGate, Gatekeeper
 from services.wire.ledger import Allowance, Cut
 from services.wire.tcp_control import check_control, set_control
 
@@ -59,7 +59,6 @@ ANY_PEER = b""  # the one peer of a connecting end
 MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
 MAX_LEFT_OUT = 4096  # and such as nobody looks at any more: 3 us each
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
-ZAP_DOMAIN = "streamcodec"
 _SEND_QUEUE_MESSAGES = 256
 _RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
 _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
@@ -106,7 +105,7 @@ class Received:
 
 
 class Port:
-    """One socket with its monitor, wake-up and, with keys, its gatekeeper.
+    """One socket with its monitor, wake-up and, where it listens, its gatekeeper.
 
     Everything but `wake` belongs to one thread. `open` and `close` come in pairs; `rebuild` is a
     close and open that keeps the address. Usable as a context manager.
@@ -119,11 +118,12 @@ class Port:
         self._endpoint = endpoint
         self._url = endpoint.url
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._gatekeeper: ThreadAuthenticator | None = None
+        self._gatekeeper: Gatekeeper | None = None
+        self._entrance: Entrance | None = None
         self._gate: Gate | None = None
         if isinstance(endpoint.keys, CurveServer):
             allowed = endpoint.keys.allowed
-            self._gate = _FixedGate(allowed) if isinstance(allowed, frozenset) else allowed
+            self._gate = FixedGate(allowed) if isinstance(allowed, frozenset) else allowed
         self._gate_asked_s = 0.0
         self._retry_s: float | None = None  # when a refused connection is tried again
         self._pause_s = _REFUSED_RETRY_S
@@ -136,7 +136,7 @@ class Port:
         self._cut_reasons: list[str] = []  # to be told
         self._ended: OrderedDict[bytes, None] = OrderedDict()  # peers that are not heard any more
         self._connections = Connections(
-            _allowance(endpoint), connects=not endpoint.bind, on_cut=self._cuts.append
+            _allowance(endpoint), connects=not endpoint.bind, on_cut=self._has_cut
         )
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
@@ -160,8 +160,10 @@ class Port:
         try:
             if self._sleeper is None:
                 self._open_wake_up()
-            if self._gate is not None and self._gatekeeper is None:
-                self._gatekeeper = _admit_only(self._context, self._gate)
+            if self._endpoint.bind and self._gatekeeper is None:
+                self._entrance = Entrance(is_full=lambda: self._connections.is_full, wake=self.wake)
+                self._gatekeeper = Gatekeeper(self._context, self._gate, self._entrance)
+                self._gatekeeper.start()  # before the socket binds
             self._open_socket()
         except BaseException:
             self.close()
@@ -193,6 +195,8 @@ class Port:
             malformed = self._take(received.messages)
         else:
             self._connections.drained()
+        if self._entrance is not None:
+            self._entrance.turned()
         reasons, self._cut_reasons[:] = tuple(self._cut_reasons), ()
         return Received(received.messages, received.events, malformed, reasons)
 
@@ -242,6 +246,8 @@ class Port:
 
     def close(self) -> None:
         """Close everything; may be called twice."""
+        if self._entrance is not None:
+            self._entrance.close()
         self._close_socket()
         with self._wake_lock:
             for socket in (self._waker, self._sleeper):
@@ -253,7 +259,8 @@ class Port:
 
     def stop_gatekeeper(self) -> None:
         """Let nobody in any more; who is in stays."""
-        if self._gatekeeper is not None:
+        if self._gatekeeper is not None and self._entrance is not None:
+            self._entrance.close()
             self._gatekeeper.stop()
             self._gatekeeper = None
 
@@ -379,6 +386,12 @@ class Port:
             return None
         return None if self._gate.name_of(key) is None else (peer, data)
 
+    def _has_cut(self, cut: Cut) -> None:
+        """From the watch's thread as well."""
+        self._cuts.append(cut)
+        if self._entrance is not None:
+            self._entrance.has_cut()
+
     def _stop_hearing(self) -> None:
         """What those who were cut left behind is not worth a look."""
         while self._cuts:
@@ -456,6 +469,7 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     socket.tcp_maxrt = _UNACKNOWLEDGED_MS
     if endpoint.bind:
         socket.router_mandatory = 1
+        socket.zap_domain = ZAP_DOMAIN.encode()  # also without keys: the gatekeeper is asked
     else:
         socket.immediate = 1  # nothing may queue for a peer that is away
         socket.connect_timeout = endpoint.connect_timeout_ms
@@ -465,7 +479,6 @@ def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
         case CurveServer() as keys:
             socket.curve_server = 1
             socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
-            socket.zap_domain = ZAP_DOMAIN.encode()
             socket.zap_enforce_domain = 1  # without a gatekeeper: nobody, instead of everybody
         case CurveClient() as keys:
             socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
@@ -499,38 +512,6 @@ def make_pair() -> tuple[bytes, bytes]:
         public, secret = zmq.curve_keypair()
         if not public.startswith(b"-"):  # on a command line it would pass for an option
             return public, secret
-
-
-class _FixedGate:
-    """A list of keys that never changes; nobody has a name."""
-
-    def __init__(self, allowed: frozenset[bytes]) -> None:
-        self._allowed = allowed
-
-    def refresh(self) -> None:
-        """Nothing to do."""
-
-    def name_of(self, key: bytes) -> str | None:
-        return "" if key in self._allowed else None
-
-
-class _Doorkeeper:
-    """The gatekeeper's thread asks it about the key (40 bytes of Z85) of each new connection."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-
-    def callback(self, domain: str, key: bytes) -> bool:
-        self._gate.refresh()
-        return domain == ZAP_DOMAIN and self._gate.name_of(key) is not None
-
-
-def _admit_only(context: zmq.Context[zmq.Socket[bytes]], gate: Gate) -> ThreadAuthenticator:
-    """Start the gatekeeper; it must run before the socket binds."""
-    gatekeeper = ThreadAuthenticator(context)
-    gatekeeper.start()
-    gatekeeper.configure_curve_callback(domain=ZAP_DOMAIN, credentials_provider=_Doorkeeper(gate))
-    return gatekeeper
 
 
 def _drain(socket: zmq.Socket[bytes]) -> None:

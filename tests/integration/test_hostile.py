@@ -107,12 +107,12 @@ def test_who_was_cut_cannot_come_back_to_leave_as_much_again_and_again() -> None
             with contextlib.suppress(OSError):
                 flood.send_raw(whole)
         time.sleep(1.0)  # the port hands nothing over meanwhile
-        again = RawPeer(port.url)
+        with pytest.raises(OSError):  # noqa: PT011  (hung up on, or not answered in time)
+            RawPeer(port.url)  # is not let in while that lies there
         first = port.poll(10)
         cuts += first.cuts
-        wait_for(lambda: cuts.extend(port.poll(0).cuts) or len(cuts) >= 2)
+        wait_for(lambda: cuts.extend(port.poll(0).cuts) or len(cuts) >= 1)
         assert "bytes lying" in cuts[0]
-        assert "others left more" in cuts[1]
         heard = len(first.messages)
         while received := port.poll(0).messages:
             heard += len(received)
@@ -129,7 +129,6 @@ def test_who_was_cut_cannot_come_back_to_leave_as_much_again_and_again() -> None
 
             wait_for(is_heard)
         flood.close()
-        again.close()
 
 
 @needs_curve
