@@ -55,7 +55,7 @@ def decode(
             blocks,
             state.field,
             state.counts,
-            cx.pace(header.quality, state.quality),
+            cx.quality_trend(header.quality, state.quality),
         )
         if header.stages & LOOP_FILTER:
             reader.areas(contexts, flags)

@@ -169,7 +169,7 @@ class Coding:
             blocks,
             state.field,
             state.counts,
-            cx.pace(self._quality, state.quality),
+            cx.quality_trend(self._quality, state.quality),
         )
         _core.deblock(blocks, *self._steps_q3, planes, self._pool)
         y, u, v = planes
@@ -309,7 +309,7 @@ class Coding:
         planes = (y.copy(), u.copy(), v.copy())
         params = _core.CodeParams(
             mu=weighing * (quantise.KEY_MU if seen.key else quantise.MU),
-            pace=cx.pace(self._quality, state.quality),
+            trend=cx.quality_trend(self._quality, state.quality),
         )
         _core.code(
             self._workspace.blocks,

@@ -26,7 +26,7 @@ bool differences(const ConstPlanes& source, const ConstPlanes& prediction, int r
 
 void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
                      const ConstPlanes& prediction, const Blocks& blocks,
-                     Grid<const Vector> field_before, float inverse_step, Grid<float> coefficients,
+                     Grid<const Vector> reference_field, float inverse_step, Grid<float> coefficients,
                      Grid<u8> free, Pool* pool) {
     const int rows = blocks.rows(), columns = blocks.columns();
     const Grid<u8> sides = BlocksWorkspace::grid_in(workspace.sides, rows, columns);
@@ -34,8 +34,8 @@ void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
     const auto how_free = [&](int row, int column) {
         if (sides(row, column) > 1) return Free::JOINED;
         if (blocks.modes(row, column) != INTER16) return Free::NO;
-        const Candidates near = candidates(blocks.field, field_before, row, column, 1);
-        return which(near, blocks.field(2 * row, 2 * column)) >= 0 ? Free::TAKEN : Free::NO;
+        const Candidates candidates = candidates_of(blocks.field, reference_field, row, column, 1);
+        return which(candidates, blocks.field(2 * row, 2 * column)) >= 0 ? Free::TAKEN : Free::NO;
     };
     run_jobs(pool, band_count(rows), [&](int index) {
         const Band band = band_of(rows, index);

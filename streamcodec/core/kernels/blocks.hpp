@@ -20,8 +20,8 @@ struct BlockKernels {
     void (*forward4s)(const float* samples, int pitch, float* out);
     // DCT of 4x4 floats, row by row.
     void (*forward4)(const float* samples, float* out);
-    // transform.hpp: worth; `count` is a multiple of 16.
-    float (*worth)(const float* levels, int count, float inverse_step);
+    // transform.hpp: level_bits; `count` is a multiple of 16.
+    float (*level_bits)(const float* levels, int count, float inverse_step);
     // The first `count` levels with a fixed rounding offset; returns whether any is not zero.
     bool (*plain)(const float* coefficients, const float* inverse_steps, int count, float rounding,
                   int most, int16_t* symbols);

@@ -97,7 +97,7 @@ void describe(FrameFeatures& features, const Blocks& blocks, Grid<const u8> move
             m[4] = split != 0 ? 127 : 0;
             if (split > 1) {
                 for (int k = 0; k < 4; ++k) {
-                    const int kind = kind_of(split, k);
+                    const int kind = transform_of(split, k);
                     if (kind != 0) m[39 + kind] += 31;
                 }
             }

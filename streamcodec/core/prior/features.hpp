@@ -2,7 +2,7 @@
 // What the prior looks at: small integers 0..127 that encoder and decoder both hold.
 //
 // A row describes one block at the moment one of its groups is coded: its own lower groups, what
-// its eight neighbours have shown so far, what the syntax said, and in inter frames the symbols of
+// its eight neighbours have shown so far, what the packet says of blocks, and in inter frames the symbols of
 // the reference where the block came from and the spectrum of its prediction. docs/bitstream.md,
 // section 6, has the row as a table.
 #pragma once

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources: names, pace, ends, loops, and devices that go and come back."""
+"""Sources: names, frame rate, ends, loops, and devices that go and come back."""
 
 from __future__ import annotations
 
