@@ -63,9 +63,15 @@ class Scenario:
 def scenarios(traces: Path | None) -> list[Scenario]:
     """The matrix; rows on recorded traces only where the folder with them is known."""
     base = SimulationOptions(quality=63)  # the link shall be the limit, not the sender's cap
-    beside_bulk = replace(base, seconds=70, warm_up_s=10, cool_down_s=10, bulk=(0.5, 60))
-    two = replace(base, seconds=60, streams=2, second_stream_at_s=5.0, warm_up_s=5.0)
-    rows = [
+    rows = _rate_rows()
+    if traces is not None:
+        rows += _trace_rows(traces, base)
+    return rows + _path_rows(base) + _hard_rows() + _company_rows(base)
+
+
+def _rate_rows() -> list[Scenario]:
+    """A clean path."""
+    return [
         Scenario(
             "const2",
             "2 Mbit/s, 60 kB",
@@ -81,9 +87,11 @@ def scenarios(traces: Path | None) -> list[Scenario]:
             real_time=True,
         ),
     ]
-    if traces is not None:
-        rows += _trace_rows(traces, base)
-    rows += [
+
+
+def _path_rows(base: SimulationOptions) -> list[Scenario]:
+    """A steady rate on a path that loses, delays or gathers."""
+    return [
         Scenario(
             "loss1",
             "4 Mbit/s, 1% loss",
@@ -125,6 +133,12 @@ def scenarios(traces: Path | None) -> list[Scenario]:
             Targets(0.85, 95, 140),
             replace(base, clock_ppm=100.0, clock_offset_us=5_000_000),
         ),
+    ]
+
+
+def _hard_rows() -> list[Scenario]:
+    """Links that are away for a while, or nearly too thin for any stream."""
+    return [
         Scenario(
             "hold5s",
             "4 Mbit/s, held from 10 to 15 s",
@@ -144,6 +158,14 @@ def scenarios(traces: Path | None) -> list[Scenario]:
             _profile(StepRate(((0, 150_000),)), delay_us=30_000, queue_bytes=30_000),
             Targets(0.85, 260, 350, frames_per_second=12),
         ),
+    ]
+
+
+def _company_rows(base: SimulationOptions) -> list[Scenario]:
+    """Another stream, or a bulk transfer, on the same link."""
+    beside_bulk = replace(base, seconds=70, warm_up_s=10, cool_down_s=10, bulk=(0.5, 60))
+    two = replace(base, seconds=60, streams=2, second_stream_at_s=5.0, warm_up_s=5.0)
+    return [
         Scenario(
             "two",
             "4 Mbit/s, two of our streams",
@@ -173,7 +195,6 @@ def scenarios(traces: Path | None) -> list[Scenario]:
             replace(beside_bulk, tuning=Tuning.assertive()),
         ),
     ]
-    return rows
 
 
 def trace_scenario(path: Path, seconds: float) -> Scenario:
@@ -184,6 +205,8 @@ def trace_scenario(path: Path, seconds: float) -> Scenario:
 
 
 def _trace_rows(traces: Path, base: SimulationOptions) -> list[Scenario]:
+    """Links as they were recorded."""
+
     def rate(name: str, length_ms: int | None = None) -> Rate:
         return TraceRate(read_trace(traces / name), length_ms=length_ms, name=name)
 

@@ -24,7 +24,6 @@ BOOT_ID_BYTES = 16
 MAX_NAME_CHARS = 64
 MAX_REASON_CHARS = 240
 MAX_PACKET_BYTES = 8 * 1024 * 1024  # on the way; a file may hold larger ones
-MAX_CONTROL_BYTES = 1024
 MAX_HEAD_BYTES = 1400  # fits one packet of the link, so that its arrival is one instant
 SLICE_BYTES = 1300  # of a packet that travel in its head message
 MAX_MESSAGE_BYTES = MAX_PACKET_BYTES + 64

@@ -8,10 +8,8 @@ decoder never looks like a slow link.
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +18,9 @@ from services.errors import ConfigError, PeerLost
 from services.measure.events import StreamEvent
 from services.measure.stats import ReceiverSnapshot
 from services.media.sinks.sink import Sink, StreamFacts, tell_stream
-from services.process.threads import Crew, Queue, boot_id
+from services.process.clock import boot_id, now_us
+from services.process.observers import Observers
+from services.process.threads import Crew, Queue
 from services.protocol import messages as m
 from services.protocol.intake import ModelMark, Profile, Results
 from services.protocol.train import Arrival
@@ -61,11 +61,6 @@ class ShownFrame:
     frame: Frame
     meta: FrameMeta
     packet: bytes
-
-
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
 
 
 class ReceiverDaemon:
@@ -116,7 +111,7 @@ class ReceiverDaemon:
             weight=lambda arrival: len(arrival.packet),
             most_weight=_DECODE_QUEUE_BYTES,
         )
-        self._observers: tuple[Callable[[ShownFrame], None], ...] = ()
+        self._observers: Observers[ShownFrame] = Observers()
         self._sinks = Sinks(self._tell)
         for sink in sinks:
             self.add_sink(sink)
@@ -165,16 +160,14 @@ class ReceiverDaemon:
 
         Raises ConfigError (refused), PeerLost (no sender), or what broke a thread.
         """
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._crew.stopping.is_set():
-            if self._core.ended and self._config.ends_with_stream:
-                break
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self.check()
-            self._crew.stopping.wait(min(left, 0.05))
+        self._crew.wait(seconds, over=self._is_over)
         self.check()
+
+    def _is_over(self) -> bool:
+        if self._core.ended and self._config.ends_with_stream:
+            return True
+        self.check()
+        return False
 
     @property
     def ended(self) -> bool:
@@ -220,12 +213,7 @@ class ReceiverDaemon:
 
     def on_frame(self, callback: Callable[[ShownFrame], None]) -> Callable[[], None]:
         """Call back with every shown frame, in the display thread: be quick. Returns the undo."""
-        self._observers = (*self._observers, callback)
-
-        def remove() -> None:
-            self._observers = tuple(o for o in self._observers if o is not callback)
-
-        return remove
+        return self._observers.add(callback)
 
     def snapshot(self) -> ReceiverSnapshot:
         """All statistics as of now, immutable."""
@@ -312,5 +300,4 @@ class ReceiverDaemon:
         with self._lock:
             meta, results = self._core.shown(ready, begin_us=begin_us, end_us=end_us)
         self._inlet.post(results)
-        for observer in self._observers:
-            observer(ShownFrame(ready.frame, meta, packet))
+        self._observers.tell(ShownFrame(ready.frame, meta, packet))

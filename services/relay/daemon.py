@@ -9,10 +9,8 @@ Times of frames are moved to this machine's clock at each hop, and the error of 
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +18,8 @@ from services.errors import PeerLost
 from services.measure.events import EventLog
 from services.measure.measures import Rate, wire_bytes
 from services.measure.relay_stats import RelaySnapshot
-from services.process.threads import Crew, boot_id
+from services.process.clock import boot_id, now_us
+from services.process.threads import Crew
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
@@ -69,11 +68,6 @@ class _Tally:
         """All messages of a packet went out to one receiver."""
         self.packet_bytes += packet_bytes
         self.rate.add(packet_bytes, now_us)
-
-
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
 
 
 class Relay:
@@ -149,14 +143,7 @@ class Relay:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the time is over; raises what broke a thread, or PeerLost."""
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._crew.stopping.is_set():
-            self._check()
-            left = deadline - time.monotonic()
-            if left <= 0 or (self.ended and self._config.ends_with_stream):
-                break
-            self._crew.stopping.wait(min(left, 0.1))
-        self._check()
+        self._crew.wait(seconds, over=self._is_over)
 
     def snapshot(self) -> RelaySnapshot:
         """All statistics as of now, immutable."""
@@ -188,14 +175,13 @@ class Relay:
                 events=tuple(sorted(events, key=lambda event: event.at_us)),
             )
 
-    def _check(self) -> None:
-        if self._crew.error is not None:
-            raise self._crew.error
+    def _is_over(self) -> bool:
         patience_s = self._config.patience_s
         alone_s = (self._now_us() - max(line.core.heard_us for line in self._lines)) / 1e6
         if patience_s is not None and alone_s > patience_s:
             where = ", ".join(line.inlet.url for line in self._lines)
             raise PeerLost(f"no sender at {where} for {alone_s:.0f} s: is it running?")
+        return self.ended and self._config.ends_with_stream
 
     def _downstream(self) -> None:
         while not self._crew.stopping.is_set():

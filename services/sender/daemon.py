@@ -7,7 +7,6 @@ lock, held for microseconds and never while encoding.
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 import time
@@ -21,7 +20,9 @@ from services.measure.events import StreamEvent
 from services.measure.source_health import health_of
 from services.measure.stats import SenderSnapshot
 from services.media.scaling import fitted
-from services.process.threads import Crew, Mailbox, boot_id
+from services.process.clock import boot_id, now_us
+from services.process.observers import Observers
+from services.process.threads import Crew, Mailbox
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.flood import FLOODS
@@ -85,11 +86,6 @@ class SentFrame:
     quality: int
 
 
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
-
-
 class Sender:
     """Streams a source to any number of receivers until stopped or the source ends.
 
@@ -143,7 +139,7 @@ class Sender:
         self._crew = Crew()
         self._mailbox: Mailbox[CapturedFrame] = Mailbox()
         self._outbox: deque[Outgoing] = deque()
-        self._observers: tuple[Callable[[SentFrame], None], ...] = ()
+        self._observers: Observers[SentFrame] = Observers()
         self._ended = threading.Event()
         self._failure: SourceError | None = None  # that ended a file
         self._sampled_us = started_us - _PSNR_INTERVAL_US
@@ -187,14 +183,7 @@ class Sender:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the source has ended, a thread broke, or the time is over."""
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._crew.stopping.is_set() and not self._ended.is_set():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self._ended.wait(min(left, 0.1))
-        if self._crew.error is not None:
-            raise self._crew.error
+        self._crew.wait(seconds, over=self._ended.is_set)
         if self._failure is not None and self._ended.is_set():
             raise self._failure
 
@@ -207,12 +196,7 @@ class Sender:
 
     def on_frame(self, callback: Callable[[SentFrame], None]) -> Callable[[], None]:
         """Call back with every encoded frame, in the encode thread: be quick. Returns the undo."""
-        self._observers = (*self._observers, callback)
-
-        def remove() -> None:
-            self._observers = tuple(o for o in self._observers if o is not callback)
-
-        return remove
+        return self._observers.add(callback)
 
     def snapshot(self) -> SenderSnapshot:
         """All statistics as of now, immutable."""
@@ -323,18 +307,17 @@ class Sender:
             whole = captured.frame
             shown = fitted(coded.reference.frame, whole.width, whole.height)
             self._counters.psnr_db = psnr611(whole, shown)
-        for observer in self._observers:
-            observer(
-                SentFrame(
-                    sequence,
-                    captured.captured_us,
-                    captured.frame,
-                    coded.reference.frame,
-                    coded.packet,
-                    coded.keyframe,
-                    coded.quality,
-                )
+        self._observers.tell(
+            SentFrame(
+                sequence,
+                captured.captured_us,
+                captured.frame,
+                coded.reference.frame,
+                coded.packet,
+                coded.keyframe,
+                coded.quality,
             )
+        )
 
     # -- transport thread ----------------------------------------------------------------------
 

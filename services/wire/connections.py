@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.process.clock import now_us
 from services.process.descriptors import identity_of
 from services.process.memory import give_back
 from services.wire.ledger import CALM_BYTES, Allowance, Cut, Ledger
@@ -84,7 +85,7 @@ class Connections:
             if self._ledger.is_full:
                 cut: Cut | None = Cut(number, "others left more than can be heard")
             else:
-                cut = self._ledger.opened(number, _now_us())
+                cut = self._ledger.opened(number, now_us())
         if cut is not None:
             self._end(cut)
 
@@ -100,7 +101,7 @@ class Connections:
     def delivered(self, number: int, size_bytes: int) -> None:
         """A message came whole from it."""
         with self._lock:
-            self._ledger.delivered(number, size_bytes, _now_us())
+            self._ledger.delivered(number, size_bytes, now_us())
 
     def drained(self) -> None:
         """Nothing is there that could be handed over."""
@@ -128,7 +129,7 @@ class Connections:
             known = tuple(self._known.items())
         received = {number: _received(one) for number, one in known}
         with self._lock:
-            cuts = self._ledger.judge(received, _now_us(), pressed=pressed)
+            cuts = self._ledger.judge(received, now_us(), pressed=pressed)
             if pressed and time.monotonic() - self._drained_s > _BEHIND_S:
                 self._ledger.overrun()
         for cut in cuts:
@@ -271,10 +272,6 @@ def _received(one: _Connection) -> int | None:
     if len(info) < _INFO_BYTES:
         return None
     return int(struct.unpack_from("=Q", info, _RECEIVED_AT)[0])
-
-
-def _now_us() -> int:
-    return time.monotonic_ns() // 1000
 
 
 _AT_ONCE = struct.pack("ii", 1, 0)

@@ -227,10 +227,6 @@ class Port:
             self._no_more_of(peer)
             self._connections.cut(number, reason)
 
-    def key_of(self, peer: bytes) -> bytes:
-        """The key of this peer's connection; b"" without keys."""
-        return self._keys.get(peer, b"")
-
     def name_of(self, peer: bytes) -> str | None:
         """The name of a peer's key; None without keys, and once the key is not allowed any more."""
         if self._gate is None:

@@ -34,6 +34,8 @@ from tests.fakes import FakeCodec, FakeSource
 from tests.integration.cli import Command, make_command
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def command(

@@ -37,6 +37,8 @@ from tests.attackers import CurvePeer, RawPeer, curve_is_possible
 from tests.fakes import FakeCodec, FakeSink
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
 
+pytestmark = pytest.mark.live
+
 ANY_PORT = "tcp://127.0.0.1:0"
 FLOOD_BYTES = 400_000_000  # an attack that is let go on ends here
 BOUND_BYTES = 100_000_000  # and one that is cut well before

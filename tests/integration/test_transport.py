@@ -14,7 +14,7 @@ import pytest
 import zmq
 
 from services.errors import AuthenticationError, ConfigError
-from services.wire.tcp_control import control_of, copied
+from services.wire.tcp_control import copied
 from services.wire.transport import (
     ANY_PEER,
     ConnectionEvent,
@@ -25,6 +25,9 @@ from services.wire.transport import (
     SendResult,
     check,
 )
+from tests.unit.services.wire.test_tcp_control import control_of
+
+pytestmark = pytest.mark.live
 
 ANY_PORT = "tcp://127.0.0.1:0"
 

@@ -203,7 +203,7 @@ def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
         import resource
         from services.errors import SinkError
         from services.media.sinks import open_sink
-        from tests.unit.services.media.test_sinks import coded
+        from tests.unit.services.media.sinks.test_sinks import coded
         stream = coded(60)
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
         for suffix in ("scv", "mp4", "y4m"):
@@ -243,7 +243,7 @@ def test_a_video_whose_end_finds_no_room_says_so(tmp_path: Path, limit: int) -> 
         import resource
         from services.errors import SinkError
         from services.media.sinks import open_sink
-        from tests.unit.services.media.test_sinks import coded
+        from tests.unit.services.media.sinks.test_sinks import coded
         stream = coded(25)
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
         sink = open_sink({str(tmp_path)!r} + "/a.mp4", fps=10)
