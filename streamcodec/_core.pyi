@@ -7,6 +7,8 @@ work on frames let go of the interpreter's lock. Results never depend on the lev
 or on a pool's threads.
 """
 
+from typing import overload
+
 import numpy as np
 import numpy.typing as npt
 
@@ -103,13 +105,15 @@ class Writer:
         """Append all blocks; leaves in `blocks` what a reader will find."""
     def areas(self, contexts: U16, flags: U8) -> None:
         """Append which areas the loop filter touches: (2, down, across), 0 or 1."""
-    def symbols(self, counts: U8, symbols: I16, tables: U8, cumulative: U16) -> None:
-        """Append the coded groups of (blocks, 384) symbols, each by its table."""
     def mixed(self, contexts: U16, rows: tuple[int, int, int], weights: int, bit: int) -> None: ...
     def single(self, contexts: U16, index: int, bit: int) -> None: ...
     def raw(self, bit: int) -> None: ...
     def interval(self, start: int, frequency: int) -> None: ...
+    @overload
     def encode(self) -> bytes: ...
+    @overload
+    def encode(self, counts: U8, symbols: I16, tables: U8, cumulative: U16) -> bytes:
+        """With the coded groups of (blocks, 384) symbols at the end, each by its table."""
 
 class Reader:
     """One payload being read; keeps a copy. Methods raise Damaged."""

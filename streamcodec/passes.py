@@ -182,12 +182,12 @@ class Coding:
         if room:
             said = _core.Writer()
             said.append(writer)
-        writer.symbols(blocks.counts, symbols, found, model.cumulative)
+        payload = writer.encode(blocks.counts, symbols, found, model.cumulative)
         header = replace(header, stages=0 if flags is None else LOOP_FILTER)
         return Attempt(
             quality=self._quality,
             weighing=weighing,
-            packet=bitstream.pack(header, writer.encode()),
+            packet=bitstream.pack(header, payload),
             planes=planes,
             unfiltered=unfiltered,
             blocks=blocks,
@@ -219,12 +219,12 @@ class Coding:
         writer = _core.Writer()
         writer.append(attempt.said)
         _core.write_levels(writer, areas_acting(attempt.blocks), levels)
-        writer.symbols(
+        payload = writer.encode(
             attempt.blocks.counts, attempt.symbols, attempt.tables, self._model.cumulative
         )
         header = bitstream.read_header(attempt.packet)
         header = replace(header, stages=header.stages | NETWORK)
-        return replace(attempt, packet=bitstream.pack(header, writer.encode()), planes=planes)
+        return replace(attempt, packet=bitstream.pack(header, payload), planes=planes)
 
     def _chosen(self, counts: U8, tables: U8, weighing: float) -> tuple[_core.Blocks, I16, Planes]:
         """Final symbols where bits cost what these tables say; the picture they make."""

@@ -147,9 +147,17 @@ void sizes(const int16_t* __restrict symbols, int count, uint8_t* __restrict out
     }
 }
 
+void shifted_tables(const uint8_t* __restrict from, const uint8_t* __restrict otherwise, int shift,
+                    int count, uint8_t* __restrict out) {
+    for (int c = 0; c < count; ++c) {
+        const int16_t moved = static_cast<int16_t>(clip(from[c] + shift, 0, 63));
+        out[c] = static_cast<uint8_t>(from[c] != 0 ? moved : otherwise[c]);
+    }
+}
+
 }  // namespace
 
 extern const PriorKernels prior_kernels;
-const PriorKernels prior_kernels = {product, activate, table_indices, levels, magnitudes, sizes, spectra};
+const PriorKernels prior_kernels = {product, activate, table_indices, levels, magnitudes, sizes, shifted_tables, spectra};
 
 }  // namespace sc::SC_LEVEL

@@ -52,6 +52,9 @@ struct PriorKernels {
     void (*magnitudes)(const uint8_t* levels, int count, uint8_t* out);
     // out = min(|symbols|, 15) for `count` values.
     void (*sizes)(const int16_t* symbols, int count, uint8_t* out);
+    // out = clamp(from + shift, 0, 63) where `from` is not 0, else `otherwise`, for `count` values.
+    void (*shifted_tables)(const uint8_t* from, const uint8_t* otherwise, int shift, int count,
+                           uint8_t* out);
     // Sums of samples less 128, as bytes, times the basis, for `count` blocks that lie CHANNELS_SHOWN
     // apart, as their sums do.
     void (*spectra)(const SpectrumBasis& basis, const int8_t* samples, int count, int32_t* out);

@@ -17,7 +17,6 @@ namespace {
 
 constexpr int DIRECTIONS = 9;  // of intra prediction, 4 modes apart
 constexpr int MOST_LEVEL = 15;
-constexpr int MOST_TABLE = 63;
 constexpr int NEIGHBOURS = 8;  // left, right, above, below, then corners
 constexpr int DY[NEIGHBOURS] = {0, 0, -1, 1, -1, -1, 1, 1};
 constexpr int DX[NEIGHBOURS] = {-1, 1, 0, 0, -1, 1, -1, 1};
@@ -316,10 +315,7 @@ void guess_tables(const Blocks& blocks, Grid<const u8> counts, Grid<const u8> be
                 continue;
             }
             const u8* from = before.row(origin(blocks, row, column));
-            for (int c = 0; c < CHANNELS; ++c) {
-                const int shifted = std::min(std::max(from[c] + shift, 0), MOST_TABLE);
-                to[c] = from[c] ? static_cast<u8>(shifted) : otherwise[c];
-            }
+            kernels().prior->shifted_tables(from, otherwise.data(), shift, CHANNELS, to);
         }
     }
 }
