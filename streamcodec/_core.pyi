@@ -322,6 +322,9 @@ def quantise_plainly(
 ) -> None:
     """Quantise (blocks, 384) with a fixed rounding offset; `counts` gets the groups needed."""
 
+def count_groups(coefficients: F32, steps_q3: I32, rounding: float, counts: U8) -> None:
+    """The counts of `quantise_plainly` alone."""
+
 def code(
     workspace: BlocksWorkspace,
     params: CodeParams,

@@ -113,6 +113,12 @@ class Coding:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
+        wanted, steps_q3 = self._wanted(), self._channel_steps_q3
+        before = None if trying.prices_asked or seen.key else self._before.tables
+        if before is not None:
+            _core.count_groups(wanted, steps_q3, FIRST_PASS_ROUNDING, blocks.counts)
+            _keep_intra(blocks)
+            return FirstPass(self._tables_of_reference(before, blocks.counts), blocks.counts)
         symbols = self._room_for_symbols()
         if seen.key:
             # Neighbours must be decoded ones already here: predicted from the source, a smooth
@@ -120,20 +126,9 @@ class Coding:
             blocks.counts[:] = layout.GROUPS
             guess = np.tile(guess_tables(self._quality), (len(symbols), 1))
             self._code(blocks, guess, symbols, weighing=1.0)
-            np.maximum(blocks.counts, FEWEST_GROUPS, out=blocks.counts)
         else:
-            _core.quantise_plainly(
-                self._wanted(),
-                self._channel_steps_q3,
-                FIRST_PASS_ROUNDING,
-                symbols,
-                blocks.counts,
-            )
-            within = blocks.modes >= INTRA16
-            blocks.counts[within] = np.maximum(blocks.counts[within], FEWEST_GROUPS)
-        if not trying.prices_asked and self._before.tables is not None:
-            tables = self._tables_of_reference(self._before.tables, blocks.counts)
-            return FirstPass(tables, blocks.counts)
+            _core.quantise_plainly(wanted, steps_q3, FIRST_PASS_ROUNDING, symbols, blocks.counts)
+        _keep_intra(blocks)
         return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
     def _tables_of_reference(self, before: U8, counts: U8) -> U8:
@@ -357,6 +352,13 @@ class Coding:
             self._workspace.filter,
         )
         return flags if flags.any() else None
+
+
+def _keep_intra(blocks: _core.Blocks) -> None:
+    """Intra blocks may code FEWEST_GROUPS, whatever the first pass made of them."""
+    within = blocks.modes >= INTRA16
+    if within.any():
+        blocks.counts[within] = np.maximum(blocks.counts[within], FEWEST_GROUPS)
 
 
 @lru_cache(maxsize=256)

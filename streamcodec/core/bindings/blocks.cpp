@@ -128,6 +128,20 @@ void bind_frames(nb::module_& module) {
         },
         "coefficients"_a, "steps_q3"_a, "rounding"_a, "symbols"_a, "counts"_a);
     module.def(
+        "count_groups",
+        [](const Array<const float, 2>& coefficients, const StepsArray& steps_q3, float rounding,
+           const Array<u8, 2>& counts) {
+            const auto levels = grid(coefficients);
+            const auto needed = grid(counts);
+            require(levels.columns == CHANNELS &&
+                        counts.size() == static_cast<std::size_t>(levels.rows),
+                    "coefficients must be (blocks, 384), counts one a block");
+            const i32* each = steps(steps_q3);
+            nb::gil_scoped_release released;
+            count_groups(levels, each, rounding, needed);
+        },
+        "coefficients"_a, "steps_q3"_a, "rounding"_a, "counts"_a);
+    module.def(
         "rebuild",
         [](BlockArrays& arrays, const Array<const i16, 2>& symbols, const StepsArray& steps_q3,
            const PlaneTuple<u8>& three, Pool* pool) {
