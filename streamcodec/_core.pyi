@@ -206,6 +206,7 @@ class SearchEffort:
     rough_quarters: bool
     quarters_step: int
     quarters_from: int
+    alike_from: int
     intra_from: int
     squares: bool
     def __init__(self) -> None: ...
@@ -302,8 +303,12 @@ def transform_inter(
     coefficients: F32,
     free: U8,
     pool: Pool | None = None,
+    apart_from: float = 20,
+    finer_from: float = 12,
 ) -> None:
     """Fill the splits of inter blocks, `coefficients` (blocks, 384) and `free` (rows, columns).
+
+    Finer transforms are tried from so many bits on: of a block, of one of its quarters.
 
     Rows of intra blocks are zeros. `free` says that a block takes over a vector (1), or is part of
     a square with one vector (2).

@@ -143,6 +143,8 @@ def analyse_inter(
         coefficients,
         free,
         pool,
+        trying.apart_from,
+        trying.finer_from,
     )
     _core.open_loop(source, blocks, coefficients, pool)
     return Analysis(source, False, blocks, coefficients, prediction, free)

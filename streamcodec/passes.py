@@ -35,6 +35,7 @@ FIRST_PASS_ROUNDING = 0.35
 # only quantises the reference's own error once more. Costs nothing on clips that move.
 _NEWS_BITS = 96
 _STILL_SHARE = 0.97
+_NOISE = 2  # quarter samples
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
 _INTER_LOWER = 6  # what prediction leaves is that much lower
 _GROUP_STARTS = np.array(layout.GROUP_STARTS)
@@ -325,12 +326,13 @@ class Coding:
         seen = self._seen
         hurdle = np.zeros((seen.blocks.rows, seen.blocks.columns), np.uint8)
         if not seen.key and self._quality <= self._before.quality:
-            reach = np.abs(seen.blocks.field[::2, ::2]).max(axis=2)
-            still = reach == 0
+            vectors = seen.blocks.field[::2, ::2]
+            still = ~vectors.any(axis=2)
             # Where almost everything stands, a small vector follows noise.
-            hurdle[reach <= 2 if still.mean() > _STILL_SHARE else still & (seen.free > 0)] = (
-                _NEWS_BITS
-            )
+            if still.mean() > _STILL_SHARE:
+                hurdle[np.abs(vectors).max(axis=2) <= _NOISE] = _NEWS_BITS
+            else:
+                hurdle[still & (seen.free > 0)] = _NEWS_BITS
         return hurdle
 
     def _filter(self, blocks: _core.Blocks, planes: Planes) -> U8 | None:

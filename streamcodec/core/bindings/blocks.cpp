@@ -72,7 +72,8 @@ void bind_frames(nb::module_& module) {
         [](BlocksWorkspace& workspace, const PlaneTuple<const u8>& source,
            const PlaneTuple<const u8>& prediction, BlockArrays& arrays,
            const Array<const i16, 3>& field_before, float inverse_step,
-           const Array<float, 2>& coefficients, const Array<u8, 2>& free, Pool* pool) {
+           const Array<float, 2>& coefficients, const Array<u8, 2>& free, Pool* pool,
+           float apart_from, float finer_from) {
             const Blocks blocks = arrays.view();
             const Grid<const Vector> before = vectors(field_before);
             require(before.rows == blocks.field.rows && before.columns == blocks.field.columns,
@@ -83,10 +84,11 @@ void bind_frames(nb::module_& module) {
             const auto marks = of_blocks(free, blocks, "free must be (rows, columns)");
             nb::gil_scoped_release released;
             transform_inter(workspace, from, guess, blocks, before, inverse_step, levels, marks,
-                            pool);
+                            {apart_from, finer_from}, pool);
         },
         "workspace"_a, "source"_a, "prediction"_a, "blocks"_a, "field_before"_a, "inverse_step"_a,
-        "coefficients"_a, "free"_a, "pool"_a.none() = nb::none());
+        "coefficients"_a, "free"_a, "pool"_a.none() = nb::none(),
+        "apart_from"_a = Splitting{}.apart_from, "finer_from"_a = Splitting{}.finer_from);
     module.def(
         "open_loop",
         [](const PlaneTuple<const u8>& source, BlockArrays& arrays,

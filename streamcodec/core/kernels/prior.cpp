@@ -13,23 +13,30 @@ namespace {
 
 template <bool TWO_ROWS, bool TWO>
 SC_INLINE void by_tiles(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
-                        int outputs, int32_t* sums) {
+                        int outputs, int32_t* sums, bool fetch) {
     constexpr int WIDTH = TWO ? PANEL : TILE_SIDE;
+    // Weights of a frame's stacks are more than the near caches hold, and what the processor fetches
+    // by itself ends at each page.
+    constexpr int AHEAD = 4 * TILE_QUADS * WIDTH * 4;
     clear_sums();
-    for (int quad = 0; quad < quads; quad += TILE_QUADS)
-        add_tile<TWO_ROWS, TWO>(rows + 4 * quad, pitch, packed + quad * WIDTH * 4, WIDTH * 4);
+    for (int quad = 0; quad < quads; quad += TILE_QUADS) {
+        const int8_t* weights = packed + quad * WIDTH * 4;
+        if (fetch)
+            for (int k = 0; k < TILE_QUADS * WIDTH * 4; k += 64) __builtin_prefetch(weights + AHEAD + k);
+        add_tile<TWO_ROWS, TWO>(rows + 4 * quad, pitch, weights, WIDTH * 4);
+    }
     store_tiles<TWO_ROWS, TWO>(sums, outputs);
 }
 
 template <bool TWO_ROWS>
 SC_INLINE void all_outputs(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
-                           int outputs, int32_t* sums) {
+                           int outputs, int32_t* sums, bool fetch) {
     const ptrdiff_t each = static_cast<ptrdiff_t>(padded_quads(quads)) * 4;  // bytes of an output
     int o = 0;
     for (; o + PANEL <= outputs; o += PANEL)
-        by_tiles<TWO_ROWS, true>(rows, pitch, quads, packed + o * each, outputs, sums + o);
+        by_tiles<TWO_ROWS, true>(rows, pitch, quads, packed + o * each, outputs, sums + o, fetch);
     if (o < outputs)
-        by_tiles<TWO_ROWS, false>(rows, pitch, quads, packed + o * each, outputs, sums + o);
+        by_tiles<TWO_ROWS, false>(rows, pitch, quads, packed + o * each, outputs, sums + o, fetch);
 }
 
 void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const int8_t* packed,
@@ -38,13 +45,14 @@ void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const i
     {
         const Tiles whole;
         for (; i + 2 * TILE_SIDE <= count; i += 2 * TILE_SIDE)
-            all_outputs<true>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+            all_outputs<true>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs,
+                              i == 0);
         for (; i + TILE_SIDE <= count; i += TILE_SIDE)
-            all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+            all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs, i == 0);
     }
     if (i == count) return;
     const Tiles few(count - i);
-    all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+    all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs, i == 0);
 }
 
 #else

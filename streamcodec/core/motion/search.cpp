@@ -13,6 +13,7 @@ namespace {
 // skip.
 constexpr int ALONE = 4;
 constexpr int BIT = 16;  // in foretold costs
+constexpr int NEAR = 3;  // quarter samples
 
 struct BlockSearch {
     const BandSearch& band;
@@ -53,11 +54,12 @@ struct BlockSearch {
         descend(band, walker,
                 cost > 8 * band.params.still ? effort.wide_step : effort.near_step);
         best = walker.at;
+        cost = walker.cost;
         for (int round = 0; round < effort.refine_rounds && refine(); ++round) {
         }
         weigh();
         if (whole < BIT * effort.quarters_from) return;
-        try_quarters();
+        if (whole >= BIT * effort.alike_from || !all_near()) try_quarters();
         if (whole > BIT * effort.intra_from) try_intra();
     }
 
@@ -93,6 +95,7 @@ struct BlockSearch {
                 best = near.at[k];
                 band.costs(row, column) = band.standing_cost(error);
                 band.takens(row, column) = static_cast<u8>(k);
+                band.apart(row, column) = taking[k] + BIT;
             }
         }
         set_block(band.blocks.field, row, column, best);
@@ -150,8 +153,9 @@ struct BlockSearch {
         if (near.count == 1 && near.at[0] == Vector{}) rate += BIT * ALONE;
         band.costs(row, column) = band.cost(row, column, found);
         whole = rate + band.costs(row, column);
+        const int within = band.params.effort.weigh_within;
         for (int k = 0; k < near.count; ++k) {
-            if (!limits.hold(near.at[k])) continue;
+            if (!limits.hold(near.at[k]) || (within && 4 * sads[k] > within * cost)) continue;
             const int free = taking[k] + BIT;
             const int own = band.cost(row, column, near.at[k]);
             if (free + own <= whole) {
@@ -161,7 +165,16 @@ struct BlockSearch {
                 band.takens(row, column) = static_cast<u8>(k);
             }
         }
+        band.apart(row, column) = whole - band.costs(row, column);
         set_block(band.blocks.field, row, column, best);
+    }
+
+    // Where nothing around moves otherwise, a quarter seldom does.
+    [[nodiscard]] bool all_near() const {
+        for (int k = 0; k < near.count; ++k) {
+            if (std::abs(near.at[k].dy - best.dy) + std::abs(near.at[k].dx - best.dx) > NEAR) return false;
+        }
+        return true;
     }
 
     void try_quarters() {
