@@ -327,6 +327,20 @@ def quantise_plainly(
 ) -> None:
     """Quantise (blocks, 384) with a fixed rounding offset; `counts` gets the groups needed."""
 
+def keep_intra(blocks: Blocks, fewest: int) -> None:
+    """Intra blocks may code at least so many groups."""
+
+def forget_splits(blocks: Blocks) -> None:
+    """Blocks that code nothing have no split, but where intra prediction goes by it."""
+
+def set_hurdle(
+    blocks: Blocks, free: U8, bits: int, share: float, noise: int, hurdle: U8
+) -> None:
+    """Bits (rows, columns) that coding a block must gain: where still blocks are nearly free.
+
+    Where more than `share` of all blocks stand, in all that move by `noise` at most.
+    """
+
 def count_groups(coefficients: F32, steps_q3: I32, rounding: float, counts: U8) -> None:
     """The counts of `quantise_plainly` alone."""
 

@@ -47,7 +47,8 @@ class Attempt:
     """A frame coded at one quality.
 
     `weighing` is what a bit was worth in it, relative to `quantise.MU`. `planes` is the decoded
-    picture (sides multiples of 16), `unfiltered` the same before the loop filter; `symbols`,
+    picture (sides multiples of 16), `unfiltered` the same before the loop filter where it is kept
+    (training asks for it); `symbols`,
     `tables` and `moved` are (blocks, 384). Where a network may yet correct the picture, `said` is
     what the packet says before the levels, and `room_bytes` what a budget keeps for them.
     """
@@ -56,7 +57,7 @@ class Attempt:
     weighing: float
     packet: bytes
     planes: Planes
-    unfiltered: Planes
+    unfiltered: Planes | None
     blocks: _core.Blocks
     symbols: I16
     tables: U8
@@ -95,9 +96,11 @@ class Coding:
         workspace: Workspace,
         pool: _core.Pool | None,
         rounds: int = 0,
+        keep_unfiltered: bool = False,
     ) -> None:
         self._model = model
         self._rounds = rounds
+        self._keep_unfiltered = keep_unfiltered
         self._seen = seen
         self._added = added
         self._shifted: npt.NDArray[np.float32] | None = None
@@ -118,7 +121,7 @@ class Coding:
         before = None if trying.prices_asked or seen.key else self._before.tables
         if before is not None:
             _core.count_groups(wanted, steps_q3, FIRST_PASS_ROUNDING, blocks.counts)
-            _keep_intra(blocks)
+            _core.keep_intra(blocks, FEWEST_GROUPS)
             return FirstPass(self._tables_of_reference(before, blocks.counts), blocks.counts)
         symbols = self._room_for_symbols()
         if seen.key:
@@ -129,7 +132,7 @@ class Coding:
             self._code(blocks, guess, symbols, weighing=1.0)
         else:
             _core.quantise_plainly(wanted, steps_q3, FIRST_PASS_ROUNDING, symbols, blocks.counts)
-        _keep_intra(blocks)
+        _core.keep_intra(blocks, FEWEST_GROUPS)
         return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
     def _tables_of_reference(self, before: U8, counts: U8) -> U8:
@@ -169,7 +172,7 @@ class Coding:
         )
         _core.deblock(blocks, *self._steps_q3, planes, self._pool)
         y, u, v = planes
-        unfiltered = (y.copy(), u.copy(), v.copy())
+        unfiltered = (y.copy(), u.copy(), v.copy()) if self._keep_unfiltered else None
         flags = self._filter(blocks, planes)
         if flags is not None:
             writer.areas(contexts, flags)
@@ -230,7 +233,7 @@ class Coding:
             self._remember(blocks)  # the next round may code others of these
         symbols = self._room_for_symbols()
         planes = self._code(blocks, tables, symbols, weighing)
-        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        _core.forget_splits(blocks)
         return blocks, symbols, planes
 
     def _room_for_symbols(self) -> I16:
@@ -326,13 +329,7 @@ class Coding:
         seen = self._seen
         hurdle = np.zeros((seen.blocks.rows, seen.blocks.columns), np.uint8)
         if not seen.key and self._quality <= self._before.quality:
-            vectors = seen.blocks.field[::2, ::2]
-            still = ~vectors.any(axis=2)
-            # Where almost everything stands, a small vector follows noise.
-            if still.mean() > _STILL_SHARE:
-                hurdle[np.abs(vectors).max(axis=2) <= _NOISE] = _NEWS_BITS
-            else:
-                hurdle[still & (seen.free > 0)] = _NEWS_BITS
+            _core.set_hurdle(seen.blocks, seen.free, _NEWS_BITS, _STILL_SHARE, _NOISE, hurdle)
         return hurdle
 
     def _filter(self, blocks: _core.Blocks, planes: Planes) -> U8 | None:
@@ -354,13 +351,6 @@ class Coding:
             self._workspace.filter,
         )
         return flags if flags.any() else None
-
-
-def _keep_intra(blocks: _core.Blocks) -> None:
-    """Intra blocks may code FEWEST_GROUPS, whatever the first pass made of them."""
-    within = blocks.modes >= INTRA16
-    if within.any():
-        blocks.counts[within] = np.maximum(blocks.counts[within], FEWEST_GROUPS)
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@
 #include "blocks/code.hpp"
 #include "blocks/intra.hpp"
 #include "blocks/layout.hpp"
+#include "blocks/marks.hpp"
 #include "blocks/open_loop.hpp"
 #include "blocks/rebuild.hpp"
 #include "blocks/residual.hpp"
@@ -129,6 +130,21 @@ void bind_frames(nb::module_& module) {
             quantise_plainly(levels, each, rounding, out, needed);
         },
         "coefficients"_a, "steps_q3"_a, "rounding"_a, "symbols"_a, "counts"_a);
+    module.def("keep_intra",
+               [](BlockArrays& arrays, int fewest) { keep_intra(arrays.view(), fewest); },
+               "blocks"_a, "fewest"_a);
+    module.def("forget_splits", [](BlockArrays& arrays) { forget_splits(arrays.view()); }, "blocks"_a);
+    module.def(
+        "set_hurdle",
+        [](BlockArrays& arrays, const Array<const u8, 2>& free, int bits, float share, int noise,
+           const Array<u8, 2>& hurdle) {
+            const Blocks blocks = arrays.view();
+            require(bits >= 0 && bits <= 255, "bits are 0 to 255");
+            set_hurdle(blocks, of_blocks(free, blocks, "free must be (rows, columns)"),
+                       {static_cast<u8>(bits), share, noise},
+                       of_blocks(hurdle, blocks, "hurdle must be (rows, columns)"));
+        },
+        "blocks"_a, "free"_a, "bits"_a, "share"_a, "noise"_a, "hurdle"_a);
     module.def(
         "count_groups",
         [](const Array<const float, 2>& coefficients, const StepsArray& steps_q3, float rounding,
