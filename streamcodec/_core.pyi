@@ -333,9 +333,7 @@ def keep_intra(blocks: Blocks, fewest: int) -> None:
 def forget_splits(blocks: Blocks) -> None:
     """Blocks that code nothing have no split, but where intra prediction goes by it."""
 
-def set_hurdle(
-    blocks: Blocks, free: U8, bits: int, share: float, noise: int, hurdle: U8
-) -> None:
+def set_hurdle(blocks: Blocks, free: U8, bits: int, share: float, noise: int, hurdle: U8) -> None:
     """Bits (rows, columns) that coding a block must gain: where still blocks are nearly free.
 
     Where more than `share` of all blocks stand, in all that move by `noise` at most.

@@ -23,7 +23,7 @@ constexpr std::size_t FEWEST_WORDS = 4096;
 
 // Division by multiplication: for x below 2**47 and a frequency of 2 to 2**15 the high half of
 // x * (floor(2**64 / frequency) + 1) is x / frequency exactly. A table, because a division per
-// interval would wait for the one before it. For a frequency of 1 the product gives x - 1: `encode`
+// interval would wait for the one before it. For a frequency of 1 the product gives x - 1: `step`
 // puts that right.
 struct Inverses {
     std::vector<u64> of;

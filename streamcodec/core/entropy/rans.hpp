@@ -79,15 +79,25 @@ class Backwards {
     void room(std::size_t most) {
         if (static_cast<std::size_t>(first_ - words_.get()) < most + STATE_WORDS) grow(most);
     }
-    void put(u32 interval) {
-        const u64 frequency = interval & 0xFFFF;
-        if (x_ >= frequency << 32) {
+    // An interval, and what it takes to put it.
+    struct Step {
+        u64 inverse;
+        u32 start;
+        u32 frequency;
+    };
+    [[nodiscard]] Step step(u32 interval) const {
+        const u32 frequency = interval & 0xFFFF;
+        // For a frequency of 1 a product with the inverse gives one less.
+        return {inverses_[frequency], (interval >> 16) + (frequency == 1 ? TOTAL - 1 : 0), frequency};
+    }
+    void put(const Step& step) {
+        if (x_ >= u64{step.frequency} << 32) {
             *--first_ = static_cast<u16>(x_);
             x_ >>= 16;
         }
-        const u64 start = (interval >> 16) + (frequency == 1 ? TOTAL - 1 : 0);
-        x_ += high_half(x_, inverses_[frequency]) * (TOTAL - frequency) + start;
+        x_ += high_half(x_, step.inverse) * (TOTAL - step.frequency) + step.start;
     }
+    void put(u32 interval) { put(step(interval)); }
     // Nothing may be put after it.
     [[nodiscard]] std::vector<u8> finish();
 

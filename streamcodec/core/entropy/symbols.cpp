@@ -43,24 +43,25 @@ void put_escape(Backwards& out, int above) {
 constexpr int MOST_INTERVALS = 2 + 2 * 14 + 1 + ESCAPE_ORDER;
 constexpr int AHEAD = 4;  // blocks: their few lines of long rows are asked for before they are needed
 
-// All intervals of the tables.
-struct Packed {
-    u32 of[TABLES][MAGNITUDES];
+// All intervals of the tables, and of raw bits.
+struct Steps {
+    Backwards::Step of[TABLES][MAGNITUDES];
+    Backwards::Step raw[2];
 
-    explicit Packed(Cumulative cumulative) {
+    Steps(const Backwards& out, Cumulative cumulative) : raw{out.step(RAW[0]), out.step(RAW[1])} {
         for (int table = 0; table < TABLES; ++table) {
             const u16* row = cumulative[table];
             for (int k = 0; k < MAGNITUDES; ++k)
-                of[table][k] = packed(row[k], row[k + 1] - u32{row[k]});
+                of[table][k] = out.step(packed(row[k], row[k + 1] - u32{row[k]}));
         }
     }
 };
 
 // A group of one block, from its last symbol to its first.
 inline void put_symbols(Backwards& out, const i16* symbols, const u8* tables, int count,
-                        const Packed& intervals) {
+                        const Steps& steps) {
     for (int i = count; i-- > 0;) {
-        const auto& row = intervals.of[tables[i]];
+        const auto& row = steps.of[tables[i]];
         const int value = symbols[i];
         if (value == 0) {
             out.put(row[0]);
@@ -68,7 +69,7 @@ inline void put_symbols(Backwards& out, const i16* symbols, const u8* tables, in
         }
         const int magnitude = value < 0 ? -value : value;
         if (magnitude >= ESCAPE) put_escape(out, magnitude - ESCAPE);
-        out.put(RAW[value < 0]);
+        out.put(steps.raw[value < 0]);
         out.put(row[std::min(magnitude, ESCAPE)]);
     }
 }
@@ -100,7 +101,7 @@ void get_symbols(RansReader& reader, const u8* tables, int count, Cumulative cum
 
 void put_groups(Backwards& out, Grid<const u8> counts, const i16* symbols, const u8* tables,
                 Cumulative cumulative) {
-    const Packed intervals(cumulative);
+    const Steps steps(out, cumulative);
     Backwards own = std::move(out);  // so that loops keep it in registers
     const auto of_block = [&](int row, int column, int group) {
         const int first = GROUP_STARTS[group], size = GROUP_STARTS[group + 1] - first;
@@ -110,7 +111,7 @@ void put_groups(Backwards& out, Grid<const u8> counts, const i16* symbols, const
         for (int c = 0; c < size; c += 64) __builtin_prefetch(tables + ahead + c);
         check(tables + at, size);
         own.room(static_cast<std::size_t>(size) * MOST_INTERVALS);
-        put_symbols(own, symbols + at, tables + at, size, intervals);
+        put_symbols(own, symbols + at, tables + at, size, steps);
     };
     for (int group = GROUPS; group-- > 0;) {
         for (int phase = 2; phase-- > 0;) {

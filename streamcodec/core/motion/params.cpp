@@ -13,8 +13,9 @@ SearchEffort effort_of(std::string_view name) {
         effort.most_moves = 4;
         effort.rough_quarters = true;
         effort.diagonals = false;
-        effort.quarters_from = 200;
-        effort.alike_from = 400;
+        effort.near_step = 2;
+        effort.quarters_from = 300;
+        effort.alike_from = 10'000;
         effort.intra_from = 600;
         effort.square_tries = 4;
         effort.weigh_within = 6;
