@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Needs Python 3.11 or later with venv, and nothing else: where there is no C++ compiler, the build
-# of the native core takes one from PyPI.
+# Needs Python 3.11 or later with venv and its headers, and nothing else: where there is no C++
+# compiler, the build of the native core takes one from PyPI.
 #
-# On Linux, PyPI's torch is a build for NVIDIA cards of several GB. Without such a card:
-#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# `make demo` installs torch only where there is a driver for an NVIDIA card (or with GPU=yes): on a
+# processor nothing but training and the tests needs it. On Linux, PyPI's torch is a build for such
+# cards of several GB. Without one:
+#   make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 PYTHON ?= python3.11
 VENV ?= .venv
 TORCH_INDEX ?=
+GPU ?= $(shell ldconfig -p 2>/dev/null | grep -q "libcuda\.so\.1" && echo yes)
 SOURCE ?= scene:640x360@30
 SECONDS ?= 10
 PYTEST_ARGS ?=
@@ -51,20 +54,23 @@ docs: $(VENV)/installed-dev
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
-$(VENV)/installed: $(VENV)/created $(CORE)
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[networks]"
+$(VENV)/installed: $(VENV)/created $(CORE) $(if $(GPU),$(VENV)/torch)
+	$(PIP) install --quiet --constraint constraints.txt --editable ".$(if $(GPU),[networks])"
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/created $(CORE)
+$(VENV)/installed-dev: $(VENV)/torch $(CORE)
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@ $(VENV)/installed
 
-# torch comes first and by itself, so that TORCH_INDEX governs it and nothing else.
 $(VENV)/created: $(MANIFEST)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "streamcodec needs Python 3.11 or later: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Installing into $(VENV); this takes a few minutes the first time."
+	@echo "Installing into $(VENV); this takes a minute or two the first time."
 	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# By itself and before the others, so that TORCH_INDEX governs it and nothing else.
+$(VENV)/torch: $(VENV)/created
 	$(PIP) install --quiet --constraint constraints.txt \
 		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	@touch $@

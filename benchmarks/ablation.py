@@ -2,8 +2,9 @@
 """What each network of size M brings, by real packets: `python -m benchmarks.ablation PATH...`.
 
 Codes clips with one keyframe, and pictures, at four qualities: without networks (size S), with the
-decoder networks, with the encoder networks, with both. Prints bits at equal PSNR 6:1:1 against S
-(Bjontegaard; negative: fewer), and milliseconds of one core a frame, a line a file and the means.
+decoder networks, with the encoder networks, with both; `--dense`: and each by the encoder of a GPU
+(docs/gpu.md), run on the processor. Prints bits at equal PSNR 6:1:1 against S (Bjontegaard;
+negative: fewer), and milliseconds of one core a frame, a line a file and the means.
 """
 
 from __future__ import annotations
@@ -42,8 +43,11 @@ class Coded:
     decode_ms: float
 
 
-def variants(weights: Path | None) -> dict[str, Codec]:
-    """Codecs that differ in their networks only. Encoder networks may be absent."""
+def variants(weights: Path | None, *, dense: bool = False) -> dict[str, Codec]:
+    """Codecs that differ in their networks only, with `dense` in their encoder as well.
+
+    Encoder networks may be absent.
+    """
     model = files.load("M", weights)
     whole = files.load_networks(model, "cpu")
     found: dict[str, Networks | None] = {
@@ -53,7 +57,14 @@ def variants(weights: Path | None) -> dict[str, Codec]:
     if any(whole.encoders):
         found["encoder networks"] = Networks(None, None, whole.encoders)
         found["both"] = whole
-    return {name: Codec(model, size="M", networks=own) for name, own in found.items()}
+    codecs = {name: Codec(model, size="M", networks=own) for name, own in found.items()}
+    if dense:
+        device = files.load_dense(model, "cpu")
+        codecs |= {
+            f"dense, {name}": Codec(model, size="M", networks=own, dense=device)
+            for name, own in found.items()
+        }
+    return codecs
 
 
 def code(codec: Codec, frames: Sequence[Frame], quality: int) -> Coded:
@@ -93,13 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("paths", type=Path, nargs="+", help="clips, pictures, or folders of them")
     parser.add_argument("--weights", type=Path, help="of size M; the shipped ones")
     parser.add_argument("--held-out", action="store_true", help="only files held out of training")
+    parser.add_argument("--dense", action="store_true", help="by the encoder of a GPU, too")
     parser.add_argument("--frames", type=int, default=24, help="of a clip")
     parser.add_argument("--most", type=int, default=12, help="clips, and as many pictures")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    codecs = variants(options.weights)
+    codecs = variants(options.weights, dense=options.dense)
     every = list(found_below(options.paths, held_out=options.held_out))
     lines: list[dict[str, object]] = []
 

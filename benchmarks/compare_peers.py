@@ -29,8 +29,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.link_worker import ClipSource, now_us
+from benchmarks.link_worker import ClipSource
 from benchmarks.material import load_clips
+from services.process.clock import now_us
 from services.wire.transport import Endpoint, Port, SendResult
 from streamcodec.frame import Frame
 from streamcodec.metrics import psnr611, ssim

@@ -24,6 +24,7 @@ from services.emulator.sized_codec import SizedCodec
 from services.errors import EndOfSource
 from services.media.scaling import fitted
 from services.media.sources import CapturedFrame
+from services.process.clock import now_us
 from services.protocol.planner import Rules
 from services.rate.congestion import Ack, Budget, CongestionController
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
@@ -186,7 +187,7 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
     if options.send_buffer:
         endpoint = replace(endpoint, send_buffer_bytes=options.send_buffer)
     sender = Sender(
-        # The link shall be the limit: without a wish the sender stops at some 40 dB.
+        # The link shall be the limit: unless asked the sender stops at 42 dB.
         SenderConfig(endpoint, rules=Rules(quality=63)),
         codec=noted,
         source=source,
@@ -253,11 +254,6 @@ def _receive(options: argparse.Namespace, codec: Codec, _frames: list[Frame]) ->
     finally:
         receiver.stop()
     return {"shown": shown}
-
-
-def now_us() -> int:
-    """The shared monotonic clock."""
-    return time.monotonic_ns() // 1000
 
 
 if __name__ == "__main__":

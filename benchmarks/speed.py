@@ -150,7 +150,7 @@ def time_ours(
 
     SystemExit when a decoded frame differs from the encoder's reference.
     """
-    wish: dict[str, int] = (
+    asked: dict[str, int] = (
         {"quality": quality} if budget_bytes is None else {"budget_bytes": budget_bytes}
     )
     key, key_encode_ms = _timed(codec.encode, frames[0], quality=quality)
@@ -158,11 +158,11 @@ def time_ours(
     decoded, key_decode_ms = _timed(codec.decode, key.packet)
     ahead, behind = key.reference, decoded.reference
     # Stages are timed in a round of their own, so that timing them costs the totals nothing.
-    packets, encode_ms, decode_ms, quality_db = _round(codec, frames, ahead, behind, wish)
+    packets, encode_ms, decode_ms, quality_db = _round(codec, frames, ahead, behind, asked)
     with watching(ENCODE_STAGES, _clock.now) as encode_stages:
-        _round(codec, frames, ahead, behind, wish, encoding=encode_stages)
+        _round(codec, frames, ahead, behind, asked, encoding=encode_stages)
     with watching(DECODE_STAGES, _clock.now) as decode_stages:
-        _round(codec, frames, ahead, behind, wish, decoding=decode_stages)
+        _round(codec, frames, ahead, behind, asked, decoding=decode_stages)
     skip = min(_WARM_UP_FRAMES, len(encode_ms) - 1)
     how = f"q{quality}" if budget_bytes is None else f"{budget_bytes} bytes"
     if codec.effort != Effort.NORMAL:
@@ -233,8 +233,8 @@ def time_jpeg(frames: Sequence[Frame]) -> Run:
     encode_ms, decode_ms, sizes, scores = [], [], [], []
     for frame in frames:
         bgr = frame.to_bgr()
-        wish = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        (_, data), spent = _timed(cv2.imencode, ".jpg", bgr, wish)
+        asked = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        (_, data), spent = _timed(cv2.imencode, ".jpg", bgr, asked)
         encode_ms.append(spent)
         sizes.append(len(data))
         back, spent = _timed(cv2.imdecode, data, cv2.IMREAD_COLOR)
@@ -293,7 +293,7 @@ def _round(
     frames: Sequence[Frame],
     ahead: Reference | None,
     behind: Reference | None,
-    wish: dict[str, int],
+    asked: dict[str, int],
     *,
     encoding: StageTimes | None = None,
     decoding: StageTimes | None = None,
@@ -303,12 +303,12 @@ def _round(
     for number, frame in enumerate(frames[1:], start=1):
         if encoding:
             encoding.begin_call()
-        encoded, spent = _timed(codec.encode, frame, ahead, **wish)
+        encoded, spent = _timed(codec.encode, frame, ahead, **asked)
         encode_ms.append(spent)
         if encoding:
             encoding.finish_call(spent)
         if encoded.packet is None or encoded.reference is None:
-            raise SystemExit(f"frame {number}: nothing fits {wish}")
+            raise SystemExit(f"frame {number}: nothing fits {asked}")
         packet = encoded.packet
         if decoding:
             decoding.begin_call()

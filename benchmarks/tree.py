@@ -21,18 +21,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.machine import describe
-from benchmarks.tree_model import (
-    Book,
-    Clockwork,
-    Costs,
-    Material,
-    Node,
-    PlainWire,
-    RelayNode,
-    SenderNode,
-    ViewerNode,
-    silence_us,
-)
+from benchmarks.steady_codec import Material
+from benchmarks.tree_model import Book, Clockwork, Costs, Node, PlainWire, silence_us
+from benchmarks.tree_nodes import RelayNode, SenderNode, ViewerNode
 from services.protocol.chain import MAX_FRAMES
 
 # One relay process on one core of a server CPU, by `python -m benchmarks.tree_live`.
@@ -151,6 +142,7 @@ class Tree:
         return RelayNode(
             self.clockwork,
             self.plan.costs,
+            self.book,
             number=depth * 1_000_000 + number,
             depth=depth,
             parents=parent,
@@ -173,8 +165,8 @@ def simulate(plan: Plan) -> dict[str, object]:
     tree = Tree(plan)
     tree.join_probes()
     tree.run(MAX_FRAMES / plan.fps + 2.0)  # until no chain has its keyframe any more
-    keyframes, requests = tree.sender.keyframes, tree.sender.broadcast.keyframe_requests
-    asked = [sum(relay.intake.keyframe_requests for relay in level) for level in tree.levels]
+    keyframes, requests = tree.sender.keyframes, tree.sender.core.broadcast.keyframe_requests
+    asked = [sum(relay.core.intake.keyframe_requests for relay in level) for level in tree.levels]
     tree.book.first_pictures_us = array("q")
     tree.join_all()
     _tell(tree, "all have been told to join")
@@ -186,10 +178,10 @@ def simulate(plan: Plan) -> dict[str, object]:
         "pictures": len(tree.book.first_pictures_us),
         "first_picture_ms": spread_ms(tree.book.first_pictures_us),
         "keyframe_requests_by_level": [
-            sum(relay.intake.keyframe_requests for relay in level) - before
+            sum(relay.core.intake.keyframe_requests for relay in level) - before
             for level, before in zip(tree.levels, asked, strict=True)
         ],
-        "keyframe_requests_at_sender": tree.sender.broadcast.keyframe_requests - requests,
+        "keyframe_requests_at_sender": tree.sender.core.broadcast.keyframe_requests - requests,
         "keyframes_coded": tree.sender.keyframes - keyframes,
     }
     now_us = tree.clockwork.now_us
@@ -199,7 +191,7 @@ def simulate(plan: Plan) -> dict[str, object]:
         str(depth): spread_ms(values) for depth, values in sorted(tree.book.latencies_us.items())
     }
     errors = [
-        [relay.intake.clock_error_us(tree.clockwork.now_us) for relay in level]
+        [relay.core.intake.clock_error_us(tree.clockwork.now_us) for relay in level]
         for level in tree.levels
     ]
     lost = _losses(tree)
@@ -214,11 +206,12 @@ def simulate(plan: Plan) -> dict[str, object]:
         ],
         "lost": lost,
         "broken_chains": tree.book.broken_chains,
+        "hostile_messages": tree.book.hostile,
     }
 
 
 def _losses(tree: Tree) -> dict[str, object]:
-    keyframes, requests = tree.sender.keyframes, tree.sender.broadcast.keyframe_requests
+    keyframes, requests = tree.sender.keyframes, tree.sender.core.broadcast.keyframe_requests
     behind = {"relay of viewers, process killed": tree.lose(tree.leaves[0], silently=False)}
     behind["relay of viewers, machine gone"] = tree.lose(tree.leaves[1], silently=True)
     if len(tree.levels) > 1:
@@ -232,7 +225,7 @@ def _losses(tree: Tree) -> dict[str, object]:
         }
         for what, viewers in behind.items()
     }
-    found["keyframe_requests_at_sender"] = tree.sender.broadcast.keyframe_requests - requests
+    found["keyframe_requests_at_sender"] = tree.sender.core.broadcast.keyframe_requests - requests
     found["keyframes_coded"] = tree.sender.keyframes - keyframes
     return found
 

@@ -23,23 +23,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.machine import describe
+from benchmarks.steady_codec import MODEL, PICTURE, Material, SteadyCodec
 from benchmarks.tree import spread_ms
-from benchmarks.tree_model import (
-    MODEL,
-    Book,
-    Clockwork,
-    Costs,
-    EmulatedWire,
-    Material,
-    Node,
-    RelayNode,
-    SenderNode,
-    ViewerNode,
-)
+from benchmarks.tree_model import Book, Clockwork, Costs, EmulatedWire, Node
+from benchmarks.tree_nodes import RelayNode, SenderNode, ViewerNode
 from services.demo.supervisor import free_port
 from services.emulator.profile import Profile
 from services.emulator.profile_file import load_profile
-from streamcodec.bitstream import PacketHeader, digest_after, pack
 from streamcodec.container import FileHeader, ScvWriter
 
 FPS = 30
@@ -59,17 +49,14 @@ queue = {{ bytes = 1_000_000 }}
 
 def write_tape(path: Path) -> None:
     """A minute of packets of the material's sizes; nobody decodes them."""
-    digest = b""
-    with ScvWriter.create(path, FileHeader("S", MODEL, Fraction(FPS))) as writer:
+    codec, reference = SteadyCodec(MATERIAL), None
+    with ScvWriter.create(path, FileHeader(codec.size, MODEL, Fraction(FPS))) as writer:
         for number in range(_TAPE_S * FPS):
-            keyframe = number % MATERIAL.keyframe_every == 0
-            size_bytes = MATERIAL.keyframe_bytes if keyframe else MATERIAL.inter_bytes
-            header = PacketHeader(
-                keyframe, 30, 0, MODEL if keyframe else digest, *((640, 360) if keyframe else ())
-            )
-            packet = pack(header, number.to_bytes(8, "big") + bytes(size_bytes - 26))
-            digest = digest_after(packet, b"" if keyframe else digest)
-            writer.write(packet, timestamp_us=number * 1_000_000 // FPS)
+            before = reference if number % MATERIAL.keyframe_every else None
+            encoded = codec.encode(PICTURE, before)
+            reference = encoded.reference
+            assert encoded.packet is not None
+            writer.write(encoded.packet, timestamp_us=number * 1_000_000 // FPS)
 
 
 @contextmanager
@@ -198,6 +185,7 @@ def predicted(profile: Profile, *, relays: int, hop_us: int, seconds: float) -> 
             RelayNode(
                 clockwork,
                 free,
+                book,
                 number=number,
                 depth=number,
                 parents=lambda parent=parent, up=up, down=down: (parent, up, down),  # type: ignore[misc]

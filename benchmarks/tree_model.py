@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sender, relays upon relays and viewers in virtual time, around the product's own pure parts.
+"""Processes, connections and time for a model of a tree of relays.
 
-Sender and relays are the product: `Broadcast` with its planner, `Intake`, `Fanout` with its chain,
-credit and timers; between them travel the bytes of the protocol. Viewers are a few lines that obey
-the protocol, and get messages as values, since there are a hundred thousand of them. A process is
-a server with one thread: work takes the time of `Costs`, and what comes meanwhile waits. All clocks
-run alike, but nobody knows that: they are compared by PINGs as on machines of their own.
+A process is a server with one thread: work takes the time of `Costs`, and what comes meanwhile
+waits. All clocks run alike, but nobody knows that: they are compared by PINGs as on machines of
+their own. Who lives in the tree: `benchmarks.tree_nodes`.
 """
 
 from __future__ import annotations
 
 import heapq
 from array import array
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from typing import Protocol
 
@@ -23,24 +19,10 @@ from services.emulator.model import Link
 from services.emulator.profile import Direction
 from services.emulator.tcp import HEADER_BYTES, MSS_BYTES
 from services.protocol import messages as m
-from services.protocol.broadcast import Broadcast
-from services.protocol.fanout import Fanout, Replies
-from services.protocol.intake import Intake, Profile, Results
-from services.protocol.offer import Offer
-from services.protocol.planner import Rules
-from services.protocol.session import HELLO_INTERVAL_US
-from services.protocol.standby import GRACE_US, OPEN_US, Move
-from services.protocol.train import Arrival, split
-from services.protocol.viewer import REFERENCES_HELD
-from services.rate.congestion import Ack, Budget
-from streamcodec.bitstream import PacketHeader, digest_after, pack
+from services.protocol.standby import GRACE_US, OPEN_US
 
 TICK_US = 50_000
-MODEL = b"model123"
 _BATCH = 256  # as in services.wire.transport
-_ROUNDS = 4  # as in services.wire.outlet
-_PARENT = b""
-_SIZE = (640, 360)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +110,7 @@ class Book:
         self.latencies_us: dict[int, array[int]] = {}
         self.first_pictures_us: array[int] = array("q")
         self.broken_chains = 0
+        self.hostile = 0  # messages that broke the rules of a session
 
     def arrived(self, depth: int, coded: Coded, at_us: int) -> None:
         """A packet reached a viewer of a node at that depth."""
@@ -206,344 +189,6 @@ class Node:
 
     def _serve(self) -> None:
         """Hand out what is due."""
-
-
-class _Unlimited:
-    """Rate control that never limits: the tree is what is looked at."""
-
-    capacity_bps = 0
-    queue_us = 0
-    min_rtt_us = None
-
-    def on_sent(self, frame_id: int, size_bytes: int, now_us: int) -> None: ...
-    def on_ack(self, ack: Ack, now_us: int) -> None: ...
-    def on_reset(self, now_us: int) -> None: ...
-    def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
-        return Budget(m.MAX_PACKET_BYTES, "none")
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """The stream: frames a second, bytes of packets, time to encode one."""
-
-    fps: float = 30.0
-    keyframe_bytes: int = 9_000
-    inter_bytes: int = 1_200
-    encode_us: int = 15_000
-    keyframe_every: int = 0  # frames; 0: only when somebody asks
-
-
-class SenderNode(Node):
-    """The root: captures and encodes at a steady rate."""
-
-    def __init__(
-        self, clockwork: Clockwork, costs: Costs, book: Book, material: Material, *, epoch: int = 1
-    ) -> None:
-        self._book = book
-        self._material = material
-        self._interval_us = round(1e6 / material.fps)
-        self._sequence = self._captured = 0
-        self._epoch = epoch
-        self.keyframes = 0
-        offer = Offer(epoch, "main", MODEL, b"", "S", b"", self._interval_us)
-        self.broadcast = Broadcast(
-            offer,
-            Rules(adaptive=False),
-            congestion=_Unlimited,
-            now_us=clockwork.now_us,
-            size=_SIZE,
-        )
-        super().__init__(clockwork, costs, depth=0)
-        clockwork.call(clockwork.now_us, self._capture)
-
-    def _capture(self, now_us: int) -> None:
-        self.clockwork.call(now_us + self._interval_us, self._capture)
-        encode_us, every = self._material.encode_us, self._material.keyframe_every
-        if every and self._captured % every == 0:
-            self.broadcast.request_keyframe()
-        self._captured += 1
-        plans = self.broadcast.plan(
-            width=_SIZE[0], height=_SIZE[1], encode_us=encode_us, now_us=now_us
-        ).plans
-        self._sequence += bool(plans)
-        for number, plan in enumerate(plans):
-            reference = plan.reference or b""
-            body_bytes = self._material.inter_bytes if reference else self._material.keyframe_bytes
-            body = (self._sequence * 2 + number).to_bytes(8, "big") + bytes(body_bytes - 26)
-            size = (0, 0) if reference else _SIZE
-            packet = pack(
-                PacketHeader(not reference, 30, 0, reference or MODEL, *size),
-                body,
-            )
-            digest = digest_after(packet, reference)
-            coded = Coded(now_us, reference, digest)
-            self._book.packets[packet[: m.SLICE_BYTES]] = coded
-            self.keyframes += not reference
-            done_us = now_us + (number + 1) * encode_us
-            peers = self.broadcast.committed(
-                plan,
-                sequence=self._sequence,
-                digest=digest,
-                size_bytes=len(packet),
-                now_us=done_us,
-            )
-            self.clockwork.call(done_us, partial(self._hand_out, peers, packet, self._sequence))
-
-    def _hand_out(
-        self, peers: tuple[bytes, ...], packet: bytes, sequence: int, done_us: int
-    ) -> None:
-        captured_us = self._book.packets[packet[: m.SLICE_BYTES]].captured_us
-        self._busy_us = max(self._busy_us, done_us)
-        for peer in peers:
-            head, rest = split(
-                packet,
-                epoch=self._epoch,
-                sequence=sequence,
-                captured_us=captured_us,
-                encode_start_us=captured_us,
-                encode_end_us=done_us,
-                sent_us=self._busy_us,
-            )
-            self._busy_us += self._costs.handout_us
-            self.broadcast.handed_over(peer, head)
-            self.send(peer, head, self._busy_us)
-            if rest is not None:
-                self.send(peer, rest, self._busy_us)
-
-    def _received(self, source: bytes, message: m.Message) -> None:
-        self._answer(self.broadcast.on_message(source, m.pack(message), self._busy_us).messages)
-
-    def _tick(self) -> None:
-        self._answer(self.broadcast.tick(self._busy_us).messages)
-
-    def _answer(self, messages: list[tuple[bytes, bytes]]) -> None:
-        for peer, data in messages:
-            self.send(peer, m.unpack(data), self._busy_us)
-
-
-class RelayNode(Node):
-    """A relay. `parents` gives it another place to go when its own is lost."""
-
-    def __init__(
-        self,
-        clockwork: Clockwork,
-        costs: Costs,
-        *,
-        number: int,
-        depth: int,
-        parents: Callable[[], tuple[Node, Wire, Wire]],
-    ) -> None:
-        super().__init__(clockwork, costs, depth=depth)
-        self.identity = b"r%d" % number
-        self._parents = parents
-        self.intake = Intake(
-            Profile(b"", b"", "", f"relay-{number}", number, b""),
-            connects=True,
-            now_us=clockwork.now_us,
-        )
-        self.fanout = Fanout(boot_id=b"")
-        self._connects = 0
-        self._join()
-
-    @property
-    def address(self) -> bytes:
-        """Its routing id at the parent: another one for each connection."""
-        return b"%s/%d" % (self.identity, self._connects)
-
-    def take(self, message: m.Message, at_us: int) -> None:
-        """A message from the parent arrives."""
-        self.deliver(at_us, _PARENT, message)
-
-    def disconnected(self, now_us: int) -> None:
-        """The connection to the parent broke: find another at once."""
-        self.intake.lost(now_us, "disconnected")
-        self._join()
-        self.clockwork.call(now_us + connect_us(self._up), self.intake.rebuilt)
-
-    def _join(self) -> None:
-        self._connects += 1
-        self.parent, down, self._up = self._parents()
-        self.parent.served[self.address] = (self, down)
-
-    def _received(self, source: bytes, message: m.Message) -> None:
-        if source == _PARENT:
-            self._act(self.intake.on_message(b"", m.pack(message), self._busy_us))
-        else:
-            self._say(self.fanout.on_message(source, message, self._busy_us))
-
-    def _tick(self) -> None:
-        self._act(self.intake.tick(self._busy_us))
-        self._say(self.fanout.tick(self._busy_us))
-        if self.fanout.take_wish():
-            self._act(self.intake.ask_keyframe(m.KeyframeReason.USER, self._busy_us))
-
-    def _serve(self) -> None:
-        for _ in range(_ROUNDS):
-            due = self.fanout.due(self._busy_us)
-            if not due:
-                return
-            for outgoing in due:
-                self._busy_us += self._costs.handout_us
-                self.send(outgoing.peer, outgoing.head, self._busy_us)
-                if outgoing.rest is not None:
-                    self.send(outgoing.peer, outgoing.rest, self._busy_us)
-        self._wake(self._busy_us)
-
-    def _say(self, replies: Replies) -> None:
-        for peer, message in replies.messages:
-            self.send(peer, message, self._busy_us)
-
-    def _act(self, results: Results) -> None:
-        now_us = self._busy_us
-        if results.started is not None:
-            self._say(self.fanout.started(results.started))
-        for _, data in results.messages:
-            at_us = self._up.arrival_us(now_us, len(data))
-            self.parent.deliver(at_us, self.address, m.unpack(data))
-        for arrival in results.arrivals:
-            self._arrived(arrival)
-        if results.standby is Move.OPEN:
-            # Some parent answers at that address, whichever of them died.
-            self.clockwork.call(now_us + connect_us(self._up), self.intake.standby_connected)
-        if results.standby is Move.TAKE:
-            self._join()
-            self.intake.rebuilt(now_us)
-        elif results.rebuild:
-            self._join()
-            self.clockwork.call(now_us + connect_us(self._up), self.intake.rebuilt)
-
-    def _arrived(self, arrival: Arrival) -> None:
-        head, offset = arrival.head, self.intake.offset(arrival.tail_us)
-        error_us = self.intake.clock_error_us(arrival.tail_us)
-        captured_us = offset.to_local(head.captured_us) if offset else head.captured_us
-        self.fanout.arrived(
-            arrival,
-            captured_us=captured_us,
-            error_us=m.MAX_SPAN_US if error_us is None else error_us,
-        )
-        self.intake.last_sequence = head.sequence
-        self.intake.keyframe_came()
-        self._act(
-            self.intake.shown(
-                m.FrameShown(
-                    head.epoch, head.sequence, m.Outcome.SHOWN, 0, m.MAX_SPAN_US, 0, 0, 0, 1
-                )
-            )
-        )
-
-
-class ViewerNode:
-    """Takes frames and reports; finds another relay when its own is lost."""
-
-    __slots__ = (
-        "_asked_us",
-        "_book",
-        "_clockwork",
-        "_decode_us",
-        "_held",
-        "_node",
-        "_number",
-        "_session",
-        "_shown_us",
-        "_welcomed",
-        "_wire",
-        "gap_us",
-        "heard_us",
-    )
-
-    def __init__(
-        self, clockwork: Clockwork, book: Book, *, number: int, delay_us: int, decode_us: int
-    ) -> None:
-        self._clockwork = clockwork
-        self._book = book
-        self._number = number
-        self._wire = PlainWire(delay_us)
-        self._decode_us = decode_us
-        self._node: Node | None = None
-        self._session = 0  # counts connections; 0: none yet
-        self._welcomed = False
-        self._asked_us: int | None = None  # since when it waits for its first picture
-        self._held: deque[bytes] = deque(maxlen=REFERENCES_HELD)
-        self._shown_us: int | None = None
-        self.gap_us = 0  # the longest time without a new picture
-        self.heard_us = 0
-
-    def join(self, node: Node, now_us: int) -> None:
-        """Connect to a relay or sender, and say HELLO until it answers."""
-        self._node = node
-        self._session += 1
-        self._asked_us = now_us
-        self._welcomed = False
-        self._held.clear()
-        node.served[self._address] = (self, self._wire)
-        self._hello(self._session, now_us)
-
-    def lose(self, node: Node, now_us: int) -> None:
-        """Its relay is gone: connect to another."""
-        self._node = None
-        at_us = now_us + connect_us(self._wire)
-        self._clockwork.call(at_us, lambda then_us: self.join(node, then_us))
-
-    def watch_gaps(self, now_us: int) -> None:
-        """Measure `gap_us` from now on."""
-        self.gap_us, self._shown_us = 0, now_us
-
-    @property
-    def _address(self) -> bytes:
-        return b"v%d/%d" % (self._number, self._session)
-
-    def _hello(self, session: int, now_us: int) -> None:
-        if self._node is None or session != self._session or self._welcomed:
-            return
-        self._say(m.Hello((m.VERSION,), MODEL, b"", "", "", self._number, b""), now_us)
-        again_us = now_us + max(HELLO_INTERVAL_US, 3 * self._wire.delay_us)
-        self._clockwork.call(again_us, lambda then_us: self._hello(session, then_us))
-
-    def take(self, message: m.Message, at_us: int) -> None:
-        """A message arrives at that time."""
-        self.heard_us = at_us
-        match message:
-            case m.FrameHead():
-                self._frame(message, at_us)
-            case m.Welcome():
-                self._welcomed = True
-                self._say(m.Ready(message.epoch), at_us)
-            case m.Ping():
-                self._say(m.Pong(message.number, message.sent_us, at_us, at_us), at_us)
-
-    def _frame(self, head: m.FrameHead, at_us: int) -> None:
-        coded = self._book.packets[head.first]
-        self._say(m.FrameAck(head.epoch, head.sequence, head.size_bytes, at_us, at_us), at_us)
-        if coded.reference and coded.reference not in self._held:
-            self._book.broken_chains += 1
-            return
-        self._held.append(coded.digest)
-        if self._node is not None:
-            self._book.arrived(self._node.depth, coded, at_us)
-        shown_us = at_us + self._decode_us
-        if self._shown_us is not None:
-            self.gap_us = max(self.gap_us, shown_us - self._shown_us)
-        self._shown_us = shown_us
-        if self._asked_us is not None:
-            self._book.first_pictures_us.append(shown_us - self._asked_us)
-            self._asked_us = None
-        shown = m.FrameShown(
-            head.epoch,
-            head.sequence,
-            m.Outcome.SHOWN,
-            0,
-            m.MAX_SPAN_US,
-            0,
-            self._decode_us,
-            0,
-            self._decode_us,
-        )
-        self._say(shown, shown_us)
-
-    def _say(self, message: m.Message, now_us: int) -> None:
-        if self._node is not None:
-            at_us = self._wire.arrival_us(now_us, 60)
-            self._node.deliver(at_us, self._address, message)
 
 
 def connect_us(wire: Wire) -> int:

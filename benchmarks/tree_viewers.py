@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from services.process.threads import boot_id
+from services.process.clock import boot_id, now_us
 from services.protocol import messages as m
 from services.protocol.intake import Intake, Profile, Results
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
@@ -68,11 +68,6 @@ class Viewer:
                 head.epoch, head.sequence, m.Outcome.SHOWN, 0, m.MAX_SPAN_US, 0, 0, 0, 1
             )
             self._act(self._intake.shown(shown))
-
-
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
-EXIT_USAGE = 2
 EXIT_CONFIG = 3
 EXIT_AUTHENTICATION = 4
 EXIT_SOURCE = 5
@@ -50,10 +49,6 @@ class PeerLost(ServiceError):
     """The other end never came, or went away for good."""
 
     exit_code = EXIT_PEER_LOST
-
-
-class LocalProtocolError(ServiceError):
-    """Our own code broke the rules of the session: a bug of ours."""
 
 
 class RemoteProtocolError(ServiceError):

@@ -18,7 +18,7 @@ from streamcodec import _core, quantise
 from streamcodec.blocks import layout, transform
 from streamcodec.decoder import empty_planes, room_for_planes
 from streamcodec.effort import Trying
-from streamcodec.state import Planes, State
+from streamcodec.state import Planes, ReferenceState
 from streamcodec.workspace import Workspace
 
 U8 = npt.NDArray[np.uint8]
@@ -89,7 +89,7 @@ def analyse_key(
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(middle) / 8
     blocks = _core.Blocks(rows, columns)
-    worth = worths(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
+    worth = hadamard_weights(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
     _core.analyse_key(source[0], worth, 1 / step, blocks, pool)
     # Attempts of several buckets may be held at once: each has its own coefficients.
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
@@ -100,16 +100,16 @@ def analyse_key(
 
 def analyse_inter(
     source: Planes,
-    before: State,
+    state: ReferenceState,
     trying: Trying,
     workspace: Workspace,
     pool: _core.Pool | None,
 ) -> Analysis:
     """Look at an inter frame against its reference."""
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
-    step = transform.step_q3(before.quality) / 8
+    step = transform.step_q3(state.quality) / 8
     blocks = _core.Blocks(rows, columns)
-    worth = worths(step, quantise.MU, LAMBDA_PER_STEP)
+    worth = hadamard_weights(step, quantise.MU, LAMBDA_PER_STEP)
     params = _core.MotionParams(
         lambda_q8=int(256 * LAMBDA_PER_STEP * step),
         still=int(256 * STILL_PER_STEP * step),
@@ -120,17 +120,17 @@ def analyse_inter(
     _core.analyse_inter(
         workspace.motion,
         source[0],
-        before.planes[0],
+        state.planes[0],
         blocks,
         params,
-        before.contexts,
-        before.field,
-        before.counts,
+        state.contexts,
+        state.field,
+        state.counts,
         1,
         pool,
     )
     prediction = room_for_planes(rows, columns)
-    _core.predict(before.planes, blocks, prediction, pool)
+    _core.predict(state.planes, blocks, prediction, pool)
     free = np.zeros((rows, columns), np.uint8)
     coefficients = workspace.floats("coefficients", (rows * columns, layout.CHANNELS))
     _core.transform_inter(
@@ -138,7 +138,7 @@ def analyse_inter(
         source,
         prediction,
         blocks,
-        before.field,
+        state.field,
         1 / step,
         coefficients,
         free,
@@ -150,7 +150,7 @@ def analyse_inter(
     return Analysis(source, False, blocks, coefficients, prediction, free)
 
 
-def worths(step: float, mu: float, per_step: float) -> tuple[float, float]:
+def hadamard_weights(step: float, mu: float, per_step: float) -> tuple[float, float]:
     """Estimated cost in 1/16 bit of a Hadamard coefficient, 8 times its orthonormal size.
 
     A coefficient of a steps is dropped at a**2 / mu bits, or costs a / `per_step`.

@@ -2,7 +2,7 @@
 """The packet: every field of a coded frame laid out in one place (docs/bitstream.md).
 
 offset  size  field
-0       1     version (high 4 bits, now 5) and flags (bit 0: keyframe, bits 1-3: zero)
+0       1     `VERSION` (high 4 bits) and flags (bit 0: keyframe, bits 1-3: zero)
 1       1     quality index 0..63 (low 6 bits), stages (bit 6: loop filter, bit 7: network)
 2       4     inter frame: digest of the reference
 2       8     keyframe: model hash
@@ -23,13 +23,14 @@ from streamcodec.errors import HeaderError, PayloadError
 from streamcodec.frame import MAX_HEIGHT_PX, MAX_WIDTH_PX, MIN_SIDE_PX
 
 VERSION = 5  # written
-VERSIONS = (4, 5)  # read: version 4 has no network
+_WITHOUT_NETWORK = 4
+VERSIONS = (_WITHOUT_NETWORK, VERSION)  # read
 LOOP_FILTER, NETWORK = 1, 2  # of `PacketHeader.stages`
 QUALITIES = 64
 MODEL_HASH_BYTES = 8
 DIGEST_BYTES = 4  # enough to tell apart the few references that a receiver holds
 CRC_BYTES = 4
-MAX_PACKET_BYTES = 32 * 1024 * 1024  # twice a raw frame of the largest size
+MAX_PACKET_BYTES = 32 * 1024 * 1024  # more than two raw frames of the largest size
 INTER_HEADER_BYTES = 2 + DIGEST_BYTES
 KEY_HEADER_BYTES = 2 + MODEL_HASH_BYTES + 4
 
@@ -95,8 +96,8 @@ def read_header(packet: bytes) -> PacketHeader:
         )
     if first & 0x0E:
         raise HeaderError(f"packet byte 0: reserved flags {first & 0x0E:#x} are set")
-    if first >> 4 == 4 and second >> 6 & NETWORK:
-        raise HeaderError("packet byte 1: a network in version 4, which has none")
+    if first >> 4 == _WITHOUT_NETWORK and second >> 6 & NETWORK:
+        raise HeaderError(f"packet byte 1: a network in version {_WITHOUT_NETWORK}, which has none")
     keyframe = bool(first & _KEYFRAME)
     width = height = 0
     reference = bytes(packet[2:INTER_HEADER_BYTES])

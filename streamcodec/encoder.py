@@ -17,7 +17,7 @@ from streamcodec.effort import TRYING, Effort
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
 from streamcodec.passes import Attempt, Coding, FirstPass, FloatPlanes
-from streamcodec.state import State, reference_after, state_of
+from streamcodec.state import ReferenceState, reference_after, state_of
 from streamcodec.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ I32 = npt.NDArray[np.int32]
 _ONE_STEP = 0.65
 _TURN, _LEAST_TURN, _MOST_TURN = 2.75, 1.15, 2.4  # of 900 to 7,000 bytes a frame on training clips
 _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes beyond
-_WORTH_FILLING = 1.02
+_LEAST_ROOM = 1.02  # of the budget left to be worth one more attempt
+MOST_ATTEMPTS = 12  # of `highest_that_fits`
 
 
 class FrameEncoder:
@@ -60,7 +61,7 @@ class FrameEncoder:
         self._frame = frame
         self._reference = reference
         self._source = analysis.padded(frame.planes)
-        self._before = None if reference is None else state_of(reference)
+        self._reference_state = None if reference is None else state_of(reference)
         self._seen: dict[int, Analysis] = {}
         self._moved: tuple[U8, U8] | None = None
         self._first: dict[int, FirstPass] = {}
@@ -94,7 +95,7 @@ class FrameEncoder:
         above = self._plain.get((best.quality + 1, 1.0))
         size = best.size_bytes
         room = _FILLED * budget_bytes / size
-        if above is None or room < _WORTH_FILLING or above.size_bytes <= size:
+        if above is None or room < _LEAST_ROOM or above.size_bytes <= size:
             return best
         # The fewer bytes a block has, the more a bit's worth turns: blocks are skipped or not.
         turn = min(max(_TURN * sqrt(best.blocks.counts.size / size), _LEAST_TURN), _MOST_TURN)
@@ -122,18 +123,18 @@ class FrameEncoder:
         """What the prior saw when it coded an attempt: (group, phase, blocks, rows of features)."""
         return self._coding(attempt.quality).feature_rows(attempt.blocks, attempt.symbols)
 
-    def _before_at(self, seen: Analysis, quality: int) -> State:
+    def _state_at(self, seen: Analysis, quality: int) -> ReferenceState:
         rows, columns = seen.blocks.rows, seen.blocks.columns
-        return self._before or State.none(self._model, rows, columns, quality)
+        return self._reference_state or ReferenceState.none(self._model, rows, columns, quality)
 
     def _look(self, quality: int) -> Analysis:
-        bucket = quality // analysis.KEY_BUCKET if self._before is None else 0
+        bucket = quality // analysis.KEY_BUCKET if self._reference_state is None else 0
         if bucket not in self._seen:
             self._seen[bucket] = (
                 analysis.analyse_key(self._source, quality, self._workspace, self._pool)
-                if self._before is None
+                if self._reference_state is None
                 else analysis.analyse_inter(
-                    self._source, self._before, self._trying, self._workspace, self._pool
+                    self._source, self._reference_state, self._trying, self._workspace, self._pool
                 )
             )
         return self._seen[bucket]
@@ -162,13 +163,13 @@ class FrameEncoder:
 
     def _coding(self, quality: int) -> Coding:
         seen = self._look(quality)
-        before = self._before_at(seen, quality)
+        state = self._state_at(seen, quality)
         return Coding(
             self._model,
             seen,
-            before,
+            state,
             quality,
-            moved=self._moved_of(seen, before),
+            moved=self._moved_of(seen, state),
             added=self._added_at(seen, quality),
             workspace=self._workspace,
             pool=self._pool,
@@ -176,10 +177,10 @@ class FrameEncoder:
             keep_unfiltered=self._keep_unfiltered,
         )
 
-    def _moved_of(self, seen: Analysis, before: State) -> tuple[U8, U8]:
-        """See `State.moved`: once for a frame, since vectors are the same at every quality."""
+    def _moved_of(self, seen: Analysis, state: ReferenceState) -> tuple[U8, U8]:
+        """`ReferenceState.moved`, once for a frame: vectors are the same at every quality."""
         if self._moved is None:
-            self._moved = before.moved(seen.blocks)
+            self._moved = state.moved(seen.blocks)
         return self._moved
 
     def _added_at(self, seen: Analysis, quality: int) -> FloatPlanes | None:
@@ -216,7 +217,7 @@ def highest_that_fits(
 
     Sizes rise with quality (each step is 9% finer), so the answer is where "fits" turns into "does
     not". The search gallops away from `start`, the reference's quality, then bisects: one attempt
-    when `finest` fits, two when little has changed, eight at most.
+    when `start` is `finest` and fits, two when little has changed, `MOST_ATTEMPTS` at most.
     """
     fits = -1  # highest known to fit
     fails = finest + 1  # lowest known not to, or out of bounds

@@ -18,7 +18,7 @@ from streamcodec.correction import Network, Stage, areas_acting, room_bytes
 from streamcodec.effort import Trying
 from streamcodec.entropy.tables import TABLES
 from streamcodec.model import Model, filter_of
-from streamcodec.state import Planes, State
+from streamcodec.state import Planes, ReferenceState
 from streamcodec.workspace import Workspace
 
 U8 = npt.NDArray[np.uint8]
@@ -48,9 +48,9 @@ class Attempt:
 
     `weighing` is what a bit was worth in it, relative to `quantise.MU`. `planes` is the decoded
     picture (sides multiples of 16), `unfiltered` the same before the loop filter where it is kept
-    (training asks for it); `symbols`,
-    `tables` and `moved` are (blocks, 384). Where a network may yet correct the picture, `said` is
-    what the packet says before the levels, and `room_bytes` what a budget keeps for them.
+    (training asks for it); `symbols`, `tables` and `moved` are (blocks, 384). Where a network may
+    yet correct the picture, `prefix` is the payload written before the levels, and `room_bytes`
+    what a budget keeps for them.
     """
 
     quality: int
@@ -64,7 +64,7 @@ class Attempt:
     contexts: U16
     moved: U8
     moved_counts: U8
-    said: _core.Writer | None = None
+    prefix: _core.Writer | None = None
     room_bytes: int = 0
 
     @property
@@ -88,7 +88,7 @@ class Coding:
         self,
         model: Model,
         seen: Analysis,
-        before: State,
+        state: ReferenceState,
         quality: int,
         *,
         moved: tuple[U8, U8],
@@ -104,7 +104,7 @@ class Coding:
         self._seen = seen
         self._added = added
         self._shifted: npt.NDArray[np.float32] | None = None
-        self._before = before
+        self._reference_state = state
         self._quality = quality
         self._workspace = workspace
         self._pool = pool
@@ -118,7 +118,7 @@ class Coding:
         seen = self._seen
         blocks = seen.blocks.copy()
         wanted, steps_q3 = self._wanted(), self._channel_steps_q3
-        before = None if trying.prices_asked or seen.key else self._before.tables
+        before = None if trying.prices_asked or seen.key else self._reference_state.tables
         if before is not None:
             _core.count_groups(wanted, steps_q3, FIRST_PASS_ROUNDING, blocks.counts)
             _core.keep_intra(blocks, FEWEST_GROUPS)
@@ -135,12 +135,12 @@ class Coding:
         _core.keep_intra(blocks, FEWEST_GROUPS)
         return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
-    def _tables_of_reference(self, before: U8, counts: U8) -> U8:
+    def _tables_of_reference(self, coded_by: U8, counts: U8) -> U8:
         """The tables that coded each block where it came from, shifted to this quality."""
-        found = np.empty_like(before)
-        shift = round(_TABLES_PER_QUALITY * (self._quality - self._before.quality))
+        found = np.empty_like(coded_by)
+        shift = round(_TABLES_PER_QUALITY * (self._quality - self._reference_state.quality))
         otherwise = guess_tables(self._quality, _INTER_LOWER)
-        _core.guess_tables(self._seen.blocks, counts, before, shift, otherwise, found)
+        _core.guess_tables(self._seen.blocks, counts, coded_by, shift, otherwise, found)
         return found
 
     def attempt(
@@ -151,7 +151,7 @@ class Coding:
         network: Network | None,
     ) -> Attempt:
         """The second pass without what a network adds; `network` only keeps room for it."""
-        seen, before, model = self._seen, self._before, self._model
+        seen, state, model = self._seen, self._reference_state, self._model
         blocks, symbols, planes = self._chosen(first.counts, first.tables, weighing)
         found = self._find_tables(blocks, symbols)
         for _ in range(self._rounds if not seen.key else 0):
@@ -160,15 +160,15 @@ class Coding:
             prices = np.where(known, found, first.tables)
             blocks, symbols, planes = self._chosen(first.counts, prices, weighing)
             found = self._find_tables(blocks, symbols)
-        contexts = before.contexts.copy()
+        contexts = state.contexts.copy()
         writer = _core.Writer()
         writer.blocks(
             contexts,
             seen.key,
             blocks,
-            before.field,
-            before.counts,
-            cx.pace(self._quality, before.quality),
+            state.field,
+            state.counts,
+            cx.pace(self._quality, state.quality),
         )
         _core.deblock(blocks, *self._steps_q3, planes, self._pool)
         y, u, v = planes
@@ -176,11 +176,11 @@ class Coding:
         flags = self._filter(blocks, planes)
         if flags is not None:
             writer.areas(contexts, flags)
-        said = None
+        prefix = None
         room = 0 if network is None else room_bytes(areas_acting(blocks))
         if room:
-            said = _core.Writer()
-            said.append(writer)
+            prefix = _core.Writer()
+            prefix.append(writer)
         payload = writer.encode(blocks.counts, symbols, found, model.cumulative)
         header = replace(header, stages=0 if flags is None else LOOP_FILTER)
         return Attempt(
@@ -195,13 +195,13 @@ class Coding:
             contexts=contexts,
             moved=self._moved,
             moved_counts=self._moved_counts,
-            said=said,
+            prefix=prefix,
             room_bytes=room,
         )
 
     def corrected(self, attempt: Attempt, network: Network) -> Attempt:
         """The same with what the network adds, in the areas where that pays."""
-        if attempt.said is None:
+        if attempt.prefix is None:
             return attempt
         seen = self._seen
         stage = Stage(
@@ -216,7 +216,7 @@ class Coding:
         if not levels.any():
             return attempt
         writer = _core.Writer()
-        writer.append(attempt.said)
+        writer.append(attempt.prefix)
         _core.write_levels(writer, areas_acting(attempt.blocks), levels)
         payload = writer.encode(
             attempt.blocks.counts, attempt.symbols, attempt.tables, self._model.cumulative
@@ -267,7 +267,12 @@ class Coding:
         seen = self._seen
         prior = self._workspace.prior
         _core.describe(
-            prior, blocks, self._moved_counts, self._quality, self._before.quality, seen.key
+            prior,
+            blocks,
+            self._moved_counts,
+            self._quality,
+            self._reference_state.quality,
+            seen.key,
         )
         self._remember(blocks)
 
@@ -276,9 +281,9 @@ class Coding:
         if self._added is None:
             return self._seen.coefficients
         if self._shifted is None:
-            before = self._seen.coefficients
-            self._shifted = self._workspace.floats("shifted", before.shape)
-            np.copyto(self._shifted, before)
+            coefficients = self._seen.coefficients
+            self._shifted = self._workspace.floats("shifted", coefficients.shape)
+            np.copyto(self._shifted, coefficients)
             _core.shift_coefficients(self._added, self._seen.blocks, self._shifted, self._pool)
         return self._shifted
 
@@ -298,12 +303,12 @@ class Coding:
 
     def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
         """Choose symbols; lowers blocks.counts to what is coded; returns the picture."""
-        seen, before = self._seen, self._before
+        seen, state = self._seen, self._reference_state
         y, u, v = seen.prediction
         planes = (y.copy(), u.copy(), v.copy())
         params = _core.CodeParams(
             mu=weighing * (quantise.KEY_MU if seen.key else quantise.MU),
-            pace=cx.pace(self._quality, before.quality),
+            pace=cx.pace(self._quality, state.quality),
         )
         _core.code(
             self._workspace.blocks,
@@ -314,8 +319,8 @@ class Coding:
             tables,
             self._model.costs_q8,
             self._channel_steps_q3,
-            before.contexts,
-            before.counts,
+            state.contexts,
+            state.counts,
             seen.free,
             self._hurdle(),
             symbols,
@@ -328,7 +333,7 @@ class Coding:
         """Bits (rows, columns) that coding a block must gain."""
         seen = self._seen
         hurdle = np.zeros((seen.blocks.rows, seen.blocks.columns), np.uint8)
-        if not seen.key and self._quality <= self._before.quality:
+        if not seen.key and self._quality <= self._reference_state.quality:
             _core.set_hurdle(seen.blocks, seen.free, _NEWS_BITS, _STILL_SHARE, _NOISE, hurdle)
         return hurdle
 

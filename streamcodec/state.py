@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reference carries besides its picture: the codec's memory of the frames before."""
+"""What a reference carries besides its picture: the codec's memory of earlier frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Planes = tuple[U8, U8, U8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class State:
+class ReferenceState:
     """Decoder memory after a frame. Never written to once made.
 
     `planes` have sides of multiples of 16 (chroma 8); `field` holds the vectors of the 8x8 blocks;
@@ -39,7 +39,7 @@ class State:
     tables: U8 | None = None
 
     @classmethod
-    def none(cls, model: Model, rows: int, columns: int, quality: int) -> State:
+    def none(cls, model: Model, rows: int, columns: int, quality: int) -> ReferenceState:
         """What a keyframe starts from."""
         empty = np.zeros((0, 0), np.uint8)
         return cls(
@@ -59,15 +59,15 @@ class State:
         return memory, counts
 
 
-def state_of(reference: Reference) -> State:
+def state_of(reference: Reference) -> ReferenceState:
     """The codec's part of a reference."""
-    assert isinstance(reference.state, State), "a reference made by another codec"
+    assert isinstance(reference.state, ReferenceState), "a reference made by another codec"
     return reference.state
 
 
 def reference_after(
     packet: bytes,
-    before: bytes,
+    start: bytes,
     *,
     width: int,
     height: int,
@@ -79,7 +79,7 @@ def reference_after(
     contexts: U16,
     tables: U8 | None = None,
 ) -> Reference:
-    """The reference that a packet leads to; `before` is the digest it started from, or b""."""
+    """The reference that a packet leads to; `start` is the digest it started from, or b""."""
     memory = np.empty(moved.shape, np.uint8)
     _core.remember_symbols(blocks.counts, symbols, moved, memory)
     half = (height + 1) // 2, (width + 1) // 2
@@ -88,5 +88,5 @@ def reference_after(
         planes[1][: half[0], : half[1]],
         planes[2][: half[0], : half[1]],
     )
-    state = State(planes, blocks.field, blocks.counts, memory, contexts, quality, tables)
-    return Reference(frame, digest_after(packet, before), quality, state)
+    state = ReferenceState(planes, blocks.field, blocks.counts, memory, contexts, quality, tables)
+    return Reference(frame, digest_after(packet, start), quality, state)

@@ -52,3 +52,7 @@ class Workspaces:
         finally:
             if len(self._free) < _KEPT:
                 self._free.append(workspace)
+
+    def clear(self) -> None:
+        """Free those that nobody works in."""
+        self._free.clear()

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A test that leaves threads, sockets, ZeroMQ contexts or child processes behind fails."""
+"""A test that leaves threads, sockets, ZeroMQ contexts or child processes behind fails; and only a
+test of the live tier may sleep, or open a socket that others can reach."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
+import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 from hypothesis import HealthCheck, settings
 
 from streamcodec import _core
@@ -30,6 +34,7 @@ for _signal, _handler in (
 
 
 _SETTLE_S = 2.0
+_OURS = ("services.", "streamcodec.", "benchmarks.", "tests.")
 _KEPT_BY_PYTHON = "resource_tracker"  # multiprocessing starts it once and keeps it
 
 
@@ -54,6 +59,29 @@ def nothing_left_behind() -> Iterator[None]:
         time.sleep(0.01)
         left = _held() - before
     assert not left, f"the test left behind: {', '.join(sorted(left))}"
+
+
+@pytest.fixture(autouse=True)
+def own_clock(
+    nothing_left_behind: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the live tier nothing sleeps or opens a socket."""
+    del nothing_left_behind  # it shall look last
+    if any(mark.name in ("live", "soak") for mark in request.node.iter_markers()):
+        return
+    for owner, name in ((time, "sleep"), (zmq.Context, "socket"), (socket, "create_server")):
+        monkeypatch.setattr(owner, name, _refused(name, getattr(owner, name)))
+
+
+def _refused(name: str, real: Callable[..., object]) -> Callable[..., object]:
+    """A stand-in that the standard library may call, as for a child's end, but none of ours."""
+
+    def stand_in(*arguments: object, **named: object) -> object:
+        caller = sys._getframe(1).f_globals["__name__"]
+        assert not caller.startswith(_OURS), f"{caller} calls {name} in a test that is not live"
+        return real(*arguments, **named)
+
+    return stand_in
 
 
 def _held() -> set[str]:

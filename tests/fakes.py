@@ -7,13 +7,13 @@ import hashlib
 import threading
 import time
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from services.errors import EndOfSource, SourceError
+from services.media.sources.source import CapturedFrame
 from streamcodec.bitstream import QUALITIES, PacketHeader, digest_after, pack, unpack
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.effort import Effort
@@ -50,6 +50,9 @@ class FakeCodec(Codec):
         self.encoding_threads: set[int] = set()
         self.decoding_threads: set[int] = set()
         self._self_test = self_test
+
+    def rest(self) -> None:
+        """It holds nothing."""
 
     @classmethod
     def load(
@@ -230,14 +233,6 @@ def _after(frame: Frame, packet: bytes, reference: Reference | None, quality: in
     return Reference(frame, digest_after(packet, before), quality)
 
 
-@dataclass(frozen=True, slots=True)
-class FakeCaptured:
-    """A frame and when it was captured."""
-
-    frame: Frame
-    captured_us: int
-
-
 class FakeSource:
     """A moving texture at a steady rate; `count` frames, or for ever.
 
@@ -267,7 +262,7 @@ class FakeSource:
         self._failures = failures
         self._due_s = time.monotonic()
 
-    def read(self, timeout_s: float) -> FakeCaptured | None:
+    def read(self, timeout_s: float) -> CapturedFrame | None:
         """The next frame at its time."""
         if self._failures:
             self._failures -= 1
@@ -285,7 +280,7 @@ class FakeSource:
             self.width, self.height = self._resize[1:]
         frame = noise_frame(self.width, self.height, seed=7, shift=self.frames_read % 40)
         self.frames_read += 1
-        return FakeCaptured(frame, time.monotonic_ns() // 1000)
+        return CapturedFrame(frame, time.monotonic_ns() // 1000)
 
     def close(self) -> None:
         self.closed = True

@@ -19,6 +19,11 @@ mkdir -p $copy
 cp -R pyproject.toml streamcodec services benchmarks tests $copy
 rm -f $copy/streamcodec/_core*.so
 cp build/asan/_core*.so $copy/streamcodec/
+# An editable installation would be found before them, in child processes as well.
+cat > $copy/sitecustomize.py <<'END'
+import sys
+sys.meta_path[:] = [one for one in sys.meta_path if "Redirecting" not in type(one).__name__]
+END
 
 # The interpreter itself has no sanitizers, so that their libraries must come first; what Python
 # keeps until it exits is no leak.
@@ -27,4 +32,11 @@ libraries=$($compiler -print-file-name=libasan.so):$($compiler -print-file-name=
 cd $copy
 export PYTHONPATH="$PWD" ASAN_OPTIONS="detect_leaks=0:$ASAN_OPTIONS"
 export UBSAN_OPTIONS="print_stacktrace=1:$UBSAN_OPTIONS"
+LD_PRELOAD=$libraries "$python" - <<'END'
+import os
+from streamcodec import _core
+place = os.path.abspath(_core.__file__)
+print("sanitized module:", place)
+assert place.startswith(os.getcwd() + os.sep), "this is not the module that was just built"
+END
 LD_PRELOAD=$libraries exec "$python" -m pytest -p no:cacheprovider "$@"

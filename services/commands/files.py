@@ -73,9 +73,9 @@ def encode(
     as_json: options.Json = False,
 ) -> None:
     """Code a picture, a video or a folder of pictures into a .scv file."""
-    if sum(wish is not None for wish in (quality, kbps, frame_bytes)) > 1:
+    if sum(given is not None for given in (quality, kbps, frame_bytes)) > 1:
         raise typer.BadParameter("give one of --quality, --kbps and --frame-bytes")
-    from services.files.coding import Wish, encode_file
+    from services.files.coding import EncodeTarget, encode_file
 
     if kbps is None and frame_bytes is None and quality is None:
         quality = DEFAULT_QUALITY
@@ -86,7 +86,7 @@ def encode(
             codec,
             source,
             target,
-            Wish(quality=quality, kbps=kbps, frame_bytes=frame_bytes),
+            EncodeTarget(quality=quality, kbps=kbps, frame_bytes=frame_bytes),
             limit=frames,
             progress=progress,
             stopped=stopped,

@@ -16,6 +16,7 @@ from services.commands.hangup import asked
 from services.measure.events import StreamEvent
 from services.process import logs
 from services.process.chronicle import Chronicle, chronicle
+from services.process.clock import now_us
 from services.process.notify import Notifier
 from services.process.statsfile import Keeping, StatsFile
 from services.settings.config import LogSettings
@@ -75,7 +76,7 @@ def follow(
     `look` takes a snapshot, and may paint it. Events become lines of the log. SIGHUP opens the
     file of statistics again. Raises what `wait` of the part raises.
     """
-    notifier = Notifier(os.environ, clock_us=_now_us)
+    notifier = Notifier(os.environ, clock_us=now_us)
     story = chronicle(keep.part)
     with _stats_file(keep) as stats:
         try:
@@ -126,12 +127,8 @@ def _stats_file(keep: Records) -> Iterator[StatsFile | None]:
     if keep.stats is None:
         yield None
         return
-    file = StatsFile(keep.stats, keep.keeping, clock_us=_now_us)
+    file = StatsFile(keep.stats, keep.keeping, clock_us=now_us)
     try:
         yield file
     finally:
         file.close()
-
-
-def _now_us() -> int:
-    return time.monotonic_ns() // 1000

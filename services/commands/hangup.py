@@ -17,7 +17,7 @@ _came: list[int] = []  # one process has one such signal; a list takes it withou
 
 @contextmanager
 def catching_hangups(arguments: Sequence[str]) -> Iterator[None]:
-    """Take SIGHUP for a wish (`asked`) while inside, if that command is a daemon.
+    """Note SIGHUP (`asked`) while inside, if that command is a daemon.
 
     `arguments` is the command line without the program. Where SIGHUP is ignored, as by nohup, it
     stays ignored.
@@ -44,9 +44,9 @@ def catching_hangups(arguments: Sequence[str]) -> Iterator[None]:
 
 def asked() -> bool:
     """True once after a SIGHUP, or several of them."""
-    wished = bool(_came)
+    came = bool(_came)
     _came.clear()
-    return wished
+    return came
 
 
 def _gone(terminals: Sequence[int]) -> bool:

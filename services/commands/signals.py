@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGINT and SIGTERM as a wish to stop; a second one does not wait for it.
+"""SIGINT and SIGTERM ask to stop; a second one does not wait for it.
 
-While a program loads, nothing is begun yet: it just ends, with the code of a wished end. A command
-that has something to finish says so with `stop_on_signals` or `leave_in_order`.
+While a program loads, nothing is begun yet: it just ends, with the code of an end that was asked
+for. A command that has something to finish says so with `stop_on_signals` or `leave_in_order`.
 """
 
 from __future__ import annotations

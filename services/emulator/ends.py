@@ -19,13 +19,13 @@ from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPa
 from services.media.scaling import fitted
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
-from services.protocol.intake import Intake, Profile, Results
+from services.protocol.intake import Profile, Results
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Rules
 from services.protocol.standby import Move, try_us
 from services.protocol.train import Arrival
 from services.rate.congestion import CongestionController, Tuning
-from services.receiver.decoding import Decoding, Undecodable
+from services.receiver.core import ReceiverCore
 from services.sender.coder import Coded
 from services.sender.core import TICK_US, Encode, Outgoing, SenderCore, SenderSetup, Span
 from services.wire.endpoint import CONNECT_TIMEOUT_MS, RECONNECT_MS
@@ -299,12 +299,12 @@ class VirtualReceiver:
         self._options = options
         self._log = log
         codec = sender.codec
-        self._intake = Intake(
+        self._core = ReceiverCore(
             Profile(codec.model_hash, codec.self_test(), "", "virtual", 1, b""),
             connects=True,
+            codec=codec,
             now_us=self._time_us(),
         )
-        self._decoding = Decoding(codec)
         self._line: Line | None = None
         self._attempt = 0
         self._spare_since = 0  # counts the moves of the second connection
@@ -342,14 +342,14 @@ class VirtualReceiver:
         """Dial beside a silent line until that is told to end."""
         if since == self._spare_since:
             self._shake_spare(since, 0)
-            again_us = try_us(self._intake.round_trip_us) + _SPARE_PAUSE_US
+            again_us = try_us(self._core.intake.round_trip_us) + _SPARE_PAUSE_US
             self._clock.at(self._clock.now_us + again_us, partial(self._try_spare, since))
 
     def _shake_spare(self, since: int, step: int) -> None:
         if since != self._spare_since:
             return
         if step == len(HANDSHAKE_BYTES):
-            self._intake.standby_connected(self._time_us())
+            self._core.spare_connected(self._time_us())
             return
         wire = self._path.up if step % 2 else self._path.down
         wire.send(HANDSHAKE_BYTES[step], partial(self._shake_spare, since, step + 1))
@@ -365,12 +365,11 @@ class VirtualReceiver:
         )
         peers.append(self._sender.accept(line, partial(self._closed, line)))
         self._line = line
-        self._intake.rebuilt(self._time_us())
-        self._act(self._intake.tick(self._time_us()))
+        self._act(self._core.connected(self._time_us()))
 
     def _closed(self, line: Line) -> None:
         if line is self._line:
-            self._intake.lost(self._time_us(), "disconnected")
+            self._core.disconnected(self._time_us())
             self._hang_up()
 
     def _hang_up(self) -> None:
@@ -382,12 +381,12 @@ class VirtualReceiver:
     # -- messages
 
     def _tick(self) -> None:
-        self._act(self._intake.tick(self._time_us()))
+        self._act(self._core.tick(self._time_us()))
         self._clock.at(self._clock.now_us + TICK_US, self._tick)
 
     def _heard(self, line: Line, data: bytes) -> None:
         if line is self._line:
-            self._act(self._intake.on_message(b"", data, self._time_us()))
+            self._act(self._core.message(b"", data, self._time_us(), encrypted=False))
 
     def _act(self, results: Results) -> None:
         grid = self._options.ack_grid_us
@@ -409,7 +408,6 @@ class VirtualReceiver:
             self._connected()
         elif results.rebuild:
             self._hang_up()
-            self._intake.rebuilt(self._time_us())
 
     def _reply(self, line: Line | None, data: bytes) -> None:
         if line is not None and line is self._line:
@@ -422,30 +420,17 @@ class VirtualReceiver:
         self._log.seen(arrival.head.sequence, arrived_us=now)
         begin_us = max(now, self._free_us)
         self._free_us = begin_us + self._options.decode_us
-        self._clock.at(self._free_us, partial(self._decoded, arrival, begin_us - now))
+        told_us = self._options.receiver_clock_us(begin_us)
+        self._clock.at(self._free_us, partial(self._decoded, arrival, told_us))
 
-    def _decoded(self, arrival: Arrival, buffer_us: int) -> None:
-        head, now = arrival.head, self._time_us()
-        result = self._decoding.decode(arrival.packet)
-        outcome = m.Outcome.SHOWN
-        if isinstance(result, Undecodable):
-            outcome = result.outcome
-            self._act(self._intake.ask_keyframe(result.reason, now))
-        else:
-            self._log.seen(head.sequence, shown_us=self._clock.now_us)
-            self._intake.last_sequence = head.sequence
-            if result.keyframe:
-                self._intake.keyframe_came()
-        decode_us = self._options.decode_us
-        report = m.FrameShown(
-            epoch=head.epoch,
-            sequence=head.sequence,
-            outcome=outcome,
-            latency_us=0,
-            error_us=m.MAX_SPAN_US,
-            buffer_us=buffer_us,
-            decode_us=decode_us,
-            display_us=0,
-            service_us=decode_us,
-        )
-        self._act(self._intake.shown(report))
+    def _decoded(self, arrival: Arrival, start_us: int) -> None:
+        result = self._core.decode(arrival.packet)
+        now = self._time_us()
+        self._act(self._core.decoded(arrival, result, start_us=start_us, end_us=now))
+        due = self._core.due(now)
+        if due.item is not None:
+            self._log.seen(due.item.arrival.head.sequence, shown_us=self._clock.now_us)
+            _, results = self._core.shown(due.item, begin_us=now, end_us=now)
+            self._act(results)
+        for ready in due.superseded:
+            self._act(self._core.superseded(ready, now))

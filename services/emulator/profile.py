@@ -8,7 +8,7 @@ from enum import Enum
 
 from services.emulator.loss import Loss, NoLoss
 from services.emulator.queue import QueueLimits
-from services.emulator.service import Rate, StepRate, TraceRate
+from services.emulator.service import Rate, StepRate
 
 
 class JitterKind(Enum):
@@ -76,15 +76,6 @@ class Profile:
     @property
     def base_rtt_us(self) -> int:
         return self.up.delay_us + self.down.delay_us
-
-    def warnings(self, seconds: float) -> tuple[str, ...]:
-        """What a person should know before running this link for so long."""
-        rate = self.up.rate
-        if isinstance(rate, TraceRate) and not rate.loop:
-            end_s = (rate.stamps_ms[-1] - rate.offset_ms) / 1000
-            if end_s < seconds:
-                return (f"link {self.name} is dead after {end_s:g} s: its trace does not loop",)
-        return ()
 
 
 def default_return(delay_us: int) -> Direction:

@@ -15,7 +15,6 @@ import logging
 import selectors
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +26,7 @@ from services.emulator.lane import Lane
 from services.emulator.profile import Profile
 from services.emulator.proxied import Pipe, ProxiedConnection, keep_small
 from services.errors import ConfigError
+from services.process.clock import now_us
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class LinkProxy:
         self.profile = profile
         self._target = parse_address(connect, option="--connect")
         self._sender_side = sender_side
-        self._clock_us = clock_us or _monotonic_us
+        self._clock_us = clock_us or now_us
         used_seed = profile.seed if seed is None else seed
         rtt_us = profile.base_rtt_us
         self._up = Lane(profile.up, seed=used_seed, label="up", base_rtt_us=rtt_us)
@@ -240,7 +240,3 @@ def _listen(address: _Address) -> socket.socket:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"--listen {where[0]}:{where[1]}: {str(reason).lower()}") from None
     return listener
-
-
-def _monotonic_us() -> int:
-    return time.monotonic_ns() // 1000

@@ -121,7 +121,7 @@ class _CoDel:
         if now_us - self._above_since_us < self._interval_us:
             return False
         self._dropping = True
-        # A recent dropping episode knew a good pace: start close to it (RFC 8289, 5.6).
+        # A recent dropping episode knew a good drop rate: start close to it (RFC 8289, 5.6).
         recent = now_us - self._drop_next_us < 16 * self._interval_us
         gained = self._count - self._last_count
         self._count = gained if gained > 1 and recent else 1

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a viewer got over a link: delays, freezes, skips, quality and use of the capacity. Pure.
 
-Delays count from capture. Frame delay: to the last byte's arrival, frames sent only. Signal delay
+Delays count from capture. Frame delay: to the last byte's arrival, frames sent only. Screen delay:
+the same without frames that a newer one superseded in the instant they came, as what waited for an
+outage does: nobody sees them, and a receiver shows the newest alone. Signal delay
 (Salsify): for every captured frame the time until the first frame shown that is no older, so that
 skips and freezes count. Freeze: as in W3C webrtc-stats, a gap between shown frames above
 max(3 T, T + 150 ms). Percentiles by nearest rank.
@@ -66,6 +68,7 @@ class Summary:
     throughput_mbps: float
     utilisation: float
     frame_delay_ms: Percentiles
+    screen_delay_ms: Percentiles
     signal_delay_ms: Percentiles
     freezes: int
     frozen_ms: float
@@ -105,6 +108,12 @@ def signal_delays_us(records: Sequence[FrameRecord]) -> list[int]:
         if covered_us is not None:
             delays.append(covered_us - record.captured_us)
     return delays[::-1]
+
+
+def screen_delays_ms(records: Sequence[FrameRecord]) -> list[float]:
+    """Of the frames that were on the screen: the newest of those shown in one instant."""
+    newest = {record.shown_us: record for record in records if record.shown_us is not None}
+    return [(shown_us - record.captured_us) / 1000 for shown_us, record in newest.items()]
 
 
 def freezes_us(shown_us: Sequence[int], interval_us: int) -> list[int]:
@@ -173,6 +182,7 @@ def summarise(
         throughput_mbps=carried * 8 / span_s / 1e6,
         utilisation=carried * WIRE_SHARE / max(1, capacity_bytes),
         frame_delay_ms=percentiles(delays),
+        screen_delay_ms=percentiles(screen_delays_ms(window)),
         signal_delay_ms=percentiles([us / 1000 for us in signal]),
         freezes=len(frozen),
         frozen_ms=sum(frozen) / 1000,

@@ -6,14 +6,14 @@ from __future__ import annotations
 _KEY_SHARE = 8  # a keyframe is worth about this many inter frames at equal quality
 _MAX_KEY_PART = 0.5  # of a short file's bytes
 _REPAY_S = 1.0  # what the keyframe overdrew is paid back over about this long
-_ROUNDING = 0.05  # of a span: stamps in whole milliseconds are no varying pace
+_ROUNDING = 0.05  # of a span: stamps in whole milliseconds are no varying frame rate
 
 
 class FileBudget:
     """Byte budgets, frame by frame: generous to the keyframe, then paying its debt back.
 
     After a few seconds the file is within its rate; no budget is below `floor_bytes`. A frame's
-    share goes by the time since the frame before it, so that a varying pace keeps the rate too.
+    share goes by the time since the frame before it: a varying frame rate keeps the bit rate, too.
     """
 
     def __init__(

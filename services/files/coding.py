@@ -29,7 +29,7 @@ from streamcodec.metrics import psnr611
 from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:
-    from services.receiver.daemon import Sink
+    from services.media.sinks.sink import Sink
     from streamcodec.codec import Codec, Encoded
     from streamcodec.frame import Frame, Reference
 
@@ -37,7 +37,7 @@ Progress = Callable[[int, int | None, str], None]  # frames done, of how many, a
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class EncodeTarget:
     """How large or how good the frames shall be; exactly one is given."""
 
     quality: int | None = None
@@ -48,8 +48,8 @@ class Wish:
 def encode_file(
     codec: Codec,
     source: str,
-    target: Path,
-    wish: Wish,
+    output: Path,
+    encode_target: EncodeTarget,
     *,
     limit: int | None,
     progress: Progress,
@@ -59,19 +59,21 @@ def encode_file(
 
     A stop or a full disk leaves a file that can be decoded.
 
-    Raises SourceError, SinkError, or ConfigError where the wish cannot be met.
+    Raises SourceError, SinkError, or ConfigError where the encode target cannot be met.
     """
-    if target.suffix.lower() != ".scv":
-        raise ConfigError(f"{target}: the output of encode is a file whose name ends with .scv")
+    if output.suffix.lower() != ".scv":
+        raise ConfigError(f"{output}: the output of encode is a file whose name ends with .scv")
     if source.lower().endswith(".scv"):
         raise ConfigError(f"{source} is a .scv file already: decode it first")
-    if target.is_dir():
-        raise ConfigError(f"{target} is a folder: the output of encode is a file")
+    if output.is_dir():
+        raise ConfigError(f"{output} is a folder: the output of encode is a file")
     material = open_named(source)
-    if material.still and wish.kbps is not None:
+    if material.still and encode_target.kbps is not None:
         raise ConfigError("a picture has no bit rate: give --quality or --frame-bytes")
     count = material.count if limit is None else min(limit, material.count or limit)
-    coding = _Encoding(codec, material, target, wish, count=count, limit=limit, name=source)
+    coding = _Encoding(
+        codec, material, output, encode_target, count=count, limit=limit, name=source
+    )
     return coding.run(progress, stopped)
 
 
@@ -82,8 +84,8 @@ class _Encoding:
         self,
         codec: Codec,
         material: Material,
-        target: Path,
-        wish: Wish,
+        output: Path,
+        encode_target: EncodeTarget,
         *,
         count: int | None,
         limit: int | None,
@@ -92,15 +94,15 @@ class _Encoding:
         self._codec = codec
         self._name = name
         self._material = material
-        self._target = target
-        self._wish = wish
+        self._output = output
+        self._encode_target = encode_target
         self._count = count
         self._limit = limit
         self._fps = nominal_rate(material.rate)
         self._budget: FileBudget | None = None
-        if wish.kbps is not None:
+        if encode_target.kbps is not None:
             # Frames that a file declares are no promise; what is left is asked frame by frame.
-            self._budget = FileBudget(wish.kbps, fps=material.fps, frames=limit)
+            self._budget = FileBudget(encode_target.kbps, fps=material.fps, frames=limit)
         self._reference: Reference | None = None
         self._since_key = 0
         self._sizes: list[int] = []
@@ -120,7 +122,7 @@ class _Encoding:
                 if encoded.packet is None:
                     self._skipped += 1
                 else:
-                    with _writing(self._target):
+                    with _writing(self._output):
                         writer = writer or self._create()
                         writer.write(encoded.packet, timestamp_us=timed.time_us)
                     self._note(timed.frame, encoded)
@@ -144,7 +146,7 @@ class _Encoding:
 
     def _create(self) -> ScvWriter:
         header = FileHeader(self._codec.size, self._codec.model_hash, self._fps)
-        return ScvWriter.create(self._target, header)
+        return ScvWriter.create(self._output, header)
 
     def _encode(self, frame: Frame, number: int, span_us: int | None) -> Encoded:
         reference = self._reference
@@ -152,13 +154,13 @@ class _Encoding:
             (reference.frame.width, reference.frame.height) != (frame.width, frame.height)
         ):
             reference = None  # the size changed in mid-stream: start a new chain
-        if self._wish.quality is not None:
+        if self._encode_target.quality is not None:
             self._since_key = 0 if reference is None else self._since_key + 1
-            quality = self._wish.quality
+            quality = self._encode_target.quality
             if not self._material.still:
                 quality = quality_at(quality, self._since_key)
             return self._codec.encode(frame, reference, quality=quality)
-        limit_bytes = self._wish.frame_bytes
+        limit_bytes = self._encode_target.frame_bytes
         if self._budget is not None:
             limit_bytes = self._budget.next_bytes(span_us=span_us, left=self._left(number))
         assert limit_bytes is not None
@@ -219,7 +221,7 @@ def decode_file(
         count = reader.frames if limit is None else min(limit, reader.frames)
         if not count:
             raise SourceError(f"{source}: there is no whole frame in this file")
-        with _Output(target, count, _pace(reader, source, fps)) as output:
+        with _Output(target, count, _frame_rate(reader, source, fps)) as output:
             reference: Reference | None = None
             for record in _records(reader, source):
                 if record.number == count or stopped.is_set():
@@ -259,7 +261,7 @@ def nominal_rate(rate: Fraction) -> Fraction:
     return min(max(rate, low), high).limit_denominator(100_000)
 
 
-def _pace(reader: ScvReader, source: Path, told: Fraction) -> Fraction:
+def _frame_rate(reader: ScvReader, source: Path, told: Fraction) -> Fraction:
     """The rate at which no frame is lost, by the times in the file.
 
     The one that the header names, where the whole fits it to half a frame: a live recording holds

@@ -102,12 +102,12 @@ class Durations:
         """Change the reason; True when it is another one than before."""
         if reason == self._reason:
             return False
-        self._spent_us = dict(self.seconds_us(now_us))
+        self._spent_us = dict(self.spent_us(now_us))
         self._reason, self._since_us = reason, now_us
         self.changes += 1
         return True
 
-    def seconds_us(self, now_us: int) -> dict[str, int]:
+    def spent_us(self, now_us: int) -> dict[str, int]:
         """Microseconds spent in each reason so far."""
         spent = dict(self._spent_us)
         spent[self._reason] = spent.get(self._reason, 0) + now_us - self._since_us

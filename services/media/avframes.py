@@ -16,8 +16,6 @@ from services.media.geometry import UPRIGHT, Orientation, of_display_matrix, squ
 from streamcodec.frame import Frame, Plane
 
 # AVColorSpace values as frames carry them (libavutil/pixfmt.h); swscale's own list has fewer.
-_RGB = 0
-_UNSPECIFIED = 2
 _BT709 = 1
 _MATRICES = {
     _BT709: Colorspace.ITU709,

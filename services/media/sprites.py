@@ -9,8 +9,6 @@ import numpy as np
 from services.media.brushes import Colour, Pixels, write
 from services.media.layers import Layer, make_layer
 
-_BANNER_TEXT = "live video, thin links"
-
 BALLOON_COLOURS: tuple[tuple[Colour, Colour, Colour], ...] = (
     ((0.86, 0.20, 0.16), (0.97, 0.78, 0.24), (0.93, 0.93, 0.88)),
     ((0.13, 0.42, 0.66), (0.95, 0.95, 0.92), (0.90, 0.45, 0.12)),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 
 LARGE_BYTES = 8 * 1024 * 1024  # above every block of a 1920x1080 picture, which stay quick
+_LIBC = ctypes.CDLL(None)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 
 
@@ -16,9 +17,16 @@ def return_large_blocks() -> bool:
     held 264 MB, where 166 were in use, and kept them after the stream. False where the
     allocator is another.
     """
-    setting = getattr(ctypes.CDLL(None), "mallopt", None)
+    setting = getattr(_LIBC, "mallopt", None)
     if setting is None:
         return False
     return bool(
         setting(_M_MMAP_THRESHOLD, LARGE_BYTES) and setting(_M_TRIM_THRESHOLD, 2 * LARGE_BYTES)
     )
+
+
+def give_back() -> None:
+    """Have the allocator return what is free (glibc keeps it); nothing where it cannot."""
+    trim = getattr(_LIBC, "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -115,6 +116,20 @@ class Crew:
         self._threads.append(thread)
         thread.start()
 
+    def wait(self, seconds: float | None, *, over: Callable[[], bool]) -> None:
+        """Wait until it is over, the time is, or all were asked to stop, as after an error.
+
+        Raises what broke a thread; `over` may raise, too, and is asked twenty times a second.
+        """
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not self.stopping.is_set() and not over():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self.stopping.wait(min(left, 0.05))
+        if self.error is not None:
+            raise self.error
+
     def join(self, timeout_s: float = 10.0) -> None:
         """Ask all to stop and wait for them."""
         self.stopping.set()
@@ -130,12 +145,3 @@ class Crew:
             if self.error is None:
                 self.error = error
             self.stopping.set()
-
-
-def boot_id() -> bytes:
-    """16 bytes that name this boot of this machine; empty where the system does not tell."""
-    try:
-        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        return bytes.fromhex(text.strip().replace("-", ""))[:16]
-    except (OSError, ValueError):
-        return b""

@@ -21,10 +21,10 @@ MAX_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainedPacket:
     """One packet with what it needs and what it leads to. Times are on the relay's own clock."""
 
-    packet: bytes
+    data: bytes
     sequence: int
     reference: bytes  # b"" for a keyframe
     digest: bytes
@@ -40,7 +40,7 @@ class Link:
         return not self.reference
 
 
-def link_of(arrival: Arrival, *, captured_us: int, error_us: int = 0) -> Link:
+def chained(arrival: Arrival, *, captured_us: int, error_us: int = 0) -> ChainedPacket:
     """What came in, with its capture moved to the relay's clock. Raises BitstreamError."""
     if len(arrival.packet) > MAX_PACKET_BYTES:
         raise PayloadError(
@@ -49,14 +49,14 @@ def link_of(arrival: Arrival, *, captured_us: int, error_us: int = 0) -> Link:
     header = read_header(arrival.packet)
     reference = b"" if header.keyframe else header.reference
     head = arrival.head
-    return Link(
+    return ChainedPacket(
         arrival.packet,
         head.sequence,
         reference,
         digest_after(arrival.packet, reference),
         captured_us,
-        captured_us + head.encode_start_us,
-        captured_us + head.encode_end_us,
+        captured_us + head.until_encode_us,
+        captured_us + head.until_encoded_us,
         arrival.tail_us,
         error_us,
     )
@@ -79,7 +79,7 @@ class Chain:
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._keeps_past = keeps_past
-        self._links: deque[Link] = deque()
+        self._packets: deque[ChainedPacket] = deque()
         self._bytes = 0
         self._start = 0  # number of the oldest kept
         self._keyframe: int | None = None
@@ -87,7 +87,7 @@ class Chain:
     @property
     def end(self) -> int:
         """The number that the next packet will get."""
-        return self._start + len(self._links)
+        return self._start + len(self._packets)
 
     @property
     def start(self) -> int:
@@ -104,30 +104,30 @@ class Chain:
         """Of all packets that are kept."""
         return self._bytes
 
-    def append(self, link: Link) -> None:
+    def append(self, packet: ChainedPacket) -> None:
         """Take the next packet; a keyframe makes all before it worthless."""
-        if link.keyframe:
+        if packet.keyframe:
             if not self._keeps_past:
-                self._drop(len(self._links))
+                self._drop(len(self._packets))
             self._keyframe = self.end
-        self._links.append(link)
-        self._bytes += len(link.packet)
-        while len(self._links) > self._max_frames or self._bytes > self._max_bytes:
+        self._packets.append(packet)
+        self._bytes += len(packet.data)
+        while len(self._packets) > self._max_frames or self._bytes > self._max_bytes:
             self._drop(1)
         if self._keyframe is not None and self._keyframe < self._start:
             self._keyframe = None
 
-    def get(self, number: int) -> Link | None:
+    def get(self, number: int) -> ChainedPacket | None:
         """The packet of that number; None when it is not kept (any more)."""
         index = number - self._start
-        return self._links[index] if 0 <= index < len(self._links) else None
+        return self._packets[index] if 0 <= index < len(self._packets) else None
 
     def clear(self) -> None:
         """Another stream begins. Numbers go on, so that nobody mistakes its packets."""
-        self._drop(len(self._links))
+        self._drop(len(self._packets))
         self._keyframe = None
 
     def _drop(self, count: int) -> None:
         for _ in range(count):
-            self._bytes -= len(self._links.popleft().packet)
+            self._bytes -= len(self._packets.popleft().data)
         self._start += count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relay and all its receivers: one stream in, each receiver at its own pace out; pure.
+"""A relay and all its receivers: one stream in, each receiver as it can take it; pure.
 
 A relay cannot encode, so a receiver either gets every packet of the chain in order or waits for a
 keyframe. One is asked for upstream when somebody waits who cannot be served from the chain, as far
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from services.protocol import messages as m
 from services.protocol.allotment import Allotment
 from services.protocol.audience import Answering, Audience, Seats, why_gone
-from services.protocol.chain import Chain, Link, link_of
-from services.protocol.follower import LIVE, Follower, Pace
+from services.protocol.chain import Chain, ChainedPacket, chained
+from services.protocol.follower import LIVE, CatchUp, Follower
 from services.protocol.offer import Offer
 from services.protocol.train import Arrival, split
 from streamcodec.errors import BitstreamError
@@ -34,7 +34,8 @@ SLOW_KEYFRAME_INTERVAL_US = 5_000_000
 
 @dataclass(slots=True)
 class Replies:
-    """Messages to send, and whether some stream has a wish to be told upstream (`take_wish`)."""
+    """Messages to send, and whether some stream needs a keyframe from upstream
+    (`take_keyframe_request`)."""
 
     messages: list[tuple[bytes, m.Message]] = field(default_factory=list)
     wants_keyframe: bool = False
@@ -70,7 +71,7 @@ class Fanout(Audience[Follower]):
         boot_id: bytes,
         name_of: Callable[[bytes], str | None] = lambda peer: None,
         stream: str = "",
-        pace: Pace = LIVE,
+        catch_up: CatchUp = LIVE,
         chain: Chain | None = None,
     ) -> None:
         seats = Seats(
@@ -80,14 +81,14 @@ class Fanout(Audience[Follower]):
         super().__init__(seats, name_of=name_of)
         self._boot_id = boot_id
         self._stream = stream
-        self._pace = pace
+        self._catch_up = catch_up
         self._offer: Offer | None = None
         self._size = (0, 0)
         self._chain = Chain() if chain is None else chain
         self._stirred: dict[bytes, None] = {}  # receivers that may take a packet now
         self._key_asked_us: int | None = None
         self._allotment = Allotment()
-        self._wish = False  # for a keyframe, not yet told upstream
+        self._keyframe_requested = False  # and not yet asked for upstream
 
     # -- from upstream -------------------------------------------------------------------------
 
@@ -119,10 +120,10 @@ class Fanout(Audience[Follower]):
         False when it is no packet at all.
         """
         try:
-            link = link_of(arrival, captured_us=captured_us, error_us=error_us)
+            packet = chained(arrival, captured_us=captured_us, error_us=error_us)
         except BitstreamError:
             return False
-        self._chain.append(link)
+        self._chain.append(packet)
         self._stirred = dict.fromkeys(self._members)
         return True
 
@@ -157,13 +158,13 @@ class Fanout(Audience[Follower]):
                 replies.say(follower.peer, self._ping(now_us))
         self._stirred = dict.fromkeys(self._members)
         if self._keyframe_due(now_us):
-            replies.wants_keyframe = self._wish = True
+            replies.wants_keyframe = self._keyframe_requested = True
         return replies
 
-    def take_wish(self) -> bool:
+    def take_keyframe_request(self) -> bool:
         """True once after a keyframe became due: ask for it upstream."""
-        wish, self._wish = self._wish, False
-        return wish
+        requested, self._keyframe_requested = self._keyframe_requested, False
+        return requested
 
     def left(self, peer: bytes) -> None:
         """This peer wants another stream from now on."""
@@ -185,9 +186,9 @@ class Fanout(Audience[Follower]):
             follower = self._members.get(peer)
             if follower is None:
                 continue
-            link = follower.next_link(self._chain, now_us, most_bytes=most_bytes)
-            if link is not None:
-                outgoing = _train(link, peer, epoch=epoch, now_us=now_us)
+            packet = follower.next_packet(self._chain, now_us, most_bytes=most_bytes)
+            if packet is not None:
+                outgoing = _train(packet, peer, epoch=epoch, now_us=now_us)
                 follower.sent(outgoing.head, now_us=now_us)
                 found.append(outgoing)
                 self._stirred[peer] = None  # it may take the next as well
@@ -231,7 +232,7 @@ class Fanout(Audience[Follower]):
             hello,
             frame_interval_us=self._offer.frame_interval_us,
             now_us=now_us,
-            pace=self._pace,
+            catch_up=self._catch_up,
             asker=(self._name_of(peer) or "").encode(),
         )
 
@@ -257,16 +258,16 @@ class Fanout(Audience[Follower]):
         return True
 
 
-def _train(link: Link, peer: bytes, *, epoch: int, now_us: int) -> Outgoing:
+def _train(packet: ChainedPacket, peer: bytes, *, epoch: int, now_us: int) -> Outgoing:
     """The messages of a packet, as if it had been sent from here: all times are on our clock."""
     head, rest = split(
-        link.packet,
+        packet.data,
         epoch=epoch,
-        sequence=link.sequence,
-        captured_us=link.captured_us,
-        encode_start_us=link.encode_start_us,
-        encode_end_us=link.encode_end_us,
-        sent_us=max(now_us, link.encode_end_us),
-        error_us=link.error_us,
+        sequence=packet.sequence,
+        captured_us=packet.captured_us,
+        encode_start_us=packet.encode_start_us,
+        encode_end_us=packet.encode_end_us,
+        sent_us=max(now_us, packet.encode_end_us),
+        error_us=packet.error_us,
     )
     return Outgoing(peer, head, rest)

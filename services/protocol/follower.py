@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from services.protocol import messages as m
-from services.protocol.chain import Chain, Link
+from services.protocol.chain import Chain, ChainedPacket
 from services.protocol.credit import CreditWindow
 from services.protocol.member import Member
 from services.protocol.session import State
@@ -18,7 +18,7 @@ _OFTEN_US = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class CatchUp:
     """When a receiver leaves the chain for a newer keyframe.
 
     One whose next packet is older than `behind_us` waits for a keyframe that it has not had yet.
@@ -29,8 +29,8 @@ class Pace:
     jumps: bool
 
 
-LIVE = Pace(behind_us=500_000, jumps=True)
-RECORDED = Pace(behind_us=5_000_000, jumps=False)  # late is better than not at all
+LIVE = CatchUp(behind_us=500_000, jumps=True)
+RECORDED = CatchUp(behind_us=5_000_000, jumps=False)  # late is better than not at all
 
 
 class Follower(Member):
@@ -43,14 +43,14 @@ class Follower(Member):
         *,
         frame_interval_us: int,
         now_us: int,
-        pace: Pace = LIVE,
+        catch_up: CatchUp = LIVE,
         asker: bytes = b"",
     ) -> None:
         credit = CreditWindow(frame_interval_us=frame_interval_us)
         super().__init__(peer, hello, credit=credit, now_us=now_us, asker=asker)
         self.wants_keyframe = True
         self.fell_behind = False  # wants it for its own slowness: others do not pay each second
-        self._pace = pace
+        self._catch_up = catch_up
         self._next = 0
         self._floor = 0  # keyframes before this number are no use to it
         self._caught_up = False
@@ -97,7 +97,9 @@ class Follower(Member):
         waits = self.wants_keyframe or chain.get(self._next) is None
         return waits and not self.credit.frames_in_flight
 
-    def next_link(self, chain: Chain, now_us: int, *, most_bytes: int | None = None) -> Link | None:
+    def next_packet(
+        self, chain: Chain, now_us: int, *, most_bytes: int | None = None
+    ) -> ChainedPacket | None:
         """The packet it takes now, if it has credit and the chain has one that it can decode.
 
         `most_bytes` may be under way to it, where others share what there is.
@@ -107,15 +109,15 @@ class Follower(Member):
         keyframe = chain.keyframe
         if keyframe is not None and (
             (self.wants_keyframe and self._is_useful(keyframe))
-            or (self._pace.jumps and self._next < keyframe)
+            or (self._catch_up.jumps and self._next < keyframe)
         ):
             self.frames_skipped += max(0, keyframe - self._next) if self.frames_sent else 0
             self._next = keyframe
             self.wants_keyframe = self.fell_behind = False
         if self.wants_keyframe:
             return None
-        link = chain.get(self._next)
-        if link is None:
+        packet = chain.get(self._next)
+        if packet is None:
             if self._next < chain.start:
                 self.fall_behind()
             else:
@@ -123,16 +125,16 @@ class Follower(Member):
             return None
         # Asked last: most calls find nothing to send.
         if not self.credit.open(most_bytes=most_bytes):
-            if self._caught_up and now_us - link.arrived_us > self._pace.behind_us:
+            if self._caught_up and now_us - packet.arrived_us > self._catch_up.behind_us:
                 self.fall_behind()
             return None
-        if not link.keyframe and link.reference not in self._held:
+        if not packet.keyframe and packet.reference not in self._held:
             self.start_over()
             return None
-        self.asked = self.asked and not link.keyframe
+        self.asked = self.asked and not packet.keyframe
         self._next += 1
-        self._held.append(link.digest)
-        return link
+        self._held.append(packet.digest)
+        return packet
 
     def sent(self, head: m.FrameHead, *, now_us: int) -> None:
         """The transport took a frame."""

@@ -29,8 +29,19 @@ def summed_error_us(offset: Offset | None, before_us: int) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelMark:
+    """What both ends must have alike, so that they decode the same samples."""
+
+    model_hash: bytes
+    self_test: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """What this receiver is. A relay leaves both hashes empty."""
+    """What this receiver is. A relay leaves both hashes empty.
+
+    `others` are models it has besides: a sender that refuses one is asked with the next.
+    """
 
     model_hash: bytes
     self_test: bytes
@@ -39,6 +50,7 @@ class Profile:
     instance: int
     boot_id: bytes
     hold_us: int = 0
+    others: tuple[ModelMark, ...] = ()
 
 
 @dataclass(slots=True)
@@ -51,7 +63,7 @@ class Results:
     sender: bytes | None = None  # whose stream that is
     ended: str | None = None  # the sender ended the stream, with its reason
     rebuild: bool = False  # close the socket and make a new one
-    standby: Move | None = None  # of the second connection; taken, it starts as after a rebuild
+    standby: Move | None = None  # of the second connection
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
@@ -71,6 +83,8 @@ class Intake:
         self._connects = connects
         self._session = Session.of_receiver()
         self._peer: bytes | None = None
+        self._models = (ModelMark(profile.model_hash, profile.self_test), *profile.others)
+        self._asking: dict[bytes, int] = {}  # of callers: with which model, if not the first
         self._callers: dict[bytes, None] = {b"": None} if connects else {}
         self._pauses: dict[bytes, tuple[int, int]] = {}  # of callers that do not fit: until, length
         self._welcome: m.Welcome | None = None
@@ -136,32 +150,11 @@ class Intake:
         """Timers: HELLO while seeking, PING while streaming, silence. Call ten times a second."""
         results = Results()
         if self._session.state is State.STREAMING:
-            assert self._peer is not None
-            if self._connects:
-                silent_us = self._liveness.silent_us(now_us)
-                results.standby = self._standby.tick(now_us, silent_us=silent_us)
-            if results.standby is Move.TAKE:
-                self.lost(now_us, "the link is back, the connection is not")
-            elif self._liveness.silent(now_us):
-                self.lost(now_us, "silent")
-                results.rebuild = self._connects
-                results.standby = self._standby.ended()
-            elif self._liveness.ping_due(now_us):
-                self._ping_number = (self._ping_number + 1) % 2**32
-                results.say(self._peer, m.Ping(self._ping_number, now_us))
-            return results
-        # Who refuses us is there: only without an answer may a fresh socket find more.
-        pause_us = self._pauses.get(b"", (0, 0))[1]
-        if now_us - self._sought_us >= REBUILD_US + pause_us and self._connects:
-            self._sought_us = now_us
-            results.rebuild = True
-        if now_us - self._hello_us >= HELLO_INTERVAL_US:
-            self._hello_us = now_us
-            for caller in self._callers:
-                if now_us >= self._pauses.get(caller, (0, 0))[0]:
-                    results.say(caller, self._hello())
-            if not self._connects:
-                self._callers.clear()  # whoever still lives knocks again
+            self._tend(now_us, results)
+        else:
+            self._seek(now_us, results)
+        if results.rebuild or results.standby is Move.TAKE:
+            self.rebuilt(now_us)
         return results
 
     def standby_connected(self, now_us: int) -> None:
@@ -177,7 +170,8 @@ class Intake:
         self._leave(now_us)
 
     def rebuilt(self, now_us: int) -> None:
-        """A new socket or connection: say HELLO at once, also to an end that refused us before."""
+        """A new connection: say HELLO at once, also to an end that refused us before. A tick that
+        asks for a new socket, or for the second connection, has done this."""
         self._assembler.clear()
         self._pauses.clear()
         self._hello_us = now_us - HELLO_INTERVAL_US
@@ -216,6 +210,37 @@ class Intake:
         return results
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _tend(self, now_us: int, results: Results) -> None:
+        """A session stands: is the sender still there?"""
+        assert self._peer is not None
+        if self._connects:
+            silent_us = self._liveness.silent_us(now_us)
+            results.standby = self._standby.tick(now_us, silent_us=silent_us)
+        if results.standby is Move.TAKE:
+            self.lost(now_us, "the link is back, the connection is not")
+        elif self._liveness.silent(now_us):
+            self.lost(now_us, "silent")
+            results.rebuild = self._connects
+            results.standby = self._standby.ended()
+        elif self._liveness.ping_due(now_us):
+            self._ping_number = (self._ping_number + 1) % 2**32
+            results.say(self._peer, m.Ping(self._ping_number, now_us))
+
+    def _seek(self, now_us: int, results: Results) -> None:
+        """No session: say HELLO, and try a fresh socket now and then."""
+        # Who refuses us is there: only without an answer may a fresh socket find more.
+        pause_us = self._pauses.get(b"", (0, 0))[1]
+        if now_us - self._sought_us >= REBUILD_US + pause_us and self._connects:
+            self._sought_us = now_us
+            results.rebuild = True
+        if now_us - self._hello_us >= HELLO_INTERVAL_US:
+            self._hello_us = now_us
+            for caller in self._callers:
+                if now_us >= self._pauses.get(caller, (0, 0))[0]:
+                    results.say(caller, self._hello(caller))
+            if not self._connects:
+                self._callers.clear()  # whoever still lives knocks again
 
     def _dispatch(self, peer: bytes, message: m.Message, now_us: int, results: Results) -> None:
         if peer == self._peer:
@@ -279,12 +304,13 @@ class Intake:
         profile = self._profile
         if profile.stream and offer.stream != profile.stream:
             return f"the sender offers stream {offer.stream!r}, this receiver wants another"
-        if profile.model_hash and offer.model_hash != profile.model_hash:
+        own = next((one for one in self._models if one.model_hash == offer.model_hash), None)
+        if own is None and profile.model_hash:
             return (
                 f"the sender has model {offer.size} {offer.model_hash.hex()}, the receiver "
                 f"{profile.model_hash.hex()}: use the same size and weights at both ends"
             )
-        if profile.self_test and offer.self_test and offer.self_test != profile.self_test:
+        if own and own.self_test and offer.self_test and offer.self_test != own.self_test:
             return (
                 "the sender's device computes other symbols than the receiver's: "
                 "run `streamcodec doctor` at both ends"
@@ -309,6 +335,9 @@ class Intake:
 
     def _on_bye(self, peer: bytes, bye: m.Bye, now_us: int, results: Results) -> None:
         if bye.code is m.ByeCode.REFUSED:
+            if self._asks_with_another(peer, now_us):
+                results.say(peer, self._hello(peer))
+                return
             self._pause(peer, now_us)
         if peer != self._peer and not self._connects:
             # Any stranger may say this to an end that listens: it waits for a sender that fits.
@@ -337,6 +366,17 @@ class Intake:
         # Told now and then: it may come back as often as it likes, and must not crowd out others.
         self.events.add_seldom(now_us, "stranger", text, every_us=STRANGER_TOLD_US)
 
+    def _asks_with_another(self, peer: bytes, now_us: int) -> bool:
+        """Turn to the next model for an end that refused us; False when it has refused all."""
+        number = self._asking.pop(peer, 0) + 1
+        paused = now_us < self._pauses.get(peer, (0, 0))[0]
+        if self._peer is not None or paused or number >= len(self._models):
+            return False
+        self._asking[peer] = number
+        while len(self._asking) > _KNOWN_PEERS:
+            self._asking.pop(next(iter(self._asking)))
+        return True
+
     def _pause(self, peer: bytes, now_us: int) -> None:
         """Ask one that does not fit again only after a pause, longer each time."""
         _, last_us = self._pauses.pop(peer, (0, 0))
@@ -358,12 +398,12 @@ class Intake:
         self._assembler.clear()
         self._sought_us = now_us
 
-    def _hello(self) -> m.Hello:
-        profile = self._profile
+    def _hello(self, peer: bytes) -> m.Hello:
+        profile, own = self._profile, self._models[self._asking.get(peer, 0)]
         return m.Hello(
             versions=(m.VERSION,),
-            model_hash=profile.model_hash,
-            self_test=profile.self_test,
+            model_hash=own.model_hash,
+            self_test=own.self_test,
             stream=profile.stream,
             name=profile.name,
             instance=profile.instance,

@@ -137,11 +137,11 @@ class Member:
 
 def latency_of(head: m.FrameHead, shown: m.FrameShown) -> Latency:
     """The legs of a frame's way: those its head tells, and those that SHOWN adds."""
-    known_us = head.sent_us + shown.buffer_us + shown.decode_us + shown.display_us
+    known_us = head.until_sent_us + shown.buffer_us + shown.decode_us + shown.display_us
     return Latency(
-        capture_us=head.encode_start_us,
-        encode_us=head.encode_end_us - head.encode_start_us,
-        queue_us=head.sent_us - head.encode_end_us,
+        capture_us=head.until_encode_us,
+        encode_us=head.until_encoded_us - head.until_encode_us,
+        queue_us=head.until_sent_us - head.until_encoded_us,
         network_us=shown.latency_us - known_us,
         buffer_us=shown.buffer_us,
         decode_us=shown.decode_us,

@@ -24,7 +24,6 @@ BOOT_ID_BYTES = 16
 MAX_NAME_CHARS = 64
 MAX_REASON_CHARS = 240
 MAX_PACKET_BYTES = 8 * 1024 * 1024  # on the way; a file may hold larger ones
-MAX_CONTROL_BYTES = 1024
 MAX_HEAD_BYTES = 1400  # fits one packet of the link, so that its arrival is one instant
 SLICE_BYTES = 1300  # of a packet that travel in its head message
 MAX_MESSAGE_BYTES = MAX_PACKET_BYTES + 64
@@ -107,6 +106,11 @@ class Welcome:
     frame_interval_us: int
     boot_id: bytes
 
+    @property
+    def fps(self) -> float:
+        """Frames a second, at most."""
+        return 1e6 / self.frame_interval_us
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -122,9 +126,9 @@ class FrameHead:
     epoch: int
     sequence: int
     captured_us: int
-    encode_start_us: int  # this and the next two: after captured_us
-    encode_end_us: int
-    sent_us: int
+    until_encode_us: int  # from the capture until encoding began
+    until_encoded_us: int  # until it ended
+    until_sent_us: int  # until this message was handed to the transport
     size_bytes: int  # of the whole packet
     first: bytes
     error_us: int = 0  # how far captured_us may be off; MAX_SPAN_US: unknown, it means nothing
@@ -269,7 +273,7 @@ def _fields_of(message: Message) -> tuple[Kind, dict[str, object]]:  # noqa: PLR
                 "e": message.epoch,
                 "q": message.sequence,
                 "c": message.captured_us,
-                "d": [message.encode_start_us, message.encode_end_us, message.sent_us],
+                "d": [message.until_encode_us, message.until_encoded_us, message.until_sent_us],
                 "u": message.error_us,
                 "n": message.size_bytes,
                 "p": message.first,

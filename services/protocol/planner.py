@@ -20,13 +20,13 @@ from services.protocol import messages as m
 from services.protocol.allotment import SPACING_US, Allotment
 from services.protocol.session import State
 from services.protocol.viewer import REFERENCES_HELD, Viewer, references_held
-from services.rate.budget import FixedRate, Policy, share
+from services.rate.budget import FixedRate
 
 KEYFRAME_INTERVAL_US = SPACING_US
 KEYFRAME_PATIENCE_US = 150_000  # how long a keyframe waits for receivers without credit
 KEYFRAME_LINK_S = 0.08  # of the link's time that a keyframe may take, where one period is less
 KEYFRAME_PERIODS = 1.8  # and of frame periods: the next frame may wait for it, not the next two
-MAX_KEYFRAME_FLOOR_BYTES = 40_000
+LEAST_KEYFRAME_FLOOR_BYTES, MAX_KEYFRAME_FLOOR_BYTES = 600, 40_000
 FIRST_FLIGHT_BYTES = 13_000  # TCP's first ten packets (RFC 6928): more waits for a round trip
 SECOND_ENCODE_SHARE = 0.8  # of a frame period that two encodes may take
 MERGE_US = 5_000_000  # parted chains cost an encode each: a keyframe joins them after this
@@ -38,13 +38,11 @@ _RAW_BYTES = 2  # of a pixel, that no packet exceeds by much
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How budgets are made: fixed rate, fixed quality, congestion, and several receivers."""
+    """How budgets are made: fixed rate, fixed quality, congestion."""
 
     kbps: float | None = None
     quality: int | None = None
     adaptive: bool = True
-    policy: Policy = Policy.SLOWEST
-    floor_bytes: int = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class Planner:
         along = [v for v in ready if v not in aside and (keyframe or not v.needs_keyframe)]
         refused = "keyframe" if ready else "receiver"
         sizes, limits, why = self._budgets(along, encode_us, now_us, keyframe=keyframe)
-        taking = share(sizes, self._rules.policy, floor_bytes=self._rules.floor_bytes)
+        taking = _shared(sizes)
         plans: tuple[Plan, ...] = ()
         if taking and keyframe:
             plans = (self._make(tuple(taking), None, taking, limits, now_us),)
@@ -237,7 +235,7 @@ class Planner:
 
     def _plan_aside(self, aside: list[Viewer], encode_us: int, now_us: int) -> tuple[Plan, ...]:
         sizes, limits, _ = self._budgets(aside, encode_us, now_us, keyframe=True)
-        taking = share(sizes, self._rules.policy, floor_bytes=self._rules.floor_bytes)
+        taking = _shared(sizes)
         if not taking:
             return ()
         return (self._make(tuple(taking), None, taking, limits, now_us, for_all=False),)
@@ -259,7 +257,7 @@ class Planner:
                 floor = int(viewer.congestion.capacity_bps / 8 * link_s)
                 fresh = viewer.congestion.min_rtt_us is None
                 most = FIRST_FLIGHT_BYTES if fresh else MAX_KEYFRAME_FLOOR_BYTES
-                floor = max(self._rules.floor_bytes, min(floor, most))
+                floor = max(LEAST_KEYFRAME_FLOOR_BYTES, min(floor, most))
             budget = viewer.congestion.budget(now_us, encode_us=encode_us, floor_bytes=floor)
             if budget.size_bytes is None:
                 refused = "bandwidth"
@@ -345,3 +343,8 @@ class Planner:
 
 def _streaming(viewers: dict[bytes, Viewer]) -> int:
     return sum(viewer.session.state is State.STREAMING for viewer in viewers.values())
+
+
+def _shared(sizes_bytes: dict[bytes, int]) -> dict[bytes, int]:
+    """Each receiver of a shared encode with the size that all of them can take."""
+    return dict.fromkeys(sizes_bytes, min(sizes_bytes.values(), default=0))

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the next frame may weigh: fixed rate, and one budget for several receivers; pure."""
+"""What the next frame may weigh at a fixed rate, and what any rate control can be asked; pure."""
 
 from __future__ import annotations
 
-from enum import Enum
-from statistics import median_low
 from typing import Protocol
 
 from services.rate.congestion import Ack, Budget
@@ -27,28 +25,6 @@ class Congestion(Protocol):
     def on_ack(self, ack: Ack, now_us: int) -> None: ...
     def on_reset(self, now_us: int) -> None: ...
     def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget: ...
-
-
-class Policy(Enum):
-    """Which receiver's budget a shared encode follows."""
-
-    SLOWEST = "slowest"
-    MEDIAN = "median"
-    FLOOR = "floor"  # the slowest of those above the floor; the others skip the frame
-
-
-def share(budgets_bytes: dict[bytes, int], policy: Policy, *, floor_bytes: int) -> dict[bytes, int]:
-    """The receivers that take part in this frame, each with the size chosen for all of them."""
-    if not budgets_bytes:
-        return {}
-    taking = dict(budgets_bytes)
-    if policy is Policy.FLOOR:
-        taking = {peer: size for peer, size in taking.items() if size >= floor_bytes}
-        if not taking:  # nobody is above the floor: serve the best rather than no one
-            best = max(budgets_bytes.values())
-            taking = {peer: size for peer, size in budgets_bytes.items() if size == best}
-    size = median_low(taking.values()) if policy is Policy.MEDIAN else min(taking.values())
-    return dict.fromkeys(taking, size)
 
 
 class FixedRate:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 
 HEADER_BYTES = 52  # IP and TCP with timestamps, charged once a frame where it matters
 SEGMENT_BYTES = 1448  # payload of one full packet
@@ -67,7 +68,10 @@ class Tuning:
     yield_after_us: int = 8_000
     yield_span_us: int = 100_000
     rival_us: int = 20_000  # a queue this high that nobody drained for 1 s belongs to another flow
-    recovery_us: int = 2_000_000  # after an outage a queue that stands is our own
+    recovery_us: int = 2_000_000  # after an outage a queue that remains is our own
+    # A link that stopped often stops again. What is under way then comes late, so it is one frame
+    # until the first sent after the outage is acknowledged, and one more with each that follows.
+    resume_frames: int = 1
     rival_slack_us: int = 40_000  # a rival's queue moves by itself: tolerate that much
     slack_us: int = 6_000  # backlog below this is scheduling noise
     keepalive_backlog_us: int = 60_000
@@ -136,6 +140,7 @@ class CongestionController:
         self._last_sent_us: int | None = None
         self._last_ack_us: int | None = None
         self._stalled_us: int | None = None  # when the last outage was over
+        self._resumed_acks = 0  # of frames sent since
         self._lost_bytes_per_s = 0.0
         self._backlog_us = 0
         self._granted_bytes = 0
@@ -215,7 +220,10 @@ class CongestionController:
             if not self._is_recovering():  # outages in a row do not add up
                 self._restart_rate()
             self._stalled_us = now_us
+            self._resumed_acks = 0
             return
+        if self._stalled_us is not None and sent.at_us >= self._stalled_us:
+            self._resumed_acks += 1
         if busy is None:
             # Older spans would hold the drift back for a window's length: start from here.
             growth = self._blind_growth(sent.gap_us) if sent.filled else 1.0
@@ -236,8 +244,8 @@ class CongestionController:
         """
         tuning = self._tuning
         least = self._min_bytes if floor_bytes is None else floor_bytes
-        if not self._returns_us and len(self._in_flight) >= tuning.start_frames:
-            return Budget(None, STARTUP)
+        if len(self._in_flight) >= self._most_in_flight():
+            return Budget(None, BACKLOG if self._returns_us else STARTUP)
         rival_us = tuning.rival_slack_us if self._rival() else 0
         backlog_us, capacity, overdue_us = self._predict(now_us + encode_us, now_us, rival_us)
         self._backlog_us = int(backlog_us)
@@ -280,6 +288,14 @@ class CongestionController:
         if rates < tuning.smooth_least or overdue_us >= tuning.smooth_silence_us:
             return False
         return backlog_us < min(1.0, rates / tuning.smooth_ease) * tuning.smooth_backlog_us
+
+    def _most_in_flight(self) -> float:
+        """How many frames may be under way; no limit but the backlog, once it is known."""
+        if not self._returns_us:
+            return self._tuning.start_frames
+        if self._is_recovering():
+            return self._tuning.resume_frames + self._resumed_acks
+        return inf
 
     def _take(self, frame_id: int) -> _Sent | None:
         """Remove a frame from those in flight, with all sent before it."""

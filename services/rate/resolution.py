@@ -117,7 +117,7 @@ class Resolution:
     def _affords_larger(self, quality: int, size_bytes: int, budget_bytes: int | None) -> bool:
         if quality - LARGER_COSTS >= POOR_QUALITY + MARGIN:
             return True
-        # Coarse by wish, not for want of bytes: the larger one would fit as it is.
+        # Coarse because asked for, not for want of bytes: the larger one would fit as it is.
         larger = _STEPS[max(0, self._at - 1)].value ** 2 / self.step.value**2
         return budget_bytes is None or size_bytes * larger <= budget_bytes
 

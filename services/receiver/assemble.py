@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.media.sinks.rotating import RotatingSink, Rotation
+from services.media.sinks.sink import Sink
 from services.media.window import WindowSink, has_display
 from services.process import logs
-from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, Sink
+from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.settings.config import Settings
 from services.wire.addressing import endpoint
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES
@@ -23,7 +25,9 @@ _FILE_FPS = 30.0  # of a recording until the stream tells its own
 _NOT_CONTINUED = (".mp4", ".y4m")
 
 
-def make_receiver(settings: Settings, codec: Codec, *, sinks: list[Sink]) -> ReceiverDaemon:
+def make_receiver(
+    settings: Settings, codec: Codec, *, sinks: list[Sink], others: Sequence[Codec] = ()
+) -> ReceiverDaemon:
     """A receiver that writes to the sinks, and closes them when it stops."""
     wanted = settings.receiver
     config = ReceiverConfig(
@@ -41,7 +45,7 @@ def make_receiver(settings: Settings, codec: Codec, *, sinks: list[Sink]) -> Rec
         ends_with_stream=not wanted.stay,
         leaves_when_refused=not wanted.stay,
     )
-    receiver = ReceiverDaemon(config, codec=codec)
+    receiver = ReceiverDaemon(config, codec=codec, others=others)
     for sink in sinks:
         receiver.add_sink(sink, name=wanted.record or wanted.view)
         if isinstance(sink, RotatingSink):

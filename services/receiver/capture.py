@@ -40,7 +40,8 @@ class Receiver:
                 cv2.imshow("stream", picture)
 
     It survives restarts of the sender: `read` then just finds nothing for a while. Iteration ends
-    with the stream. `codec` defaults to the shipped weights of `size`. Raises ConfigError at
+    with the stream. `codec` defaults to the shipped weights of `size`; `auto` takes the size that
+    the sender has. Raises ConfigError at
     once when the address cannot be used, and from `read` when the sender refused this receiver.
     """
 
@@ -51,16 +52,21 @@ class Receiver:
         bind: bool = False,
         stream: str = "",
         codec: Codec | None = None,
-        size: str = "S",
+        size: str = "auto",
         device: str = "auto",
         buffer_ms: int = 0,
         keys: CurveServer | CurveClient | None = None,
         insecure: bool = False,
     ) -> None:
+        others: list[Codec] = []
         if codec is None:
             from streamcodec.codec import Codec  # noqa: PLC0415  # torch only when it is needed
+            from streamcodec.weights import SIZES  # noqa: PLC0415
 
             codec = Codec.load(size, device=device)
+            if size == "auto":
+                own, place = codec.size, "cpu" if codec.size == "M" else device
+                others = [Codec.load(other, device=place) for other in SIZES if other != own]
         self._newest: Mailbox[ShownFrame] = Mailbox()
         self._daemon = ReceiverDaemon(
             ReceiverConfig(
@@ -76,6 +82,7 @@ class Receiver:
                 buffer_us=buffer_ms * 1000,
             ),
             codec=codec,
+            others=others,
         )
         self._daemon.on_frame(self._keep)
         self._open = True

@@ -3,45 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.measure.events import EventLog
 from services.measure.latency import Latency, LatencyStats
-from services.measure.measures import FreezeDetector, Rate, wire_bytes
+from services.measure.measures import FreezeDetector, Rate
 from services.measure.stats import ReceiverSnapshot
-from services.protocol.intake import Intake
+from services.protocol.messages import Outcome
+from services.protocol.upstream import Upstream
+from services.receiver.decoding import Undecodable
 from services.wire.endpoint import WatchedGate
 
 
 class ReceiverCounters:
-    """Counters of one receiver, from its start on."""
+    """Counters of one receiver, from its start on, beside those of its `Upstream`."""
 
-    def __init__(self, *, stream: str, started_us: int) -> None:
+    def __init__(self, *, stream: str, started_us: int, events: EventLog) -> None:
         self._stream = stream
         self._started_us = started_us
-        self.events = EventLog()
+        self._events = events
         self.dropped = 0
-        self.damaged = 0
-        self.malformed = 0
-        self.recorder_drops = 0
         self._received = self._decoded = self._keyframes = self._displayed = self._failures = 0
-        self._packet_bytes = self._wire_bytes = self._cuts = 0
+        self._damaged = self._packet_bytes = 0
         self._byte_rate, self._frame_rate = Rate(), Rate()
         self._latency = LatencyStats()
         self._freezes = FreezeDetector()
         self._shown_us: int | None = None
         self._size = (0, 0)
-
-    def message(self, message_bytes: int, *, encrypted: bool) -> None:
-        """A message of any kind came in."""
-        self._wire_bytes += wire_bytes(message_bytes, encrypted=encrypted)
-
-    def cut(self, reasons: Sequence[str], now_us: int) -> None:
-        """Connections were ended for what they did."""
-        for reason in reasons:
-            self._cuts += 1
-            if self._cuts <= 10 or self._cuts % 100 == 0:
-                self.events.add(now_us, "connection_cut", reason)
 
     def received(self, packet_bytes: int, now_us: int) -> None:
         """A whole packet came in."""
@@ -57,12 +43,16 @@ class ReceiverCounters:
         self._keyframes += keyframe
         self._size = size
         if keyframe:
-            self.events.add(now_us, "keyframe", f"{packet_bytes} bytes")
+            self._events.add(now_us, "keyframe", f"{packet_bytes} bytes")
 
-    def decoder_failed(self, reason: str, now_us: int) -> None:
-        """The decoder itself broke."""
-        self._failures += 1
-        self.events.add(now_us, "decoder_failed", reason)
+    def undecodable(self, verdict: Undecodable, now_us: int) -> None:
+        """A packet became none: it was damaged, lacked its reference, or the decoder broke."""
+        if verdict.broken:
+            self._failures += 1
+            self._events.add(now_us, "decoder_failed", verdict.text)
+        elif verdict.outcome is Outcome.DAMAGED:
+            self._damaged += 1
+            self._events.add(now_us, "damaged_packet", verdict.text)
 
     def displayed(self, latency: Latency | None, now_us: int) -> None:
         """A picture came on screen."""
@@ -70,13 +60,13 @@ class ReceiverCounters:
         self._shown_us = now_us
         self._frame_rate.add(1, now_us)
         if self._freezes.rendered(now_us):
-            self.events.add(now_us, "freeze", f"{self._freezes.frozen_us // 1000} ms in all")
+            self._events.add(now_us, "freeze", f"{self._freezes.frozen_us // 1000} ms in all")
         if latency is not None:
             self._latency.add(latency)
 
     def snapshot(
         self,
-        intake: Intake,
+        upstream: Upstream,
         *,
         endpoint: str,
         recorder_drops: int,
@@ -84,8 +74,9 @@ class ReceiverCounters:
         gate: WatchedGate | None = None,
     ) -> ReceiverSnapshot:
         """An immutable copy of everything."""
+        intake = upstream.intake
         offset, welcome = intake.offset(now_us), intake.welcome
-        events = (*self.events.snapshot(), *intake.events.snapshot())
+        events = (*self._events.snapshot(), *intake.events.snapshot())
         if gate is not None:
             events += gate.recent_events()
         return ReceiverSnapshot(
@@ -104,7 +95,7 @@ class ReceiverCounters:
             frames_dropped=self.dropped,
             frames_lost=intake.frames_incomplete,
             bytes_received=self._packet_bytes,
-            wire_bytes_received=self._wire_bytes,
+            wire_bytes_received=upstream.wire_bytes,
             kbps=self._byte_rate.per_second(now_us) * 8 / 1000,
             fps=self._frame_rate.per_second(now_us),
             latency=self._latency.snapshot(),
@@ -118,11 +109,11 @@ class ReceiverCounters:
             since_frame_us=None if self._shown_us is None else now_us - self._shown_us,
             keyframe_requests=intake.keyframe_requests,
             reconnects=intake.reconnects,
-            hostile_messages=intake.hostile + self.malformed,
+            hostile_messages=intake.hostile + upstream.malformed,
             stale_messages=intake.stale,
-            damaged_packets=self.damaged,
+            damaged_packets=self._damaged,
             decoder_failures=self._failures,
-            recorder_drops=self.recorder_drops + recorder_drops,
+            recorder_drops=recorder_drops,
             refusal=intake.refusal,
             keys_trouble=gate.trouble if gate else "",
             events=tuple(sorted(events, key=lambda event: event.at_us)),

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.process.memory import give_back
 from services.protocol.messages import KeyframeReason, Outcome
 from services.protocol.viewer import references_held
 from streamcodec.bitstream import read_header
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from streamcodec.codec import Codec
     from streamcodec.frame import Frame, Reference
 
+_KEPT_PIXELS = 1920 * 1088  # of a reference that is kept without a session
 MAX_FAILURES = 50  # of the decoder itself, in a row, before giving up
 
 
@@ -39,11 +41,15 @@ class Undecodable:
 
 
 class Decoding:
-    """Decodes packets in order of arrival, each against the reference that it names."""
+    """Decodes packets in order of arrival, each against the reference that it names.
 
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
-        self._references: OrderedDict[bytes, Reference] = OrderedDict()
+    Of several codecs a keyframe takes the one whose model it names, and what follows it the same.
+    """
+
+    def __init__(self, codec: Codec, *others: Codec) -> None:
+        self._first = codec
+        self._codecs = {one.model_hash: one for one in (codec, *others)}
+        self._references: OrderedDict[bytes, tuple[Reference, Codec]] = OrderedDict()
         self._failures = 0
 
     def decode(self, packet: bytes) -> Picture | Undecodable:
@@ -54,10 +60,14 @@ class Decoding:
         """
         try:
             header = read_header(packet)
-            reference = None if header.keyframe else self._references.get(header.reference)
-            if reference is None and not header.keyframe:
+            reference = None
+            if header.keyframe:
+                codec = self._codecs.get(header.reference, self._first)
+            elif header.reference in self._references:
+                reference, codec = self._references[header.reference]
+            else:
                 return _missing(f"reference {header.reference.hex()} is not held")
-            frame, after = self._codec.decode(packet, reference)
+            frame, after = codec.decode(packet, reference)
         except ReferenceMissing as error:
             return _missing(str(error))
         except (BitstreamError, ModelError) as error:
@@ -68,11 +78,28 @@ class Decoding:
                 raise
             return Undecodable(Outcome.DAMAGED, KeyframeReason.DAMAGED, repr(error), broken=True)
         self._failures = 0
-        self._references[after.digest] = after
+        self._references[after.digest] = after, codec
         self._references.move_to_end(after.digest)
         while len(self._references) > references_held(frame.width * frame.height):
             self._references.popitem(last=False)
         return Picture(frame, header.keyframe, header.quality)
+
+    def rest(self) -> None:
+        """Give back what pictures took.
+
+        The last reference stays, since a sender may go on from it, unless it is a large one.
+        """
+        while len(self._references) > 1:
+            self._references.popitem(last=False)
+        if any(_is_large(reference.frame) for reference, _ in self._references.values()):
+            self._references.clear()
+        for codec in self._codecs.values():
+            codec.rest()
+        give_back()
+
+
+def _is_large(frame: Frame) -> bool:
+    return frame.width * frame.height > _KEPT_PIXELS
 
 
 def _missing(text: str) -> Undecodable:

@@ -2,17 +2,15 @@
 """A relay: receives streams once and serves each to many. It knows packets, not pictures.
 
 A thread and socket for each stream that comes in (`relay.feed`), and one of each for all receivers
-(`wire.outlet`). The decisions are in `protocol.intake` (towards senders), `protocol.board` (who
+(`wire.outlet`). The decisions are in `relay.core` (towards senders), `protocol.board` (who
 wants which stream) and `protocol.fanout` (towards receivers). A relay may stand behind a relay.
 Times of frames are moved to this machine's clock at each hop, and the error of that is added up.
 """
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +18,8 @@ from services.errors import PeerLost
 from services.measure.events import EventLog
 from services.measure.measures import Rate, wire_bytes
 from services.measure.relay_stats import RelaySnapshot
-from services.process.threads import Crew, boot_id
+from services.process.clock import boot_id, now_us
+from services.process.threads import Crew
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
@@ -71,11 +70,6 @@ class _Tally:
         self.rate.add(packet_bytes, now_us)
 
 
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
-
-
 class Relay:
     """Relays streams for as long as it lives, through restarts of their senders.
 
@@ -102,7 +96,7 @@ class Relay:
             )
             for feed in config.feeds
         )
-        self._board = Board([line.fanout for line in self._lines])
+        self._board = Board([line.core.fanout for line in self._lines])
         self._tally = _Tally()
         self._outlet = Outlet(
             self._down,
@@ -123,13 +117,13 @@ class Relay:
     @property
     def ended(self) -> bool:
         """True when all streams have ended and no new one has begun."""
-        return all(line.ended.is_set() for line in self._lines)
+        return all(line.core.ended for line in self._lines)
 
     def start(self) -> None:
         """Open the sockets and start the threads; returns at once."""
         try:
             for line in self._lines:
-                line.port.open()
+                line.inlet.open()
             self._down.open()
         except BaseException:
             self._close()
@@ -142,26 +136,20 @@ class Relay:
         """Say BYE to both sides, stop the threads, close the sockets."""
         self._crew.stopping.set()
         for line in self._lines:
-            line.port.wake()
+            line.inlet.wake()
         self._down.wake()
         self._crew.join()
         self._close()
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the time is over; raises what broke a thread, or PeerLost."""
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._crew.stopping.is_set():
-            self._check()
-            left = deadline - time.monotonic()
-            if left <= 0 or (self.ended and self._config.ends_with_stream):
-                break
-            self._crew.stopping.wait(min(left, 0.1))
-        self._check()
+        self._crew.wait(seconds, over=self._is_over)
 
     def snapshot(self) -> RelaySnapshot:
         """All statistics as of now, immutable."""
         with self._lock:
             now, board, tally = self._now_us(), self._board, self._tally
+            cores = [line.core for line in self._lines]
             events = [event for line in self._lines for event in line.recent_events()]
             events += (*board.recent_events(), *tally.events.snapshot())
             gate = watched_gate(self._config.downstream)
@@ -170,16 +158,16 @@ class Relay:
                 at_us=now,
                 uptime_us=now - self._started_us,
                 endpoint=self._down.url,
-                feeds=tuple(line.snapshot(now) for line in self._lines),
+                feeds=tuple(line.core.snapshot(now, url=line.inlet.url) for line in self._lines),
                 bytes_sent=tally.packet_bytes,
                 wire_bytes_sent=tally.wire_bytes,
                 kbps_sent=tally.rate.per_second(now) * 8 / 1000,
                 keyframe_requests=board.keyframe_requests,
-                hostile_messages=(
-                    board.hostile + tally.malformed + sum(line.hostile for line in self._lines)
-                ),
+                hostile_messages=board.hostile
+                + tally.malformed
+                + sum(core.intake.hostile + core.malformed for core in cores),
                 flooded_messages=board.flooded,
-                stale_messages=board.stale + sum(line.stale for line in self._lines),
+                stale_messages=board.stale + sum(core.intake.stale for core in cores),
                 refused_connections=tally.refused,
                 send_failures=tally.send_failures,
                 peers_lost=board.peers_lost,
@@ -187,23 +175,22 @@ class Relay:
                 events=tuple(sorted(events, key=lambda event: event.at_us)),
             )
 
-    def _check(self) -> None:
-        if self._crew.error is not None:
-            raise self._crew.error
+    def _is_over(self) -> bool:
         patience_s = self._config.patience_s
-        alone_s = (self._now_us() - max(line.heard_us for line in self._lines)) / 1e6
+        alone_s = (self._now_us() - max(line.core.heard_us for line in self._lines)) / 1e6
         if patience_s is not None and alone_s > patience_s:
-            where = ", ".join(line.port.url for line in self._lines)
+            where = ", ".join(line.inlet.url for line in self._lines)
             raise PeerLost(f"no sender at {where} for {alone_s:.0f} s: is it running?")
+        return self.ended and self._config.ends_with_stream
 
     def _downstream(self) -> None:
         while not self._crew.stopping.is_set():
             if self._outlet.turn(_POLL_MS):
                 for line in self._lines:
-                    line.port.wake()
+                    line.request_keyframe()
         self._outlet.say_farewell(m.ByeCode.LEAVING, "the relay stops")
 
     def _close(self) -> None:
         for line in self._lines:
-            line.port.close()
+            line.inlet.close()
         self._down.close()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from services.protocol.planner import Plan
 from services.rate.cpu import EFFORTS, CpuGovernor
+from services.rate.enough import MOST_QUALITY, EnoughQuality
+from streamcodec.metrics import MAX_PSNR_DB, psnr_plane
 from streamcodec.pattern import quality_at
 
 if TYPE_CHECKING:
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from streamcodec.frame import Frame, Reference
 
 FINEST = 63
-FINEST_UNASKED = 48  # about 40 dB: without a rate or quality asked for, finer is waste
 MAX_UNFIT = 3  # frames in a row that may be skipped because not even quality 0 fits
 _FIRST_GUESS_US = 10_000
 
@@ -35,20 +36,25 @@ class FrameCoder:
     """Encodes frames one after the other for the encode thread; knows no clock and no receiver.
 
     The caller times each encode and reports it with `took`. References are kept by digest until
-    `keep` drops those that nobody can need any more.
+    `keep` drops those that nobody can need any more. With `enough` quality ends where the picture
+    is good enough; a plan that asks for a quality gets it.
     """
 
-    def __init__(self, codec: Codec, *, frame_interval_us: int, finest: int = FINEST) -> None:
+    def __init__(
+        self, codec: Codec, *, frame_interval_us: int, enough: EnoughQuality | None = None
+    ) -> None:
         self._efforts = EFFORTS[EFFORTS.index(codec.effort) :]
         self._codecs: dict[str, Codec] = {codec.effort: codec}  # by effort, made when first needed
         self._codec = codec
-        self._finest = finest
+        self._enough = enough
         self._references: dict[bytes, Reference] = {}
         self._unfit = 0  # frames in a row that fitted no budget
         self._since_key = 0  # frames, where no budget holds
         self.encode_us = _FIRST_GUESS_US  # what one encode takes, on average
         self._governor = CpuGovernor(
-            frame_interval_us=frame_interval_us, finest=finest, efforts=self._efforts
+            frame_interval_us=frame_interval_us,
+            finest=FINEST if enough is None else MOST_QUALITY,
+            efforts=self._efforts,
         )
 
     def code(self, frame: Frame, plan: Plan) -> Coded | None:
@@ -62,6 +68,7 @@ class FrameCoder:
         after = encoded.reference
         self._references.setdefault(after.digest, after)
         limit = self._limit(encoded, plan)
+        self._measure(frame, after)
         return Coded(encoded.packet, after, encoded.keyframe, encoded.quality, limit)
 
     def took(self, coded: Coded, encode_us: int) -> None:
@@ -85,7 +92,7 @@ class FrameCoder:
         """Encode within the plan, or as coarse as can be where nothing fits for too long."""
         self._codec = self._at_effort(self._governor.effort)
         budget = self._budget(plan)
-        finest = plan.quality if plan.quality is not None else self._finest
+        finest = self._finest(plan)
         if reference is not None:
             finest = min(finest, self._governor.ceiling)
         if budget is None:
@@ -96,6 +103,18 @@ class FrameCoder:
         if encoded.packet is None and (reference is None or self._unfit >= MAX_UNFIT):
             return self._codec.encode(frame, reference, quality=0)
         return encoded
+
+    def _finest(self, plan: Plan) -> int:
+        if plan.quality is not None:
+            return plan.quality
+        return FINEST if self._enough is None else self._enough.finest
+
+    def _measure(self, frame: Frame, after: Reference) -> None:
+        """How good the picture is; one without any error tells nothing of others."""
+        if self._enough is not None:
+            psnr_db = psnr_plane(frame.y, after.frame.y)
+            if psnr_db < MAX_PSNR_DB:
+                self._enough.measured(quality=after.quality, psnr_db=psnr_db)
 
     def _at_effort(self, effort: str) -> Codec:
         if effort not in self._codecs:
@@ -113,7 +132,7 @@ class FrameCoder:
         return plan.budget_bytes * (1 + self._unfit)
 
     def _limit(self, encoded: Encoded, plan: Plan) -> str:
-        finest = plan.quality if plan.quality is not None else self._finest
+        finest = self._finest(plan)
         if encoded.quality >= finest:
             return "none"
         if not encoded.keyframe and encoded.quality >= min(finest, self._governor.ceiling):

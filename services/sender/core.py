@@ -24,8 +24,9 @@ from services.protocol.planner import Plan, Rules
 from services.protocol.train import split
 from services.rate.budget import Congestion
 from services.rate.congestion import CongestionController
+from services.rate.enough import EnoughQuality
 from services.rate.resolution import Resolution
-from services.sender.coder import FINEST, FINEST_UNASKED, Coded, FrameCoder, most_bytes
+from services.sender.coder import Coded, FrameCoder, most_bytes
 from services.sender.counters import SenderCounters, SenderIdentity
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class SenderCore:
         self._coder = FrameCoder(
             codec,
             frame_interval_us=self._interval_us,
-            finest=FINEST_UNASKED if free else FINEST,
+            enough=EnoughQuality() if free else None,
         )
         self._resolution = Resolution(now_us, follows=setup.adapts)
         self.counters = SenderCounters(

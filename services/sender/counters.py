@@ -175,7 +175,7 @@ class SenderCounters:
         """An immutable copy of everything."""
         identity = self._identity
         health = source or SourceHealth()
-        spent = self._limits.durations.seconds_us(now_us)
+        spent = self._limits.durations.spent_us(now_us)
         events = (*self.events.snapshot(), *audience.recent_events())
         if gate is not None:
             events += gate.recent_events()

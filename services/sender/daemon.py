@@ -7,7 +7,6 @@ lock, held for microseconds and never while encoding.
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 import time
@@ -21,7 +20,9 @@ from services.measure.events import StreamEvent
 from services.measure.source_health import health_of
 from services.measure.stats import SenderSnapshot
 from services.media.scaling import fitted
-from services.process.threads import Crew, Mailbox, boot_id
+from services.process.clock import boot_id, now_us
+from services.process.observers import Observers
+from services.process.threads import Crew, Mailbox
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.flood import FLOODS
@@ -31,40 +32,17 @@ from services.rate.budget import Congestion
 from services.sender.coder import Coded
 from services.sender.core import Outgoing, SenderCore, SenderSetup, Span
 from services.wire.endpoint import watched_gate
-from services.wire.transport import Endpoint, LinkEvent, Port, SendResult
+from services.wire.transport import ConnectionEvent, Endpoint, Port, SendResult
 from streamcodec.metrics import psnr611
 
 if TYPE_CHECKING:
+    from services.media.sources.source import CapturedFrame, Source
     from streamcodec.codec import Codec
     from streamcodec.frame import Frame
 
 _POLL_MS = 50
 _PSNR_INTERVAL_US = 500_000
 _DRAIN_S = 1.0  # at the end of a source: for frames under way to reach the screen
-
-
-class Captured(Protocol):
-    """A captured frame, see `services.media.sources.CapturedFrame`."""
-
-    @property
-    def frame(self) -> Frame: ...
-    @property
-    def captured_us(self) -> int: ...
-
-
-class Source(Protocol):
-    """Where frames come from, see `services.media.sources.Source`."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def fps(self) -> float: ...
-    @property
-    def live(self) -> bool: ...
-    def read(self, timeout_s: float) -> Captured | None: ...
-    def close(self) -> None: ...
 
 
 @runtime_checkable
@@ -106,11 +84,6 @@ class SentFrame:
     packet: bytes
     keyframe: bool
     quality: int
-
-
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
 
 
 class Sender:
@@ -164,9 +137,9 @@ class Sender:
         self._broadcast = self._core.broadcast
         self._counters = self._core.counters
         self._crew = Crew()
-        self._mailbox: Mailbox[Captured] = Mailbox()
+        self._mailbox: Mailbox[CapturedFrame] = Mailbox()
         self._outbox: deque[Outgoing] = deque()
-        self._observers: tuple[Callable[[SentFrame], None], ...] = ()
+        self._observers: Observers[SentFrame] = Observers()
         self._ended = threading.Event()
         self._failure: SourceError | None = None  # that ended a file
         self._sampled_us = started_us - _PSNR_INTERVAL_US
@@ -210,14 +183,7 @@ class Sender:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the source has ended, a thread broke, or the time is over."""
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._crew.stopping.is_set() and not self._ended.is_set():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self._ended.wait(min(left, 0.1))
-        if self._crew.error is not None:
-            raise self._crew.error
+        self._crew.wait(seconds, over=self._ended.is_set)
         if self._failure is not None and self._ended.is_set():
             raise self._failure
 
@@ -230,12 +196,7 @@ class Sender:
 
     def on_frame(self, callback: Callable[[SentFrame], None]) -> Callable[[], None]:
         """Call back with every encoded frame, in the encode thread: be quick. Returns the undo."""
-        self._observers = (*self._observers, callback)
-
-        def remove() -> None:
-            self._observers = tuple(o for o in self._observers if o is not callback)
-
-        return remove
+        return self._observers.add(callback)
 
     def snapshot(self) -> SenderSnapshot:
         """All statistics as of now, immutable."""
@@ -320,7 +281,7 @@ class Sender:
             if captured is not None:
                 self._encode_one(captured)
 
-    def _encode_one(self, captured: Captured) -> None:
+    def _encode_one(self, captured: CapturedFrame) -> None:
         whole = captured.frame
         with self._lock:
             encode = self._core.plan(width=whole.width, height=whole.height, now_us=self._now_us())
@@ -339,25 +300,24 @@ class Sender:
                 self._port.wake()
                 self._observe(captured, encode.sequence, coded)
 
-    def _observe(self, captured: Captured, sequence: int, coded: Coded) -> None:
+    def _observe(self, captured: CapturedFrame, sequence: int, coded: Coded) -> None:
         now = self._now_us()
         if now - self._sampled_us >= _PSNR_INTERVAL_US:
             self._sampled_us = now
             whole = captured.frame
             shown = fitted(coded.reference.frame, whole.width, whole.height)
             self._counters.psnr_db = psnr611(whole, shown)
-        for observer in self._observers:
-            observer(
-                SentFrame(
-                    sequence,
-                    captured.captured_us,
-                    captured.frame,
-                    coded.reference.frame,
-                    coded.packet,
-                    coded.keyframe,
-                    coded.quality,
-                )
+        self._observers.tell(
+            SentFrame(
+                sequence,
+                captured.captured_us,
+                captured.frame,
+                coded.reference.frame,
+                coded.packet,
+                coded.keyframe,
+                coded.quality,
             )
+        )
 
     # -- transport thread ----------------------------------------------------------------------
 
@@ -369,10 +329,13 @@ class Sender:
             with self._lock:
                 answers = self._core.messages(received.messages, now)
                 self._counters.malformed += received.malformed
-                refused = received.events.count(LinkEvent.REFUSED) + len(received.cuts)
+                refused = received.events.count(ConnectionEvent.REFUSED) + len(received.cuts)
                 self._counters.refused_some(refused, now)
                 self._broadcast.ended(received.cuts, now)
-                if LinkEvent.DISCONNECTED in received.events and not self._config.endpoint.bind:
+                if (
+                    ConnectionEvent.DISCONNECTED in received.events
+                    and not self._config.endpoint.bind
+                ):
                     self._broadcast.disconnected(now)
             self._say(answers)
             if answers.reconnect:

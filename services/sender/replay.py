@@ -9,10 +9,8 @@ recording. Nobody ever gets a packet whose reference it lacks. The decisions are
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,8 @@ from services.errors import SourceError
 from services.measure.events import StreamEvent
 from services.measure.stats import SenderSnapshot
 from services.process import logs
-from services.process.threads import Crew, boot_id
+from services.process.clock import boot_id, now_us
+from services.process.threads import Crew
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.chain import Chain
@@ -54,11 +53,6 @@ class ReplayConfig:
     loop: bool = False
 
 
-def now_us() -> int:
-    """The monotonic clock that all processes of one boot share."""
-    return time.monotonic_ns() // 1000
-
-
 class Replay:
     """Sends a recording to any number of receivers, from when the first of them is there.
 
@@ -80,7 +74,7 @@ class Replay:
         self._fanout = Fanout(
             boot_id=self._boot_id,
             name_of=self._port.name_of,
-            pace=RECORDED,
+            catch_up=RECORDED,
             chain=Chain(max_frames=_MAX_CHAIN_FRAMES, max_bytes=MAX_CHAIN_BYTES, keeps_past=True),
         )
         self._board = Board(
@@ -130,14 +124,7 @@ class Replay:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the recording is over or the time is; raises what broke the thread."""
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while not self._crew.stopping.is_set() and not self._ended.is_set():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self._ended.wait(min(left, 0.1))
-        if self._crew.error is not None:
-            raise self._crew.error
+        self._crew.wait(seconds, over=self._ended.is_set)
 
     def snapshot(self) -> SenderSnapshot:
         """All statistics as of now, immutable; those of a sender that encodes nothing."""

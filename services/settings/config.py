@@ -40,7 +40,8 @@ class CodecSettings:
     size: str = setting(
         "auto",
         "size of the model: M has convolutional networks in the decoder, for both ends alike; auto "
-        "takes M where there is a CUDA device and --device allows it, else S",
+        "takes M where there is a CUDA device and --device allows it, else S, and a receiver takes "
+        "what its sender has",
         choices=SIZES,
     )
     device: str = setting(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from services.media.sinks import open_sink
 from services.media.sinks.latest_picture import LatestPicture
-from services.receiver.daemon import ReceiverDaemon, ShownFrame, Sink
+from services.media.sinks.sink import Sink
+from services.receiver.daemon import ReceiverDaemon, ShownFrame
 from services.settings.config import Settings
 from services.view.access import Access, parse_listen, read_token
 from services.view.metrics import metrics_routes

@@ -21,7 +21,8 @@ from aiohttp import WSMsgType, web
 from services.errors import ServiceError
 from services.measure.history import Moment, Sample
 from services.media.sinks.latest_picture import LatestPicture
-from services.receiver.daemon import ReceiverDaemon, Sink
+from services.media.sinks.sink import Sink
+from services.receiver.daemon import ReceiverDaemon
 from services.view import feed
 from services.view.access import COOKIE, Access, is_foreign
 from services.view.server import Handler, WebServer
@@ -311,7 +312,7 @@ class RecordingControls:
         """Begin a recording; returns its name. Raises SinkError."""
         path = self._folder / time.strftime("streamcodec-%Y%m%d-%H%M%S.scv")
         self._sink = self._open_sink(str(path))
-        self._receiver.add_sink(self._sink, every_frame=True, name=path.name)
+        self._receiver.add_sink(self._sink, name=path.name)
         return path.name
 
     def stop_recording(self) -> None:

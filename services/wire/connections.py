@@ -11,7 +11,6 @@ memory alone decides.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import socket
 import struct
@@ -20,7 +19,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.process.clock import now_us
 from services.process.descriptors import identity_of
+from services.process.memory import give_back
 from services.wire.ledger import CALM_BYTES, Allowance, Cut, Ledger
 from services.wire.tcp_control import copied
 
@@ -84,7 +85,7 @@ class Connections:
             if self._ledger.is_full:
                 cut: Cut | None = Cut(number, "others left more than can be heard")
             else:
-                cut = self._ledger.opened(number, _now_us())
+                cut = self._ledger.opened(number, now_us())
         if cut is not None:
             self._end(cut)
 
@@ -100,7 +101,7 @@ class Connections:
     def delivered(self, number: int, size_bytes: int) -> None:
         """A message came whole from it."""
         with self._lock:
-            self._ledger.delivered(number, size_bytes, _now_us())
+            self._ledger.delivered(number, size_bytes, now_us())
 
     def drained(self) -> None:
         """Nothing is there that could be handed over."""
@@ -128,7 +129,7 @@ class Connections:
             known = tuple(self._known.items())
         received = {number: _received(one) for number, one in known}
         with self._lock:
-            cuts = self._ledger.judge(received, _now_us(), pressed=pressed)
+            cuts = self._ledger.judge(received, now_us(), pressed=pressed)
             if pressed and time.monotonic() - self._drained_s > _BEHIND_S:
                 self._ledger.overrun()
         for cut in cuts:
@@ -233,7 +234,7 @@ class _Watch:
                         calm_bytes = resident
                 if self._trims_s and now_s >= self._trims_s[0]:
                     self._trims_s = self._trims_s[1:]
-                    _give_back()
+                    give_back()
                     last_bytes = memory.resident_bytes()
         finally:
             memory.close()
@@ -273,17 +274,5 @@ def _received(one: _Connection) -> int | None:
     return int(struct.unpack_from("=Q", info, _RECEIVED_AT)[0])
 
 
-def _give_back() -> None:
-    """Have the allocator return what is free (glibc keeps it); nothing where it cannot."""
-    trim = getattr(_LIBC, "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
-def _now_us() -> int:
-    return time.monotonic_ns() // 1000
-
-
 _AT_ONCE = struct.pack("ii", 1, 0)
-_LIBC = ctypes.CDLL(None)
 _WATCH = _Watch()

@@ -11,7 +11,7 @@ from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Replies
 from services.protocol.flood import FLOODS
-from services.wire.transport import LinkEvent, Port, SendResult
+from services.wire.transport import ConnectionEvent, Port, SendResult
 
 _TICK_US = 50_000
 _ROUNDS = 4  # of sending in a turn: newcomers catch up, and nobody waits for them
@@ -55,19 +55,19 @@ class Outlet:
         self._ticked_us: int | None = None
 
     def turn(self, timeout_ms: int) -> bool:
-        """Wait for messages, answer them, send what is due. True when some stream has a wish to be
-        told upstream (`Fanout.take_wish`)."""
+        """Wait for messages, answer them, send what is due. True when some stream needs a
+        keyframe from upstream (`Fanout.take_keyframe_request`)."""
         received = self._port.poll(timeout_ms)
         now = self._now_us()
         with self._lock:
             self._tally.malformed += received.malformed
-            refused = received.events.count(LinkEvent.REFUSED) + len(received.cuts)
+            refused = received.events.count(ConnectionEvent.REFUSED) + len(received.cuts)
             self._tally.refused_some(refused, now)
             self._board.ended(received.cuts, now)
             posted, self._posted = self._posted, []
             replies = Replies(posted)
             lost_before = self._board.peers_lost
-            if self._connects and LinkEvent.DISCONNECTED in received.events:
+            if self._connects and ConnectionEvent.DISCONNECTED in received.events:
                 self._board.lost(b"", now)
             for peer, data in received.messages:
                 replies.add(self._board.on_message(peer, data, now))

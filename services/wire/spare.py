@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 
 from services.protocol.standby import Move, try_us
-from services.wire.transport import Endpoint, LinkEvent, Port, Received, SendResult
+from services.wire.transport import ConnectionEvent, Endpoint, Port, Received, SendResult
 
 
 class SparePort:
@@ -33,10 +33,10 @@ class SparePort:
         self._port.open()
 
     def poll(self, timeout_ms: int) -> Received:
-        """See `Port.poll`; the second connection is told of as `LinkEvent.SPARE_CONNECTED`."""
+        """See `Port.poll`; the second connection comes as `SPARE_CONNECTED`."""
         received = self._port.poll(timeout_ms)
-        if self._spare is not None and LinkEvent.CONNECTED in self._spare.poll(0).events:
-            received.events.append(LinkEvent.SPARE_CONNECTED)
+        if self._spare is not None and ConnectionEvent.CONNECTED in self._spare.poll(0).events:
+            received.events.append(ConnectionEvent.SPARE_CONNECTED)
         return received
 
     def send(self, peer: bytes, data: bytes) -> SendResult:

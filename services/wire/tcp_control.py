@@ -44,12 +44,6 @@ def copied(descriptor: int) -> socket.socket:
         raise
 
 
-def control_of(connection: socket.socket) -> str:
-    """The name of a connection's control."""
-    raw = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
-    return raw.rstrip(b"\0").decode("ascii", "replace")
-
-
 def _allowed() -> str:
     try:
         return ", ".join(_ALLOWED.read_text(encoding="ascii").split())

@@ -44,10 +44,10 @@ from services.wire.tcp_control import check_control, set_control
 
 __all__ = [
     "MAX_PACKET_MESSAGE_BYTES",
+    "ConnectionEvent",
     "CurveClient",
     "CurveServer",
     "Endpoint",
-    "LinkEvent",
     "Port",
     "Received",
     "SendResult",
@@ -86,12 +86,12 @@ class SendResult(Enum):
     GONE = auto()  # no such peer, or nobody connected
 
 
-class LinkEvent(Enum):
+class ConnectionEvent(Enum):
     """What the monitor saw."""
 
     CONNECTED = auto()
     DISCONNECTED = auto()
-    SPARE_CONNECTED = auto()  # a second connection stands, see services.wire.spare
+    SPARE_CONNECTED = auto()  # a second connection is ready, see services.wire.spare
     REFUSED = auto()  # keys were not accepted, or the peer speaks something else
 
 
@@ -100,7 +100,7 @@ class Received:
     """What one poll brought."""
 
     messages: list[tuple[bytes, bytes]]  # (peer, data) in order of arrival
-    events: list[LinkEvent]
+    events: list[ConnectionEvent]
     malformed: int  # messages of more than one part
     cuts: tuple[str, ...] = ()  # why connections were ended since the last poll
 
@@ -174,7 +174,7 @@ class Port:
         self._open_socket()
 
     def poll(self, timeout_ms: int) -> Received:
-        """Wait for messages, link events or `wake`, then take all there are, up to MAX_BATCH."""
+        """Wait for messages, events or `wake`, then take all there are, up to MAX_BATCH."""
         assert self._socket is not None
         assert self._monitor is not None
         assert self._sleeper is not None
@@ -187,7 +187,7 @@ class Port:
             _drain(self._sleeper)
         self._stop_hearing()
         if self._monitor in ready:
-            received.events.extend(self._link_events())
+            received.events.extend(self._connection_events())
         malformed = 0
         if self._socket in ready:
             malformed = self._take(received.messages)
@@ -226,10 +226,6 @@ class Port:
         if number is not None:
             self._no_more_of(peer)
             self._connections.cut(number, reason)
-
-    def key_of(self, peer: bytes) -> bytes:
-        """The key of this peer's connection; b"" without keys."""
-        return self._keys.get(peer, b"")
 
     def name_of(self, peer: bytes) -> str | None:
         """The name of a peer's key; None without keys, and once the key is not allowed any more."""
@@ -402,7 +398,7 @@ class Port:
             self._gate_asked_s = time.monotonic()
             self._gate.refresh()
 
-    def _link_events(self) -> list[LinkEvent]:
+    def _connection_events(self) -> list[ConnectionEvent]:
         assert self._monitor is not None
         events = []
         while self._monitor.poll(0):
@@ -418,21 +414,21 @@ class Port:
                 self._is_shaking = True
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._is_shaking = False
-                events.append(LinkEvent.CONNECTED)
+                events.append(ConnectionEvent.CONNECTED)
                 self._pause_s = _REFUSED_RETRY_S
             elif kind == zmq.EVENT_DISCONNECTED:
                 spoke = self._connections.closed(int(message["value"]))
-                events.append(LinkEvent.DISCONNECTED)
+                events.append(ConnectionEvent.DISCONNECTED)
                 if not spoke if self._endpoint.bind else self._is_shaking:
                     self._refused(events)
             else:
                 self._refused(events)
         return events
 
-    def _refused(self, events: list[LinkEvent]) -> None:
+    def _refused(self, events: list[ConnectionEvent]) -> None:
         """A connection ended in its handshake."""
         self._is_shaking = False
-        events.append(LinkEvent.REFUSED)
+        events.append(ConnectionEvent.REFUSED)
         if not self._endpoint.bind and self._retry_s is None:
             self._retry_s = time.monotonic() + self._pause_s
             self._pause_s = min(_REFUSED_RETRY_MAX_S, 2 * self._pause_s)

@@ -37,7 +37,6 @@ def _order() -> npt.NDArray[np.int32]:
 
 
 ORDER = _order()  # channel -> position
-CHANNEL_OF = np.argsort(ORDER).astype(np.int32)  # position -> channel
 
 
 def _bands() -> npt.NDArray[np.int32]:

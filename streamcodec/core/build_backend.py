@@ -2,7 +2,8 @@
 """Builds the package: scikit-build-core's backend, with a compiler of its own where there is none.
 
 Where neither CXX nor a C++ compiler on the PATH is found, the build asks PyPI for `ziglang`, whose
-`zig c++` compiles the native core. So Python alone is enough to install.
+`zig c++` compiles the native core. So Python alone is enough to install, if its headers are there:
+distributions keep these in a package of their own, and a sentence says which.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import shutil
 import stat
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +54,19 @@ def _has_compiler() -> bool:
 
 
 def _with_compiler(requirements: list[str]) -> list[str]:
+    _need_headers(Path(sysconfig.get_path("include")))
     return requirements if _has_compiler() else [*requirements, _ZIG]
+
+
+def _need_headers(folder: Path) -> None:
+    """Exit with a sentence where this Python came without the headers of its C interface."""
+    if not (folder / "Python.h").exists():
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        sys.exit(
+            f"streamcodec's native core needs Python's headers, and {folder / 'Python.h'} is not "
+            f"there: install them (Debian and Ubuntu: python{version}-dev, Fedora: "
+            f"python{version}-devel or python3-devel) and try again"
+        )
 
 
 @contextmanager

@@ -49,15 +49,17 @@ def predict(
     seen, mixed = [field], []
     for down, right in _SIDES:
         theirs, beyond = _neighbour(field, cells, down, right)
-        seen.append(theirs)
-        mixed.append((cells & beyond & (packed(theirs) != packed(field)))[..., None, None])
+        both = cells & beyond & (packed(theirs) != packed(field))
+        # What came round from the opposite edge may lead too far out from here.
+        seen.append(torch.where(both[..., None], theirs, field))
+        mixed.append(both[..., None, None])
     luma, colour = _Cells(windows, chroma, rows, columns).moved(torch.stack(seen))
-    own, both = luma[0], colour[0]
+    own, pair = luma[0], colour[0]
     for side in range(4):
         own = _blend(own, luma[side + 1], side, mixed[side])
-        both = _blend(both, colour[side + 1], side, mixed[side][..., None])
+        pair = _blend(pair, colour[side + 1], side, mixed[side][..., None])
     shown = cells[..., None, None]
-    u, v = both.unbind(2)
+    u, v = pair.unbind(2)
     y, u, v = (
         (part * shown)
         .to(torch.uint8)

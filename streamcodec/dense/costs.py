@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What blocks would cost under vectors: absolute and squared differences, foretold bits."""
+"""What blocks would cost under vectors: absolute and squared differences, estimated bits."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def hadamard(device: torch.device) -> torch.Tensor:
     return torch.kron(one, one).to(device)
 
 
-def foretold(apart: torch.Tensor, worth: tuple[float, float]) -> torch.Tensor:
+def estimated_bits(apart: torch.Tensor, bit_weights: tuple[float, float]) -> torch.Tensor:
     """Bits of differences (..., 16 or 8, the same) int16, by Hadamard coefficients of each 8x8.
 
-    A coefficient costs the less of worth[0] times its square and worth[1] times its size, in 1/16.
+    In 1/16 bit a coefficient costs the less of `bit_weights[0]` times its square and
+    `bit_weights[1]` times its size.
     """
     size = apart.shape[-1]
     lead = apart.shape[:-2]
@@ -35,7 +36,7 @@ def foretold(apart: torch.Tensor, worth: tuple[float, float]) -> torch.Tensor:
         apart = apart.reshape(*lead, 2, 8, 2, 8).transpose(-3, -2)
     squares = apart.reshape(-1, 64).to(torch.float32)
     sizes = (squares @ hadamard(apart.device)).abs_()
-    each = (sizes * (worth[0] / 16)).clamp_(max=worth[1] / 16) * sizes
+    each = (sizes * (bit_weights[0] / 16)).clamp_(max=bit_weights[1] / 16) * sizes
     return each.reshape(*lead, -1).sum(-1)
 
 
@@ -86,12 +87,12 @@ class Blocks:
         return torch.where((inside == by).all(-1), total, FAR)
 
     def both(
-        self, by: torch.Tensor, worth: tuple[float, float]
+        self, by: torch.Tensor, bit_weights: tuple[float, float]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Foretold bits, and sums of squared differences; FAR out of reach."""
+        """Estimated bits, and sums of squared differences; FAR out of reach."""
         inside = self.clamp(by)
         apart = self.apart(inside)
         squared = apart.to(torch.float32).square_().sum((-1, -2))
         holds = (inside == by).all(-1)
-        bits = torch.where(holds, foretold(apart, worth), FAR)
+        bits = torch.where(holds, estimated_bits(apart, bit_weights), FAR)
         return bits, torch.where(holds, squared, FAR)

@@ -89,16 +89,16 @@ class DenseFrameEncoder(FrameEncoder):
         self.moves = Moves(device.device)
 
     def _look(self, quality: int) -> Analysis:
-        key = self._before is None
+        key = self._reference_state is None
         bucket = quality // KEY_BUCKET if key else 0
         if bucket not in self._seen:
             self._seen[bucket] = (
                 analyse_key(self.moves, self._source, quality)
-                if self._before is None
+                if self._reference_state is None
                 else analyse_inter(
                     self.moves,
                     self._source,
-                    self._before,
+                    self._reference_state,
                     self._pool,
                     exact=self._device.exact,
                 )
@@ -109,13 +109,13 @@ class DenseFrameEncoder(FrameEncoder):
         seen = self._look(quality)
         if not isinstance(seen, DenseAnalysis):
             return super()._coding(quality)
-        before = self._before_at(seen, quality)
+        state = self._state_at(seen, quality)
         coding = DenseCoding(
             self._model,
             seen,
-            before,
+            state,
             quality,
-            moved=self._moved_of(seen, before),
+            moved=self._moved_of(seen, state),
             workspace=self._workspace,
             pool=self._pool,
         )
@@ -184,7 +184,7 @@ class DenseCoding(Coding):
             moved_counts=there.moved_counts,
             intra_modes=there.intra_modes,
             quality=self._quality,
-            reference_quality=self._before.quality,
+            reference_quality=self._reference_state.quality,
         )
         frame = priors.Frame(
             device.prior,
@@ -217,10 +217,12 @@ class DenseCoding(Coding):
     def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
         """Choose symbols on the device; lowers blocks.counts; rebuild the picture here."""
         del tables
-        there, first, before = self._there, self._first, self._before
+        there, first, state = self._there, self._first, self._reference_state
         assert first is not None
-        pace = cx.pace(self._quality, before.quality)
-        prices = Prices(self._moves, before.contexts, there.counts_before, there.field_before, pace)
+        pace = cx.pace(self._quality, state.quality)
+        prices = Prices(
+            self._moves, state.contexts, there.reference_counts, there.reference_field, pace
+        )
         hurdle = self._moves.up("hurdle", self._hurdle()).to(torch.float32)
         self._symbols, self._counts = dense_quantise.choose(
             self._coefficients,
@@ -252,7 +254,7 @@ class DenseCoding(Coding):
         weighing: float,
     ) -> None:
         """Intra blocks start from decoded neighbours, one after the other: the core codes them."""
-        seen, before, first = self._seen, self._before, self._first
+        seen, state, first = self._seen, self._reference_state, self._first
         assert first is not None
         moves = self._moves
         there = moves.up("numbers of new blocks", numbers.astype(np.int64))
@@ -264,17 +266,15 @@ class DenseCoding(Coding):
         found = np.zeros_like(symbols)
         _core.code(
             self._workspace.blocks,
-            _core.CodeParams(
-                mu=weighing * quantise.MU, pace=cx.pace(self._quality, before.quality)
-            ),
+            _core.CodeParams(mu=weighing * quantise.MU, pace=cx.pace(self._quality, state.quality)),
             seen.source,
             blocks,
             np.zeros(symbols.shape, np.float32),
             tables,
             self._model.costs_q8,
             self._channel_steps_q3,
-            before.contexts,
-            before.counts,
+            state.contexts,
+            state.counts,
             seen.free,
             np.zeros_like(counts),
             found,

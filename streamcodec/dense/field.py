@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from streamcodec.dense.constants import constant
 
 CANDIDATES = 3
-_OFFERS = 5  # the predictor, left, above, before, above right
+_OFFERS = 5  # the predictor, left, above, the reference's, above right
 _NOBODY = 1 << 30  # no vector that is packed
 
 
@@ -32,7 +32,7 @@ class Inside:
     left: torch.Tensor
     above: torch.Tensor
     above_right: torch.Tensor  # and are known when the square is coded
-    offers: torch.Tensor  # (..., 5): the predictor, left, above, before, above right
+    offers: torch.Tensor  # (..., 5): the predictor, left, above, the reference's, above right
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +107,18 @@ def predictor(around: Neighbours) -> torch.Tensor:
     return torch.where(inside.above[..., None], middle, around.left)
 
 
-def candidates(field: torch.Tensor, before: torch.Tensor, side: int) -> Candidates:
+def candidates_of(field: torch.Tensor, reference_field: torch.Tensor, side: int) -> Candidates:
     """Distinct vectors that each square may take over: docs/bitstream.md, section 5."""
     around = neighbours(field, 2 * side)
     first = predictor(around)
-    rows, columns = before.shape[:2]
+    rows, columns = reference_field.shape[:2]
     middle = 2 * (side // 2)
-    here = before[middle :: 2 * side, middle :: 2 * side]
+    here = reference_field[middle :: 2 * side, middle :: 2 * side]
     down, across = first.shape[:2]
     if here.shape[:2] != (down, across):  # the middle of the last squares lies outside
         y = torch.arange(0, rows, 2 * side, device=field.device) + middle
         x = torch.arange(0, columns, 2 * side, device=field.device) + middle
-        here = before[y.clamp(max=rows - 1)][:, x.clamp(max=columns - 1)]
+        here = reference_field[y.clamp(max=rows - 1)][:, x.clamp(max=columns - 1)]
     offers = torch.stack([first, around.left, around.above, here, around.above_right], 2)
     exists = around.inside.offers
     values = torch.where(exists, packed(offers), _NOBODY)
@@ -140,16 +140,16 @@ _EARLIER = tuple(tuple(int(j < i) for j in range(_OFFERS)) for i in range(_OFFER
 class Voters:
     """The vectors around each square, in a frame's field and in its reference's."""
 
-    def __init__(self, before: torch.Tensor, side: int) -> None:
+    def __init__(self, reference_field: torch.Tensor, side: int) -> None:
         self._side = side
-        self._before = self._seen(before, ((0, 0), (0, 2 * side), (2 * side, 0)))
+        self._reference = self._seen(reference_field, ((0, 0), (0, 2 * side), (2 * side, 0)))
 
-    def votes(self, field: torch.Tensor, near: Candidates) -> torch.Tensor:
+    def votes(self, field: torch.Tensor, candidates: Candidates) -> torch.Tensor:
         """(down, across, 3): how many of those around equal each candidate; at most 4."""
         size = 2 * self._side
         own = self._seen(field, ((0, -1), (-1, 0), (-1, -1), (-1, size)))
-        every = torch.cat([own, self._before])
-        found = (every[..., None] == packed(near.at)).sum(0, dtype=torch.int32)
+        every = torch.cat([own, self._reference])
+        found = (every[..., None] == packed(candidates.at)).sum(0, dtype=torch.int32)
         return found.clamp_(max=4)
 
     def _seen(self, grid: torch.Tensor, places: tuple[tuple[int, int], ...]) -> torch.Tensor:

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from streamcodec import _core, quantise
-from streamcodec.analysis import KEY_BUCKET, KEY_LAMBDA_PER_STEP, Analysis, worths
+from streamcodec.analysis import KEY_BUCKET, KEY_LAMBDA_PER_STEP, Analysis, hadamard_weights
 from streamcodec.blocks import layout, transform
 from streamcodec.decoder import empty_planes
 from streamcodec.dense import intra
 from streamcodec.dense import transform as forward
-from streamcodec.dense.costs import foretold
+from streamcodec.dense.costs import estimated_bits
 from streamcodec.dense.moves import Moves
 from streamcodec.state import Planes
 
@@ -30,21 +30,21 @@ def analyse_key(moves: Moves, source: Planes, quality: int) -> Analysis:
     middle = quality // KEY_BUCKET * KEY_BUCKET + KEY_BUCKET // 2
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(middle) / 8
-    worth = worths(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
+    bit_weights = hadamard_weights(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
     luma = moves.up("source", source[0])
-    whole, whole_modes, _ = _best(luma, 16, worth)
-    small, small_modes, apart = _best(luma, 8, worth)
+    whole, whole_modes, _ = _best(luma, 16, bit_weights)
+    small, small_modes, apart = _best(luma, 8, bit_weights)
     ratio, kinds = forward.finer(apart, 1 / step)
     four = _by_block(small + _QUARTER_BITS) * ratio.reshape(rows, columns, 4)
     split = _QUARTERS_BITS + four.sum(-1) < whole
     modes = torch.where(split, INTRA8, INTRA16)
     splits = torch.where(split, kinds.reshape(rows, columns), 0)
     cells = split.repeat_interleave(2, 0).repeat_interleave(2, 1)
-    ways = torch.where(cells, small_modes, intra.flat(whole_modes, 2))
+    intra_modes = torch.where(cells, small_modes, intra.flat(whole_modes, 2))
     blocks = _core.Blocks(rows, columns)
     both = moves.down("modes, splits", torch.stack([modes, splits]).to(torch.uint8))
     blocks.modes[:], blocks.splits[:] = both
-    blocks.intra_modes[:] = moves.down("intra modes", ways.to(torch.int8))
+    blocks.intra_modes[:] = moves.down("intra modes", intra_modes.to(torch.int8))
     # The core transforms intra blocks itself, from what they are then predicted.
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
     free = np.zeros((rows, columns), np.uint8)
@@ -52,14 +52,14 @@ def analyse_key(moves: Moves, source: Planes, quality: int) -> Analysis:
 
 
 def _best(
-    luma: torch.Tensor, size: int, worth: tuple[float, float]
+    luma: torch.Tensor, size: int, bit_weights: tuple[float, float]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Of squares: bits and mode of the cheapest prediction, and the plane of its differences."""
     height, width = luma.shape
     rows, columns = height // size, width // size
     own = luma.reshape(rows, size, columns, size).transpose(1, 2).to(torch.int16)
     apart = own - intra.guesses(luma, size)
-    least, mode = foretold(apart, worth).min(0)
+    least, mode = estimated_bits(apart, bit_weights).min(0)
     chosen = torch.gather(apart, 0, mode[None, ..., None, None].expand(1, *apart.shape[1:]))[0]
     return least, mode, chosen.transpose(1, 2).reshape(height, width).to(torch.float32)
 

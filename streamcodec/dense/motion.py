@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The motion of all blocks at once: coarse to fine, with the prices that the bitstream asks.
 
-A decoder learns vectors in raster order, each against those before it. Here all blocks choose at
+A decoder reads vectors in raster order, each against those before it. Here all blocks choose at
 once, several times over, each by what its neighbours chose last; half of the blocks at a time, like
 the fields of a chessboard, so that no two neighbours swap back and forth.
 """
@@ -16,14 +16,14 @@ import torch
 from streamcodec.dense import coarse
 from streamcodec.dense.constants import constant
 from streamcodec.dense.costs import FAR, Blocks
-from streamcodec.dense.field import Candidates, candidates, neighbours, packed, predictor, spread
+from streamcodec.dense.field import Candidates, candidates_of, neighbours, packed, predictor, spread
 from streamcodec.dense.prices import Prices
 
 AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (-1, -1), (1, -1), (-1, 1), (1, 1))
 _ANEW_BITS = 2.0  # beside the difference: that it is no skip, and no candidate
 # About what the first candidate and another cost, while vectors are still sought.
 _FIRST_BITS, _TAKEN_BITS = 0.25, 1.5
-_ALONE_BITS = 4.0  # and where all around stands: such a block would be a skip
+_ALONE_BITS = 4.0  # more where all neighbours are static: such a block would be a skip
 _COARSE_STEPS = (8, 4)  # quarter samples
 _FINE_STEPS = (2, 1)
 _ROUNDS = 2
@@ -31,12 +31,12 @@ _ROUNDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """`per_bit` absolute differences a bit; `still` below which nothing is searched; `worth` of
-    Hadamard coefficients and `per_square` of a squared difference in 1/16 bit."""
+    """`per_bit` absolute differences a bit; `still` below which nothing is searched; in 1/16 bit
+    `bit_weights` of Hadamard coefficients and `per_square` of a squared difference."""
 
     per_bit: float
     still: float
-    worth: tuple[float, float]
+    bit_weights: tuple[float, float]
     per_square: float
 
 
@@ -46,7 +46,7 @@ class Found:
 
     vectors: torch.Tensor
     costs: torch.Tensor
-    stands: torch.Tensor  # true where a block is weighed by the error that stays
+    static: torch.Tensor  # true where a block is weighed by the error that is left uncoded
     divided: torch.Tensor  # true where a block has four vectors: then `costs` hold their price
     cells: torch.Tensor  # (2 rows, 2 columns, 2): those
 
@@ -60,15 +60,17 @@ class Search:
     """One frame's search."""
 
     def __init__(
-        self, blocks: Blocks, prices: Prices, before: torch.Tensor, params: Params
+        self, blocks: Blocks, prices: Prices, reference_field: torch.Tensor, params: Params
     ) -> None:
         self.blocks = blocks
         self.prices = prices
-        self.before = before
+        self.reference_field = reference_field
         self.params = params
         self.rows, self.columns = blocks.samples.shape[:2]
-        self._numbers = turns(self.rows, self.columns, before.device)
-        colour = torch.zeros(self.rows * self.columns, dtype=torch.bool, device=before.device)
+        self._numbers = turns(self.rows, self.columns, reference_field.device)
+        colour = torch.zeros(
+            self.rows * self.columns, dtype=torch.bool, device=reference_field.device
+        )
         first = colour.index_fill(0, self._numbers[0], True).reshape(self.rows, self.columns)
         self.turns = (first, ~first)
         self._halves = tuple(blocks.some(numbers) for numbers in self._numbers)
@@ -88,38 +90,38 @@ class Search:
                 vectors, sads = self._take_over(vectors, sads, turn)
         return self._weigh(vectors)
 
-    def near(self, vectors: torch.Tensor) -> tuple[Candidates, torch.Tensor]:
-        """Candidates of all blocks and bits of taking each, as the field stands."""
+    def candidates_of(self, vectors: torch.Tensor) -> tuple[Candidates, torch.Tensor]:
+        """Candidates of all blocks and bits of taking each, by the field as it is now."""
         field = on_grid(vectors)
-        found = candidates(field, self.before, 1)
-        takens = found.which(vectors).clamp(min=0)
-        return found, self.prices.which(field, found, takens, 1, 1)
+        found = candidates_of(field, self.reference_field, 1)
+        candidate_index = found.which(vectors).clamp(min=0)
+        return found, self.prices.which(field, found, candidate_index, 1, 1)
 
-    def anew(self, by: torch.Tensor, near: Candidates) -> torch.Tensor:
+    def anew(self, by: torch.Tensor, candidates: Candidates) -> torch.Tensor:
         """Bits of vectors that are told against the first candidate."""
-        return _ANEW_BITS + self.prices.vector(by - near.at[..., 0, :])
+        return _ANEW_BITS + self.prices.vector(by - candidates.at[..., 0, :])
 
     def _rough(self, by: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """About what vectors (tries, rows, columns, 2) cost beside those of `vectors` around."""
         around = neighbours(on_grid(vectors), 2)
-        foretold = predictor(around)
-        given = torch.stack([around.left, around.above, self.before[::2, ::2]])
+        predicted = predictor(around)
+        given = torch.stack([around.left, around.above, self.reference_field[::2, ::2]])
         own = packed(by)
-        told = _ANEW_BITS + self.prices.vector(by - foretold)
+        told = _ANEW_BITS + self.prices.vector(by - predicted)
         taken = (own[:, None] == packed(given)).any(1)
         told = torch.where(taken, told.clamp(max=_TAKEN_BITS), told)
-        return torch.where(own == packed(foretold), _FIRST_BITS, told)
+        return torch.where(own == packed(predicted), _FIRST_BITS, told)
 
-    def rate(self, by: torch.Tensor, near: Candidates, taking: torch.Tensor) -> torch.Tensor:
+    def rate(self, by: torch.Tensor, candidates: Candidates, taking: torch.Tensor) -> torch.Tensor:
         """Bits of vectors, taken over where a candidate equals them."""
-        taken = torch.where(near.same(by), taking, FAR).amin(-1)
-        return torch.minimum(self.anew(by, near), taken)
+        taken = torch.where(candidates.same(by), taking, FAR).amin(-1)
+        return torch.minimum(self.anew(by, candidates), taken)
 
-    def cost(self, by: torch.Tensor, stands: torch.Tensor) -> torch.Tensor:
-        """Bits of blocks besides their motion: of the error that stays, or foretold."""
-        bits, squared = self.blocks.both(by, self.params.worth)
+    def cost(self, by: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
+        """Bits of blocks besides their motion: of the error left in static ones, else estimated."""
+        bits, squared = self.blocks.both(by, self.params.bit_weights)
         apart = (squared * (self.params.per_square / 16)).clamp(max=FAR)
-        return torch.where(stands, apart, bits)
+        return torch.where(static, apart, bits)
 
     def around(self, vectors: torch.Tensor) -> list[torch.Tensor]:
         """Vectors of the right, lower, left and upper block; the block's own outside."""
@@ -135,12 +137,12 @@ class Search:
         self, luma: torch.Tensor, reference: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         wide, own = coarse.search(luma, reference)
-        here = self.before[::2, ::2]
+        here = self.reference_field[::2, ::2]
         tries = torch.stack(
             [
                 here,
                 torch.zeros_like(here),
-                self.before[1::2, 1::2],
+                self.reference_field[1::2, 1::2],
                 *self.around(here)[:2],
                 wide,
                 own,
@@ -150,7 +152,7 @@ class Search:
         tries = self.blocks.clamp(tries)
         sads = self.blocks.sad(tries)
         rate = self.prices.vector(tries - here)
-        # What stands, or goes on as it went, needs no search.
+        # A block that is static, or moves on as it did, needs no search.
         good = sads[:2] < self.params.still
         keeps = good.any(0)
         total = sads + self.params.per_bit * rate
@@ -173,7 +175,7 @@ class Search:
         """Let half of the blocks choose again: their own vector, a candidate, a neighbour's."""
         numbers = self._numbers[turn]
         told = predictor(neighbours(on_grid(vectors), 2))
-        tries = torch.stack([vectors, told, self.before[::2, ::2], *self.around(vectors)])
+        tries = torch.stack([vectors, told, self.reference_field[::2, ::2], *self.around(vectors)])
         rate = self._rough(tries, vectors).reshape(len(tries), -1)[:, numbers]
         tries = tries.reshape(len(tries), -1, 2)[:, numbers]
         flat = sads.reshape(-1)
@@ -183,36 +185,36 @@ class Search:
         return after.reshape(vectors.shape), flat.index_copy(0, numbers, least).reshape(sads.shape)
 
     def _weigh(self, vectors: torch.Tensor) -> Found:
-        near, taking = self.near(vectors)
-        tries = near.at.permute(2, 0, 1, 3)
+        candidates, taking = self.candidates_of(vectors)
+        tries = candidates.at.permute(2, 0, 1, 3)
         free = self.blocks.sad(tries) + self.params.per_bit * taking.movedim(-1, 0)
-        stands = free.min(0).values < self.params.still
-        costs = self.cost(vectors, stands)
+        static = free.min(0).values < self.params.still
+        costs = self.cost(vectors, static)
         for _ in range(_ROUNDS):
             for turn in self.turns:
-                vectors, costs = self.choose(vectors, costs, stands, turn)
-        return Found(vectors, costs, stands, torch.zeros_like(stands), on_grid(vectors))
+                vectors, costs = self.choose(vectors, costs, static, turn)
+        return Found(vectors, costs, static, torch.zeros_like(static), on_grid(vectors))
 
     def choose(
         self,
         vectors: torch.Tensor,
         costs: torch.Tensor,
-        stands: torch.Tensor,
+        static: torch.Tensor,
         turn: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Let the blocks of a turn choose again by foretold bits: their own, or a candidate."""
-        near, taking = self.near(vectors)
-        own = self.anew(vectors, near)
-        alone = (near.count == 1) & (near.at[:, :, 0] == 0).all(-1)
+        """Let the blocks of a turn choose again by estimated bits: their own, or a candidate."""
+        candidates, taking = self.candidates_of(vectors)
+        own = self.anew(vectors, candidates)
+        alone = (candidates.count == 1) & (candidates.at[:, :, 0] == 0).all(-1)
         own = own + torch.where(alone, _ALONE_BITS, 0.0)
-        # A block that stands takes a candidate.
-        total = torch.where(stands & (near.which(vectors) < 0), FAR, own + costs)
+        # A static block takes a candidate.
+        total = torch.where(static & (candidates.which(vectors) < 0), FAR, own + costs)
         slots = constant((0, 1, 2), vectors.device)[:, None, None]
-        others = self.cost(near.at.movedim(2, 0), stands)
+        others = self.cost(candidates.at.movedim(2, 0), static)
         free = taking.movedim(-1, 0) + 1 + others
-        free = torch.where(slots < near.count, free, 2 * FAR)
-        tries = torch.cat([near.at.movedim(2, 0), vectors[None]])
-        # Of equals the one that is taken over, so it stands first.
+        free = torch.where(slots < candidates.count, free, 2 * FAR)
+        tries = torch.cat([candidates.at.movedim(2, 0), vectors[None]])
+        # Of equals the candidate is taken, so it comes first.
         found = torch.cat([others, costs[None]])
         chosen, least = _least(tries, found, torch.cat([free, total[None]]))
         return torch.where(turn[..., None], chosen, vectors), torch.where(turn, least, costs)

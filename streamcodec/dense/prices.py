@@ -2,7 +2,7 @@
 """What side information costs, for all blocks at once: the mixture that codes it, in parallel.
 
 The rows of the contexts are those of docs/bitstream.md, section 4. A parallel encoder does not know
-what neighbours will have said; it takes what they say as things stand.
+what neighbours will choose; it takes what they have chosen so far.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Prices:
         self,
         moves: Moves,
         contexts: np.ndarray[tuple[int, int], np.dtype[np.uint16]],
-        counts_before: torch.Tensor,
-        field_before: torch.Tensor,
+        reference_counts: torch.Tensor,
+        reference_field: torch.Tensor,
         pace: int,
     ) -> None:
         self.device = moves.device
@@ -57,12 +57,12 @@ class Prices:
         self._bases = _core.context_bases().tolist()
         vectors = moves.up("prices of vectors", _core.vector_prices(contexts))
         self._vectors = vectors.to(torch.float32).reshape(-1) / 256
-        self.before = field_before
-        self.counts_before = counts_before
+        self.reference_field = reference_field
+        self.reference_counts = reference_counts
         self.pace = pace
         self._voters: dict[int, Voters] = {}
         self._likenesses: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._counted = Around(counts_before, 1)
+        self._counted = Around(reference_counts, 1)
 
     def _mixed(self, asked: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
         """(2, bits asked, ...): bits of ones and of zeros.
@@ -87,19 +87,24 @@ class Prices:
         return self._vectors[sizes].sum(-1)
 
     def which(
-        self, field: torch.Tensor, near: Candidates, takens: torch.Tensor, side: int, skip: int
+        self,
+        field: torch.Tensor,
+        candidates: Candidates,
+        candidate_index: torch.Tensor,
+        side: int,
+        skip: int,
     ) -> torch.Tensor:
-        """(down, across, 3): bits of taking each candidate; `takens` is of blocks."""
+        """(down, across, 3): bits of taking each candidate; `candidate_index` is of blocks."""
         if side not in self._voters:
-            self._voters[side] = Voters(self.before, side)
-        first, second, third = self._voters[side].votes(field, near).unbind(-1)
-        around = Around(takens, side)
-        zero = (packed(near.at) == 0).to(torch.int32)
+            self._voters[side] = Voters(self.reference_field, side)
+        first, second, third = self._voters[side].votes(field, candidates).unbind(-1)
+        around = Around(candidate_index, side)
+        zero = (packed(candidates.at) == 0).to(torch.int32)
         square = int(side > 1)
         use = 1 + side // 2 if square else skip
-        three = (near.count - 2).clamp(min=0)
+        three = (candidates.count - 2).clamp(min=0)
         none = torch.zeros_like(three)
-        source = near.source
+        source = candidates.source
         rows = torch.stack(
             [
                 6 * square + 3 * three + around.two(0),
@@ -119,9 +124,9 @@ class Prices:
         )
         (yes, once_more), (no, no_more) = self._mixed([(WHICH, rows), (WHICH_SECOND, again)])
         bits = torch.stack(
-            [no, yes + torch.where(near.count > 2, no_more, 0.0), yes + once_more], -1
+            [no, yes + torch.where(candidates.count > 2, no_more, 0.0), yes + once_more], -1
         )
-        return torch.where((near.count > 1)[..., None], bits, 0.0)
+        return torch.where((candidates.count > 1)[..., None], bits, 0.0)
 
     def united(self, sides: torch.Tensor, side: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Bits of a square's being one, and of its not being one."""
@@ -129,12 +134,12 @@ class Prices:
         around = Around(sides, side)
         if side not in self._likenesses:
             self._likenesses[side] = self._likeness(side)
-        before, levels = self._likenesses[side]
+        alike, levels = self._likenesses[side]
         rows = torch.stack(
             [
                 3 * level + around.two(side - 1),
                 16 * level + around.pattern(side - 1),
-                before,
+                alike,
                 levels,
             ]
         )
@@ -146,12 +151,12 @@ class Prices:
         level = side // 4
         alike = self._alike(side).to(torch.int32)
         beyond = F.pad(alike[:, 1:], (0, 1)) + F.pad(alike[1:], (0, 0, 0, 1))
-        coded = by_square((self.counts_before > 0).to(torch.int32), side, outside=0).sum(-1)
+        coded = by_square((self.reference_counts > 0).to(torch.int32), side, outside=0).sum(-1)
         rows = 54 * level + 18 * self.pace + 6 * coded.clamp(max=2) + 3 * alike + beyond
         return rows, torch.full_like(alike, level)
 
     def _alike(self, side: int) -> torch.Tensor:
-        values = packed(self.before)
+        values = packed(self.reference_field)
         rows, columns = values.shape
         first = spread(values[:: 2 * side, :: 2 * side], 2 * side, rows, columns)
         return ~by_square(first != values, 2 * side, outside=False).any(-1)
@@ -159,9 +164,9 @@ class Prices:
     def skip(self, skips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Bits (rows, columns) of a skip and of none, as `skips` (0 or 1) are around."""
         around = Around(skips, 1)
-        before = self._counted
-        own = self.counts_before
-        coded = 8 * own.clamp(max=2) + before.beyond_as_bits()
+        reference = self._counted
+        own = self.reference_counts
+        coded = 8 * own.clamp(max=2) + reference.beyond_as_bits()
         rows = torch.stack(
             [
                 3 * (own == 0) + around.two(0),
@@ -178,14 +183,14 @@ class Prices:
 
         A block that took over a vector and is no skip has at least one group: it does not say so.
         """
-        around, before = Around(counts, 1), self._counted
-        own = self.counts_before
+        around, reference = Around(counts, 1), self._counted
+        own = self.reference_counts
         k = constant(((0,), (1,), (2,), (3,)), self.device)[..., None]  # (4, 1, 1)
         rows = torch.stack(
             [
                 24 * kind + 6 * k + 3 * (own > k) + around.two(k),
                 5 * (4 * kind + k) + around.four(k),
-                25 * (3 * k + self.pace) + 5 * own + before.cross(k),
+                25 * (3 * k + self.pace) + 5 * own + reference.cross(k),
                 4 * kind + k,
             ]
         )

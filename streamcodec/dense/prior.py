@@ -232,7 +232,7 @@ def _energy(prior: Prior, sums: torch.Tensor) -> torch.Tensor:
 
 
 def move(
-    field: torch.Tensor, inter: torch.Tensor, memory_before: torch.Tensor, counts: torch.Tensor
+    field: torch.Tensor, inter: torch.Tensor, reference_memory: torch.Tensor, counts: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Memory (blocks, 384) and counts (rows, columns) from where each block came from."""
     rows, columns = counts.shape
@@ -240,5 +240,5 @@ def move(
     y = torch.arange(rows, device=field.device)[:, None] + ((both[..., 0] + 64) >> 7)
     x = torch.arange(columns, device=field.device)[None] + ((both[..., 1] + 64) >> 7)
     at = (y.clamp(0, rows - 1) * columns + x.clamp(0, columns - 1)).long()
-    moved = memory_before[at.reshape(-1)] * inter.reshape(-1, 1)
+    moved = reference_memory[at.reshape(-1)] * inter.reshape(-1, 1)
     return moved, counts.reshape(-1)[at] * inter

@@ -6,11 +6,11 @@ from __future__ import annotations
 import torch
 
 from streamcodec.dense.constants import constant
-from streamcodec.dense.costs import FAR, Blocks, foretold
+from streamcodec.dense.costs import FAR, Blocks, estimated_bits
 from streamcodec.dense.field import cell_predictor
 from streamcodec.dense.motion import AROUND, Found, Search, on_grid
 
-FROM_BITS = 60.0  # foretold bits of a whole block from which four vectors may be better
+FROM_BITS = 60.0  # estimated bits of a whole block from which four vectors may be better
 _MODE_BITS = 3.0
 _STEPS = (4, 2, 1)  # quarter samples
 
@@ -28,13 +28,13 @@ def divide(search: Search, found: Found, luma: torch.Tensor) -> Found:
         sads = torch.cat([sads[None], cells.sad(tries[1:])])
         vectors, sads = _least(search, vectors, tries, sads)
     told = search.prices.vector(vectors - cell_predictor(vectors))
-    bits = told + foretold(cells.apart(vectors), search.params.worth)
+    bits = told + estimated_bits(cells.apart(vectors), search.params.bit_weights)
     total = _MODE_BITS + bits.reshape(search.rows, 2, search.columns, 2).sum((1, 3))
-    near, taking = search.near(found.vectors)
-    whole = found.costs + search.rate(found.vectors, near, taking + 1)
-    better = (total < whole) & (whole >= FROM_BITS) & ~found.stands
+    candidates, taking = search.candidates_of(found.vectors)
+    whole = found.costs + search.rate(found.vectors, candidates, taking + 1)
+    better = (total < whole) & (whole >= FROM_BITS) & ~found.static
     return Found(
-        found.vectors, torch.where(better, total, found.costs), found.stands, better, vectors
+        found.vectors, torch.where(better, total, found.costs), found.static, better, vectors
     )
 
 

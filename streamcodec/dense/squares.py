@@ -11,7 +11,7 @@ from streamcodec.dense.costs import FAR
 from streamcodec.dense.field import (
     Candidates,
     by_square,
-    candidates,
+    candidates_of,
     may_unite,
     packed,
     sides_of,
@@ -20,8 +20,8 @@ from streamcodec.dense.field import (
 )
 from streamcodec.dense.motion import Found, Search, on_grid
 
-# What stands around a vector: of a block that takes one over, of a block on its own beside its
-# motion, of a square with one vector (core/motion/squares.hpp).
+# Fixed signalling overhead besides the vector: of a block that takes one over, of a block on its
+# own, of a square with one vector (core/motion/squares.hpp).
 TAKING_BITS = 4 / 16
 SINGLE_BITS = 6 / 16
 SQUARE_BITS = 4 / 16
@@ -34,22 +34,22 @@ def unite(search: Search, found: Found) -> Found:
     """Give squares one vector."""
     now = found
     for _ in range(_ROUNDS):
-        near, taking = search.near(now.vectors)
-        taken = _taken(now.vectors, near, taking) + TAKING_BITS
-        told = torch.minimum(search.anew(now.vectors, near), taken)
+        candidates, taking = search.candidates_of(now.vectors)
+        taken = _taken(now.vectors, candidates, taking) + TAKING_BITS
+        told = torch.minimum(search.anew(now.vectors, candidates), taken)
         apart = SINGLE_BITS + torch.where(now.divided, 0.0, told)
         for side in (2, 4):
             now, apart = _unite(search, now, apart, side)
     vectors, costs = now.vectors, now.costs
     stays = (sides_of(~now.divided, on_grid(vectors)) == 1) & ~now.divided
     for turn in search.turns:
-        vectors, costs = search.choose(vectors, costs, now.stands, turn & stays)
+        vectors, costs = search.choose(vectors, costs, now.static, turn & stays)
     return replace(now, vectors=vectors, costs=costs)
 
 
-def _taken(vectors: torch.Tensor, near: Candidates, taking: torch.Tensor) -> torch.Tensor:
+def _taken(vectors: torch.Tensor, candidates: Candidates, taking: torch.Tensor) -> torch.Tensor:
     """Bits of taking vectors over; FAR where no candidate equals them."""
-    return torch.where(near.same(vectors), taking, FAR).amin(-1)
+    return torch.where(candidates.same(vectors), taking, FAR).amin(-1)
 
 
 def _unite(
@@ -61,22 +61,24 @@ def _unite(
     vectors, costs, whole = now.vectors, now.costs, ~now.divided
     field = now.field()
     yes, no = search.prices.united(sides_of(whole, field), side)
-    near = candidates(field, search.before, side)
-    takens = torch.zeros((rows, columns), dtype=torch.int32, device=field.device)
-    taking = search.prices.which(field, near, takens, side, 1)
+    candidates = candidates_of(field, search.reference_field, side)
+    candidate_index = torch.zeros((rows, columns), dtype=torch.int32, device=field.device)
+    taking = search.prices.which(field, candidates, candidate_index, side, 1)
     motions = no + by_square(apart, 2, outside=0).sum(-1)
     is_one = united(whole, field, side)
     best = torch.where(is_one, FAR, motions + by_square(costs, side, outside=0).sum(-1))
     able = may_unite(rows, columns, side, field.device)
-    tries = torch.stack([*near.at.unbind(2), *_commonest(vectors, side)])
+    tries = torch.stack([*candidates.at.unbind(2), *_commonest(vectors, side)])
     motion = (
         yes
         + SQUARE_BITS
-        + torch.minimum(search.anew(tries, near), _taken(tries, near, taking) + TAKING_BITS)
+        + torch.minimum(
+            search.anew(tries, candidates), _taken(tries, candidates, taking) + TAKING_BITS
+        )
     )
     wide = torch.stack([spread(by, side, rows, columns) for by in tries])
     same = (packed(wide) == packed(vectors)) & whole
-    fresh = torch.where(same, costs, search.cost(wide, now.stands))
+    fresh = torch.where(same, costs, search.cost(wide, now.static))
     total = motion + by_square(fresh, side, outside=0).sum(-1)
     least, at = total.min(0)
     better = (least < best) & able

@@ -82,7 +82,7 @@ class Transformed:
     coefficients: torch.Tensor
 
 
-def worth(levels: torch.Tensor) -> torch.Tensor:
+def bits_of_levels(levels: torch.Tensor) -> torch.Tensor:
     """Rough weighed cost in bits of coefficients (..., n) in steps, summed over the last."""
     sizes = levels.abs()
     return torch.minimum(sizes * sizes * 7.7, 2.5 + 2.0 * sizes.sqrt()).sum(-1)
@@ -108,9 +108,9 @@ def _quarters(luma: torch.Tensor, inverse_step: float) -> _Quarters:
     eight = cut.reshape(-1, 4, 64) @ own.eight
     fours = (parts @ own.four).reshape(-1, 4, 64)
     plains = parts.reshape(-1, 4, 64)
-    coarse = worth(eight * inverse_step)
-    four = (_FOUR_BITS + worth(fours * inverse_step)) * _FOUR_RATIO
-    plain = (_PLAIN_BITS + worth(plains * inverse_step)) * _PLAIN_RATIO
+    coarse = bits_of_levels(eight * inverse_step)
+    four = (_FOUR_BITS + bits_of_levels(fours * inverse_step)) * _FOUR_RATIO
+    plain = (_PLAIN_BITS + bits_of_levels(plains * inverse_step)) * _PLAIN_RATIO
     finest = torch.minimum(four, plain)
     finer = (coarse >= _COARSEST_BITS) & (finest < coarse)
     kinds = torch.where(finer, torch.where(plain < four, PLAIN, FOUR), EIGHT)
@@ -139,7 +139,7 @@ def forward(
     own = tables(differences[0].device)
     luma = tiles(differences[0], 16)
     whole = luma @ own.sixteen
-    cost = worth(whole * inverse_step)
+    cost = bits_of_levels(whole * inverse_step)
     quarters = _quarters(luma, inverse_step)
     split = (cost > _WHOLE_BITS) & (quarters.bits.sum(-1) < cost)
     if whole_only is not None:

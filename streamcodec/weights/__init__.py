@@ -121,7 +121,10 @@ def pick_device(device: str, *, networks: bool = False) -> str:
     if device == "cpu":
         return "cpu"
     if not has_cuda():
-        raise ModelError(f"device is {device!r}, but torch finds no CUDA device: use --device cpu")
+        why = "torch finds no CUDA device: "
+        if find_spec("torch") is None:
+            why = "torch is not installed: pip install 'streamcodec[networks]', or "
+        raise ModelError(f"device is {device!r}, but {why}use --device cpu")
     count = int(_torch().cuda.device_count())
     if int(device.partition(":")[2] or 0) >= count:
         raise ModelError(

@@ -12,6 +12,8 @@ from services.wire.transport import Endpoint
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import make_sender, running
 
+pytestmark = pytest.mark.live
+
 
 def test_pictures_are_bgr_and_know_when_they_were_captured() -> None:
     sender = make_sender()

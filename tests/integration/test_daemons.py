@@ -18,6 +18,7 @@ import pytest
 from services.commands.follow import Records, follow
 from services.demo.supervisor import free_port
 from services.errors import EndOfSource, SourceError
+from services.media.sources.source import CapturedFrame
 from services.process import logs
 from services.process.statsfile import Keeping
 from services.protocol import messages as m
@@ -29,9 +30,11 @@ from services.wire import keys
 from services.wire.endpoint import CurveClient, CurveServer
 from services.wire.keys import Right
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, make_pair
-from tests.fakes import FakeCaptured, FakeCodec, FakeSource
+from tests.fakes import FakeCodec, FakeSource
 from tests.integration.cli import Command, make_command
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
+
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture
@@ -122,7 +125,7 @@ class Camera(FakeSource):
         self.lost = ""
         self.attempts = 0
 
-    def read(self, timeout_s: float) -> FakeCaptured | None:
+    def read(self, timeout_s: float) -> CapturedFrame | None:
         """Nothing while it is out."""
         if self.lost:
             self.attempts += 1
@@ -152,7 +155,7 @@ def test_a_source_that_goes_and_returns_is_counted_told_and_seen_in_readiness() 
 
 def test_a_source_that_only_fails_is_told_once_and_tried_again() -> None:
     class Broken(FakeSource):
-        def read(self, timeout_s: float) -> FakeCaptured | None:
+        def read(self, timeout_s: float) -> CapturedFrame | None:
             raise SourceError("the fake camera is broken")
 
     sender = make_sender(source=Broken())
@@ -291,7 +294,7 @@ def test_statistics_of_a_daemon_rotate(tmp_path: Path) -> None:
 
 def test_the_end_of_a_source_is_no_loss() -> None:
     class Over(FakeSource):
-        def read(self, timeout_s: float) -> FakeCaptured | None:
+        def read(self, timeout_s: float) -> CapturedFrame | None:
             raise EndOfSource("over")
 
     sender = make_sender(source=Over(live=True))

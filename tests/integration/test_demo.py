@@ -24,7 +24,7 @@ from streamcodec.codec import Codec
 from streamcodec.errors import ModelError
 from tests.integration.cli import Command, load_fake, make_command
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
 PRINTED = {
     *("framesCaptured", "framesEncoded", "keyFramesEncoded", "framesDropped", "framesReceived"),

@@ -94,7 +94,7 @@ def test_a_picture_goes_in_and_comes_out(command: Command, picture: Path, tmp_pa
     assert np.abs(back.astype(int) - gradient()).mean() < 6
 
 
-def test_without_a_wish_the_quality_is_middling(command: Command, picture: Path) -> None:
+def test_without_a_target_the_quality_is_middling(command: Command, picture: Path) -> None:
     plain = command("encode", picture, "a.scv", "--json").json
     chosen = command("encode", picture, "b.scv", "--quality", 32, "--json").json
     assert plain["frame_bytes"] == chosen["frame_bytes"]

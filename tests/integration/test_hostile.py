@@ -26,16 +26,18 @@ from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
 from services.wire.transport import (
     ANY_PEER,
     MAX_BATCH,
+    ConnectionEvent,
     CurveClient,
     CurveServer,
     Endpoint,
-    LinkEvent,
     Port,
     SendResult,
 )
 from tests.attackers import CurvePeer, RawPeer, curve_is_possible
 from tests.fakes import FakeCodec, FakeSink
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
+
+pytestmark = pytest.mark.live
 
 ANY_PORT = "tcp://127.0.0.1:0"
 FLOOD_BYTES = 400_000_000  # an attack that is let go on ends here
@@ -99,7 +101,7 @@ def test_who_was_cut_cannot_come_back_to_leave_as_much_again_and_again() -> None
     with Port(Endpoint(ANY_PORT, bind=True)) as port:
         cuts: list[str] = []
         flood = RawPeer(port.url)
-        wait_for(lambda: LinkEvent.CONNECTED in port.poll(10).events)
+        wait_for(lambda: ConnectionEvent.CONNECTED in port.poll(10).events)
         whole = flood.part(b"x" * 20, more=False) * 50_000
         for _ in range(3):  # more than the kernel's buffers take
             with contextlib.suppress(OSError):

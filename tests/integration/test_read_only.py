@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).resolve().parents[2]
 UNSHARE = shutil.which("unshare")
 # Every mount is closed but those of the kernel.

@@ -17,6 +17,8 @@ from streamcodec.container import ScvReader
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import ANY_PORT, running, wait_for
 
+pytestmark = pytest.mark.live
+
 FPS = 12.5
 
 

@@ -32,6 +32,8 @@ from tests.integration.test_stream import (
 )
 from tests.integration.viewers import NullViewer
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def command(
@@ -111,14 +113,14 @@ def test_the_times_of_a_recording_are_those_of_the_captures(tmp_path: Path) -> N
 
 
 def test_packets_leave_when_they_are_due(tmp_path: Path) -> None:
-    path = write_recording(tmp_path / "tape.scv", frames=20, keyframes={0}, step_us=50_000)
+    path = write_recording(tmp_path / "tape.scv", frames=22, keyframes={0}, step_us=50_000)
     with replaying(path) as replay:
         time.sleep(0.2)  # nobody watches: it waits
         assert replay.snapshot().frames_encoded == 0
         begin = time.monotonic()
         with NullViewer(replay.url) as viewer:
-            wait_for(lambda: viewer.frames == 20)
-        assert time.monotonic() - begin >= 0.95
+            wait_for(lambda: viewer.frames == 22)
+        assert time.monotonic() - begin >= 1.0
 
 
 def test_who_comes_late_gets_the_chain_from_the_last_keyframe(tmp_path: Path) -> None:
@@ -127,10 +129,8 @@ def test_who_comes_late_gets_the_chain_from_the_last_keyframe(tmp_path: Path) ->
     with replaying(path) as replay, running(make_receiver(replay.url, early)):
         wait_for_frames(early, 30)
         receiver = make_receiver(replay.url, late)
-        begin = time.monotonic()
         with running(receiver):
-            wait_for_frames(late, 1)
-            assert time.monotonic() - begin < 1.0
+            wait_for_frames(late, 1)  # no other keyframe comes
             newest = early.frames[-1]
             wait_for(lambda: any(frame.same_pixels(newest) for frame in late.frames))
             assert receiver.snapshot().damaged_packets == 0

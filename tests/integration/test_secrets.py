@@ -27,6 +27,8 @@ from tests.fakes import FakeCodec
 from tests.integration.test_stream import ANY_PORT
 from tests.integration.test_stream_source import serving
 
+pytestmark = pytest.mark.live
+
 SECRETS = ("S3cret", "admin", "t0ken")
 
 

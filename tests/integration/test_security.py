@@ -24,6 +24,8 @@ from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, Se
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 from tests.integration.test_stream import running, wait_for
 
+pytestmark = pytest.mark.live
+
 ANY_PORT = "tcp://127.0.0.1:0"
 
 

@@ -12,6 +12,8 @@ from services.wire.transport import Endpoint
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import ANY_PORT
 
+pytestmark = pytest.mark.live
+
 
 class BreaksOff(FakeSource):
     """A file of a few frames whose end cannot be read."""

@@ -20,6 +20,8 @@ from streamcodec.codec import Codec
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import ANY_PORT, running, wait_for
 
+pytestmark = pytest.mark.live
+
 FPS = 20.0
 MOST_S = 1.0  # without picture, once the source is back
 

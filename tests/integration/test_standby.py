@@ -14,6 +14,8 @@ import pytest
 from tests.fakes import FakeSink
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for_frames
 
+pytestmark = pytest.mark.live
+
 
 class Crossing:
     """Passes TCP on to a sender; `fall_silent` swallows what the connections of now carry."""

@@ -21,6 +21,8 @@ from services.wire.transport import Endpoint
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.cli import Command, make_command
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def command(

@@ -23,6 +23,8 @@ from services.media.avframes import from_frame
 from services.media.scene import Scene
 from services.media.sources import CapturedFrame, Source, open_source
 
+pytestmark = pytest.mark.live
+
 FPS = 25
 STEP_US = 40_000
 

@@ -14,17 +14,20 @@ import pytest
 import zmq
 
 from services.errors import AuthenticationError, ConfigError
-from services.wire.tcp_control import control_of, copied
+from services.wire.tcp_control import copied
 from services.wire.transport import (
     ANY_PEER,
+    ConnectionEvent,
     CurveClient,
     CurveServer,
     Endpoint,
-    LinkEvent,
     Port,
     SendResult,
     check,
 )
+from tests.unit.services.wire.test_tcp_control import control_of
+
+pytestmark = pytest.mark.live
 
 ANY_PORT = "tcp://127.0.0.1:0"
 
@@ -167,12 +170,12 @@ def test_a_refused_key_is_reported_to_its_owner() -> None:
     with Port(Endpoint(ANY_PORT, bind=True, keys=server_side)) as server:
         keys = CurveClient(*stranger, server_key=server_keys[0])
         with Port(Endpoint(server.url, bind=False, keys=keys)) as client:
-            events: list[LinkEvent] = []
+            events: list[ConnectionEvent] = []
             deadline = time.monotonic() + 2.0
-            while LinkEvent.REFUSED not in events and time.monotonic() < deadline:
+            while ConnectionEvent.REFUSED not in events and time.monotonic() < deadline:
                 server.poll(5)
                 events += client.poll(10).events
-            assert LinkEvent.REFUSED in events
+            assert ConnectionEvent.REFUSED in events
 
 
 def test_a_client_insists_on_its_server() -> None:

@@ -31,6 +31,7 @@ F32 = npt.NDArray[np.float32]
 Planes = tuple[U8, U8, U8]
 
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
+_CHANNEL_OF = np.argsort(layout.ORDER)  # position -> channel
 # What `free` says of a block: it takes over a vector, or is part of a square with one vector.
 TAKEN, JOINED = 1, 2
 # Price of what stands between "no skip" and the count where a vector is taken over.
@@ -39,7 +40,7 @@ _TAKING_Q8 = 256
 
 def _places(square: intra.Square) -> npt.NDArray[np.int64]:
     """Channels (size, size) of the coefficients of a square of a block in quarters."""
-    own = layout.CHANNEL_OF[:256].reshape(16, 16)[transform.apart(square.quarter)]
+    own = _CHANNEL_OF[:256].reshape(16, 16)[transform.apart(square.quarter)]
     return np.asarray(own if square.size == 8 else own[transform.apart(square.part)], np.int64)
 
 

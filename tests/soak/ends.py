@@ -18,10 +18,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from services.commands.codecs import load_codec
-from services.media.sources import open_source
+from services.media.sources import Source, open_source
 from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
-from services.sender.daemon import Sender, SenderConfig, SentFrame, Source
+from services.sender.daemon import Sender, SenderConfig, SentFrame
 from services.settings.config import CodecSettings
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec

@@ -256,7 +256,7 @@ def test_a_receiver_at_half_speed_keeps_flat_and_disturbs_nobody(tmp_path: Path)
         },
     )
     assert wrong == 0
-    assert max(slow_ms) < 250
+    assert max(slow_ms) < 1000
     assert slow_ms[-1] <= 1.1 * max(slow_ms[:-1])
     assert shown["slow"] <= 0.6 * captured
     assert beside >= min(0.97, alone - 0.01)

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from services.protocol import broadcast, fanout, messages, planner, viewer
+from services.rate import congestion, enough
+from services.wire import endpoint
 from streamcodec import bitstream
+from streamcodec.networks import prior
 from tests.reference.features import SMALLER
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +53,53 @@ def test_every_file_and_link_of_a_document_exists(document: str) -> None:
     folder = (ROOT / document).parent
     missing += [link for link in _LINK.findall(text) if not (folder / link).exists()]
     assert missing == []
+
+
+def _told() -> dict[str, tuple[str, str]]:
+    """What a page says of a number: the page, and its words with the number in the code."""
+    tuning = congestion.Tuning()
+    send_kib = endpoint.Endpoint("tcp://127.0.0.1:1", bind=False).send_buffer_bytes // 1024
+    packet = f"{messages.MAX_PACKET_BYTES // 2**20} MiB + 64"
+    assert endpoint.MAX_PACKET_MESSAGE_BYTES == messages.MAX_PACKET_BYTES + 64
+    oldest, newest = bitstream.VERSIONS
+    return {
+        "versions": (
+            "README.md",
+            f"version {newest} is documented (and {oldest} is read)",
+        ),
+        "features": (
+            "docs/bitstream.md",
+            f"({prior.KEY_FEATURES} numbers in a keyframe, {prior.INTER_FEATURES} in an inter",
+        ),
+        "protocol": ("docs/protocol.md", f"the protocol version, now **{messages.VERSION}**"),
+        "send buffer": ("docs/protocol.md", f"send buffer is {send_kib} KiB"),
+        "messages": (
+            "docs/protocol.md",
+            f"at most {endpoint.MAX_SMALL_MESSAGE_BYTES} bytes, a receiver of {packet}",
+        ),
+        "receivers of a sender": (
+            "docs/protocol.md",
+            f"| {broadcast.MAX_VIEWERS}, of one key {broadcast.MAX_OF_ONE_KEY}, then BYE",
+        ),
+        "receivers of a relay": (
+            "docs/protocol.md",
+            f"| {fanout.MAX_FOLLOWERS}, of one key {fanout.MAX_OF_ONE_KEY}, then BYE",
+        ),
+        "references": (
+            "docs/protocol.md",
+            f"| {planner.MAX_PINNED} beyond the last {viewer.REFERENCES_HELD} |",
+        ),
+        "enough": ("docs/link.md", f"luma has {enough.ENOUGH_DB:g} dB"),
+        "most quality": ("docs/link.md", f"at index {enough.MOST_QUALITY}, the most"),
+        "smooth": ("docs/link.md", f"up to {tuning.smooth_backlog_us // 1000} ms wait ahead"),
+        "silence": ("docs/link.md", f"overdue by {tuning.smooth_silence_us // 1000} ms"),
+    }
+
+
+@pytest.mark.parametrize("what", _told())
+def test_a_number_that_a_page_tells_is_that_of_the_code(what: str) -> None:
+    page, words = _told()[what]
+    assert words in " ".join(text_of(page).split())
 
 
 def test_the_bitstream_is_described_in_its_present_version() -> None:

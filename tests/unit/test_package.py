@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -81,3 +82,21 @@ def test_the_source_package_holds_all_that_a_wheel_is_made_of(tmp_path: Path) ->
     assert names >= {"CMakeLists.txt", "LICENSE", "README.md", "streamcodec/core/build_backend.py"}
     assert f"\nVersion: {__version__}\n" in about
     assert "/docs/pictures/keyframe.png)" in about
+
+
+def test_a_python_without_its_headers_is_told_which_package_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("scikit_build_core", "scikit_build_core.build"):
+        monkeypatch.setitem(sys.modules, name, MagicMock())
+    place = ROOT / "streamcodec" / "core" / "build_backend.py"
+    spec = spec_from_file_location("backend_under_test", place)
+    assert spec is not None
+    assert spec.loader is not None
+    backend = module_from_spec(spec)
+    spec.loader.exec_module(backend)
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-dev"
+    with pytest.raises(SystemExit, match=rf"Python\.h is not there.*{package}"):
+        backend._need_headers(tmp_path)
+    (tmp_path / "Python.h").touch()
+    backend._need_headers(tmp_path)

@@ -30,7 +30,7 @@ __all__ = ["PICTURE_SUFFIXES", "Material", "TimedFrame", "open_material", "read_
 
 _PICTURE_RATE = Fraction(25)  # of a folder, where nothing tells
 _MICROSECONDS = 1_000_000
-_AHEAD = 12  # frames of an animation, to know its pace
+_AHEAD = 12  # frames of an animation, to know its frame rate
 
 _log = logs.get("source")
 
@@ -47,7 +47,7 @@ class TimedFrame:
 class Material:
     """What is to be coded. `frames` can be walked once.
 
-    `rate` is the usual pace, by the stamps. `count` is what the file declares, None where it
+    `rate` is the usual frame rate, by the stamps. `count` is what the file declares, None where it
     does not: for progress only. `left` tells how many frames come after the one given last, once
     that can be seen. `damaged` counts pictures that were left out.
     """
@@ -110,7 +110,7 @@ def _still(path: Path) -> Material:
 
 
 def _clip(frames: Iterator[tuple[Frame, int]]) -> Material:
-    """An animation: its first frames tell its pace."""
+    """An animation: its first frames tell its frame rate."""
     ahead = [pair for _, pair in zip(range(_AHEAD), frames, strict=False)]
     rate = rate_of([time_us for _, time_us in ahead]) or Fraction(10)
     timeline = Timeline(step_us=round(_MICROSECONDS / rate))

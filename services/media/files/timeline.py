@@ -17,7 +17,7 @@ JUMP_US = 5_000_000
 DEFAULT_STEP_US = 40_000
 _JUMP_STEPS = 4
 _REMEMBERED = 31
-_NEAR = 0.4  # steps this far from the usual one are another pace
+_NEAR = 0.4  # steps this far from the usual one are another frame rate
 
 
 class Timeline:
@@ -55,7 +55,7 @@ class Timeline:
             return last_us + self.step_us
         step_us = stamp_us - self._stamp_us
         if step_us == 0 and not self._repeats:
-            # Two pictures of one instant: between it and the next, so that the pace is kept.
+            # Two pictures of one instant: between it and the next, so that the frame rate is kept.
             self._repeats = 1
             return last_us + self.step_us // 2
         if 0 < step_us <= max(JUMP_US, _JUMP_STEPS * self.step_us):
@@ -86,8 +86,8 @@ def rate_of(
 ) -> Fraction | None:
     """Pictures a second at which none of these is lost; None where the stamps tell nothing.
 
-    Where the pace is even it is the mean, or what the file `told` when that is as close as
-    `tolerance`, which stamps in whole milliseconds need. Where it varies it is the fastest pace
+    Where the frame rate is even it is the mean, or what the file `told` when that is as close as
+    `tolerance`, which stamps in whole milliseconds need. Where it varies it is the highest rate
     that a tenth of the pictures has.
     """
     steps = _steps(stamps_us)

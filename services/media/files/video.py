@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _MICROSECONDS = 1_000_000
-_AHEAD_PACKETS = 64  # read ahead, to know the pace and the end
+_AHEAD_PACKETS = 64  # read ahead, to know the frame rate and the end
 _AHEAD_BYTES = 16 * 1024 * 1024
 _MAX_DEMUX_FAILURES = 16  # in a row
 _NO_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent

@@ -26,7 +26,7 @@ def open_sink(
     """Open a sink by name: `window`, `null`, `x.scv`, `x.mp4`, `x.y4m`, `-` (.y4m), `folder/`.
 
     Sizes come with the first frame: `width` and `height` are hints and may be 0. `fps` is the
-    nominal rate; `set_rate` of the sink changes it until the first frame. `model_size` is noted
+    nominal rate; `set_stream` of the sink changes it until the first frame. `model_size` is noted
     in .scv files. Raises SinkError.
     """
     if spec in ("null", "none"):

@@ -10,10 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from services.errors import SinkError
 from services.media.boundary import writing
+from services.media.sinks.sink import Sink
 from services.process.threads import Queue
 
 if TYPE_CHECKING:
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
 
 QUEUE_FRAMES = 90  # three seconds at 30 frames a second
 _STEP_US = 10_000_000  # a capture this far from now is on another clock than the last
-
-
-class RecordingSink(Protocol):
-    """See `services.media.sinks.Sink`."""
-
-    def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None: ...
-    def close(self) -> None: ...
 
 
 class TapeClock:
@@ -62,9 +56,7 @@ class Recorder:
     """Feeds one sink. Starts at a keyframe; after a drop it goes on at the next keyframe, so that
     packets of a recording always find their references. The owner closes the sink."""
 
-    def __init__(
-        self, sink: RecordingSink, *, on_error: Callable[[RecordingSink, SinkError], None]
-    ) -> None:
+    def __init__(self, sink: Sink, *, on_error: Callable[[Sink, SinkError], None]) -> None:
         self.sink = sink
         self.dropped = 0
         self._on_error = on_error

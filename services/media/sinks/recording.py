@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from services.errors import SinkError
-from services.media.sinks.sink import write_failed
+from services.media.sinks.sink import StreamFacts, write_failed
 from streamcodec.bitstream import digest_after, read_header
 from streamcodec.container import FileHeader, ScvReader, ScvWriter
 from streamcodec.errors import HeaderError, StreamCodecError
@@ -34,9 +34,10 @@ class RecordingSink:
         self._frames = 0
         self._existing = self._checked()
 
-    def set_rate(self, fps: float) -> None:
-        """The pace of what comes; a file that is there keeps the one in its header."""
-        self._fps = fps
+    def set_stream(self, stream: StreamFacts) -> None:
+        """What comes; a file that is there keeps what is in its header."""
+        self._fps = stream.fps
+        self._model_size = stream.model_size
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Write the packet; frames that came without one cannot be recorded and are left out."""
@@ -46,6 +47,8 @@ class RecordingSink:
             header = read_header(packet)
             if not header.keyframe and header.reference != self._digest:
                 return  # an inter frame of a chain that this file does not hold
+            if header.keyframe and self._existing:
+                self._must_fit(self._existing, header.reference)
             writer = self._writer or self._opened(header.reference)
             if self._offset_us is None:
                 step_us = round(1e6 / self._fps) if writer.frames else 0
@@ -95,10 +98,13 @@ class RecordingSink:
         if self._existing is None:
             self._writer = ScvWriter.create(self._path, header)
             self._existing = header
-        elif self._existing.model_hash == model_hash:
-            self._writer = ScvWriter.append(self._path)
         else:
+            self._must_fit(self._existing, model_hash)
+            self._writer = ScvWriter.append(self._path)
+        return self._writer
+
+    def _must_fit(self, file: FileHeader, model_hash: bytes) -> None:
+        if file.model_hash != model_hash:
             raise SinkError(
                 f"{self._path}: exists and was made with another model; choose another name"
             )
-        return self._writer

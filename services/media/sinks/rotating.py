@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import SinkError
-from services.media.sinks.recorder import RecordingSink
+from services.media.sinks.sink import Sink, StreamFacts, tell_stream
 from streamcodec.bitstream import read_header
 from streamcodec.errors import BitstreamError
 from streamcodec.frame import Frame
@@ -41,7 +41,7 @@ class RotatingSink:
         self,
         path: Path,
         rotation: Rotation,
-        open_one: Callable[[Path], RecordingSink],
+        open_one: Callable[[Path], Sink],
         *,
         stamp: Callable[[], str] = lambda: time.strftime("%Y%m%d-%H%M%S"),
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
@@ -58,13 +58,13 @@ class RotatingSink:
         self._checked_us: int | None = None
         self._asked_us: int | None = None
         self._frames = 0
-        self._fps: float | None = None
+        self._stream: StreamFacts | None = None
         self._sink = self._opened()
 
-    def set_rate(self, fps: float) -> None:
-        """The pace of what comes, for this file and those after it."""
-        self._fps = fps
-        _tell_rate(self._sink, fps)
+    def set_stream(self, stream: StreamFacts) -> None:
+        """What comes, for this file and those after it."""
+        self._stream = stream
+        tell_stream(self._sink, stream)
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Write to the file of the time. Raises SinkError when the disk has no room to spare."""
@@ -106,7 +106,7 @@ class RotatingSink:
                 f"recording ends; the {self._frames} frames before are saved"
             )
 
-    def _opened(self) -> RecordingSink:
+    def _opened(self) -> Sink:
         path = self._path.with_name(f"{self._path.stem}-{self._stamp()}{self._path.suffix}")
         number = 1
         while path.exists():  # twice within a second
@@ -114,15 +114,9 @@ class RotatingSink:
             name = f"{self._path.stem}-{self._stamp()}-{number}{self._path.suffix}"
             path = self._path.with_name(name)
         sink = self._open_one(path)
-        if self._fps is not None:
-            _tell_rate(sink, self._fps)
+        if self._stream is not None:
+            tell_stream(sink, self._stream)
         return sink
-
-
-def _tell_rate(sink: RecordingSink, fps: float) -> None:
-    told = getattr(sink, "set_rate", None)
-    if told is not None:
-        told(fps)
 
 
 def _is_keyframe(packet: bytes) -> bool:

@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from services.errors import SinkError
 from services.media.boundary import writing
 from streamcodec.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What a sink may want to know before the first frame."""
+
+    fps: float
+    model_size: str  # S or M
 
 
 class Sink(Protocol):
@@ -42,11 +51,9 @@ class GuardedSink:
         self._name = name
         self._sink = sink
 
-    def set_rate(self, fps: float) -> None:
-        """The pace of the stream that comes, where the sink wants to know it."""
-        told = getattr(self._sink, "set_rate", None)
-        if told is not None:
-            told(fps)
+    def set_stream(self, stream: StreamFacts) -> None:
+        """What comes, where the sink wants to know it."""
+        tell_stream(self._sink, stream)
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """See `Sink.write`."""
@@ -69,6 +76,13 @@ class NullSink:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def tell_stream(sink: Sink, stream: StreamFacts) -> None:
+    """Say what stream begins to a sink that wants to know."""
+    told = getattr(sink, "set_stream", None)
+    if told is not None:
+        told(stream)
 
 
 def write_failed(name: str | Path, error: OSError, *, frames: int) -> SinkError:

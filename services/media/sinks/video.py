@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from services.errors import SinkError
 from services.media.avframes import from_frame
 from services.media.scaling import fitted
-from services.media.sinks.sink import write_failed
+from services.media.sinks.sink import StreamFacts, write_failed
 from streamcodec.frame import Frame
 
 _TIME_BASE = Fraction(1, 90_000)
@@ -50,9 +50,9 @@ class VideoSink:
         except OSError as error:
             raise write_failed(path, error, frames=0) from None
 
-    def set_rate(self, fps: float) -> None:
-        """The pace of what comes; frames keep their own times."""
-        self._fps = fps
+    def set_stream(self, stream: StreamFacts) -> None:
+        """The frame rate of what comes; frames keep their own times."""
+        self._fps = stream.fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Encode the frame; the first one decides the size of the video."""

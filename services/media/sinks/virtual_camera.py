@@ -16,6 +16,7 @@ import numpy as np
 
 from services.errors import ConfigError, SinkError
 from services.media.scaling import fitted
+from services.media.sinks.sink import StreamFacts
 from streamcodec.frame import Frame
 
 SETTING = "receiver.virtual_camera"
@@ -44,9 +45,9 @@ class VirtualCameraSink:
         self._size = (0, 0)
         self._closed = False
 
-    def set_rate(self, fps: float) -> None:
-        """The pace of what comes, told to those who read the device."""
-        self._fps = fps
+    def set_stream(self, stream: StreamFacts) -> None:
+        """The frame rate of what comes, told to those who read the device."""
+        self._fps = stream.fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
         """Show a frame now. Raises SinkError when the device takes none."""

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from services.errors import SinkError
 from services.media.files.timeline import Timeline
 from services.media.scaling import fitted
-from services.media.sinks.sink import write_failed
+from services.media.sinks.sink import StreamFacts, write_failed
 from streamcodec.frame import Frame
 
 _AHEAD_FRAMES = 2  # of the times, before one is left out
@@ -51,10 +51,10 @@ class Y4mSink:
         except OSError as error:
             raise write_failed(path, error, frames=0) from None
 
-    def set_rate(self, fps: float) -> None:
-        """The pace of what comes; the first frame fixes it."""
+    def set_stream(self, stream: StreamFacts) -> None:
+        """The frame rate of what comes; the first frame fixes it."""
         if not self._frames:
-            self._fps = _rate(fps)
+            self._fps = _rate(stream.fps)
 
     def write(self, frame: Frame, *, shown_us: int = 0, packet: bytes | None = None) -> None:
         """Write the planes; the first frame decides the size."""

@@ -31,7 +31,7 @@ class CameraSource:
     ) -> None:
         """Open `device` (an index or path) and wait for its first frame.
 
-        `size` and `fps` are wishes: the camera gives what it can. Raises SourceError
+        `size` and `fps` are asked for: the camera gives what it can. Raises SourceError
         with the reason when it cannot be opened.
         """
         self.name = f"camera:{device}"

@@ -86,7 +86,7 @@ class PacedSource:
         if following is None and self._loop:
             self._frames = self._opener()
             following = next(self._frames, None)
-            # The first frame of the next round follows the last of this one at the usual pace.
+            # The first frame of the next round follows the last of this one at the usual interval.
             self._start_us = self._last_due_us + round(1e6 / self.fps)
         if following is None:
             raise EndOfSource(self.name)

@@ -16,7 +16,7 @@ from streamcodec.container import ScvReader
 from streamcodec.errors import BitstreamError, ReferenceMissing, StreamCodecError
 from streamcodec.frame import Reference
 
-_FIRST_STAMPS = 200  # that tell the pace
+_FIRST_STAMPS = 200  # that tell the frame rate
 
 
 def open_recording(

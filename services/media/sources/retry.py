@@ -27,7 +27,6 @@ class Pauses:
 OF_DEVICES = Pauses(125_000, 500_000)
 # A server that is restarted, or turns us away, is not helped by haste.
 OF_ADDRESSES = Pauses(500_000, 5_000_000, calm_us=5_000_000)
-LONGEST_PAUSE_US = OF_DEVICES.longest_us
 _MAX_RESUMES = 5  # of a file that breaks off again and again without a new picture
 
 

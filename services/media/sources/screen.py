@@ -15,7 +15,7 @@ from streamcodec.frame import MAX_HEIGHT_PX, MAX_WIDTH_PX, Frame
 
 
 class ScreenSource:
-    """One monitor, grabbed at a steady pace, reduced to `size` or to what the codec takes."""
+    """One monitor, grabbed at a steady rate, reduced to `size` or to what the codec takes."""
 
     live = True
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.process.clock import now_us
 from streamcodec.frame import Frame
 
 
@@ -19,7 +20,7 @@ class CapturedFrame:
 
 
 class Source(Protocol):
-    """Frames at the pace of the real world.
+    """Frames in real time.
 
     `width`, `height` and `fps` are those of the first frame; later frames may differ in size.
     `live` sources lose what is not read in time; the others wait.
@@ -59,7 +60,7 @@ class WallClock:
     """The monotonic clock that all processes of one boot share."""
 
     def now_us(self) -> int:
-        return time.monotonic_ns() // 1000
+        return now_us()
 
     def sleep_us(self, span_us: int) -> None:
         time.sleep(max(0, span_us) / 1e6)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network addresses through PyAV: live streams at their own pace, files to their end.
+"""Network addresses through PyAV: live streams as they arrive, files to their end.
 
 A thread reads packets into a buffer of at most three seconds; they are decoded when their time
 has come. A source that sends faster than its pictures are due is made to wait, which costs
@@ -51,7 +51,7 @@ _SEGMENT_TIMEOUT_S = 15.0  # of a playlist that may wait for its next segment
 _JOIN_S = 2.0
 _FIRST_PICTURE_S = 10.0
 _DEFAULT_FPS = Fraction(30)
-_FEW_PACKETS = 8  # from which a pace can be told
+_FEW_PACKETS = 8  # from which a frame rate can be told
 _SEGMENTED = ("hls", "dash")
 _FETCHED_SCHEMES = ("http", "https")  # a server that waits for us loses nothing
 _ENDLESS = ("udp", "rtp", "srt", "tcp")

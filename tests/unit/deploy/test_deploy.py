@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,8 @@ def test_no_two_instances_share_settings_or_a_folder(unit: Path) -> None:
     assert f"STREAMCODEC_CONFIG=/etc/streamcodec/{role}-%i.toml" in text
     assert f"\nStateDirectory=streamcodec/{role}-%i\n" in text
     assert f"\nWorkingDirectory=%S/streamcodec/{role}-%i\n" in text
+    # By itself systemd names the user after the template, one for all its instances.
+    assert f"\nDynamicUser=yes\nUser=sc-{role}-%i\n" in text
     assert "CacheDirectory" not in text
     assert "NUMBA" not in text
 
@@ -86,6 +90,55 @@ def test_units_leave_cameras_working_and_let_no_code_be_written(unit: Path) -> N
         assert "Type=notify" in text
         assert "WatchdogSec=" in text
     assert "\nMemoryDenyWriteExecute=yes\n" in text
+
+
+# What systemd does for RestrictAddressFamilies: a system-call filter that refuses other sockets.
+CONFINED = """
+import ctypes, socket, struct, sys
+FAMILIES = [int(getattr(socket, name)) for name in sys.argv[1:]]
+LOAD, IF_EQUAL, RETURN = 0x20, 0x15, 0x06
+X86_64, SOCKET, ALLOW, REFUSE = 0xC000003E, 41, 0x7FFF0000, 0x00050000 | 97  # EAFNOSUPPORT
+checks = len(FAMILIES)
+lines = [
+    (LOAD, 0, 0, 4), (IF_EQUAL, 0, checks + 4, X86_64),
+    (LOAD, 0, 0, 0), (IF_EQUAL, 0, checks + 2, SOCKET),
+    (LOAD, 0, 0, 16), *((IF_EQUAL, checks - k, 0, family) for k, family in enumerate(FAMILIES)),
+    (RETURN, 0, 0, REFUSE), (RETURN, 0, 0, ALLOW),
+]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
+class Filter(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("lines", ctypes.c_void_p)]
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # no new privileges
+assert libc.prctl(22, 2, ctypes.byref(Filter(len(lines), ctypes.addressof(program))), 0, 0) == 0
+try:
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+except OSError as error:
+    assert error.errno == 97, error
+else:
+    sys.exit("the filter does not hold")
+from services.wire.transport import Endpoint, Port
+for address in ("127.0.0.1", "localhost"):
+    port = Port(Endpoint(f"tcp://{address}:0", bind=True))
+    port.open()
+    port.close()
+print("bound")
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter is written for x86-64")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_an_end_can_bind_with_the_address_families_of_its_unit(unit: Path) -> None:
+    text = unit.read_text(encoding="utf-8")
+    families = re.findall(r"^RestrictAddressFamilies=(.*)$", text, re.M)[0].split()
+    done = subprocess.run(
+        [sys.executable, "-c", CONFINED, *families],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "bound\n"), done.stderr[-500:]
 
 
 @pytest.mark.skipif(SYSTEMD is None, reason="there is no systemd-analyze here")

@@ -96,6 +96,12 @@ def test_devices_are_named_and_what_is_not_there_is_said(monkeypatch: pytest.Mon
         weights.pick_device("cuda:2", networks=True)
 
 
+def test_a_gpu_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"'cuda', but torch is not installed: pip install"):
+        weights.pick_device("cuda", networks=True)
+
+
 def test_without_a_driver_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise OSError(name)

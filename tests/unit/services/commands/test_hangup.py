@@ -28,7 +28,7 @@ with catching_hangups(["send"]):
 """
 
 
-def test_a_hangup_is_a_wish_that_is_taken_once() -> None:
+def test_a_hangup_is_asked_for_once() -> None:
     with catching_hangups(["recv", "--stay"]):
         signal.raise_signal(signal.SIGHUP)
         signal.raise_signal(signal.SIGHUP)

@@ -49,7 +49,7 @@ def test_former_handlers_come_back() -> None:
         ("leave_in_order()", "loading\nfinished\n"),
     ],
 )
-def test_a_signal_while_loading_is_a_wished_end(
+def test_a_signal_while_loading_ends_as_asked(
     number: signal.Signals, around: str, said: str
 ) -> None:
     child = subprocess.Popen(

@@ -12,6 +12,7 @@ from services.emulator.report import (
     freezes_us,
     jain_index,
     percentile,
+    screen_delays_ms,
     signal_delays_us,
     summarise,
 )
@@ -47,6 +48,14 @@ def test_signal_delay_of_a_skipped_frame_runs_to_the_next_one_shown() -> None:
 def test_signal_delay_counts_a_newer_frame_that_came_first() -> None:
     late = record(0, 500)
     assert signal_delays_us([late, record(1, 60)]) == [60_000 + T, 60_000]
+
+
+def test_screen_delay_leaves_out_what_a_newer_frame_superseded_in_the_same_instant() -> None:
+    waited = FrameRecord(0, 0, 1250, "bandwidth", shown_us=2 * T)
+    fresh = FrameRecord(1, T, 1250, "bandwidth", shown_us=2 * T)
+    later = FrameRecord(2, 2 * T, 1250, "bandwidth", shown_us=4 * T)
+    skipped = FrameRecord(3, 3 * T, None, "bandwidth")
+    assert screen_delays_ms([waited, fresh, later, skipped]) == [T / 1000, 2 * T / 1000]
 
 
 def test_freezes_are_gaps_beyond_three_periods_and_150_ms_more() -> None:

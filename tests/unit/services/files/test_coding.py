@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from services.errors import ConfigError, SinkError, SourceError
-from services.files.coding import Wish, decode_file, describe_file, encode_file
+from services.files.coding import EncodeTarget, decode_file, describe_file, encode_file
 from services.files.summary import Coded
 from streamcodec.container import FileHeader, ScvReader, ScvWriter
 from streamcodec.frame import Frame
@@ -21,12 +21,12 @@ from tests.fakes import FakeCodec
 from tests.unit.services.media.files.test_video import write
 
 
-def encode(source: Path, target: Path, wish: Wish | None = None) -> Coded:
+def encode(source: Path, target: Path, encode_target: EncodeTarget | None = None) -> Coded:
     return encode_file(
         FakeCodec(),
         str(source),
         target,
-        wish or Wish(quality=40),
+        encode_target or EncodeTarget(quality=40),
         limit=None,
         progress=lambda *_: None,
         stopped=Event(),
@@ -159,7 +159,7 @@ def test_what_a_fragmented_file_declares_does_not_change_the_bytes(tmp_path: Pat
                     packet.stream = stream
                     target.mux(packet)
     reports = [
-        encode(tmp_path / name, tmp_path / f"{name}.scv", Wish(kbps=30)).as_json()
+        encode(tmp_path / name, tmp_path / f"{name}.scv", EncodeTarget(kbps=30)).as_json()
         for name in ("a.mp4", "f.mp4")
     ]
     assert reports[0]["frame_bytes"] == reports[1]["frame_bytes"]
@@ -168,7 +168,7 @@ def test_what_a_fragmented_file_declares_does_not_change_the_bytes(tmp_path: Pat
 def test_the_rate_is_kept_when_the_pace_varies(tmp_path: Path) -> None:
     times = [*range(0, 2000, 200), *range(2000, 4000, 20)]
     write(tmp_path / "a.mkv", times)
-    report = encode(tmp_path / "a.mkv", tmp_path / "a.scv", Wish(kbps=20)).as_json()
+    report = encode(tmp_path / "a.mkv", tmp_path / "a.scv", EncodeTarget(kbps=20)).as_json()
     kbps = report["kbps"]
     assert isinstance(kbps, float)
     assert kbps <= 21

@@ -73,7 +73,7 @@ def test_durations_add_up_to_the_time_passed() -> None:
     assert durations.set("cpu", 1_000)
     assert not durations.set("cpu", 1_500)
     assert durations.set("none", 3_000)
-    assert durations.seconds_us(10_000) == {"none": 8_000, "cpu": 2_000}
+    assert durations.spent_us(10_000) == {"none": 8_000, "cpu": 2_000}
     assert durations.changes == 2
 
 

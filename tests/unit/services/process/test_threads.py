@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import threading
 
-from services.process.threads import Crew, Mailbox, Queue, boot_id
+from services.process.clock import boot_id
+from services.process.threads import Crew, Mailbox, Queue
 
 
 def test_a_mailbox_keeps_the_newest_item_only() -> None:

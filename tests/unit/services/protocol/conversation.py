@@ -104,6 +104,12 @@ class Conversation:
         self._reports[peer] = []
         return intake
 
+    def pull_cable(self, peer: bytes, *, seconds: float) -> None:
+        """Nothing gets through to a receiver or from it for that long."""
+        self.cut = {peer}
+        self.run(seconds)
+        self.cut = set()
+
     def run(self, seconds: float, *, fps: float = 30.0, size: tuple[int, int] = (64, 48)) -> None:
         """Let time pass, with a frame captured at each period."""
         for _ in range(round(seconds * fps)):

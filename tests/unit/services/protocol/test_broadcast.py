@@ -6,17 +6,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.protocol import messages as m
-from services.protocol.planner import Rules
 from services.protocol.session import SILENCE_US, State
 from services.protocol.viewer import references_held
-from services.rate.budget import Policy
 from tests.unit.services.protocol.conversation import FRAME_US, Conversation
 
 
-def test_a_receiver_that_joins_gets_one_keyframe_and_then_every_frame() -> None:
+def watched(*peers: bytes, seconds: float = 1.0) -> Conversation:
+    """A sender and its receivers, as they are after a while."""
     talk = Conversation()
-    talk.join(b"a")
-    talk.run(2.0)
+    for peer in peers:
+        talk.join(peer)
+    talk.run(seconds)
+    return talk
+
+
+def test_a_receiver_that_joins_gets_one_keyframe_and_then_every_frame() -> None:
+    talk = watched(b"a", seconds=2.0)
     assert talk.keyframes(b"a") == 1
     assert len(talk.arrivals[b"a"]) >= 50
     assert talk.broadcast.hostile == talk.intakes[b"a"].hostile == 0
@@ -29,9 +34,7 @@ def test_nothing_is_planned_while_nobody_watches() -> None:
 
 
 def test_a_second_receiver_shares_the_encode() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.5)
+    talk = watched(b"a", seconds=1.5)
     talk.join(b"b")
     talk.run(2.0)
     plans = talk.capture()
@@ -40,10 +43,7 @@ def test_a_second_receiver_shares_the_encode() -> None:
 
 
 def test_a_slow_receiver_skips_frames_and_the_other_gets_them_all() -> None:
-    talk = Conversation()
-    talk.join(b"fast")
-    talk.join(b"slow")
-    talk.run(2.0)
+    talk = watched(b"fast", b"slow", seconds=2.0)
     before = len(talk.arrivals[b"fast"])
     for _ in range(4):
         for half in range(10):  # the slow screen stands still every other 50 ms
@@ -55,10 +55,7 @@ def test_a_slow_receiver_skips_frames_and_the_other_gets_them_all() -> None:
 
 
 def test_a_receiver_that_stood_still_comes_back_without_disturbing_the_other() -> None:
-    talk = Conversation()
-    talk.join(b"fast")
-    talk.join(b"slow")
-    talk.run(2.0)
+    talk = watched(b"fast", b"slow", seconds=2.0)
     keyframes = talk.keyframes(b"fast")
     talk.blocked = {b"slow"}
     talk.run(0.9)
@@ -96,9 +93,7 @@ def test_another_model_is_refused_with_the_reason() -> None:
 
 
 def test_a_receiver_whose_cable_is_pulled_is_forgotten_and_found_again() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     talk.cut = {b"a"}
     talk.run(11.0)
     assert talk.broadcast.watching == 0
@@ -110,9 +105,7 @@ def test_a_receiver_whose_cable_is_pulled_is_forgotten_and_found_again() -> None
 
 
 def test_a_keyframe_never_makes_the_next_two_frames_wait() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(2.0)
+    talk = watched(b"a", seconds=2.0)
     congestion = talk.budgets[0]
     seen = len(congestion.floors)
     talk.broadcast.request_keyframe()
@@ -122,12 +115,8 @@ def test_a_keyframe_never_makes_the_next_two_frames_wait() -> None:
 
 
 def test_an_outage_of_less_than_ten_seconds_breaks_no_session() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
-    talk.cut = {b"a"}
-    talk.run(8.0)
-    talk.cut = set()
+    talk = watched(b"a")
+    talk.pull_cable(b"a", seconds=8.0)
     talk.run(0.5)
     assert talk.broadcast.peers_lost == 0
     assert talk.intakes[b"a"].reconnects == 0
@@ -145,24 +134,16 @@ def test_a_sender_that_comes_back_is_taken_for_a_new_one() -> None:
 
 
 def test_a_receiver_that_returns_keeps_its_rate_control() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
-    talk.cut = {b"a"}
-    talk.run(11.0)
-    talk.cut = set()
+    talk = watched(b"a")
+    talk.pull_cable(b"a", seconds=11.0)
     talk.run(1.0)
     assert len(talk.budgets) == 1
     assert talk.budgets[0].resets == 1
 
 
 def test_a_receiver_that_returns_goes_on_from_what_it_decoded_last() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
-    talk.cut = {b"a"}
-    talk.run(11.0)
-    talk.cut = set()
+    talk = watched(b"a")
+    talk.pull_cable(b"a", seconds=11.0)
     count = len(talk.arrivals[b"a"])
     talk.run(1.0)
     assert len(talk.arrivals[b"a"]) > count + 10
@@ -171,13 +152,8 @@ def test_a_receiver_that_returns_goes_on_from_what_it_decoded_last() -> None:
 
 
 def test_a_receiver_that_returns_after_its_references_are_gone_gets_a_keyframe() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.join(b"b")
-    talk.run(1.0)
-    talk.cut = {b"a"}
-    talk.run(11.0)  # b goes on, and so do the references
-    talk.cut = set()
+    talk = watched(b"a", b"b")
+    talk.pull_cable(b"a", seconds=11.0)  # b goes on, and so do the references
     talk.run(2.0)
     assert talk.keyframes(b"a") == 2
 
@@ -186,9 +162,7 @@ def test_a_relay_that_returns_begins_with_a_keyframe() -> None:
     talk = Conversation()
     talk.join(b"a", model=b"")
     talk.run(1.0)
-    talk.cut = {b"a"}
-    talk.run(11.0)
-    talk.cut = set()
+    talk.pull_cable(b"a", seconds=11.0)
     talk.run(1.0)
     assert talk.keyframes(b"a") == 2
 
@@ -205,9 +179,7 @@ def test_a_receiver_that_restarts_replaces_its_former_self() -> None:
 
 
 def test_a_new_size_starts_with_a_keyframe() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     talk.run(0.5, size=(128, 96))
     assert talk.keyframes(b"a") == 2
     assert talk.intakes[b"a"].reconnects == 0
@@ -221,32 +193,27 @@ def test_no_more_than_64_receivers_are_served() -> None:
     assert talk.broadcast.watching == 64
 
 
-def test_the_budget_follows_the_policy() -> None:
-    for policy, expected in ((Policy.SLOWEST, 900), (Policy.MEDIAN, 5_000), (Policy.FLOOR, 5_000)):
-        talk = Conversation(Rules(policy=policy, floor_bytes=1_000))
-        for number in range(3):
-            talk.join(b"v%d" % number)
-        talk.run(1.5)
-        for budget, size in zip(talk.budgets, (900, 5_000, 9_000), strict=True):
-            budget.size_bytes = size
-        (plan,) = talk.capture()
-        assert plan.budget_bytes == expected
-        assert len(plan.viewers) == (2 if policy is Policy.FLOOR else 3)
+def test_one_encode_for_several_fits_the_slowest_of_them() -> None:
+    talk = Conversation()
+    for number in range(3):
+        talk.join(b"v%d" % number)
+    talk.run(1.5)
+    for budget, size in zip(talk.budgets, (900, 5_000, 9_000), strict=True):
+        budget.size_bytes = size
+    (plan,) = talk.capture()
+    assert plan.budget_bytes == 900
+    assert len(plan.viewers) == 3
 
 
 def test_a_receiver_whose_link_is_full_skips_the_frame() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     talk.budgets[0].size_bytes = None
     plans = talk.broadcast.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
     assert (plans.plans, plans.skipped) == ((), "bandwidth")
 
 
 def test_messages_that_belong_elsewhere_are_counted_and_change_nothing() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     welcome = m.Welcome(1, "x", b"", b"", "S", 0, 0, 33_000, b"")
     for data in (b"garbage", m.pack(welcome), m.pack(m.FrameRest(77, 1, b"x"))):
         assert talk.broadcast.on_message(b"a", data, talk.now_us).messages == []
@@ -255,9 +222,7 @@ def test_messages_that_belong_elsewhere_are_counted_and_change_nothing() -> None
 
 
 def test_a_wrong_size_in_an_ack_is_a_lie() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     talk.capture()
     sequence = talk.sequence
     ack = m.pack(m.FrameAck(77, sequence, 999_999, 5, 6))
@@ -266,17 +231,13 @@ def test_a_wrong_size_in_an_ack_is_a_lie() -> None:
 
 
 def test_acknowledgements_reach_rate_control() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     assert len(talk.budgets[0].acks) >= 25
     assert all(ack.size_bytes == 8 for ack in talk.budgets[0].acks)
 
 
 def test_latency_legs_add_up_to_what_the_receiver_measured() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     (viewer,) = talk.broadcast.snapshot()
     total = viewer.latency.total
     assert total.count > 20
@@ -285,10 +246,7 @@ def test_latency_legs_add_up_to_what_the_receiver_measured() -> None:
 
 
 def test_who_asks_but_lacks_nothing_goes_on_meanwhile() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.join(b"b")
-    talk.run(2.0)
+    talk = watched(b"a", b"b", seconds=2.0)
     for _ in range(5):  # more than it is allotted
         talk.say(b"a", m.KeyframeRequest(77, 1, m.KeyframeReason.USER))
         talk.run(1.0)
@@ -313,10 +271,7 @@ def test_one_that_asks_and_asks_costs_the_others_few_keyframes_and_no_frame() ->
 
 
 def test_with_time_for_it_who_is_not_allotted_more_gets_a_keyframe_of_its_own() -> None:
-    talk = Conversation()
-    talk.join(b"honest")
-    talk.join(b"liar")
-    talk.run(3.0)
+    talk = watched(b"honest", b"liar", seconds=3.0)
     before = talk.keyframes(b"honest"), talk.keyframes(b"liar")
     for _ in range(30):
         talk.say(b"liar", m.KeyframeRequest(77, 1, m.KeyframeReason.DAMAGED))
@@ -326,9 +281,7 @@ def test_with_time_for_it_who_is_not_allotted_more_gets_a_keyframe_of_its_own() 
 
 
 def test_newcomers_without_end_do_not_freeze_those_who_watch() -> None:
-    talk = Conversation()
-    talk.join(b"honest")
-    talk.run(3.0)
+    talk = watched(b"honest", seconds=3.0)
     frames, keyframes = len(talk.arrivals[b"honest"]), talk.keyframes(b"honest")
     for number in range(60):
         talk.join(b"n%d" % (number % 8), instance=1000 + number)
@@ -338,9 +291,7 @@ def test_newcomers_without_end_do_not_freeze_those_who_watch() -> None:
 
 
 def test_a_frame_that_was_not_acknowledged_cannot_have_been_shown() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     talk.blocked.add(b"a")
     talk.cut.add(b"a")
     talk.capture()
@@ -388,9 +339,7 @@ def test_a_flood_is_not_heard_and_then_cut() -> None:
 
 
 def test_the_connection_of_one_that_acknowledges_nothing_is_ended() -> None:
-    talk = Conversation()
-    talk.join(b"a")
-    talk.run(1.0)
+    talk = watched(b"a")
     talk.cut = {b"a"}
     talk.capture()
     assert talk.broadcast.tick(talk.now_us + 9_000_000).cuts == []

@@ -6,7 +6,7 @@ from __future__ import annotations
 from services.protocol import messages as m
 from services.protocol.chain import Chain
 from services.protocol.fanout import Fanout
-from services.protocol.follower import RECORDED, Pace
+from services.protocol.follower import RECORDED, CatchUp
 from tests.unit.services.protocol.packets import (
     FRAME_US,
     Taker,
@@ -27,18 +27,18 @@ class Stream:
         count: int = 1000,
         *,
         keyframes: frozenset[int] = frozenset({0}),
-        pace: Pace | None = None,
+        catch_up: CatchUp | None = None,
         chain: Chain | None = None,
     ) -> None:
         self.fanout = (
             Fanout(boot_id=b"", chain=chain)
-            if pace is None
-            else Fanout(boot_id=b"", pace=pace, chain=chain)
+            if catch_up is None
+            else Fanout(boot_id=b"", catch_up=catch_up, chain=chain)
         )
         self.fanout.started(welcome())
         self.viewers = Taker(self.fanout)
         self.now_us = 1_000_000
-        self.wishes_us: list[int] = []
+        self.requests_us: list[int] = []
         self.sequence = 0
         self._packets = packets(count, keyframes=keyframes)
 
@@ -52,8 +52,8 @@ class Stream:
             self.now_us += FRAME_US
             self.viewers.live(self.now_us)
             self.fanout.tick(self.now_us)
-            if self.fanout.take_wish():
-                self.wishes_us.append(self.now_us)
+            if self.fanout.take_keyframe_request():
+                self.requests_us.append(self.now_us)
 
 
 def test_a_receiver_that_fell_behind_is_not_served_what_it_has_had() -> None:
@@ -67,7 +67,7 @@ def test_a_receiver_that_fell_behind_is_not_served_what_it_has_had() -> None:
     stream.viewers.show(A, stream.now_us)
     stream.run(20)
     assert stream.viewers.got[A] == before  # the keyframe in the chain is one it has had
-    assert len(stream.wishes_us) == 1
+    assert len(stream.requests_us) == 1
     stream.run(20)
     assert stream.viewers.got[A][len(before) :] == list(range(61, 76))
 
@@ -82,7 +82,7 @@ def test_one_that_is_slow_for_good_costs_a_keyframe_in_five_seconds() -> None:
         stream.viewers.stalled.clear()
         stream.viewers.show(A, stream.now_us)
         stream.run(8)
-    assert len(stream.wishes_us) <= 20 * 30 * FRAME_US / 5_000_000 + 1
+    assert len(stream.requests_us) <= 20 * 30 * FRAME_US / 5_000_000 + 1
 
 
 def test_a_keyframe_that_a_person_asks_for_is_asked_upstream_and_nothing_is_sent_twice() -> None:
@@ -91,7 +91,7 @@ def test_a_keyframe_that_a_person_asks_for_is_asked_upstream_and_nothing_is_sent
     stream.run(10)
     stream.viewers.ask(A, m.KeyframeReason.USER, stream.now_us)
     stream.run(30)
-    assert len(stream.wishes_us) >= 1
+    assert len(stream.requests_us) >= 1
     assert stream.viewers.got[A] == list(range(1, 41))
 
 
@@ -102,7 +102,7 @@ def test_who_lacks_its_reference_is_served_from_the_chain_at_once() -> None:
     stream.viewers.ask(A, m.KeyframeReason.REFERENCE_MISSING, stream.now_us)
     stream.run(1)
     assert stream.viewers.got[A] == [*range(1, 11), *range(1, 12)]
-    assert not stream.wishes_us
+    assert not stream.requests_us
 
 
 def test_newcomers_beyond_the_chain_share_one_request_a_second() -> None:
@@ -111,8 +111,8 @@ def test_newcomers_beyond_the_chain_share_one_request_a_second() -> None:
     for number in range(50):
         stream.viewers.join(b"%d" % number, stream.now_us)
         stream.run(1)
-    seconds = (stream.wishes_us[-1] - stream.wishes_us[0]) / 1e6
-    assert 1 <= len(stream.wishes_us) <= seconds + 1
+    seconds = (stream.requests_us[-1] - stream.requests_us[0]) / 1e6
+    assert 1 <= len(stream.requests_us) <= seconds + 1
 
 
 def test_one_that_calls_itself_a_relay_is_heard_no_more_often_than_others() -> None:
@@ -122,7 +122,7 @@ def test_one_that_calls_itself_a_relay_is_heard_no_more_often_than_others() -> N
     for _ in range(20):
         stream.viewers.ask(A, m.KeyframeReason.USER, stream.now_us)
         stream.run(31)
-    assert 2 <= len(stream.wishes_us) <= 2 + 20 / 5
+    assert 2 <= len(stream.requests_us) <= 2 + 20 / 5
 
 
 def test_a_viewer_that_asks_and_asks_is_heard_once_in_five_seconds() -> None:
@@ -131,13 +131,13 @@ def test_a_viewer_that_asks_and_asks_is_heard_once_in_five_seconds() -> None:
     for _ in range(20):
         stream.viewers.ask(A, m.KeyframeReason.USER, stream.now_us)
         stream.run(31)
-    assert len(stream.wishes_us) <= 3 + 20 / 5 + 1
+    assert len(stream.requests_us) <= 3 + 20 / 5 + 1
 
 
 def test_a_recording_leaves_nobody_behind_who_is_late_by_less_than_five_seconds() -> None:
     keyframes = frozenset({0, 50})
     chain = Chain(max_frames=1000, keeps_past=True)
-    stream = Stream(keyframes=keyframes, pace=RECORDED, chain=chain)
+    stream = Stream(keyframes=keyframes, catch_up=RECORDED, chain=chain)
     stream.viewers.join(A, stream.now_us)
     stream.run(20)
     stream.run(100, serve=False)  # 3.3 s
@@ -147,7 +147,7 @@ def test_a_recording_leaves_nobody_behind_who_is_late_by_less_than_five_seconds(
 
 def test_a_recording_goes_on_at_the_next_keyframe_for_who_is_too_late() -> None:
     chain = Chain(max_frames=1000, keeps_past=True)
-    stream = Stream(keyframes=frozenset({0, 100}), pace=RECORDED, chain=chain)
+    stream = Stream(keyframes=frozenset({0, 100}), catch_up=RECORDED, chain=chain)
     stream.viewers.join(A, stream.now_us)
     stream.run(20)
     stream.viewers.stalled.add(A)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.protocol import messages as m
 from services.protocol.clock import ClockFilter
-from services.protocol.intake import Intake, Results, summed_error_us
+from services.protocol.intake import Intake, ModelMark, Results, summed_error_us
 from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US, State
 from services.protocol.standby import Move
 from services.protocol.train import split
@@ -292,6 +292,65 @@ def test_a_stranger_that_refuses_a_listening_receiver_delays_nobody_else() -> No
     assert receiver.on_message(b"sender", m.pack(WELCOME), NOW_US).started == WELCOME
     refuse(receiver, NOW_US, peer=b"stranger")
     assert receiver.state is State.STREAMING
+
+
+OTHERS = (ModelMark(b"second__", b"test-2__"), ModelMark(b"third___", b"test-3__"))
+
+
+def several(*, connects: bool = True) -> Intake:
+    return Intake(replace(profile(), others=OTHERS), connects=connects, now_us=NOW_US)
+
+
+def asked_with(results: Results) -> list[tuple[bytes, bytes]]:
+    return [(x.model_hash, x.self_test) for x in said(results) if isinstance(x, m.Hello)]
+
+
+def test_a_sender_that_refuses_one_model_is_asked_with_the_next_at_once() -> None:
+    receiver = several()
+    refusal = m.pack(m.Bye(m.ByeCode.REFUSED, "another model"))
+    assert asked_with(receiver.tick(NOW_US)) == [(MODEL, TEST)]
+    assert asked_with(receiver.on_message(b"", refusal, NOW_US)) == [(b"second__", b"test-2__")]
+    assert not receiver.refusal
+    assert not receiver.events.snapshot()
+    offer = replace(WELCOME, model_hash=b"second__", self_test=b"test-2__")
+    assert receiver.on_message(b"", m.pack(offer), NOW_US).started == offer
+    receiver.lost(NOW_US, "disconnected")  # it will want the same again
+    again = receiver.tick(NOW_US + HELLO_INTERVAL_US)
+    assert asked_with(again) == [(b"second__", b"test-2__")]
+
+
+def test_a_sender_that_refuses_every_model_is_paused_for_and_begun_anew() -> None:
+    receiver = several()
+    refusal = m.pack(m.Bye(m.ByeCode.REFUSED, "another model"))
+    receiver.tick(NOW_US)
+    answers = [asked_with(receiver.on_message(b"", refusal, NOW_US)) for _ in range(4)]
+    assert [len(one) for one in answers] == [1, 1, 0, 0]  # also not while it is paused for
+    assert receiver.refusal == "another model"
+    asked_us = next_hello_us(receiver, since_us=NOW_US + 1)
+    assert asked_us - NOW_US > 1_000_000
+    receiver = several()
+    receiver.on_message(b"", m.pack(replace(WELCOME, model_hash=b"fourth__")), NOW_US)
+    assert "model S" in receiver.refusal
+
+
+def test_the_self_test_that_counts_is_that_of_the_model_in_use() -> None:
+    receiver = several()
+    offer = replace(WELCOME, model_hash=b"third___", self_test=TEST)
+    assert receiver.on_message(b"", m.pack(offer), NOW_US).started is None
+    assert "doctor" in receiver.refusal
+
+
+def test_a_listening_receiver_asks_each_caller_with_the_model_that_it_may_have() -> None:
+    receiver = several(connects=False)
+    refusal = m.pack(m.Bye(m.ByeCode.REFUSED, "another model"))
+    for number in range(20):  # strangers leave nothing behind but the last few
+        refused = receiver.on_message(b"stranger %d" % number, refusal, NOW_US)
+        assert asked_with(refused) == [(b"second__", b"test-2__")]
+    receiver.on_message(b"sender", m.pack(m.Ping(1, 5)), NOW_US)
+    assert asked_with(receiver.tick(NOW_US)) == [(MODEL, TEST)]
+    assert asked_with(receiver.on_message(b"sender", refusal, NOW_US)) == [
+        (b"second__", b"test-2__")
+    ]
 
 
 def test_a_stranger_cannot_turn_away_a_receiver_that_listens() -> None:

@@ -37,7 +37,7 @@ def test_who_comes_late_gets_all_that_is_due_with_its_right_times() -> None:
     assert tape.next_us is None
 
 
-def test_the_next_round_follows_at_the_usual_pace() -> None:
+def test_the_next_round_follows_at_the_usual_interval() -> None:
     tape = playing()
     list(tape.pop_due(1_070_000))
     tape.start(1_070_000)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fixed rate is met over time, keyframes included; receivers share a budget by policy."""
+"""A fixed rate is met over time, keyframes included."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.rate.budget import FixedRate, Policy, share
+from services.rate.budget import FixedRate
 
 FRAME_US = 33_333
 
@@ -41,15 +41,3 @@ def test_a_keyframe_may_borrow_and_is_paid_off() -> None:
         rate.spend(sizes[-1])
     assert min(sizes) == 500
     assert sizes[-1] == 1_000
-
-
-BUDGETS = {b"a": 400, b"b": 2_000, b"c": 9_000}
-
-
-def test_policies_choose_whom_the_shared_frame_suits() -> None:
-    assert set(share(BUDGETS, Policy.SLOWEST, floor_bytes=600).values()) == {400}
-    assert set(share(BUDGETS, Policy.MEDIAN, floor_bytes=600).values()) == {2_000}
-    floor = share(BUDGETS, Policy.FLOOR, floor_bytes=600)
-    assert floor == {b"b": 2_000, b"c": 2_000}
-    assert share({b"a": 100, b"b": 200}, Policy.FLOOR, floor_bytes=600) == {b"b": 200}
-    assert share({}, Policy.MEDIAN, floor_bytes=600) == {}

@@ -134,6 +134,19 @@ def test_outage_stops_sending_and_restarts_gently_after_it() -> None:
     assert run.share_used(17, 30) > 0.85
 
 
+def test_after_an_outage_one_frame_is_under_way_until_the_first_is_acknowledged() -> None:
+    """A link that stopped often stops again, and what is under way then comes late."""
+
+    def broken(t: float) -> float:
+        return 0.0 if 4.0 <= t < 5.0 or 5.06 <= t < 5.6 else 250_000.0
+
+    run = Run(broken).until(5.6)
+    late = [at for at, delay in run.delays_us if at >= 5_000_000 and delay > 190_000]
+    assert len(late) <= 1
+    run.until(8.0)
+    assert run.share_used(6.2, 8.0) > 0.75
+
+
 def test_a_pause_too_short_for_an_outage_raises_nothing_by_itself() -> None:
     """Budgets that were only asked for prove nothing: the rate grows with what arrives."""
     run = Run(lambda t: 0.0 if 4.0 <= t < 4.3 else 250_000.0)

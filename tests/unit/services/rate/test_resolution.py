@@ -179,12 +179,12 @@ def test_the_few_frames_of_an_overloaded_machine_say_nothing_of_the_link() -> No
     assert resolution.step is Step.FULL
 
 
-def test_a_picture_that_is_coarse_by_wish_is_not_made_smaller() -> None:
+def test_a_picture_that_is_coarse_because_asked_for_is_not_made_smaller() -> None:
     stream = Stream(coarse_bytes=1000, finest=8)
     assert set(stream.run(60, 2000)) == {Step.FULL}
 
 
-def test_a_picture_that_is_coarse_by_wish_comes_back_to_its_size() -> None:
+def test_a_picture_that_is_coarse_because_asked_for_comes_back_to_its_size() -> None:
     stream = Stream(coarse_bytes=3000, finest=12)
     stream.run(30, 200)
     assert stream.resolution.step is not Step.FULL

@@ -36,6 +36,36 @@ def test_a_chain_gives_its_pictures() -> None:
         assert result.frame.same_pixels(meant)
 
 
+def test_after_a_rest_only_the_last_reference_is_held() -> None:
+    decoding = Decoding(FakeCodec())
+    for packet, _ in CHAIN[:3]:
+        decoding.decode(packet)
+    decoding.rest()
+    again = decoding.decode(CHAIN[2][0])  # its reference is the second, which is gone
+    assert isinstance(again, Undecodable)
+    assert again.outcome is Outcome.REFERENCE_MISSING
+    after = decoding.decode(CHAIN[3][0])
+    assert isinstance(after, Picture)
+    assert after.frame.same_pixels(CHAIN[3][1])
+
+
+def test_of_two_codecs_each_chain_gets_the_one_whose_model_it_names() -> None:
+    other = FakeCodec(model=b"other")
+    key = other.encode(noise_frame(), None, quality=35)
+    inter = other.encode(noise_frame(shift=1), key.reference, quality=35)
+    decoding = Decoding(FakeCodec(), other)
+    for packet, meant in ((key.packet, key), (inter.packet, inter)):
+        assert packet is not None
+        assert meant.reference is not None
+        result = decoding.decode(packet)
+        assert isinstance(result, Picture)
+        assert result.frame.same_pixels(meant.reference.frame)
+    assert isinstance(decoding.decode(CHAIN[0][0]), Picture)
+    third = FakeCodec(model=b"third").encode(noise_frame(), None, quality=35)
+    assert third.packet is not None
+    assert isinstance(decoding.decode(third.packet), Undecodable)
+
+
 @given(st.lists(st.integers(0, len(CHAIN) - 1), max_size=30))
 @settings(max_examples=50)
 def test_whatever_is_lost_or_repeated_no_wrong_picture_comes_out(order: list[int]) -> None:

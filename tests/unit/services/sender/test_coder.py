@@ -9,9 +9,11 @@ import numpy as np
 
 from services.protocol.planner import Plan
 from services.rate.cpu import LEAST_QUALITY
+from services.rate.enough import ENOUGH_DB, MOST_QUALITY, EnoughQuality
 from services.sender.coder import FINEST, Coded, FrameCoder
 from streamcodec.codec import Encoded
 from streamcodec.frame import Frame, Reference
+from streamcodec.metrics import psnr_plane
 from tests.fakes import FakeCodec, noise_frame
 
 
@@ -36,8 +38,12 @@ def plan(reference: bytes | None, budget_bytes: int | None, *, quality: int | No
     return Plan((b"peer",), reference, budget_bytes, quality, "bandwidth")
 
 
-def coder(codec: FakeCodec | None = None, *, finest: int = FINEST) -> FrameCoder:
-    return FrameCoder(codec or FakeCodec(), frame_interval_us=33_333, finest=finest)
+def coder(codec: FakeCodec | None = None, *, enough: bool = False) -> FrameCoder:
+    return FrameCoder(
+        codec or FakeCodec(),
+        frame_interval_us=33_333,
+        enough=EnoughQuality() if enough else None,
+    )
 
 
 def stream(
@@ -87,10 +93,22 @@ def test_quality_is_a_ceiling_and_bytes_too() -> None:
         assert len(made.packet) <= 700
 
 
-def test_without_a_wish_quality_stops_where_finer_is_waste() -> None:
-    for made in stream(coder(finest=48), 50_000):
+def test_unless_asked_quality_stops_where_finer_is_waste() -> None:
+    made = stream(coder(enough=True), 50_000, count=30)[-1]
+    assert made is not None
+    assert made.limit == "none"
+    assert abs(psnr_plane(noise_frame(shift=29).y, made.reference.frame.y) - ENOUGH_DB) < 1
+    finer = stream(coder(), 50_000, count=30)[-1]
+    assert finer is not None
+    assert finer.quality == FINEST
+
+
+def test_a_picture_without_error_does_not_lower_the_cap() -> None:
+    frames, flat = coder(enough=True), Frame.grey(np.full((48, 64), 128, np.uint8))
+    for _ in range(10):
+        made = frames.code(flat, plan(None, 50_000))
         assert made is not None
-        assert made.quality <= 48
+        assert made.quality == MOST_QUALITY
 
 
 def test_one_encode_is_enough_as_long_as_the_same_limit_holds() -> None:

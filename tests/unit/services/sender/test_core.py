@@ -9,6 +9,7 @@ import pytest
 from services.protocol import messages as m
 from services.protocol.offer import Offer
 from services.protocol.planner import Rules
+from services.rate.enough import MOST_QUALITY
 from services.sender.core import TICK_US, Outgoing, SenderCore, SenderSetup, Span
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec
@@ -87,15 +88,20 @@ def test_frames_go_out_in_order_to_whoever_watches_and_begin_with_a_keyframe() -
     assert (head.epoch, head.captured_us) == (7, sent[0].span.captured_us)
 
 
-@pytest.mark.parametrize(("asked", "finest"), [(None, 48), (60, 60), (20, 20)])
-def test_quality_asked_for_is_the_finest_and_without_a_wish_finer_than_needed_is_waste(
-    asked: int | None, finest: int
-) -> None:
+@pytest.mark.parametrize("asked", [60, 20])
+def test_quality_asked_for_is_the_finest(asked: int) -> None:
     hand = Hand(Rules(quality=asked))
     for number in range(40):
         hand.film(number)
-    assert max(hand.qualities) == finest
-    assert hand.qualities[-1] == finest
+    assert max(hand.qualities) == asked
+    assert hand.qualities[-1] == asked
+
+
+def test_unless_asked_no_quality_is_finer_than_needed() -> None:
+    hand = Hand()
+    for number in range(40):
+        hand.film(number)
+    assert max(hand.qualities) <= MOST_QUALITY
 
 
 def test_a_frame_replaced_while_somebody_watches_is_the_machines_fault() -> None:

@@ -15,7 +15,8 @@ from services.measure.latency import Latency
 from services.measure.relay_stats import RelaySnapshot
 from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 from services.protocol.board import Board
-from services.protocol.intake import Intake, Profile
+from services.protocol.intake import Profile
+from services.protocol.upstream import Upstream
 from services.receiver.counters import ReceiverCounters
 from services.sender.counters import SenderCounters, SenderIdentity
 from services.view.metrics import is_ready, render
@@ -24,11 +25,11 @@ PROMTOOL = shutil.which("promtool")
 
 
 def snapshot(*, shown_us: int | None = None, now_us: int = 10_000_000) -> ReceiverSnapshot:
-    counters = ReceiverCounters(stream="main", started_us=0)
+    upstream = Upstream(Profile(b"", b"", "", "r", 1, b""), connects=True, now_us=0)
+    counters = ReceiverCounters(stream="main", started_us=0, events=upstream.events)
     if shown_us is not None:
         counters.displayed(Latency(1000, 2000, 0, 30_000, 0, 5000, 2000, 100), shown_us)
-    intake = Intake(Profile(b"", b"", "", "r", 1, b""), connects=True, now_us=0)
-    return counters.snapshot(intake, endpoint="tcp://x", recorder_drops=0, now_us=now_us)
+    return counters.snapshot(upstream, endpoint="tcp://x", recorder_drops=0, now_us=now_us)
 
 
 def test_what_is_served_parses_and_keeps_its_names() -> None:

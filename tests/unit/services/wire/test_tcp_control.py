@@ -9,11 +9,17 @@ import socket
 import pytest
 
 from services.errors import ConfigError
-from services.wire.tcp_control import check_control, control_of, set_control
+from services.wire.tcp_control import check_control, set_control
 
 pytestmark = pytest.mark.skipif(
     not hasattr(socket, "TCP_CONGESTION"), reason="this system lets nobody choose"
 )
+
+
+def control_of(connection: socket.socket) -> str:
+    """The name of a connection's control."""
+    raw = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+    return raw.rstrip(b"\0").decode("ascii")
 
 
 def test_reno_is_always_allowed_and_takes_effect() -> None:

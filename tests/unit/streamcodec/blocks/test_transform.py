@@ -122,4 +122,3 @@ def test_chroma_steps_fall_with_quality_and_are_never_coarser_than_those_of_luma
 
 def test_channels_are_a_permutation_of_positions() -> None:
     assert sorted(layout.ORDER.tolist()) == list(range(384))
-    assert (layout.CHANNEL_OF[layout.ORDER] == np.arange(384)).all()

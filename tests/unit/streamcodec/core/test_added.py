@@ -59,7 +59,7 @@ def test_intra_blocks_are_coded_as_from_the_moved_source(codec: Codec, frames: l
         symbols = np.zeros((blocks.rows * blocks.columns, 384), np.int16)
         y, u, v = seen.prediction
         planes = (y.copy(), u.copy(), v.copy())
-        before = at_once._before_at(seen, 30)
+        before = at_once._state_at(seen, 30)
         _core.code(
             _core.BlocksWorkspace(),
             _core.CodeParams(mu=0.1, pace=1),

@@ -83,7 +83,7 @@ def test_motion_is_found_where_a_picture_pans(dense: Codec) -> None:
     assert inter.reference is not None
     assert len(inter.packet) < len(key.packet) / 8
     assert psnr_plane(frames[1].y, inter.reference.frame.y) > 30
-    vectors = inter.reference.state.field.reshape(-1, 2)  # type: ignore[attr-defined]  # State
+    vectors = inter.reference.state.field.reshape(-1, 2)  # type: ignore[attr-defined]  # ReferenceState
     assert (np.median(vectors, axis=0) == (4, 20)).all()
 
 

@@ -12,8 +12,8 @@ from streamcodec import contexts as cx
 from streamcodec.blocks import layout, transform
 from streamcodec.dense import compensate, intra, prior, quantise
 from streamcodec.dense import transform as forward
-from streamcodec.dense.costs import Blocks, foretold
-from streamcodec.dense.field import candidates, sides_of
+from streamcodec.dense.costs import Blocks, estimated_bits
+from streamcodec.dense.field import candidates_of, sides_of
 from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
 from streamcodec.dense.shifts import Windows, shifts
@@ -69,6 +69,27 @@ def test_the_prediction_is_the_decoders_with_overlap(size: tuple[int, int]) -> N
             assert np.array_equal(a.numpy(), b)
 
 
+@pytest.mark.parametrize("size", [(12, 9), (20, 2), (2, 20)])
+def test_the_prediction_is_the_decoders_with_the_longest_vectors(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(9)
+    rows, columns = size
+    reference, blocks = picture(rng, *size), _core.Blocks(rows, columns)
+    for y in range(rows):
+        for x in range(columns):
+            # Each block comes from an end of the picture or beyond, 24 samples at most.
+            ends = [(-24, 16 * n + 8) for n in size]
+            to_y, to_x = (int(rng.choice(e)) for e in ends)
+            vector = 4 * (to_y - 16 * y), 4 * (to_x - 16 * x)
+            blocks.field[2 * y : 2 * y + 2, 2 * x : 2 * x + 2] = vector
+    expected = tuple(np.zeros_like(plane) for plane in reference)
+    _core.predict(reference, blocks, expected)
+    luma, u, v = (torch.from_numpy(plane) for plane in reference)
+    whole = torch.ones(size, dtype=torch.bool)
+    found = compensate.predict(Windows(shifts(luma)), (u, v), tensor(blocks.field), whole)
+    for a, b in zip(found, expected, strict=True):
+        assert np.array_equal(a.numpy(), b)
+
+
 @pytest.mark.parametrize("side", [1, 2, 4])
 @pytest.mark.parametrize("size", SIZES)
 def test_candidates_squares_and_prices_are_the_cores(size: tuple[int, int], side: int) -> None:
@@ -76,34 +97,36 @@ def test_candidates_squares_and_prices_are_the_cores(size: tuple[int, int], side
     few = np.array([[0, 0], [0, 0], [4, -2], [9, 1]], np.int16)
     rows, columns = size
     field = few[rng.integers(0, 4, (2 * rows, 2 * columns))]
-    before = few[rng.integers(0, 4, (2 * rows, 2 * columns))]
-    takens = rng.integers(0, 3, size).astype(np.uint8)
+    reference_field = few[rng.integers(0, 4, (2 * rows, 2 * columns))]
+    candidate_index = rng.integers(0, 3, size).astype(np.uint8)
     own = field[::2, ::2].repeat(2, 0).repeat(2, 1)
     own[: rows // 4 * 4] = own[0, 0]
     sides = np.ones(size, np.uint8)
     _core.unite(np.zeros(size, np.uint8), own, sides)
-    counts_before = rng.integers(0, 5, size).astype(np.uint8)
+    reference_counts = rng.integers(0, 5, size).astype(np.uint8)
     contexts = learned(4)
-    prices = Prices(Moves(CPU), contexts, tensor(counts_before), tensor(before), 2)
-    near = candidates(tensor(field), tensor(before), side)
-    which = prices.which(tensor(field), near, tensor(takens), side, 1)
+    prices = Prices(Moves(CPU), contexts, tensor(reference_counts), tensor(reference_field), 2)
+    found = candidates_of(tensor(field), tensor(reference_field), side)
+    which = prices.which(tensor(field), found, tensor(candidate_index), side, 1)
     whole = torch.ones(size, dtype=torch.bool)
     assert np.array_equal(sides_of(whole, tensor(own)).numpy(), sides)
     yes, no = prices.united(tensor(sides), side) if side > 1 else (None, None)
     for row in range(0, rows, side):
         for column in range(0, columns, side):
             at = row // side, column // side
-            expected = _core.candidates(field, before, row, column, side)
-            assert int(near.count[at]) == len(expected)
+            expected = _core.candidates(field, reference_field, row, column, side)
+            assert int(found.count[at]) == len(expected)
             for k, (dy, dx, source) in enumerate(expected):
-                assert near.at[at][k].tolist() == [dy, dx]
-                assert k == 0 or int(near.source[at][k]) == source
-            taking = _core.which_prices(contexts, takens, field, before, row, column, side, 1)
+                assert found.at[at][k].tolist() == [dy, dx]
+                assert k == 0 or int(found.source[at][k]) == source
+            taking = _core.which_prices(
+                contexts, candidate_index, field, reference_field, row, column, side, 1
+            )
             for k in range(len(expected)):
                 assert abs(float(which[at][k]) - taking[k] / 16) < 0.13  # sixteenths, cut twice
             if yes is not None and no is not None:
                 told = _core.united_prices(
-                    contexts, sides, before, counts_before, 2, row, column, side
+                    contexts, sides, reference_field, reference_counts, 2, row, column, side
                 )
                 assert (float(yes[at]) * 256, float(no[at]) * 256) == told
 
@@ -145,9 +168,9 @@ def test_the_prior_chooses_the_tables_that_the_core_does(
     symbols = symbols * rng.choice([-1, 1], symbols.shape) * (rng.random(symbols.shape) < 0.3)
     symbols = (symbols * (group[None] < blocks.counts.reshape(-1, 1))).astype(np.int16)
     memory = rng.integers(0, 16, (count, layout.CHANNELS)).astype(np.uint8)
-    counts_before = rng.integers(0, 5, size).astype(np.uint8)
-    moved, moved_counts = np.empty_like(memory), np.empty_like(counts_before)
-    _core.move_memory(blocks, memory, counts_before, moved, moved_counts)
+    reference_counts = rng.integers(0, 5, size).astype(np.uint8)
+    moved, moved_counts = np.empty_like(memory), np.empty_like(reference_counts)
+    _core.move_memory(blocks, memory, reference_counts, moved, moved_counts)
     workspace = _core.PriorWorkspace()
     _core.describe(workspace, blocks, moved_counts, quality, 30, False)
     steps = transform.plane_steps_q3(quality)
@@ -159,7 +182,7 @@ def test_the_prior_chooses_the_tables_that_the_core_does(
     there = prior.Prior(codec.model.stacks, CPU)
     inter = torch.from_numpy(blocks.modes < 2)
     again, again_counts = prior.move(
-        tensor(blocks.field), inter, torch.from_numpy(memory), tensor(counts_before)
+        tensor(blocks.field), inter, torch.from_numpy(memory), tensor(reference_counts)
     )
     assert np.array_equal(again.numpy(), moved)
     assert np.array_equal(again_counts.numpy(), moved_counts)
@@ -188,15 +211,17 @@ def test_the_prior_chooses_the_tables_that_the_core_does(
     assert np.array_equal(np.where(coded, found, 0), expected)
 
 
-def test_foretold_bits_are_the_cores() -> None:
+def test_estimated_bits_are_the_cores() -> None:
     rng = np.random.default_rng(6)
-    worth = (0.01, 0.2)
+    bit_weights = (0.01, 0.2)
     for size in (8, 16):
         for spread in (3, 60, 255):
             own, other = (rng.integers(0, spread + 1, (16, 16)).astype(np.uint8) for _ in range(2))
             apart = torch.from_numpy(own.astype(np.int16) - other)[:size, :size]
-            expected = _core.hadamard_worth(own, other, size, worth)
-            assert abs(16 * float(foretold(apart, worth)) - expected) <= 4  # cut four times
+            expected = _core.hadamard_worth(own, other, size, bit_weights)
+            assert (
+                abs(16 * float(estimated_bits(apart, bit_weights)) - expected) <= 4
+            )  # cut four times
 
 
 @pytest.mark.parametrize("scale", [2, 12, 90])

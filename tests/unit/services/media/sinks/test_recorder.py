@@ -7,7 +7,8 @@ import threading
 from itertools import pairwise
 
 from services.errors import SinkError
-from services.media.sinks.recorder import QUEUE_FRAMES, Recorder, RecordingSink, TapeClock
+from services.media.sinks.recorder import QUEUE_FRAMES, Recorder, TapeClock
+from services.media.sinks.sink import Sink
 from streamcodec.frame import Frame
 from tests.fakes import FakeSink, noise_frame
 
@@ -39,7 +40,7 @@ def put(recorder: Recorder, packet: bytes, *, keyframe: bool = False) -> None:
     recorder.put(FRAME, shown_us=0, packet=packet, keyframe=keyframe)
 
 
-def ignore(sink: RecordingSink, error: SinkError) -> None:
+def ignore(sink: Sink, error: SinkError) -> None:
     raise AssertionError(f"unexpected: {error}")
 
 

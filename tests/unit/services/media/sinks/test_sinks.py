@@ -18,6 +18,7 @@ from services.errors import SinkError
 from services.media.files.reader import open_material
 from services.media.sinks import NullSink, Sink, open_sink
 from services.media.sinks import video as video_module
+from services.media.sinks.sink import StreamFacts
 from services.receiver.assemble import beside
 from streamcodec.container import ScvReader
 from streamcodec.frame import Frame, Reference
@@ -202,7 +203,7 @@ def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
         import resource
         from services.errors import SinkError
         from services.media.sinks import open_sink
-        from tests.unit.services.media.test_sinks import coded
+        from tests.unit.services.media.sinks.test_sinks import coded
         stream = coded(60)
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
         for suffix in ("scv", "mp4", "y4m"):
@@ -242,7 +243,7 @@ def test_a_video_whose_end_finds_no_room_says_so(tmp_path: Path, limit: int) -> 
         import resource
         from services.errors import SinkError
         from services.media.sinks import open_sink
-        from tests.unit.services.media.test_sinks import coded
+        from tests.unit.services.media.sinks.test_sinks import coded
         stream = coded(25)
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
         sink = open_sink({str(tmp_path)!r} + "/a.mp4", fps=10)
@@ -300,7 +301,7 @@ def test_null_takes_everything() -> None:
 def test_a_y4m_lasts_as_long_as_the_stream_whatever_its_pace(tmp_path: Path) -> None:
     path = tmp_path / "a.y4m"
     sink = open_sink(str(path), fps=30)
-    sink.set_rate(10)  # type: ignore[attr-defined]  # of files
+    sink.set_stream(StreamFacts(10, "S"))  # type: ignore[attr-defined]  # of files
     for time_us in (0, 100_000, 180_000, 700_000, 800_000):
         sink.write(picture(0), shown_us=5_000_000 + time_us)
     for number in range(1, 41):  # four times as fast as told
@@ -357,10 +358,26 @@ def test_an_output_whose_library_raises_ends_with_a_sentence(
 def test_a_recording_notes_the_pace_of_its_stream(tmp_path: Path) -> None:
     path = tmp_path / "a.scv"
     sink = open_sink(str(path), fps=30, model_size="S")
-    sink.set_rate(12)  # type: ignore[attr-defined]  # of files
+    sink.set_stream(StreamFacts(12, "S"))  # type: ignore[attr-defined]  # of files
     encoded = FakeCodec().encode(picture(0), None, quality=20)
     assert encoded.packet is not None
     sink.write(picture(0), shown_us=0, packet=encoded.packet)
     sink.close()
     with ScvReader(path) as reader:
         assert reader.header.fps == 12
+
+
+def test_a_recording_notes_the_size_of_its_stream_and_refuses_another_model(tmp_path: Path) -> None:
+    path = tmp_path / "a.scv"
+    sink = open_sink(str(path), fps=30, model_size="S")
+    sink.set_stream(StreamFacts(30, "M"))  # type: ignore[attr-defined]  # of files
+    first, other = (
+        FakeCodec(model=name).encode(picture(0), None, quality=20).packet for name in (b"m", b"s")
+    )
+    sink.write(picture(0), shown_us=0, packet=first)
+    with pytest.raises(SinkError, match="another model"):
+        sink.write(picture(0), shown_us=33_000, packet=other)
+    sink.close()
+    with ScvReader(path) as reader:
+        assert reader.header.size == "M"
+        assert reader.frames == 1
