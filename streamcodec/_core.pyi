@@ -7,6 +7,8 @@ work on frames let go of the interpreter's lock. Results never depend on the lev
 or on a pool's threads.
 """
 
+from typing import overload
+
 import numpy as np
 import numpy.typing as npt
 
@@ -103,13 +105,15 @@ class Writer:
         """Append all blocks; leaves in `blocks` what a reader will find."""
     def areas(self, contexts: U16, flags: U8) -> None:
         """Append which areas the loop filter touches: (2, down, across), 0 or 1."""
-    def symbols(self, counts: U8, symbols: I16, tables: U8, cumulative: U16) -> None:
-        """Append the coded groups of (blocks, 384) symbols, each by its table."""
     def mixed(self, contexts: U16, rows: tuple[int, int, int], weights: int, bit: int) -> None: ...
     def single(self, contexts: U16, index: int, bit: int) -> None: ...
     def raw(self, bit: int) -> None: ...
     def interval(self, start: int, frequency: int) -> None: ...
+    @overload
     def encode(self) -> bytes: ...
+    @overload
+    def encode(self, counts: U8, symbols: I16, tables: U8, cumulative: U16) -> bytes:
+        """With the coded groups of (blocks, 384) symbols at the end, each by its table."""
 
 class Reader:
     """One payload being read; keeps a copy. Methods raise Damaged."""
@@ -208,6 +212,7 @@ class SearchEffort:
     rough_quarters: bool
     quarters_step: int
     quarters_from: int
+    alike_from: int
     intra_from: int
     squares: bool
     def __init__(self) -> None: ...
@@ -304,8 +309,12 @@ def transform_inter(
     coefficients: F32,
     free: U8,
     pool: Pool | None = None,
+    apart_from: float = 20,
+    finer_from: float = 12,
 ) -> None:
     """Fill the splits of inter blocks, `coefficients` (blocks, 384) and `free` (rows, columns).
+
+    Finer transforms are tried from so many bits on: of a block, of one of its quarters.
 
     Rows of intra blocks are zeros. `free` says that a block takes over a vector (1), or is part of
     a square with one vector (2).
@@ -323,6 +332,21 @@ def quantise_plainly(
     coefficients: F32, steps_q3: I32, rounding: float, symbols: I16, counts: U8
 ) -> None:
     """Quantise (blocks, 384) with a fixed rounding offset; `counts` gets the groups needed."""
+
+def keep_intra(blocks: Blocks, fewest: int) -> None:
+    """Intra blocks may code at least so many groups."""
+
+def forget_splits(blocks: Blocks) -> None:
+    """Blocks that code nothing have no split, but where intra prediction goes by it."""
+
+def set_hurdle(blocks: Blocks, free: U8, bits: int, share: float, noise: int, hurdle: U8) -> None:
+    """Bits (rows, columns) that coding a block must gain: where still blocks are nearly free.
+
+    Where more than `share` of all blocks stand, in all that move by `noise` at most.
+    """
+
+def count_groups(coefficients: F32, steps_q3: I32, rounding: float, counts: U8) -> None:
+    """The counts of `quantise_plainly` alone."""
 
 def code(
     workspace: BlocksWorkspace,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from streamcodec import _core, quantise
 from streamcodec.blocks import layout, transform
-from streamcodec.decoder import empty_planes
+from streamcodec.decoder import empty_planes, room_for_planes
 from streamcodec.effort import Trying
 from streamcodec.state import Planes, ReferenceState
 from streamcodec.workspace import Workspace
@@ -129,7 +129,7 @@ def analyse_inter(
         1,
         pool,
     )
-    prediction = empty_planes(rows, columns)
+    prediction = room_for_planes(rows, columns)
     _core.predict(state.planes, blocks, prediction, pool)
     free = np.zeros((rows, columns), np.uint8)
     coefficients = workspace.floats("coefficients", (rows * columns, layout.CHANNELS))
@@ -143,6 +143,8 @@ def analyse_inter(
         coefficients,
         free,
         pool,
+        trying.apart_from,
+        trying.finer_from,
     )
     _core.open_loop(source, blocks, coefficients, pool)
     return Analysis(source, False, blocks, coefficients, prediction, free)

@@ -7,6 +7,7 @@
 #include "blocks/code.hpp"
 #include "blocks/intra.hpp"
 #include "blocks/layout.hpp"
+#include "blocks/marks.hpp"
 #include "blocks/open_loop.hpp"
 #include "blocks/rebuild.hpp"
 #include "blocks/residual.hpp"
@@ -71,8 +72,9 @@ void bind_frames(nb::module_& module) {
         "transform_inter",
         [](BlocksWorkspace& workspace, const PlaneTuple<const u8>& source,
            const PlaneTuple<const u8>& prediction, BlockArrays& arrays,
-           const Array<const i16, 3>& reference_field, float inverse_step,
-           const Array<float, 2>& coefficients, const Array<u8, 2>& free, Pool* pool) {
+           const Array<const i16, 3>& field_before, float inverse_step,
+           const Array<float, 2>& coefficients, const Array<u8, 2>& free, Pool* pool,
+           float apart_from, float finer_from) {
             const Blocks blocks = arrays.view();
             const Grid<const Vector> before = vectors(reference_field);
             require(before.rows == blocks.field.rows && before.columns == blocks.field.columns,
@@ -83,10 +85,11 @@ void bind_frames(nb::module_& module) {
             const auto marks = of_blocks(free, blocks, "free must be (rows, columns)");
             nb::gil_scoped_release released;
             transform_inter(workspace, from, guess, blocks, before, inverse_step, levels, marks,
-                            pool);
+                            {apart_from, finer_from}, pool);
         },
-        "workspace"_a, "source"_a, "prediction"_a, "blocks"_a, "reference_field"_a, "inverse_step"_a,
-        "coefficients"_a, "free"_a, "pool"_a.none() = nb::none());
+        "workspace"_a, "source"_a, "prediction"_a, "blocks"_a, "field_before"_a, "inverse_step"_a,
+        "coefficients"_a, "free"_a, "pool"_a.none() = nb::none(),
+        "apart_from"_a = Splitting{}.apart_from, "finer_from"_a = Splitting{}.finer_from);
     module.def(
         "open_loop",
         [](const PlaneTuple<const u8>& source, BlockArrays& arrays,
@@ -127,6 +130,35 @@ void bind_frames(nb::module_& module) {
             quantise_plainly(levels, each, rounding, out, needed);
         },
         "coefficients"_a, "steps_q3"_a, "rounding"_a, "symbols"_a, "counts"_a);
+    module.def("keep_intra",
+               [](BlockArrays& arrays, int fewest) { keep_intra(arrays.view(), fewest); },
+               "blocks"_a, "fewest"_a);
+    module.def("forget_splits", [](BlockArrays& arrays) { forget_splits(arrays.view()); }, "blocks"_a);
+    module.def(
+        "set_hurdle",
+        [](BlockArrays& arrays, const Array<const u8, 2>& free, int bits, float share, int noise,
+           const Array<u8, 2>& hurdle) {
+            const Blocks blocks = arrays.view();
+            require(bits >= 0 && bits <= 255, "bits are 0 to 255");
+            set_hurdle(blocks, of_blocks(free, blocks, "free must be (rows, columns)"),
+                       {static_cast<u8>(bits), share, noise},
+                       of_blocks(hurdle, blocks, "hurdle must be (rows, columns)"));
+        },
+        "blocks"_a, "free"_a, "bits"_a, "share"_a, "noise"_a, "hurdle"_a);
+    module.def(
+        "count_groups",
+        [](const Array<const float, 2>& coefficients, const StepsArray& steps_q3, float rounding,
+           const Array<u8, 2>& counts) {
+            const auto levels = grid(coefficients);
+            const auto needed = grid(counts);
+            require(levels.columns == CHANNELS &&
+                        counts.size() == static_cast<std::size_t>(levels.rows),
+                    "coefficients must be (blocks, 384), counts one a block");
+            const i32* each = steps(steps_q3);
+            nb::gil_scoped_release released;
+            count_groups(levels, each, rounding, needed);
+        },
+        "coefficients"_a, "steps_q3"_a, "rounding"_a, "counts"_a);
     module.def(
         "rebuild",
         [](BlockArrays& arrays, const Array<const i16, 2>& symbols, const StepsArray& steps_q3,

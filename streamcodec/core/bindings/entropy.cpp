@@ -88,17 +88,6 @@ void bind_entropy(nb::module_& module) {
                              areas_of(flags, 1));
              },
              "contexts"_a, "flags"_a, Unlocked())
-        .def("symbols",
-             [](PayloadWriter& self, Array<const u8, 2> counts, Array<const i16, 2> symbols,
-                Array<const u8, 2> tables, Array<const u16, 2> cumulative) {
-                 const std::size_t blocks = counts.shape(0) * counts.shape(1);
-                 require(symbols.shape(0) == blocks && symbols.shape(1) == CHANNELS &&
-                             tables.shape(0) == blocks && tables.shape(1) == CHANNELS,
-                         "symbols and tables are (blocks, 384)");
-                 put_groups(self.list, grid(counts), symbols.data(), tables.data(),
-                            cumulative_of(cumulative));
-             },
-             "counts"_a, "symbols"_a, "tables"_a, "cumulative"_a, Unlocked())
         .def("mixed",
              [](PayloadWriter& self, ContextArray contexts, Rows rows, int weights, int bit) {
                  put_mixed(self.list, contexts_of(contexts), mixture_by(rows, weights), bit);
@@ -124,7 +113,26 @@ void bind_entropy(nb::module_& module) {
                 bytes = self.list.encode();
             }
             return nb::bytes(bytes.data(), bytes.size());
-        });
+        })
+        .def("encode",
+             [](PayloadWriter& self, Array<const u8, 2> counts, Array<const i16, 2> symbols,
+                Array<const u8, 2> tables, Array<const u16, 2> cumulative) {
+                 const std::size_t blocks = counts.shape(0) * counts.shape(1);
+                 require(symbols.shape(0) == blocks && symbols.shape(1) == CHANNELS &&
+                             tables.shape(0) == blocks && tables.shape(1) == CHANNELS,
+                         "symbols and tables are (blocks, 384)");
+                 std::vector<u8> bytes;
+                 {
+                     nb::gil_scoped_release unlocked;
+                     Backwards out;
+                     put_groups(out, grid(counts), symbols.data(), tables.data(),
+                                cumulative_of(cumulative));
+                     self.list.put_into(out);
+                     bytes = out.finish();
+                 }
+                 return nb::bytes(bytes.data(), bytes.size());
+             },
+             "counts"_a, "symbols"_a, "tables"_a, "cumulative"_a);
 
     nb::class_<PayloadReader>(module, "Reader")
         .def(nb::init<nb::bytes>(), "payload"_a)

@@ -126,8 +126,11 @@ void bind_motion(nb::module_& module) {
         .def_rw("rough_quarters", &SearchEffort::rough_quarters)
         .def_rw("quarters_step", &SearchEffort::quarters_step)
         .def_rw("quarters_from", &SearchEffort::quarters_from)
+        .def_rw("alike_from", &SearchEffort::alike_from)
         .def_rw("intra_from", &SearchEffort::intra_from)
-        .def_rw("square_tries", &SearchEffort::square_tries);
+        .def_rw("square_tries", &SearchEffort::square_tries)
+        .def_rw("weigh_within", &SearchEffort::weigh_within)
+        .def_rw("first_prices", &SearchEffort::first_prices);
     module.def("search_effort", [](const std::string& name) { return effort_of(name); }, "name"_a);
     nb::class_<MotionParams>(module, "MotionParams")
         .def(

@@ -26,8 +26,8 @@ bool differences(const ConstPlanes& source, const ConstPlanes& prediction, int r
 
 void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
                      const ConstPlanes& prediction, const Blocks& blocks,
-                     Grid<const Vector> reference_field, float inverse_step, Grid<float> coefficients,
-                     Grid<u8> free, Pool* pool) {
+                     Grid<const Vector> field_before, float inverse_step, Grid<float> coefficients,
+                     Grid<u8> free, Splitting splitting, Pool* pool) {
     const int rows = blocks.rows(), columns = blocks.columns();
     const Grid<u8> sides = BlocksWorkspace::grid_in(workspace.sides, rows, columns);
     unite(blocks.modes, blocks.field, sides);
@@ -52,7 +52,7 @@ void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
                 blocks.splits(row, column) = 0;
                 if (differences(source, prediction, row, column, samples)) {
                     blocks.splits(row, column) =
-                        static_cast<u8>(forward_cheapest(samples, inverse_step, levels));
+                        static_cast<u8>(forward_cheapest(samples, inverse_step, levels, splitting));
                 } else {
                     std::fill_n(levels, CHANNELS, 0.0F);
                 }

@@ -15,8 +15,6 @@ constexpr float FOUR_BITS = 2;
 constexpr float PLAIN_BITS = 3;
 constexpr float FOUR_RATIO = 1.4F;
 constexpr float PLAIN_RATIO = 1.8F;
-// Bits of a block below which nothing is coded, however it is transformed.
-constexpr float WHOLE_BITS = 20;
 
 const float* quarter_at(const float* samples, int quarter) {
     return samples + (quarter >> 1) * 128 + (quarter & 1) * 8;
@@ -88,21 +86,24 @@ void forward(const float* samples, int split, float* channels) {
     to_channels(levels, split, channels);
 }
 
-int forward_cheapest(const float* samples, float inverse_step, float* channels) {
+int forward_cheapest(const float* samples, float inverse_step, float* channels,
+                     Splitting splitting) {
     const BlockKernels& run = *kernels().blocks;
     alignas(32) float whole[CHANNELS], quarters[CHANNELS];
     run.forward16(samples, whole);
     const float cost = run.level_bits(whole, 256, inverse_step);
     int split = 0;
-    if (cost > WHOLE_BITS) {
+    if (cost > splitting.apart_from) {
         int apart_split = 1;
         float apart = 0;
         for (int k = 0; k < 4; ++k) {
             float* levels = quarters + 64 * k;
             run.forward8(quarter_at(samples, k), 16, levels);
-            const float eight = run.level_bits(levels, 64, inverse_step);
-            const Finer found = finer(quarter_at(samples, k), eight, inverse_step, levels);
-            if (found.kind) apart_split = with_transform(apart_split, k, found.kind);
+            const float eight = run.worth(levels, 64, inverse_step);
+            Finer found{EIGHT, eight};
+            if (eight >= splitting.finer_from)
+                found = finer(quarter_at(samples, k), eight, inverse_step, levels);
+            if (found.kind) apart_split = with_kind(apart_split, k, found.kind);
             apart += found.bits;
         }
         if (apart < cost) split = apart_split;

@@ -42,9 +42,16 @@ Finer finer(const float* samples, float coarse, float inverse_step, float* out =
 // Bits of a quarter below which no finer kind is tried.
 inline constexpr float COARSEST = 12;
 
+// From how many bits on finer transforms are tried: of a block, of one of its quarters.
+struct Splitting {
+    float apart_from = 20;
+    float finer_from = COARSEST;
+};
+
 // Transform the 384 samples of a block (luma 16x16, U, V) into channels, luma as `split` says.
 void forward(const float* samples, int split, float* channels);
 // The same in whichever way is cheapest; returns the split.
-int forward_cheapest(const float* samples, float inverse_step, float* channels);
+int forward_cheapest(const float* samples, float inverse_step, float* channels,
+                     Splitting splitting = {});
 
 }  // namespace sc

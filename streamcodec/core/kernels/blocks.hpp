@@ -25,6 +25,8 @@ struct BlockKernels {
     // The first `count` levels with a fixed rounding offset; returns whether any is not zero.
     bool (*plain)(const float* coefficients, const float* inverse_steps, int count, float rounding,
                   int most, int16_t* symbols);
+    // How many groups of 384 coefficients have one that `plain` does not make zero.
+    int (*groups)(const float* coefficients, const float* inverse_steps, float rounding);
     // Which of the first `count` coefficients round to at least one step; returns how many. Both
     // this and the next may write to all of channels[384].
     int (*large)(const float* coefficients, const float* inverse_steps, int count,

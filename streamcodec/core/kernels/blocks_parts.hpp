@@ -15,6 +15,7 @@ void forward4(const float* samples, float* out);
 float level_bits(const float* levels, int count, float inverse_step);
 bool quantise_plain(const float* coefficients, const float* inverse_steps, int count,
                     float rounding, int most, int16_t* symbols);
+int groups(const float* coefficients, const float* inverse_steps, float rounding);
 int large(const float* coefficients, const float* inverse_steps, int count, uint16_t* channels);
 int nonzero(const int16_t* symbols, int count, uint16_t* channels);
 int sum_prices(const uint8_t* tables, int count, const uint16_t* prices);

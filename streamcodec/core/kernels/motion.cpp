@@ -143,6 +143,24 @@ void mean(const uint8_t* a, const uint8_t* b, ptrdiff_t pitch, int size, uint8_t
     size == 16 ? means<16>(a, b, pitch, out) : means<8>(a, b, pitch, out);
 }
 
+int sad_of_mean(const uint8_t* source, const uint8_t* a, const uint8_t* b, ptrdiff_t pitch, int size) {
+#if defined(__AVX2__)
+    if (size == 16) {
+        __m256i sums = _mm256_setzero_si256();
+        for (int i = 0; i < 16; i += 2) {
+            const __m256i own = _mm256_loadu_si256((const __m256i*)(source + 16 * i));
+            const __m256i other =
+                _mm256_avg_epu8(two_rows(a + i * pitch, pitch), two_rows(b + i * pitch, pitch));
+            sums = _mm256_add_epi32(sums, _mm256_sad_epu8(own, other));
+        }
+        return sum(sums);
+    }
+#endif
+    uint8_t room[16 * 16];
+    mean(a, b, pitch, size, room);
+    return size == 16 ? sad16(source, room, 16) : sad8(source, room, 16);
+}
+
 // --- Hadamard -------------------------------------------------------------------------------
 
 // Differences of rows: a group of eight lanes holds eight of an 8x8 block, so that Sixteen is a row
@@ -250,7 +268,8 @@ void shift_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 void halve_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 
 extern const MotionKernels motion_kernels;
-const MotionKernels motion_kernels = {sad16,     sad8,    sad16_of_four, sad8_of_four,
-                                      squared16, hadamard16, hadamard8,        mean,          shift_tile, halve_tile};
+const MotionKernels motion_kernels = {sad16,       sad8,      sad16_of_four, sad8_of_four,
+                                      sad_of_mean, squared16, worth16,       worth8,
+                                      mean,        shift_tile, halve_tile};
 
 }  // namespace sc::SC_LEVEL

@@ -29,6 +29,9 @@ struct MotionKernels {
                           int* out);
     void (*sad8_of_four)(const uint8_t* source, const uint8_t* const* others, ptrdiff_t pitch,
                          int* out);
+    // Sum of absolute differences of a block of `size` and the means of two others, rounded up.
+    int (*sad_of_mean)(const uint8_t* source, const uint8_t* a, const uint8_t* b, ptrdiff_t pitch,
+                       int size);
     // Sum of squared differences of a 16x16 block.
     int (*squared16)(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch);
     // Estimated cost of coding the differences, in 1/16 bit: each 8x8's, rounded down, summed.

@@ -88,9 +88,7 @@ struct BandSearch {
     }
     // Sum of absolute differences of a block moved by a vector within its limits.
     [[nodiscard]] int sad(int row, int column, Vector by) const {
-        u8 room[BLOCK_PX * BLOCK_PX];
-        const auto [other, pitch] = patch(row, column, by, room);
-        return kernels.sad16(samples_of(row, column), other, pitch);
+        return shifted.sad(y_of(row), BLOCK_PX * column, BLOCK_PX, by, samples_of(row, column));
     }
     // What a block costs besides its motion, in 1/16 bit, in the measure it is searched by: the
     // error that is left uncoded, or estimated bits of its differences.

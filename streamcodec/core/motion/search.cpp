@@ -12,7 +12,8 @@ namespace {
 // What a vector costs besides its bits where all around is static, in bits: such a block would be
 // a skip.
 constexpr int ALONE = 4;
-constexpr int BIT = 16;  // in estimated costs
+constexpr int BIT = 16;  // in foretold costs
+constexpr int NEAR = 3;  // quarter samples
 
 struct BlockSearch {
     const BandSearch& band;
@@ -54,11 +55,12 @@ struct BlockSearch {
         descend(band, walker,
                 cost > 8 * band.params.still ? effort.wide_step : effort.near_step);
         best = walker.at;
+        cost = walker.cost;
         for (int round = 0; round < effort.refine_rounds && refine(); ++round) {
         }
         weigh();
         if (whole < BIT * effort.quarters_from) return;
-        try_quarters();
+        if (whole >= BIT * effort.alike_from || !all_near()) try_quarters();
         if (whole > BIT * effort.intra_from) try_intra();
     }
 
@@ -93,7 +95,8 @@ struct BlockSearch {
                 least = stays;
                 best = candidates.at[k];
                 band.costs(row, column) = band.standing_cost(error);
-                band.candidate_index(row, column) = static_cast<u8>(k);
+                band.takens(row, column) = static_cast<u8>(k);
+                band.apart(row, column) = taking[k] + BIT;
             }
         }
         set_block(band.blocks.field, row, column, best);
@@ -151,8 +154,9 @@ struct BlockSearch {
         if (candidates.count == 1 && candidates.at[0] == Vector{}) rate += BIT * ALONE;
         band.costs(row, column) = band.cost(row, column, found);
         whole = rate + band.costs(row, column);
-        for (int k = 0; k < candidates.count; ++k) {
-            if (!limits.hold(candidates.at[k])) continue;
+        const int within = band.params.effort.weigh_within;
+        for (int k = 0; k < near.count; ++k) {
+            if (!limits.hold(near.at[k]) || (within && 4 * sads[k] > within * cost)) continue;
             const int free = taking[k] + BIT;
             const int own = band.cost(row, column, candidates.at[k]);
             if (free + own <= whole) {
@@ -162,7 +166,16 @@ struct BlockSearch {
                 band.candidate_index(row, column) = static_cast<u8>(k);
             }
         }
+        band.apart(row, column) = whole - band.costs(row, column);
         set_block(band.blocks.field, row, column, best);
+    }
+
+    // Where nothing around moves otherwise, a quarter seldom does.
+    [[nodiscard]] bool all_near() const {
+        for (int k = 0; k < near.count; ++k) {
+            if (std::abs(near.at[k].dy - best.dy) + std::abs(near.at[k].dx - best.dx) > NEAR) return false;
+        }
+        return true;
     }
 
     void try_quarters() {

@@ -79,7 +79,9 @@ struct SquareSearch {
                 if (side == 2) {
                     motions += SINGLE;
                     if (band.blocks.modes(i, j) != INTER8) {
-                        motions += MotionPrices(band, i, j, 1).of(by);
+                        motions += band.params.effort.first_prices
+                                       ? band.apart(i, j)
+                                       : MotionPrices(band, i, j, 1).of(by);
                     }
                 } else if (i % 2 == 0 && j % 2 == 0) {
                     motions += band.apart(i, j);

@@ -185,6 +185,20 @@ def test_plain_quantisation_is_the_twins(level: str) -> None:
     assert np.array_equal(counts, needed)
 
 
+def test_counting_groups_alone_gives_what_plain_quantisation_counts(level: str) -> None:
+    coefficients = np.zeros((385, 384), np.float32)
+    steps = STEPS_Q3.astype(np.float32) / 8
+    for last in range(384):  # each block has one last level, of just one step
+        coefficients[last, : last + 1] = 0.6 * steps[: last + 1]
+        coefficients[last, last] = -0.66 * steps[last]
+    symbols = np.zeros((385, 384), np.int16)
+    needed, counts = np.zeros((5, 77), np.uint8), np.ones((5, 77), np.uint8)
+    _core.quantise_plainly(coefficients, STEPS_Q3, 0.35, symbols, needed)
+    _core.count_groups(coefficients, STEPS_Q3, 0.35, counts)
+    assert np.array_equal(counts, needed)
+    assert set(needed.flat) == {0, 1, 2, 3, 4}
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_picture_is_rebuilt_exactly(level: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
