@@ -154,7 +154,7 @@ def unite(
                 )
                 yes = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
                 no = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
-                motions = int(no)  # what is said of motion while nothing is united
+                motions = int(no)  # price of signalling motion while nothing is united
                 coded = 0
                 count = 0
                 for i in range(row, bottom):

@@ -72,7 +72,7 @@ void bind_frames(nb::module_& module) {
         "transform_inter",
         [](BlocksWorkspace& workspace, const PlaneTuple<const u8>& source,
            const PlaneTuple<const u8>& prediction, BlockArrays& arrays,
-           const Array<const i16, 3>& field_before, float inverse_step,
+           const Array<const i16, 3>& reference_field, float inverse_step,
            const Array<float, 2>& coefficients, const Array<u8, 2>& free, Pool* pool,
            float apart_from, float finer_from) {
             const Blocks blocks = arrays.view();
@@ -87,7 +87,7 @@ void bind_frames(nb::module_& module) {
             transform_inter(workspace, from, guess, blocks, before, inverse_step, levels, marks,
                             {apart_from, finer_from}, pool);
         },
-        "workspace"_a, "source"_a, "prediction"_a, "blocks"_a, "field_before"_a, "inverse_step"_a,
+        "workspace"_a, "source"_a, "prediction"_a, "blocks"_a, "reference_field"_a, "inverse_step"_a,
         "coefficients"_a, "free"_a, "pool"_a.none() = nb::none(),
         "apart_from"_a = Splitting{}.apart_from, "finer_from"_a = Splitting{}.finer_from);
     module.def(

@@ -26,7 +26,7 @@ bool differences(const ConstPlanes& source, const ConstPlanes& prediction, int r
 
 void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
                      const ConstPlanes& prediction, const Blocks& blocks,
-                     Grid<const Vector> field_before, float inverse_step, Grid<float> coefficients,
+                     Grid<const Vector> reference_field, float inverse_step, Grid<float> coefficients,
                      Grid<u8> free, Splitting splitting, Pool* pool) {
     const int rows = blocks.rows(), columns = blocks.columns();
     const Grid<u8> sides = BlocksWorkspace::grid_in(workspace.sides, rows, columns);

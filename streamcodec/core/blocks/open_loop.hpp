@@ -19,7 +19,7 @@ enum class Free : u8 { NO = 0, TAKEN = 1, JOINED = 2 };
 // the blocks' splits, a row of `coefficients` each (zeros in intra blocks), and `free`.
 void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
                      const ConstPlanes& prediction, const Blocks& blocks,
-                     Grid<const Vector> field_before, float inverse_step, Grid<float> coefficients,
+                     Grid<const Vector> reference_field, float inverse_step, Grid<float> coefficients,
                      Grid<u8> free, Splitting splitting, Pool* pool);
 
 // Coefficients of intra blocks as predicted from the source; other rows are left alone.

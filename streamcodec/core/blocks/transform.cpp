@@ -99,11 +99,11 @@ int forward_cheapest(const float* samples, float inverse_step, float* channels,
         for (int k = 0; k < 4; ++k) {
             float* levels = quarters + 64 * k;
             run.forward8(quarter_at(samples, k), 16, levels);
-            const float eight = run.worth(levels, 64, inverse_step);
+            const float eight = run.level_bits(levels, 64, inverse_step);
             Finer found{EIGHT, eight};
             if (eight >= splitting.finer_from)
                 found = finer(quarter_at(samples, k), eight, inverse_step, levels);
-            if (found.kind) apart_split = with_kind(apart_split, k, found.kind);
+            if (found.kind) apart_split = with_transform(apart_split, k, found.kind);
             apart += found.bits;
         }
         if (apart < cost) split = apart_split;

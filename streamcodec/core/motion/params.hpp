@@ -19,7 +19,7 @@ struct SearchEffort {
     bool diagonals = true;   // of half and quarter steps: eight neighbours, not four
     int refine_rounds = 0;   // of quarter steps that are weighed by estimated bits
     int quarters_step = 8;   // first step of a quarter's search
-    int quarters_from = 60;  // foretold bits of a whole block from which quarters are tried
+    int quarters_from = 60;  // estimated bits of a whole block from which quarters are tried
     int alike_from = 60;     // the same where all candidates are near the block's vector
     int intra_from = 100;    // and intra prediction
     int square_tries = 32;   // vectors that are tried for a square

@@ -12,7 +12,7 @@ namespace {
 // What a vector costs besides its bits where all around is static, in bits: such a block would be
 // a skip.
 constexpr int ALONE = 4;
-constexpr int BIT = 16;  // in foretold costs
+constexpr int BIT = 16;  // in estimated costs
 constexpr int NEAR = 3;  // quarter samples
 
 struct BlockSearch {
@@ -95,7 +95,7 @@ struct BlockSearch {
                 least = stays;
                 best = candidates.at[k];
                 band.costs(row, column) = band.standing_cost(error);
-                band.takens(row, column) = static_cast<u8>(k);
+                band.candidate_index(row, column) = static_cast<u8>(k);
                 band.apart(row, column) = taking[k] + BIT;
             }
         }
@@ -155,8 +155,8 @@ struct BlockSearch {
         band.costs(row, column) = band.cost(row, column, found);
         whole = rate + band.costs(row, column);
         const int within = band.params.effort.weigh_within;
-        for (int k = 0; k < near.count; ++k) {
-            if (!limits.hold(near.at[k]) || (within && 4 * sads[k] > within * cost)) continue;
+        for (int k = 0; k < candidates.count; ++k) {
+            if (!limits.hold(candidates.at[k]) || (within && 4 * sads[k] > within * cost)) continue;
             const int free = taking[k] + BIT;
             const int own = band.cost(row, column, candidates.at[k]);
             if (free + own <= whole) {
@@ -172,8 +172,8 @@ struct BlockSearch {
 
     // Where nothing around moves otherwise, a quarter seldom does.
     [[nodiscard]] bool all_near() const {
-        for (int k = 0; k < near.count; ++k) {
-            if (std::abs(near.at[k].dy - best.dy) + std::abs(near.at[k].dx - best.dx) > NEAR) return false;
+        for (int k = 0; k < candidates.count; ++k) {
+            if (std::abs(candidates.at[k].dy - best.dy) + std::abs(candidates.at[k].dx - best.dx) > NEAR) return false;
         }
         return true;
     }
