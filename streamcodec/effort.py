@@ -23,8 +23,8 @@ class Trying:
     symbols are chosen by what the prior will say of them (a pass of its own), or by what it said of
     the reference; `more_rounds` how often they are chosen again by what it said of those before.
     `network_asked` says whether an encoder network, where the model has one, adds to the source.
-    Finer transforms are tried from `apart_from` estimated bits of a block and `finer_from` of one of
-    its quarters on.
+    Finer transforms are tried from `apart_from` estimated bits of a block and `finer_from` of one
+    of its quarters on.
     """
 
     search: str
