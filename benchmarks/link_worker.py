@@ -73,7 +73,7 @@ def load_codec(name: str, threads: Threads) -> Codec:
 
 
 class ClipSource:
-    """A clip forth and back at a fixed pace; notes each capture."""
+    """A clip forth and back at a fixed frame rate; notes each capture."""
 
     name = "clip"
     live = True

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time of a frame in our codec and its stages, beside x264 and JPEG in the same run.
 
-    python -m benchmarks.speed [--device cuda] [--sizes S,M] [--resolutions 640x360] [--json FILE]
+    python -m benchmarks.speed [--device cuda] [--sizes S,M] [--efforts normal,fast]
+                               [--resolutions 640x360] [--json FILE]
 
 The material is the built-in scene. Before anything is timed, the exact network is compared with
-its plain twin and every decoded frame with the encoder's reference. Wall time, one thread.
+its plain twin and every decoded frame with the encoder's reference. One thread; processor time of
+it on a CPU, so that other load hardly counts, wall time where a GPU works.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from benchmarks.stages import DECODE_STAGES, ENCODE_STAGES, StageTimes, watching
 from services.media.avframes import from_frame, native_planes
 from services.media.scene import Scene
 from streamcodec.codec import Codec
+from streamcodec.effort import Effort
 from streamcodec.errors import ModelError
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611
@@ -44,8 +47,19 @@ CPU_RESOLUTIONS = "320x180,640x360,1280x720"
 CUDA_RESOLUTIONS = "1280x720,1920x1080"
 _WARM_UP_FRAMES = 5
 _X264_QP = 30
+_ANCHOR = "veryfast"  # of x264: what our times are compared with
 _JPEG_QUALITY = 80
 _QUALITY = 36
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds by which calls are timed."""
+
+    now: Callable[[], float] = time.thread_time
+
+
+_clock = Clock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,7 @@ class Run:
 def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) -> int:
     """Run the benchmark; `load` replaces the codec in tests."""
     options = _options(arguments)
+    _clock.now = time.thread_time if options.device == "cpu" else time.perf_counter
     cv2.setNumThreads(1)
     av.logging.set_level(av.logging.PANIC)
     if load is None:
@@ -96,10 +111,14 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
         frames = [scene.frame(n) for n in range(options.frames)]
         for codec in codecs:
             codec.warm_up(width, height)
-            runs.append(time_ours(codec, frames, options.quality))
-            budget_bytes = max(64, int(runs[-1].bytes_per_frame))
-            runs.append(time_ours(codec, frames, options.quality, budget_bytes=budget_bytes))
-        runs += [time_x264(preset, frames) for preset in ("veryfast", "medium")]
+            for effort in options.efforts:
+                trying = codec.trying(effort)
+                runs.append(time_ours(trying, frames, options.quality))
+                if effort != Effort.NORMAL:
+                    continue
+                budget_bytes = max(64, int(runs[-1].bytes_per_frame))
+                runs.append(time_ours(trying, frames, options.quality, budget_bytes=budget_bytes))
+        runs += [time_x264(preset, frames) for preset in (_ANCHOR, "medium")]
         runs.append(time_jpeg(frames))
         print(f"{width}x{height} done", file=sys.stderr, flush=True)
     report = {
@@ -111,6 +130,7 @@ def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) 
     if options.json:
         Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(table(runs))
+    print(ratios(runs))
     return 0
 
 
@@ -139,12 +159,14 @@ def time_ours(
     ahead, behind = key.reference, decoded.reference
     # Stages are timed in a round of their own, so that timing them costs the totals nothing.
     packets, encode_ms, decode_ms, quality_db = _round(codec, frames, ahead, behind, asked)
-    with watching(ENCODE_STAGES) as encode_stages:
+    with watching(ENCODE_STAGES, _clock.now) as encode_stages:
         _round(codec, frames, ahead, behind, asked, encoding=encode_stages)
-    with watching(DECODE_STAGES) as decode_stages:
+    with watching(DECODE_STAGES, _clock.now) as decode_stages:
         _round(codec, frames, ahead, behind, asked, decoding=decode_stages)
     skip = min(_WARM_UP_FRAMES, len(encode_ms) - 1)
     how = f"q{quality}" if budget_bytes is None else f"{budget_bytes} bytes"
+    if codec.effort != Effort.NORMAL:
+        how += f" {codec.effort}"
     return Run(
         f"{codec.size} {how}",
         f"{frames[0].width}x{frames[0].height}",
@@ -249,6 +271,23 @@ def table(runs: Sequence[Run]) -> str:
     return "\n".join(lines)
 
 
+def ratios(runs: Sequence[Run]) -> str:
+    """A line a run of ours: how many times x264 veryfast's encode its p50 times are."""
+    lines = [f"{f'times x264 {_ANCHOR}':<34} {'encode':>10} {'decode':>8}"]
+    for run in runs:
+        anchors = [
+            other
+            for other in runs
+            if other.resolution == run.resolution and other.codec.startswith(f"x264 {_ANCHOR}")
+        ]
+        if not run.encode_stages_ms or not anchors:
+            continue
+        unit = _percentiles(anchors[0].encode_ms)["p50"]
+        encode, decode = (_percentiles(t)["p50"] / unit for t in (run.encode_ms, run.decode_ms))
+        lines.append(f"{run.resolution:<10} {run.codec:<23} {encode:>10.2f} {decode:>8.2f}")
+    return "\n".join(lines)
+
+
 def _round(
     codec: Codec,
     frames: Sequence[Frame],
@@ -286,10 +325,10 @@ def _round(
 
 
 def _timed(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> tuple[R, float]:
-    """Result of a call and its wall time in milliseconds."""
-    start = time.perf_counter()
+    """Result of a call and its time in milliseconds: see `_clock`."""
+    start = _clock.now()
     result = call(*args, **kwargs)
-    return result, 1000 * (time.perf_counter() - start)
+    return result, 1000 * (_clock.now() - start)
 
 
 def _percentiles(times_ms: Sequence[float]) -> dict[str, float]:
@@ -309,6 +348,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--sizes", default="S", help="our sizes: S,M,L (default S)")
+    parser.add_argument("--efforts", default="normal,fast", help="default normal,fast")
     parser.add_argument("--resolutions", help=f"default {CPU_RESOLUTIONS}; cuda {CUDA_RESOLUTIONS}")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--quality", type=int, default=_QUALITY, help="of ours, 0 to 63")
@@ -327,6 +367,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.frames < 2:
         parser.error("--frames: at least 2")
     options.sizes = options.sizes.split(",")
+    try:
+        options.efforts = [Effort(name) for name in options.efforts.split(",")]
+    except ValueError:
+        parser.error(f"--efforts {options.efforts}: expected some of {', '.join(Effort)}")
     return options
 
 

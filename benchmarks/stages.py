@@ -45,7 +45,8 @@ DECODE_STAGES: Mapping[str, Sequence[str]] = {
 class StageTimes:
     """Milliseconds of each stage, one value a codec call."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.calls_ms: dict[str, list[float]] = defaultdict(list)
         self._current_ms: dict[str, float] = defaultdict(float)
         self._counting = False
@@ -70,20 +71,22 @@ class StageTimes:
             if not self._counting:
                 return function(*args, **kwargs)
             self._counting = False
-            start = time.perf_counter()
+            start = self._clock()
             try:
                 return function(*args, **kwargs)
             finally:
-                self._current_ms[stage] += 1000 * (time.perf_counter() - start)
+                self._current_ms[stage] += 1000 * (self._clock() - start)
                 self._counting = True
 
         return wrapper
 
 
 @contextmanager
-def watching(stages: Mapping[str, Sequence[str]]) -> Iterator[StageTimes]:
+def watching(
+    stages: Mapping[str, Sequence[str]], clock: Callable[[], float] = time.perf_counter
+) -> Iterator[StageTimes]:
     """Within the block, the named functions report their time."""
-    times = StageTimes()
+    times = StageTimes(clock)
     with ExitStack() as patches:
         for stage, names in stages.items():
             for name in names:

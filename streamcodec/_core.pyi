@@ -7,6 +7,8 @@ work on frames let go of the interpreter's lock. Results never depend on the lev
 or on a pool's threads.
 """
 
+from typing import overload
+
 import numpy as np
 import numpy.typing as npt
 
@@ -96,20 +98,22 @@ class Writer:
         contexts: U16,
         key: bool,
         blocks: Blocks,
-        field_before: I16,
-        counts_before: U8,
-        pace: int,
+        reference_field: I16,
+        reference_counts: U8,
+        trend: int,
     ) -> None:
         """Append all blocks; leaves in `blocks` what a reader will find."""
     def areas(self, contexts: U16, flags: U8) -> None:
         """Append which areas the loop filter touches: (2, down, across), 0 or 1."""
-    def symbols(self, counts: U8, symbols: I16, tables: U8, cumulative: U16) -> None:
-        """Append the coded groups of (blocks, 384) symbols, each by its table."""
     def mixed(self, contexts: U16, rows: tuple[int, int, int], weights: int, bit: int) -> None: ...
     def single(self, contexts: U16, index: int, bit: int) -> None: ...
     def raw(self, bit: int) -> None: ...
     def interval(self, start: int, frequency: int) -> None: ...
+    @overload
     def encode(self) -> bytes: ...
+    @overload
+    def encode(self, counts: U8, symbols: I16, tables: U8, cumulative: U16) -> bytes:
+        """With the coded groups of (blocks, 384) symbols at the end, each by its table."""
 
 class Reader:
     """One payload being read; keeps a copy. Methods raise Damaged."""
@@ -120,9 +124,9 @@ class Reader:
         contexts: U16,
         key: bool,
         blocks: Blocks,
-        field_before: I16,
-        counts_before: U8,
-        pace: int,
+        reference_field: I16,
+        reference_counts: U8,
+        trend: int,
     ) -> None:
         """Fill all of `blocks`."""
     def areas(self, contexts: U16, flags: U8) -> None: ...
@@ -145,16 +149,22 @@ def context_bases() -> I32:
 
 def vector_prices(contexts: U16) -> I32: ...
 def skip_prices(
-    contexts: U16, skips: U8, field_before: I16, counts_before: U8, pace: int, row: int, column: int
+    contexts: U16,
+    skips: U8,
+    reference_field: I16,
+    reference_counts: U8,
+    trend: int,
+    row: int,
+    column: int,
 ) -> tuple[int, int]:
     """Of a skip and of none."""
 
 def united_prices(
     contexts: U16,
     sides: U8,
-    field_before: I16,
-    counts_before: U8,
-    pace: int,
+    reference_field: I16,
+    reference_counts: U8,
+    trend: int,
     row: int,
     column: int,
     blocks: int,
@@ -164,16 +174,16 @@ def united_prices(
 def count_prices(
     contexts: U16,
     counts: U8,
-    field_before: I16,
-    counts_before: U8,
-    pace: int,
+    reference_field: I16,
+    reference_counts: U8,
+    trend: int,
     row: int,
     column: int,
     kind: int,
 ) -> tuple[int, int, int, int, int]: ...
 def which_prices(
     contexts: U16,
-    takens: U8,
+    candidate_index: U8,
     field: I16,
     before: I16,
     row: int,
@@ -202,6 +212,7 @@ class SearchEffort:
     rough_quarters: bool
     quarters_step: int
     quarters_from: int
+    alike_from: int
     intra_from: int
     squares: bool
     def __init__(self) -> None: ...
@@ -213,8 +224,8 @@ class MotionParams:
     """Prices of the search's decisions.
 
     `lambda_q8` is the price of a bit in absolute difference, `still` the difference below which a
-    candidate is taken without a search, `worth` of Hadamard coefficients and `per_square` of a
-    squared difference in 1/16 bit.
+    candidate is taken without a search; in 1/16 bit `bit_weights` of Hadamard coefficients and
+    `per_square` of a squared difference.
     """
 
     lambda_q8: int
@@ -226,7 +237,7 @@ class MotionParams:
         *,
         lambda_q8: int,
         still: int,
-        worth: tuple[float, float],
+        bit_weights: tuple[float, float],
         per_square: float,
         effort: SearchEffort = ...,
     ) -> None: ...
@@ -241,7 +252,7 @@ class MotionWorkspace:
 
 def analyse_key(
     source: U8,
-    worth: tuple[float, float],
+    bit_weights: tuple[float, float],
     inverse_step: float,
     blocks: Blocks,
     pool: Pool | None = None,
@@ -255,9 +266,9 @@ def analyse_inter(
     blocks: Blocks,
     params: MotionParams,
     contexts: U16,
-    field_before: I16,
-    counts_before: U8,
-    pace: int,
+    reference_field: I16,
+    reference_counts: U8,
+    trend: int,
     pool: Pool | None = None,
 ) -> None:
     """Choose an inter frame's modes, vectors and intra modes. `source` and `reference` are luma."""
@@ -268,7 +279,7 @@ def block_sads(
     own: U8, other: U8, size: int, columns: tuple[int, int, int, int]
 ) -> tuple[int, int, int, int]: ...
 def block_squared(own: U8, other: U8) -> int: ...
-def hadamard_worth(own: U8, other: U8, size: int, worth: tuple[float, float]) -> int: ...
+def hadamard_bits(own: U8, other: U8, size: int, bit_weights: tuple[float, float]) -> int: ...
 def shifts(luma: U8, out: U8) -> None:
     """Fill out (16, height + 64, width + 64) with all quarter-sample shifts, 32 samples around."""
 
@@ -280,26 +291,30 @@ class BlocksWorkspace:
     def __init__(self) -> None: ...
 
 class CodeParams:
-    """How `code` weighs bits: `mu` in squared steps a bit, `pace` as `contexts.pace` says."""
+    """How `code` weighs bits: `mu` in squared steps a bit, `trend` of `contexts.quality_trend`."""
 
-    def __init__(self, mu: float, pace: int) -> None: ...
+    def __init__(self, mu: float, trend: int) -> None: ...
     @property
     def mu(self) -> float: ...
     @property
-    def pace(self) -> int: ...
+    def trend(self) -> int: ...
 
 def transform_inter(
     workspace: BlocksWorkspace,
     source: Planes,
     prediction: Planes,
     blocks: Blocks,
-    field_before: I16,
+    reference_field: I16,
     inverse_step: float,
     coefficients: F32,
     free: U8,
     pool: Pool | None = None,
+    apart_from: float = 20,
+    finer_from: float = 12,
 ) -> None:
     """Fill the splits of inter blocks, `coefficients` (blocks, 384) and `free` (rows, columns).
+
+    Finer transforms are tried from so many bits on: of a block, of one of its quarters.
 
     Rows of intra blocks are zeros. `free` says that a block takes over a vector (1), or is part of
     a square with one vector (2).
@@ -318,6 +333,21 @@ def quantise_plainly(
 ) -> None:
     """Quantise (blocks, 384) with a fixed rounding offset; `counts` gets the groups needed."""
 
+def keep_intra(blocks: Blocks, fewest: int) -> None:
+    """Intra blocks may code at least so many groups."""
+
+def forget_splits(blocks: Blocks) -> None:
+    """Blocks that code nothing have no split, but where intra prediction goes by it."""
+
+def set_hurdle(blocks: Blocks, free: U8, bits: int, share: float, noise: int, hurdle: U8) -> None:
+    """Bits (rows, columns) that coding a block must gain: where still blocks are nearly free.
+
+    Where more than `share` of all blocks stand, in all that move by `noise` at most.
+    """
+
+def count_groups(coefficients: F32, steps_q3: I32, rounding: float, counts: U8) -> None:
+    """The counts of `quantise_plainly` alone."""
+
 def code(
     workspace: BlocksWorkspace,
     params: CodeParams,
@@ -328,7 +358,7 @@ def code(
     costs_q8: I32,
     steps_q3: I32,
     contexts: U16,
-    counts_before: U8,
+    reference_counts: U8,
     free: U8,
     hurdle: U8,
     symbols: I16,
@@ -353,7 +383,7 @@ def rebuild(
 # Single steps, for tests.
 def block_forward(samples: F32, split: int, out: F32) -> None: ...
 def block_forward_cheapest(samples: F32, inverse_step: float, out: F32) -> int: ...
-def block_worth(levels: F32, inverse_step: float) -> float: ...
+def level_bits(levels: F32, inverse_step: float) -> float: ...
 def block_add_residual(symbols: I16, steps_q3: I32, split: int, planes: Planes) -> None: ...
 def intra_square(
     plane: U8, y: int, x: int, size: int, right: int, below: int, mode: int, out: U8
@@ -405,11 +435,11 @@ def filter_search(
     blocks: Blocks,
     steps_q3: tuple[int, int],
     weights: I16,
-    worth: tuple[int, int],
+    least_gain: tuple[int, int],
     pool: Pool | None = None,
     workspace: FilterWorkspace | None = None,
 ) -> U8:
-    """Filter areas in place where that saves more squared error than `worth`; their flags."""
+    """Filter areas in place where that saves more squared error than `least_gain`; their flags."""
 
 def filter_accumulate(
     plane: U8, source: U8, counts: U8, modes: U8, step_q3: int, squares: F64, products: F64
@@ -463,7 +493,7 @@ def describe(
     reference_quality: int,
     key: bool,
 ) -> None:
-    """Tell the prior what the syntax said."""
+    """Tell the prior what the packet says of blocks."""
 
 def remember_reference(
     workspace: PriorWorkspace,
@@ -551,9 +581,9 @@ def correction_saves(
 ) -> None:
     """Write the squared errors (half or all, luma or chroma, down, across) that areas lose."""
 
-def choose_levels(saved: I64, areas: U8, worth: tuple[float, float], levels: U8) -> float:
+def choose_levels(saved: I64, areas: U8, bit_weights: tuple[float, float], levels: U8) -> float:
     """Write the levels of the lowest errors and bits together; returns their bits. All are 0 where
-    they cost more than they save. `worth` is what a bit is worth in squared errors of luma and of
+    they cost more than they save. `bit_price` is what a bit costs in squared errors of luma and of
     chroma."""
 
 def write_levels(writer: Writer, areas: U8, levels: U8) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from streamcodec import _core, quantise
 from streamcodec.blocks import layout, transform
-from streamcodec.decoder import empty_planes
+from streamcodec.decoder import empty_planes, room_for_planes
 from streamcodec.effort import Trying
 from streamcodec.state import Planes, ReferenceState
 from streamcodec.workspace import Workspace
@@ -24,9 +24,9 @@ from streamcodec.workspace import Workspace
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-# A bit of motion is worth this many steps of absolute difference. The root of lambda would be 0.32;
-# but a vector that is right serves the frames after, too. Of 0.12 to 0.44 the best on training
-# clips, by 2 points.
+# A bit of motion costs as much as this many steps of absolute difference. The root of lambda would
+# be 0.32; but a vector that is right serves the frames after, too. Of 0.12 to 0.44 the best on
+# training clips, by 2 points.
 LAMBDA_PER_STEP = 0.18
 # In keyframes a mode's bits weigh more: neighbours' modes are predicted from it (measured: 1.6
 # points).
@@ -89,8 +89,8 @@ def analyse_key(
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(middle) / 8
     blocks = _core.Blocks(rows, columns)
-    worth = hadamard_weights(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
-    _core.analyse_key(source[0], worth, 1 / step, blocks, pool)
+    bit_weights = hadamard_weights(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
+    _core.analyse_key(source[0], bit_weights, 1 / step, blocks, pool)
     # Attempts of several buckets may be held at once: each has its own coefficients.
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
     _core.open_loop(source, blocks, coefficients, pool)
@@ -109,11 +109,11 @@ def analyse_inter(
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(state.quality) / 8
     blocks = _core.Blocks(rows, columns)
-    worth = hadamard_weights(step, quantise.MU, LAMBDA_PER_STEP)
+    bit_weights = hadamard_weights(step, quantise.MU, LAMBDA_PER_STEP)
     params = _core.MotionParams(
         lambda_q8=int(256 * LAMBDA_PER_STEP * step),
         still=int(256 * STILL_PER_STEP * step),
-        worth=worth,
+        bit_weights=bit_weights,
         per_square=16 * INHERITED / (quantise.MU * step * step),
         effort=_core.search_effort(trying.search),
     )
@@ -129,7 +129,7 @@ def analyse_inter(
         1,
         pool,
     )
-    prediction = empty_planes(rows, columns)
+    prediction = room_for_planes(rows, columns)
     _core.predict(state.planes, blocks, prediction, pool)
     free = np.zeros((rows, columns), np.uint8)
     coefficients = workspace.floats("coefficients", (rows * columns, layout.CHANNELS))
@@ -143,6 +143,8 @@ def analyse_inter(
         coefficients,
         free,
         pool,
+        trying.apart_from,
+        trying.finer_from,
     )
     _core.open_loop(source, blocks, coefficients, pool)
     return Analysis(source, False, blocks, coefficients, prediction, free)

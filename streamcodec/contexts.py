@@ -54,6 +54,8 @@ def mean(several: list[U16]) -> U16:
     return result
 
 
-def pace(quality: int, before: int) -> int:
+def quality_trend(quality: int, reference_quality: int) -> int:
     """0, 1 or 2: a frame is coarser than its reference, as fine, or finer."""
-    return 0 if quality < before else (1 if quality == before else 2)
+    if quality == reference_quality:
+        return 1
+    return 0 if quality < reference_quality else 2

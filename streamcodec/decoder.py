@@ -39,7 +39,7 @@ def decode(
     )
     contexts = state.contexts.copy()
     blocks = _core.Blocks(rows, columns)
-    planes = empty_planes(rows, columns)
+    planes = empty_planes(rows, columns) if reference is None else room_for_planes(rows, columns)
     flags = loopfilter.no_flags(rows, columns)
     key = reference is None
     network: Network | None = None
@@ -51,7 +51,7 @@ def decode(
             blocks,
             state.field,
             state.counts,
-            cx.pace(header.quality, state.quality),
+            cx.quality_trend(header.quality, state.quality),
         )
         if header.stages & LOOP_FILTER:
             reader.areas(contexts, flags)
@@ -139,6 +139,15 @@ def empty_planes(rows: int, columns: int) -> Planes:
         np.zeros((16 * rows, 16 * columns), np.uint8),
         np.zeros((8 * rows, 8 * columns), np.uint8),
         np.zeros((8 * rows, 8 * columns), np.uint8),
+    )
+
+
+def room_for_planes(rows: int, columns: int) -> Planes:
+    """Planes of so many blocks that whoever fills them writes all of."""
+    return (
+        np.empty((16 * rows, 16 * columns), np.uint8),
+        np.empty((8 * rows, 8 * columns), np.uint8),
+        np.empty((8 * rows, 8 * columns), np.uint8),
     )
 
 

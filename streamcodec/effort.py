@@ -23,16 +23,22 @@ class Trying:
     symbols are chosen by what the prior will say of them (a pass of its own), or by what it said of
     the reference; `more_rounds` how often they are chosen again by what it said of those before.
     `network_asked` says whether an encoder network, where the model has one, adds to the source.
+    Finer transforms are tried from `apart_from` estimated bits of a block and `finer_from` of one
+    of its quarters on.
     """
 
     search: str
     prices_asked: bool
     more_rounds: int = 0
     network_asked: bool = True
+    apart_from: float = 20
+    finer_from: float = 12
 
 
 TRYING = {
-    Effort.FAST: Trying(search="fast", prices_asked=False, network_asked=False),
+    Effort.FAST: Trying(
+        search="fast", prices_asked=False, network_asked=False, apart_from=40, finer_from=48
+    ),
     Effort.NORMAL: Trying(search="normal", prices_asked=True),
     Effort.BEST: Trying(search="best", prices_asked=True, more_rounds=1),
 }

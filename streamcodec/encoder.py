@@ -50,8 +50,10 @@ class FrameEncoder:
         workspace: Workspace | None = None,
         networks: Networks | None = None,
         pool: _core.Pool | None = None,
+        keep_unfiltered: bool = False,
     ) -> None:
         self._model = model
+        self._keep_unfiltered = keep_unfiltered
         self._networks = networks
         self._trying = TRYING[effort]
         self._workspace = workspace or Workspace()
@@ -172,6 +174,7 @@ class FrameEncoder:
             workspace=self._workspace,
             pool=self._pool,
             rounds=self._trying.more_rounds,
+            keep_unfiltered=self._keep_unfiltered,
         )
 
     def _moved_of(self, seen: Analysis, state: ReferenceState) -> tuple[U8, U8]:

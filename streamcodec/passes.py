@@ -35,6 +35,7 @@ FIRST_PASS_ROUNDING = 0.35
 # only quantises the reference's own error once more. Costs nothing on clips that move.
 _NEWS_BITS = 96
 _STILL_SHARE = 0.97
+_NOISE = 2  # quarter samples
 _TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
 _INTER_LOWER = 6  # what prediction leaves is that much lower
 _GROUP_STARTS = np.array(layout.GROUP_STARTS)
@@ -46,16 +47,17 @@ class Attempt:
     """A frame coded at one quality.
 
     `weighing` is what a bit was worth in it, relative to `quantise.MU`. `planes` is the decoded
-    picture (sides multiples of 16), `unfiltered` the same before the loop filter; `symbols`,
-    `tables` and `moved` are (blocks, 384). Where a network may yet correct the picture, `prefix` is
-    the payload written before the levels, and `room_bytes` what a budget keeps for them.
+    picture (sides multiples of 16), `unfiltered` the same before the loop filter where it is kept
+    (training asks for it); `symbols`, `tables` and `moved` are (blocks, 384). Where a network may
+    yet correct the picture, `prefix` is the payload written before the levels, and `room_bytes`
+    what a budget keeps for them.
     """
 
     quality: int
     weighing: float
     packet: bytes
     planes: Planes
-    unfiltered: Planes
+    unfiltered: Planes | None
     blocks: _core.Blocks
     symbols: I16
     tables: U8
@@ -94,9 +96,11 @@ class Coding:
         workspace: Workspace,
         pool: _core.Pool | None,
         rounds: int = 0,
+        keep_unfiltered: bool = False,
     ) -> None:
         self._model = model
         self._rounds = rounds
+        self._keep_unfiltered = keep_unfiltered
         self._seen = seen
         self._added = added
         self._shifted: npt.NDArray[np.float32] | None = None
@@ -113,6 +117,12 @@ class Coding:
         """Learn what each symbol would cost: from the prior, or from what the reference had."""
         seen = self._seen
         blocks = seen.blocks.copy()
+        wanted, steps_q3 = self._wanted(), self._channel_steps_q3
+        before = None if trying.prices_asked or seen.key else self._reference_state.tables
+        if before is not None:
+            _core.count_groups(wanted, steps_q3, FIRST_PASS_ROUNDING, blocks.counts)
+            _core.keep_intra(blocks, FEWEST_GROUPS)
+            return FirstPass(self._tables_of_reference(before, blocks.counts), blocks.counts)
         symbols = self._room_for_symbols()
         if seen.key:
             # Neighbours must be decoded ones already here: predicted from the source, a smooth
@@ -120,20 +130,9 @@ class Coding:
             blocks.counts[:] = layout.GROUPS
             guess = np.tile(guess_tables(self._quality), (len(symbols), 1))
             self._code(blocks, guess, symbols, weighing=1.0)
-            np.maximum(blocks.counts, FEWEST_GROUPS, out=blocks.counts)
         else:
-            _core.quantise_plainly(
-                self._wanted(),
-                self._channel_steps_q3,
-                FIRST_PASS_ROUNDING,
-                symbols,
-                blocks.counts,
-            )
-            within = blocks.modes >= INTRA16
-            blocks.counts[within] = np.maximum(blocks.counts[within], FEWEST_GROUPS)
-        if not trying.prices_asked and self._reference_state.tables is not None:
-            tables = self._tables_of_reference(self._reference_state.tables, blocks.counts)
-            return FirstPass(tables, blocks.counts)
+            _core.quantise_plainly(wanted, steps_q3, FIRST_PASS_ROUNDING, symbols, blocks.counts)
+        _core.keep_intra(blocks, FEWEST_GROUPS)
         return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
     def _tables_of_reference(self, coded_by: U8, counts: U8) -> U8:
@@ -169,11 +168,11 @@ class Coding:
             blocks,
             state.field,
             state.counts,
-            cx.pace(self._quality, state.quality),
+            cx.quality_trend(self._quality, state.quality),
         )
         _core.deblock(blocks, *self._steps_q3, planes, self._pool)
         y, u, v = planes
-        unfiltered = (y.copy(), u.copy(), v.copy())
+        unfiltered = (y.copy(), u.copy(), v.copy()) if self._keep_unfiltered else None
         flags = self._filter(blocks, planes)
         if flags is not None:
             writer.areas(contexts, flags)
@@ -182,12 +181,12 @@ class Coding:
         if room:
             prefix = _core.Writer()
             prefix.append(writer)
-        writer.symbols(blocks.counts, symbols, found, model.cumulative)
+        payload = writer.encode(blocks.counts, symbols, found, model.cumulative)
         header = replace(header, stages=0 if flags is None else LOOP_FILTER)
         return Attempt(
             quality=self._quality,
             weighing=weighing,
-            packet=bitstream.pack(header, writer.encode()),
+            packet=bitstream.pack(header, payload),
             planes=planes,
             unfiltered=unfiltered,
             blocks=blocks,
@@ -219,12 +218,12 @@ class Coding:
         writer = _core.Writer()
         writer.append(attempt.prefix)
         _core.write_levels(writer, areas_acting(attempt.blocks), levels)
-        writer.symbols(
+        payload = writer.encode(
             attempt.blocks.counts, attempt.symbols, attempt.tables, self._model.cumulative
         )
         header = bitstream.read_header(attempt.packet)
         header = replace(header, stages=header.stages | NETWORK)
-        return replace(attempt, packet=bitstream.pack(header, writer.encode()), planes=planes)
+        return replace(attempt, packet=bitstream.pack(header, payload), planes=planes)
 
     def _chosen(self, counts: U8, tables: U8, weighing: float) -> tuple[_core.Blocks, I16, Planes]:
         """Final symbols where bits cost what these tables say; the picture they make."""
@@ -234,7 +233,7 @@ class Coding:
             self._remember(blocks)  # the next round may code others of these
         symbols = self._room_for_symbols()
         planes = self._code(blocks, tables, symbols, weighing)
-        blocks.splits[(blocks.counts == 0) & (blocks.modes != INTRA8)] = 0
+        _core.forget_splits(blocks)
         return blocks, symbols, planes
 
     def _room_for_symbols(self) -> I16:
@@ -309,7 +308,7 @@ class Coding:
         planes = (y.copy(), u.copy(), v.copy())
         params = _core.CodeParams(
             mu=weighing * (quantise.KEY_MU if seen.key else quantise.MU),
-            pace=cx.pace(self._quality, state.quality),
+            trend=cx.quality_trend(self._quality, state.quality),
         )
         _core.code(
             self._workspace.blocks,
@@ -335,12 +334,7 @@ class Coding:
         seen = self._seen
         hurdle = np.zeros((seen.blocks.rows, seen.blocks.columns), np.uint8)
         if not seen.key and self._quality <= self._reference_state.quality:
-            reach = np.abs(seen.blocks.field[::2, ::2]).max(axis=2)
-            still = reach == 0
-            # Where almost everything is static, a small vector follows noise.
-            hurdle[reach <= 2 if still.mean() > _STILL_SHARE else still & (seen.free > 0)] = (
-                _NEWS_BITS
-            )
+            _core.set_hurdle(seen.blocks, seen.free, _NEWS_BITS, _STILL_SHARE, _NOISE, hurdle)
         return hurdle
 
     def _filter(self, blocks: _core.Blocks, planes: Planes) -> U8 | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ def chroma_step_q3(quality: int) -> int:
     return max(round(8 * 1.5 * 2 ** ((63 - quality - lag) / 8)), 12)
 
 
+@lru_cache(maxsize=64)
 def plane_steps_q3(quality: int) -> tuple[int, int]:
     """Steps of luma and of chroma in 1/8."""
     return step_q3(quality), chroma_step_q3(quality)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "contexts.hpp"
 
-#include "foretelling.hpp"
+#include "mixtures.hpp"
 
 namespace sc {
 
@@ -22,18 +22,18 @@ void vector_prices(ConstContexts contexts, VectorPrices& out) {
     }
 }
 
-void which_prices(ConstContexts contexts, Grid<const u8> takens, Grid<const Vector> field,
-                  Grid<const Vector> before, const Candidates& near, int row, int column,
+void which_prices(ConstContexts contexts, Grid<const u8> candidate_index, Grid<const Vector> field,
+                  Grid<const Vector> reference, const Candidates& candidates, int row, int column,
                   int blocks, int skip, i32 (&out)[MOST_CANDIDATES]) {
     out[0] = out[1] = out[2] = 0;
-    if (near.count < 2) return;
-    const YesNo other =
-        mixed_costs(contexts, by_which(takens, field, before, near, row, column, blocks, skip));
+    if (candidates.count < 2) return;
+    const YesNo other = mixed_costs(contexts, by_which(candidate_index, field, reference,
+                                                       candidates, row, column, blocks, skip));
     out[0] = other.no_q8 >> 4;
     out[1] = other.yes_q8 >> 4;
-    if (near.count > 2) {
-        const YesNo third = mixed_costs(
-            contexts, by_which_second(takens, field, before, near, row, column, blocks));
+    if (candidates.count > 2) {
+        const YesNo third = mixed_costs(contexts, by_which_second(candidate_index, field, reference,
+                                                                  candidates, row, column, blocks));
         out[2] = out[1] + (third.yes_q8 >> 4);
         out[1] += third.no_q8 >> 4;
     }
@@ -47,13 +47,12 @@ YesNo united_prices(ConstContexts contexts, Grid<const u8> sides, const Known& k
 void count_prices(ConstContexts contexts, Grid<const u8> counts, const Known& known, int row,
                   int column, int kind, i32 (&out)[GROUPS + 1]) {
     const Around around(counts, row, column);
-    const Before before(known.counts_before, row, column);
+    const ReferenceCounts reference(known.reference_counts, row, column);
     const int first = kind == TAKEN ? 1 : 0;
     int spent = 0;
     out[0] = 0;
     for (int k = first; k < GROUPS; ++k) {
-        const YesNo more =
-            mixed_costs(contexts, by_count(around, before, kind, k, known.pace));
+        const YesNo more = mixed_costs(contexts, by_count(around, reference, kind, k, known.trend));
         out[k] = spent + more.no_q8;
         spent += more.yes_q8;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which contexts foretell which bit of a packet's side information, and what bits cost.
+// Which contexts are mixed for which bit of a packet's side information, and what bits cost.
 //
-// The rows of the contexts, and the prices that the encoder's decisions ask. Which rows foretell which
-// bit is in foretelling.hpp; docs/bitstream.md, section 4, has both as tables.
+// The rows of the contexts, and the prices that the encoder's decisions ask. Which rows are mixed
+// for which bit is in mixtures.hpp; docs/bitstream.md, section 4, has both as tables.
 #pragma once
 
 #include <cstdlib>
@@ -13,14 +13,16 @@
 
 namespace sc {
 
-// Bits that are foretold by three contexts: how many contexts of each family, and sets of weights.
+// Bits whose probability three contexts estimate: how many contexts of each family, and sets of
+// weights.
 struct Family {
     int sizes[4];
 };
 inline constexpr int FAMILIES = 13;
 namespace family {
 enum Name {
-    SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE, VECTOR, COUNT, TRANSFORM, SIGN, UNITED, EMPTY, KIND
+    SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE, VECTOR,
+    COUNT, TRANSFORM, SIGN, UNITED, EMPTY, FINER
 };
 }
 inline constexpr Family MIXED[FAMILIES] = {
@@ -36,7 +38,7 @@ inline constexpr Family MIXED[FAMILIES] = {
     {{12, 36, 36, 4}},      // SIGN
     {{6, 32, 108, 2}},      // UNITED: a square of blocks with one vector
     {{6, 32, 24, 2}},       // EMPTY: and nothing else
-    {{12, 36, 64, 4}},      // KIND: a quarter's transform is finer than 8x8, and then: it has none
+    {{12, 36, 64, 4}},      // FINER: a quarter's transform is finer than 8x8, and then: it has none
 };
 // Kinds of block: own vector, four, a neighbour's, intra, part of a square with one vector.
 enum Kind { WHOLE, QUARTERS, TAKEN, WITHIN, JOINED };
@@ -74,9 +76,9 @@ inline constexpr int CONTEXTS = BASES.end;
 
 // What the reference tells of each block.
 struct Known {
-    Grid<const Vector> field_before;  // (2 rows, 2 columns)
-    Grid<const u8> counts_before;     // (rows, columns), 0 to 4
-    int pace = 1;                     // 0, 1, 2: the frame is coarser than its reference, as fine, finer
+    Grid<const Vector> reference_field;  // (2 rows, 2 columns)
+    Grid<const u8> reference_counts;     // (rows, columns), 0 to 4
+    int trend = 1;  // 0, 1, 2: the frame is coarser than its reference, as fine, finer
 };
 
 // Price in 1/256 bit of each magnitude (beyond the last, the last) of a whole block's vector
@@ -90,8 +92,8 @@ struct VectorPrices {
 void vector_prices(ConstContexts contexts, VectorPrices& out);
 
 // Price in 1/16 bit of taking each candidate; 0 where there is none.
-void which_prices(ConstContexts contexts, Grid<const u8> takens, Grid<const Vector> field,
-                  Grid<const Vector> before, const Candidates& near, int row, int column,
+void which_prices(ConstContexts contexts, Grid<const u8> candidate_index, Grid<const Vector> field,
+                  Grid<const Vector> reference, const Candidates& candidates, int row, int column,
                   int blocks, int skip, i32 (&out)[MOST_CANDIDATES]);
 // Of a square's being coded as one; `sides` are those of the squares known so far.
 YesNo united_prices(ConstContexts contexts, Grid<const u8> sides, const Known& known, int row,

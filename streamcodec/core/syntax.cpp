@@ -5,7 +5,7 @@
 
 #include "blocks/intra.hpp"
 #include "entropy/damaged.hpp"
-#include "foretelling.hpp"
+#include "mixtures.hpp"
 
 namespace sc {
 namespace {
@@ -19,7 +19,7 @@ struct Writer {
     Intervals& out;
     Contexts contexts;
 
-    int mixed(const Foretold& by, int bit) {
+    int mixed(const Mixture& by, int bit) {
         put_mixed(out, contexts, by, bit);
         return bit;
     }
@@ -38,7 +38,7 @@ struct Parser {
     RansState& stream;
     Contexts contexts;
 
-    int mixed(const Foretold& by, int) { return get_mixed(stream, contexts, by); }
+    int mixed(const Mixture& by, int) { return get_mixed(stream, contexts, by); }
     int single(int context, int) { return get_bit(stream, contexts[context]); }
     int raw(int) { return get_raw(stream); }
 };
@@ -96,10 +96,15 @@ struct Likely {
 template <class Coder>
 class Traversal {
   public:
-    Traversal(Coder coder, bool key, const Blocks& blocks, const Known& known, Said& said)
-        : coder_(coder), key_(key), blocks_(blocks), known_(known), said_(said),
-          rows_(blocks.rows()), columns_(blocks.columns()) {
-        said.start(rows_, columns_);
+    Traversal(Coder coder, bool key, const Blocks& blocks, const Known& known, KindsSoFar& so_far)
+        : coder_(coder),
+          key_(key),
+          blocks_(blocks),
+          known_(known),
+          so_far_(so_far),
+          rows_(blocks.rows()),
+          columns_(blocks.columns()) {
+        so_far.start(rows_, columns_);
     }
 
     void block(int row, int column) {
@@ -115,12 +120,12 @@ class Traversal {
         blocks_.modes(row, column) = motion.mode;
         if (motion.empty) return;
         const int coded = groups(row, column, motion.kind, count);
-        if (motion.kind == JOINED && coded == 0) said_.skips(row, column) = 1;
+        if (motion.kind == JOINED && coded == 0) so_far_.skips(row, column) = 1;
         if (motion.mode < INTRA16 && coded) {
             const int quarter = motion.kind == QUARTERS;
             if (coder_.mixed(by_transform(blocks_.splits, known_, row, column, coded, quarter),
                              split > 0)) {
-                kinds(row, column, 0, split);
+                transforms(row, column, 0, split);
             }
         }
     }
@@ -129,19 +134,20 @@ class Traversal {
     struct Motion {
         u8 mode;
         Kind kind;
-        bool empty = false;  // nothing more is said of the block
+        bool empty = false;  // nothing more is coded of the block
     };
 
     // Whether the block is part of a square with one vector; says so where one starts.
     bool joined(int row, int column) {
-        if (said_.sides(row, column) > 1) return true;
+        if (so_far_.sides(row, column) > 1) return true;
         for (const int blocks : REGIONS) {
             if (!may_unite(rows_, columns_, row, column, blocks)) continue;
             bool united = false;
             if constexpr (!Coder::READS) {
                 united = is_united(blocks_.modes, blocks_.field, row, column, blocks);
             }
-            if (!coder_.mixed(by_united(said_.sides, known_, row, column, blocks), united)) continue;
+            if (!coder_.mixed(by_united(so_far_.sides, known_, row, column, blocks), united))
+                continue;
             unite(row, column, blocks);
             return true;
         }
@@ -149,17 +155,18 @@ class Traversal {
     }
 
     void unite(int row, int column, int blocks) {
-        fill(said_.sides, row, column, blocks, static_cast<u8>(blocks));
-        const Candidates near =
-            candidates(blocks_.field, known_.field_before, row, column, blocks);
+        fill(so_far_.sides, row, column, blocks, static_cast<u8>(blocks));
+        const Candidates candidates =
+            candidates_of(blocks_.field, known_.reference_field, row, column, blocks);
         const Vector own = blocks_.field(2 * row, 2 * column);
-        const int told = which(near, own);
-        const int merged = coder_.mixed(
-            by_ways(family::MERGE, said_.merges, known_, row, column, blocks, near.count), told >= 0);
-        fill(said_.merges, row, column, blocks, static_cast<u8>(merged));
+        const int told = which(candidates, own);
+        const int merged = coder_.mixed(by_candidate_count(family::MERGE, so_far_.merges, known_,
+                                                           row, column, blocks, candidates.count),
+                                        told >= 0);
+        fill(so_far_.merges, row, column, blocks, static_cast<u8>(merged));
         const Vector vector =
-            merged ? near.at[taken(near, row, column, blocks, 0, told)]
-                   : difference(0, near.at[0], 2 * row, 2 * column, 2 * blocks).narrow();
+            merged ? candidates.at[taken(candidates, row, column, blocks, 0, told)]
+                   : difference(0, candidates.at[0], 2 * row, 2 * column, 2 * blocks).narrow();
         set_square(blocks_.field, row, column, blocks, vector);
         bool empty = true;
         if constexpr (!Coder::READS) {
@@ -169,38 +176,40 @@ class Traversal {
                 }
             }
         }
-        empty = coder_.mixed(by_empty(said_.skips, known_, row, column, blocks), empty);
-        fill(said_.empties, row, column, blocks, static_cast<u8>(empty));
+        empty = coder_.mixed(by_empty(so_far_.skips, known_, row, column, blocks), empty);
+        fill(so_far_.empties, row, column, blocks, static_cast<u8>(empty));
     }
 
     Motion square_block(int row, int column) {
         const Vector vector = blocks_.field(2 * row, 2 * column);
         require_reach(row, column, {vector.dy, vector.dx});
-        const bool empty = said_.empties(row, column) != 0;
-        if (empty) said_.skips(row, column) = 1;
+        const bool empty = so_far_.empties(row, column) != 0;
+        if (empty) so_far_.skips(row, column) = 1;
         return {INTER16, JOINED, empty};
     }
 
     // A block that says itself where it comes from.
     Motion own_block(int row, int column, int mode, int count) {
         const int y = 2 * row, x = 2 * column;
-        const Candidates near = candidates(blocks_.field, known_.field_before, row, column, 1);
-        const int told = mode == INTER16 ? which(near, blocks_.field(y, x)) : -1;
+        const Candidates candidates =
+            candidates_of(blocks_.field, known_.reference_field, row, column, 1);
+        const int told = mode == INTER16 ? which(candidates, blocks_.field(y, x)) : -1;
         const int skip =
-            coder_.mixed(by_skip(said_.skips, known_, row, column), told >= 0 && count == 0);
-        said_.skips(row, column) = static_cast<u8>(skip);
+            coder_.mixed(by_skip(so_far_.skips, known_, row, column), told >= 0 && count == 0);
+        so_far_.skips(row, column) = static_cast<u8>(skip);
         if (skip) {
-            said_.merges(row, column) = 1;
-            take(near, row, column, 1, told);
+            so_far_.merges(row, column) = 1;
+            take(candidates, row, column, 1, told);
             return {INTER16, TAKEN, true};
         }
-        const int intra = coder_.mixed(by_intra(said_.intras, known_, row, column), mode >= INTRA16);
-        said_.intras(row, column) = static_cast<u8>(intra);
+        const int intra =
+            coder_.mixed(by_intra(so_far_.intras, known_, row, column), mode >= INTRA16);
+        so_far_.intras(row, column) = static_cast<u8>(intra);
         if (intra) return {INTRA16, WITHIN};
-        const int quarter = coder_.mixed(
-            by_ways(family::SPLIT, said_.quarters, known_, row, column, 1, near.count),
-            mode == INTER8);
-        said_.quarters(row, column) = static_cast<u8>(quarter);
+        const int quarter = coder_.mixed(by_candidate_count(family::SPLIT, so_far_.quarters, known_,
+                                                            row, column, 1, candidates.count),
+                                         mode == INTER8);
+        so_far_.quarters(row, column) = static_cast<u8>(quarter);
         if (quarter) {
             for (int k = 0; k < 4; ++k) {
                 const int yy = y + (k >> 1), xx = x + (k & 1);
@@ -210,39 +219,42 @@ class Traversal {
             }
             return {INTER8, QUARTERS};
         }
-        const int merged = coder_.mixed(
-            by_ways(family::MERGE, said_.merges, known_, row, column, 1, near.count), told >= 0);
-        said_.merges(row, column) = static_cast<u8>(merged);
+        const int merged = coder_.mixed(by_candidate_count(family::MERGE, so_far_.merges, known_,
+                                                           row, column, 1, candidates.count),
+                                        told >= 0);
+        so_far_.merges(row, column) = static_cast<u8>(merged);
         if (merged) {
-            take(near, row, column, 0, told);
+            take(candidates, row, column, 0, told);
             return {INTER16, TAKEN};
         }
-        const Wide found = difference(0, near.at[0], y, x, 2);
+        const Wide found = difference(0, candidates.at[0], y, x, 2);
         require_reach(row, column, found);
         set_block(blocks_.field, row, column, found.narrow());
         return {INTER16, WHOLE};
     }
 
-    void take(const Candidates& near, int row, int column, int skip, int told) {
-        const Vector vector = near.at[taken(near, row, column, 1, skip, told)];
+    void take(const Candidates& candidates, int row, int column, int skip, int told) {
+        const Vector vector = candidates.at[taken(candidates, row, column, 1, skip, told)];
         require_reach(row, column, {vector.dy, vector.dx});
         set_block(blocks_.field, row, column, vector);
     }
 
     // Which of the candidates is taken.
-    int taken(const Candidates& near, int row, int column, int blocks, int skip, int told) {
+    int taken(const Candidates& candidates, int row, int column, int blocks, int skip, int told) {
         int which = 0;
-        if (near.count > 1) {
-            which = coder_.mixed(by_which(said_.takens, blocks_.field, known_.field_before, near, row,
-                                          column, blocks, skip),
-                                 told > 0);
-            if (which && near.count > 2) {
-                which += coder_.mixed(by_which_second(said_.takens, blocks_.field,
-                                                      known_.field_before, near, row, column, blocks),
-                                      told > 1);
+        if (candidates.count > 1) {
+            which = coder_.mixed(
+                by_which(so_far_.candidate_index, blocks_.field, known_.reference_field, candidates,
+                         row, column, blocks, skip),
+                told > 0);
+            if (which && candidates.count > 2) {
+                which += coder_.mixed(
+                    by_which_second(so_far_.candidate_index, blocks_.field, known_.reference_field,
+                                    candidates, row, column, blocks),
+                    told > 1);
             }
         }
-        fill(said_.takens, row, column, blocks, static_cast<u8>(which));
+        fill(so_far_.candidate_index, row, column, blocks, static_cast<u8>(which));
         return which;
     }
 
@@ -251,10 +263,10 @@ class Traversal {
     Wide difference(int part, Vector start, int y, int x, int size) {
         const Vector told = blocks_.field(y, x);
         const Grid<const Vector> field = blocks_.field;
-        const Grid<const Vector> before = known_.field_before;
-        const Hint down = hint(field, before, y, x, &Vector::dy, size, start.dy);
+        const Grid<const Vector> reference = known_.reference_field;
+        const Hint down = hint(field, reference, y, x, &Vector::dy, size, start.dy);
         const int dy = component(part, down, 3, told.dy - start.dy);
-        const Hint across = hint(field, before, y, x, &Vector::dx, size, start.dx);
+        const Hint across = hint(field, reference, y, x, &Vector::dx, size, start.dx);
         const int other = std::min(size_class(std::abs(dy)), 2);
         const int dx = component(part + 1, across, other, told.dx - start.dx);
         return {start.dy + dy, start.dx + dx};
@@ -286,9 +298,9 @@ class Traversal {
 
     Motion intra_block(int row, int column, int mode, int split) {
         const int y = 2 * row, x = 2 * column;
-        const int near = Around(said_.quarters, row, column).two(0);
-        const int small = coder_.single(single::KEY_SPLIT + near, mode == INTRA8);
-        said_.quarters(row, column) = static_cast<u8>(small);
+        const int set_around = Around(so_far_.quarters, row, column).two(0);
+        const int small = coder_.single(single::KEY_SPLIT + set_around, mode == INTRA8);
+        so_far_.quarters(row, column) = static_cast<u8>(small);
         if (!small) {
             fill(blocks_.intra_modes, y, x, 2, intra_mode(y, x));
             return {INTRA16, WITHIN};
@@ -297,7 +309,7 @@ class Traversal {
             const int yy = y + (k >> 1), xx = x + (k & 1);
             blocks_.intra_modes(yy, xx) = intra_mode(yy, xx);
         }
-        kinds(row, column, 1, split);
+        transforms(row, column, 1, split);
         return {INTRA8, WITHIN};
     }
 
@@ -322,27 +334,28 @@ class Traversal {
     }
 
     // How the quarters of a block with its luma in quarters are transformed.
-    void kinds(int row, int column, int within, int told) {
+    void transforms(int row, int column, int within, int told) {
         u8& split = blocks_.splits(row, column);
         split = 1;
         for (int k = 0; k < 4; ++k) {
-            const int wanted = kind_of(told, k);
+            const int wanted = transform_of(told, k);
             int kind =
-                coder_.mixed(by_kind(blocks_.splits, row, column, k, within, 0), wanted > 0);
+                coder_.mixed(by_finer(blocks_.splits, row, column, k, within, 0), wanted > 0);
             if (kind) {
-                kind += coder_.mixed(by_kind(blocks_.splits, row, column, k, within, 1), wanted > 1);
+                kind +=
+                    coder_.mixed(by_finer(blocks_.splits, row, column, k, within, 1), wanted > 1);
             }
-            split = static_cast<u8>(with_kind(split, k, kind));
+            split = static_cast<u8>(with_transform(split, k, kind));
         }
     }
 
     // How many symbol groups are coded. One that took over a vector and is no skip has some.
     int groups(int row, int column, Kind kind, int told) {
         const Around around(blocks_.counts, row, column);
-        const Before before(known_.counts_before, row, column);
+        const ReferenceCounts reference(known_.reference_counts, row, column);
         int count = kind == TAKEN ? 1 : 0;
         while (count < GROUPS &&
-               coder_.mixed(by_count(around, before, kind, count, known_.pace), told > count)) {
+               coder_.mixed(by_count(around, reference, kind, count, known_.trend), told > count)) {
             ++count;
         }
         blocks_.counts(row, column) = static_cast<u8>(count);
@@ -360,7 +373,7 @@ class Traversal {
     const bool key_;
     const Blocks blocks_;
     const Known known_;
-    Said& said_;
+    KindsSoFar& so_far_;
     const int rows_;
     const int columns_;
 };
@@ -382,7 +395,7 @@ void set_all(Grid<T> grid, T value) {
     for (int row = 0; row < grid.rows; ++row) std::fill_n(grid.row(row), grid.columns, value);
 }
 
-// Foretelling computes rows from these without looking again.
+// Mixtures compute rows from these without looking again.
 void check(Contexts contexts, const Blocks& blocks, const Known& known) {
     const int rows = blocks.rows(), columns = blocks.columns();
     const auto fits = [](const auto& grid, int height, int width) {
@@ -391,32 +404,32 @@ void check(Contexts contexts, const Blocks& blocks, const Known& known) {
     if (contexts.size() != CONTEXTS || !fits(blocks.counts, rows, columns) ||
         !fits(blocks.splits, rows, columns) || !fits(blocks.field, 2 * rows, 2 * columns) ||
         !fits(blocks.intra_modes, 2 * rows, 2 * columns) ||
-        !fits(known.field_before, 2 * rows, 2 * columns) ||
-        !fits(known.counts_before, rows, columns)) {
+        !fits(known.reference_field, 2 * rows, 2 * columns) ||
+        !fits(known.reference_counts, rows, columns)) {
         throw std::invalid_argument("blocks, reference and contexts must be of one size");
     }
-    if (known.pace < 0 || known.pace > 2 || !all_at_most<u8>(known.counts_before, GROUPS)) {
-        throw std::invalid_argument("a pace is 0 to 2, a block's count 0 to 4");
+    if (known.trend < 0 || known.trend > 2 || !all_at_most<u8>(known.reference_counts, GROUPS)) {
+        throw std::invalid_argument("a trend is 0 to 2, a block's count 0 to 4");
     }
 }
 
 }  // namespace
 
-void Said::start(int rows, int columns) {
+void KindsSoFar::start(int rows, int columns) {
     const std::size_t size = static_cast<std::size_t>(rows) * columns;
     cells_.assign(7 * size, 0);
-    Grid<u8>* all[] = {&skips, &intras, &quarters, &takens, &merges, &empties, &sides};
+    Grid<u8>* all[] = {&skips, &intras, &quarters, &candidate_index, &merges, &empties, &sides};
     for (int k = 0; k < 7; ++k) *all[k] = {cells_.data() + k * size, rows, columns};
     std::fill(sides.data, sides.data + size, u8{1});
 }
 
 void read_blocks(RansReader& reader, Contexts contexts, bool key, const Blocks& blocks,
-                 const Known& known, Said& said) {
+                 const Known& known, KindsSoFar& so_far) {
     check(contexts, blocks, known);
     set_all(blocks.field, Vector{});
     set_all(blocks.intra_modes, i8{-1});
     set_all(blocks.counts, u8{0});
-    Traversal<Parser> traversal({reader.state, contexts}, key, blocks, known, said);
+    Traversal<Parser> traversal({reader.state, contexts}, key, blocks, known, so_far);
     for (int row = 0; row < blocks.rows(); ++row) {
         for (int column = 0; column < blocks.columns(); ++column) traversal.block(row, column);
         if (reader.overrun()) throw Damaged("its blocks");
@@ -424,13 +437,13 @@ void read_blocks(RansReader& reader, Contexts contexts, bool key, const Blocks& 
 }
 
 void write_blocks(Intervals& out, Contexts contexts, bool key, const Blocks& blocks,
-                  const Known& known, Said& said) {
+                  const Known& known, KindsSoFar& so_far) {
     check(contexts, blocks, known);
     if (!all_at_most<u8>(blocks.modes, INTRA8) || !all_at_most<u8>(blocks.counts, GROUPS) ||
         !all_at_most<u8>(blocks.splits, MAX_SPLIT)) {
         throw std::invalid_argument("modes are 0 to 3, counts 0 to 4, splits 0 to 81");
     }
-    Traversal<Writer> traversal({out, contexts}, key, blocks, known, said);
+    Traversal<Writer> traversal({out, contexts}, key, blocks, known, so_far);
     for (int row = 0; row < blocks.rows(); ++row) {
         for (int column = 0; column < blocks.columns(); ++column) traversal.block(row, column);
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a packet says about each block besides its symbols: mode, vectors, how much is coded.
 //
-// Blocks go in raster order. Most decisions are bits that three adaptive contexts foretell together
-// (entropy/mixing.hpp), the others have one context (entropy/binary.hpp) or none. Reading and writing
-// are one traversal (syntax.cpp); docs/bitstream.md has the same as tables. `count` is how many of a
-// block's four symbol groups are coded, from low frequencies up; a block that takes over a vector and
-// has none is a *skip*, one bit and a candidate's number.
+// Blocks go in raster order. Most decisions are bits that three adaptive contexts estimate together
+// (entropy/mixing.hpp), the others have one context (entropy/binary.hpp) or none. Reading and
+// writing are one traversal (syntax.cpp); docs/bitstream.md has the same as tables. `count` is how
+// many of a block's four symbol groups are coded, from low frequencies up; a block that takes over
+// a vector and has none is a *skip*, one bit and a candidate's number.
 #pragma once
 
 #include <span>
@@ -17,11 +17,11 @@
 
 namespace sc {
 
-// What has been said of each block, for foretelling what will be said of the next; one of these is
-// kept from frame to frame for its memory.
-class Said {
+// Kinds of the blocks coded so far, which choose the contexts of the next one; kept from frame to
+// frame for its memory.
+class KindsSoFar {
   public:
-    Grid<u8> skips, intras, quarters, takens, merges;
+    Grid<u8> skips, intras, quarters, candidate_index, merges;
     Grid<u8> sides;    // of the square that a block is part of: 4, 2 or 1
     Grid<u8> empties;  // the square codes no symbols
 
@@ -35,12 +35,12 @@ class Said {
 // Fill all of `blocks`. Adapts `contexts`. Throws Damaged when a vector is out of reach, or the
 // payload's words are used up; std::invalid_argument when sizes or `known` do not fit.
 void read_blocks(RansReader& reader, Contexts contexts, bool key, const Blocks& blocks,
-                 const Known& known, Said& said);
+                 const Known& known, KindsSoFar& so_far);
 
 // Append all of `blocks`. Adapts `contexts`. Leaves in `blocks` what a reader will find there: what
 // cannot be said (a split where nothing is coded) becomes 0. Throws std::invalid_argument.
 void write_blocks(Intervals& out, Contexts contexts, bool key, const Blocks& blocks,
-                  const Known& known, Said& said);
+                  const Known& known, KindsSoFar& so_far);
 
 // Which areas the loop filter touches: luma row by row, then chroma.
 void read_areas(RansReader& reader, Contexts contexts, std::span<u8> luma, std::span<u8> chroma);

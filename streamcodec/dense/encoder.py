@@ -219,9 +219,9 @@ class DenseCoding(Coding):
         del tables
         there, first, state = self._there, self._first, self._reference_state
         assert first is not None
-        pace = cx.pace(self._quality, state.quality)
+        trend = cx.quality_trend(self._quality, state.quality)
         prices = Prices(
-            self._moves, state.contexts, there.reference_counts, there.reference_field, pace
+            self._moves, state.contexts, there.reference_counts, there.reference_field, trend
         )
         hurdle = self._moves.up("hurdle", self._hurdle()).to(torch.float32)
         self._symbols, self._counts = dense_quantise.choose(
@@ -266,7 +266,9 @@ class DenseCoding(Coding):
         found = np.zeros_like(symbols)
         _core.code(
             self._workspace.blocks,
-            _core.CodeParams(mu=weighing * quantise.MU, pace=cx.pace(self._quality, state.quality)),
+            _core.CodeParams(
+                mu=weighing * quantise.MU, trend=cx.quality_trend(self._quality, state.quality)
+            ),
             seen.source,
             blocks,
             np.zeros(symbols.shape, np.float32),

@@ -47,7 +47,7 @@ class Prices:
         contexts: np.ndarray[tuple[int, int], np.dtype[np.uint16]],
         reference_counts: torch.Tensor,
         reference_field: torch.Tensor,
-        pace: int,
+        trend: int,
     ) -> None:
         self.device = moves.device
         stretch, self._bits = _tables(self.device)
@@ -59,7 +59,7 @@ class Prices:
         self._vectors = vectors.to(torch.float32).reshape(-1) / 256
         self.reference_field = reference_field
         self.reference_counts = reference_counts
-        self.pace = pace
+        self.trend = trend
         self._voters: dict[int, Voters] = {}
         self._likenesses: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._counted = Around(reference_counts, 1)
@@ -152,7 +152,7 @@ class Prices:
         alike = self._alike(side).to(torch.int32)
         beyond = F.pad(alike[:, 1:], (0, 1)) + F.pad(alike[1:], (0, 0, 0, 1))
         coded = by_square((self.reference_counts > 0).to(torch.int32), side, outside=0).sum(-1)
-        rows = 54 * level + 18 * self.pace + 6 * coded.clamp(max=2) + 3 * alike + beyond
+        rows = 54 * level + 18 * self.trend + 6 * coded.clamp(max=2) + 3 * alike + beyond
         return rows, torch.full_like(alike, level)
 
     def _alike(self, side: int) -> torch.Tensor:
@@ -171,8 +171,8 @@ class Prices:
             [
                 3 * (own == 0) + around.two(0),
                 around.pattern(0),
-                24 * self.pace + coded,
-                torch.full_like(own, self.pace),
+                24 * self.trend + coded,
+                torch.full_like(own, self.trend),
             ]
         )
         yes, no = self._mixed([(SKIP, rows)])[:, 0]
@@ -190,7 +190,7 @@ class Prices:
             [
                 24 * kind + 6 * k + 3 * (own > k) + around.two(k),
                 5 * (4 * kind + k) + around.four(k),
-                25 * (3 * k + self.pace) + 5 * own + reference.cross(k),
+                25 * (3 * k + self.trend) + 5 * own + reference.cross(k),
                 4 * kind + k,
             ]
         )

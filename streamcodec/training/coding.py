@@ -136,7 +136,7 @@ def code(
     reference = None
     for number, frame in enumerate(frames):
         quality = nominal if keys_only else pattern.quality_at(nominal, number)
-        encoder = FrameEncoder(model, frame, reference)
+        encoder = FrameEncoder(model, frame, reference, keep_unfiltered=True)
         attempt = encoder.at(quality)
         seen = encoder._look(quality)
         source = padded(frame.planes)
@@ -162,6 +162,7 @@ def code(
             (errors[0], errors[1], errors[2]),
             priced,
         )
+        assert attempt.unfiltered is not None
         told = None
         if priced:
             told = pricing.priced(encoder._first[quality], attempt, seen.prediction)

@@ -61,7 +61,7 @@ def chain(
         at = 0 if reference is None else number + phase
         offset = round(share * (quality_at(32, at) - 32)) + int(rng.integers(-1, 2))
         jittered = int(np.clip(quality + offset, 0, 63))
-        encoder = FrameEncoder(model, frame, reference)
+        encoder = FrameEncoder(model, frame, reference, keep_unfiltered=True)
         attempt = encoder.at(jittered)
         equations.add_frame(frame, attempt, key=reference is None)
         collected = _rows(encoder, attempt, 0 if reference is None else 1, rng)

@@ -32,7 +32,8 @@ class Equations:
         self.products: F64 = np.zeros(shape)
 
     def add_frame(self, frame: Frame, attempt: Attempt, *, key: bool) -> None:
-        """Add what one coded frame says."""
+        """Add what one coded frame says; its encoder kept the unfiltered picture."""
+        assert attempt.unfiltered is not None
         kind = 0 if key else 1
         band = attempt.quality * loopfilter.BANDS // 64
         source = padded(frame.planes)

@@ -100,7 +100,7 @@ int chroma_step(int quality) {
 
 // One decoder's memory from frame to frame.
 struct Workspace {
-    Said said;
+    KindsSoFar so_far;
     PriorWorkspace prior;
     FilterWorkspace filter;
 };
@@ -136,7 +136,7 @@ State decode(const Model& model, const Frame& frame, const State* before, Worksp
     const int luma_q3 = luma_step(frame.quality), chroma_q3 = chroma_step(frame.quality);
 
     RansReader reader(frame.payload);
-    read_blocks(reader, contexts, key, blocks, known, workspace.said);
+    read_blocks(reader, contexts, key, blocks, known, workspace.so_far);
     if (frame.strength) {
         const std::span<u8> all(flags);
         read_areas(reader, contexts, all.first(down * across), all.last(down * across));

@@ -39,9 +39,9 @@ void parse(const u8* packet, std::size_t size) {
 
     std::vector<Context> contexts = fresh;
     SaidBlocks found(rows, columns);
-    Said said;
+    KindsSoFar so_far;
     RansReader reader(payload);
-    read_blocks(reader, contexts, key, found.view(), known, said);
+    read_blocks(reader, contexts, key, found.view(), known, so_far);
     if (packet[1] >> 6) {
         std::vector<u8> flags(2 * rows * columns);
         const std::span<u8> all(flags);
@@ -51,11 +51,11 @@ void parse(const u8* packet, std::size_t size) {
     Intervals list;
     std::vector<Context> writers = fresh, readers = fresh;
     SaidBlocks written = found, again(rows, columns);
-    write_blocks(list, writers, key, written.view(), known, said);
+    write_blocks(list, writers, key, written.view(), known, so_far);
     require(written == found);
     const std::vector<u8> bytes = list.encode();
     RansReader second(bytes);
-    read_blocks(second, readers, key, again.view(), known, said);
+    read_blocks(second, readers, key, again.view(), known, so_far);
     require(again == found && second.finished());
     require(std::memcmp(writers.data(), readers.data(), CONTEXTS * sizeof(Context)) == 0);
 

@@ -134,7 +134,7 @@ def test_deblocking(
     step_q3=steps,
     chroma_step_q3=steps,
     values=extremes,
-    worth=st.integers(-1, 10**6),
+    least_gain=st.integers(-1, 10**6),
     level=levels,
 )
 @settings(max_examples=40)
@@ -147,7 +147,7 @@ def test_the_loop_filter(
     step_q3: int,
     chroma_step_q3: int,
     values: tuple[int, ...],
-    worth: int,
+    least_gain: int,
     level: str,
 ) -> None:
     _core.choose_level(level)
@@ -158,9 +158,9 @@ def test_the_loop_filter(
     weights = rng.choice(values, (2, loopfilter.CLASSES, loopfilter.PAIRS)).astype(np.int16)
     both = (step_q3, chroma_step_q3)
     before, expected = copies(got), copies(got)
-    flags = _core.filter_search(source, got, blocks, both, weights, (worth, worth))
+    flags = _core.filter_search(source, got, blocks, both, weights, (least_gain, least_gain))
     wanted = loopfilter.search(
-        source, expected, blocks.counts, blocks.modes, both, weights, (worth, worth)
+        source, expected, blocks.counts, blocks.modes, both, weights, (least_gain, least_gain)
     )
     np.testing.assert_array_equal(flags, wanted)
     assert_same(got, expected)

@@ -47,14 +47,14 @@ def adapt(contexts: Contexts, index: int, bit: int) -> None:
     contexts[index, 1] = np.uint16(slow + ((target - slow) >> SLOW_SHIFT))
 
 
-def put_foretold(out: U32, at: int, one: int, bit: int) -> int:
+def put_estimated(out: U32, at: int, one: int, bit: int) -> int:
     """Append a bit whose frequency of a one is known; return the next free place in `out`."""
     out[at] = np.uint32(one) if bit else np.uint32(one << 16 | (rans.TOTAL - one))
     return at + 1
 
 
-def get_foretold(state: U64, words: npt.NDArray[np.uint16], one: int) -> int:
-    """Read a bit written by `put_foretold`."""
+def get_estimated(state: U64, words: npt.NDArray[np.uint16], one: int) -> int:
+    """Read a bit written by `put_estimated`."""
     bit = 1 if rans.peek(state) < one else 0
     if bit:
         rans.advance(state, words, 0, one)
@@ -65,14 +65,14 @@ def get_foretold(state: U64, words: npt.NDArray[np.uint16], one: int) -> int:
 
 def put(out: U32, at: int, contexts: Contexts, index: int, bit: int) -> int:
     """Append the bit, adapt, return the next free place in `out`."""
-    at = put_foretold(out, at, _one(contexts, index), bit)
+    at = put_estimated(out, at, _one(contexts, index), bit)
     adapt(contexts, index, bit)
     return at
 
 
 def get(state: U64, words: npt.NDArray[np.uint16], contexts: Contexts, index: int) -> int:
     """Read one bit and adapt."""
-    bit = get_foretold(state, words, _one(contexts, index))
+    bit = get_estimated(state, words, _one(contexts, index))
     adapt(contexts, index, bit)
     return bit
 

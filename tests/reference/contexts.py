@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain twin of core/contexts and core/foretelling.
+"""The plain twin of core/contexts and core/mixtures.
 
-Which contexts foretell which bit of a packet's side information, and what bits cost.
+Which contexts are mixed for which bit of a packet's side information, and what bits cost.
 
 `syntax.write` and `syntax.read` ask the `by_...` functions here, so both name the same contexts;
 docs/bitstream.md, section 4, has them as tables. The encoder's decisions ask the prices.
@@ -19,7 +19,8 @@ I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
 U16 = npt.NDArray[np.uint16]
 
-# Bits that are foretold by three contexts: how many contexts of each family, and sets of weights.
+# Bits whose probability three contexts estimate: how many contexts of each family, and sets of
+# weights.
 _MIXED = (
     (6, 16, 72, 3),  # SKIP
     (12, 100, 64, 4),  # WHICH: not the first candidate
@@ -33,10 +34,10 @@ _MIXED = (
     (12, 36, 36, 4),  # SIGN
     (6, 32, 108, 2),  # UNITED: a square of blocks with one vector
     (6, 32, 24, 2),  # EMPTY: and nothing else
-    (12, 36, 64, 4),  # KIND: a quarter's transform is finer than 8x8, and then: it has none
+    (12, 36, 64, 4),  # FINER: a quarter's transform is finer than 8x8, and then: it has none
 )
 SKIP, WHICH, WHICH_SECOND, INTRA, SPLIT, MERGE = range(6)
-VECTOR, COUNT, TRANSFORM, SIGN, UNITED, EMPTY, KIND = range(6, 13)
+VECTOR, COUNT, TRANSFORM, SIGN, UNITED, EMPTY, FINER = range(6, 13)
 # Kinds of block: own vector, four, a neighbour's, intra, part of a square with one vector.
 WHOLE, QUARTERS, TAKEN, WITHIN, JOINED = range(5)
 # Contexts on their own: how many of each.
@@ -61,7 +62,7 @@ PREFIX_CONTEXTS = 10
 _LENGTHS = PREFIX_CONTEXTS + 2  # contexts of a vector component in each family
 
 
-def kind_of(split: int, quarter: int) -> int:
+def transform_of(split: int, quarter: int) -> int:
     """How a quarter is transformed: 0 one 8x8, also where the block has one transform, 1, 2."""
     rest = max(split - 1, 0)
     for _ in range(quarter):
@@ -69,13 +70,13 @@ def kind_of(split: int, quarter: int) -> int:
     return rest % 3
 
 
-def with_kind(split: int, quarter: int, kind: int) -> int:
+def with_transform(split: int, quarter: int, kind: int) -> int:
     """`split` (at least 1) with the kind of a quarter, 0 before, put in."""
     return split + kind * 3**quarter
 
 
 def _by(scratch: I32, kind: int, a: int, b: int, c: int, group: int) -> int:
-    """Name the three contexts of a bit; returns where its weights stand."""
+    """Name the three contexts of a bit; returns where its weights are."""
     scratch[0] = BASE[kind, 0] + a
     scratch[1] = BASE[kind, 1] + b
     scratch[2] = BASE[kind, 2] + c
@@ -108,20 +109,24 @@ def _pattern(grid: U8, row: int, column: int, above: int) -> int:
     return bits
 
 
-def _coded_before(before: U8, row: int, column: int) -> int:
+def _coded_before(reference_counts: U8, row: int, column: int) -> int:
     """0 to 23: groups that the reference coded here (up to two), and whether around."""
-    rows, columns = before.shape
-    index = 8 * min(np.int64(before[row, column]), 2)
-    if column + 1 < columns and before[row, column + 1]:
+    rows, columns = reference_counts.shape
+    index = 8 * min(np.int64(reference_counts[row, column]), 2)
+    if column + 1 < columns and reference_counts[row, column + 1]:
         index += 4
-    if row + 1 < rows and before[row + 1, column]:
+    if row + 1 < rows and reference_counts[row + 1, column]:
         index += 2
-    if (column and before[row, column - 1]) or (row and before[row - 1, column]):
+    if (column and reference_counts[row, column - 1]) or (
+        row and reference_counts[row - 1, column]
+    ):
         index += 1
     return index
 
 
-def _votes(field: I16, before: I16, row: int, column: int, blocks: int, vy: int, vx: int) -> int:
+def _votes(
+    field: I16, reference_field: I16, row: int, column: int, blocks: int, vy: int, vx: int
+) -> int:
     """How many of the vectors around, in this frame and in the reference, are this one; up to 4."""
     size = 2 * blocks
     y, x = 2 * row, 2 * column
@@ -140,79 +145,92 @@ def _votes(field: I16, before: I16, row: int, column: int, blocks: int, vy: int,
             and field[y - 1, x + size, 1] == vx
         ):
             votes += 1
-    if before[y, x, 0] == vy and before[y, x, 1] == vx:
+    if reference_field[y, x, 0] == vy and reference_field[y, x, 1] == vx:
         votes += 1
-    if x + size < columns and before[y, x + size, 0] == vy and before[y, x + size, 1] == vx:
+    if (
+        x + size < columns
+        and reference_field[y, x + size, 0] == vy
+        and reference_field[y, x + size, 1] == vx
+    ):
         votes += 1
-    if y + size < rows and before[y + size, x, 0] == vy and before[y + size, x, 1] == vx:
+    if (
+        y + size < rows
+        and reference_field[y + size, x, 0] == vy
+        and reference_field[y + size, x, 1] == vx
+    ):
         votes += 1
     return min(votes, 4)
 
 
-def _still(near: I32, k: int) -> int:
-    return 1 if near[k, 0] == 0 and near[k, 1] == 0 else 0
+def _still(candidates: I32, k: int) -> int:
+    return 1 if candidates[k, 0] == 0 and candidates[k, 1] == 0 else 0
 
 
-def by_skip(scratch: I32, skips: U8, before: U8, row: int, column: int, pace: int) -> int:
+def by_skip(
+    scratch: I32, skips: U8, reference_counts: U8, row: int, column: int, trend: int
+) -> int:
     return _by(
         scratch,
         SKIP,
-        (3 if before[row, column] == 0 else 0) + around(skips, row, column, 0),
+        (3 if reference_counts[row, column] == 0 else 0) + around(skips, row, column, 0),
         _pattern(skips, row, column, 0),
-        24 * pace + _coded_before(before, row, column),
-        pace,
+        24 * trend + _coded_before(reference_counts, row, column),
+        trend,
     )
 
 
 def by_which(
     scratch: I32,
-    takens: U8,
+    candidate_index: U8,
     field: I16,
-    before: I16,
-    near: I32,
+    reference_field: I16,
+    candidates: I32,
     row: int,
     column: int,
     blocks: int,
-    ways: int,
+    candidate_count: int,
     skip: int,
 ) -> int:
-    first = _votes(field, before, row, column, blocks, near[0, 0], near[0, 1])
-    second = _votes(field, before, row, column, blocks, near[1, 0], near[1, 1])
+    first = _votes(field, reference_field, row, column, blocks, candidates[0, 0], candidates[0, 1])
+    second = _votes(field, reference_field, row, column, blocks, candidates[1, 0], candidates[1, 1])
     square = 1 if blocks > 1 else 0
     use = 1 + (blocks >> 1) if square else skip
     return _by(
         scratch,
         WHICH,
-        6 * square + 3 * (ways - 2) + around(takens, row, column, 0),
-        50 * square + 25 * (ways - 2) + 5 * first + second,
-        16 * use + 4 * np.int64(near[1, 2]) + 2 * _still(near, 0) + _still(near, 1),
-        2 * square + ways - 2,
+        6 * square + 3 * (candidate_count - 2) + around(candidate_index, row, column, 0),
+        50 * square + 25 * (candidate_count - 2) + 5 * first + second,
+        16 * use
+        + 4 * np.int64(candidates[1, 2])
+        + 2 * _still(candidates, 0)
+        + _still(candidates, 1),
+        2 * square + candidate_count - 2,
     )
 
 
 def by_which_second(
     scratch: I32,
-    takens: U8,
+    candidate_index: U8,
     field: I16,
-    before: I16,
-    near: I32,
+    reference_field: I16,
+    candidates: I32,
     row: int,
     column: int,
     blocks: int,
 ) -> int:
-    second = _votes(field, before, row, column, blocks, near[1, 0], near[1, 1])
-    third = _votes(field, before, row, column, blocks, near[2, 0], near[2, 1])
+    second = _votes(field, reference_field, row, column, blocks, candidates[1, 0], candidates[1, 1])
+    third = _votes(field, reference_field, row, column, blocks, candidates[2, 0], candidates[2, 1])
     square = 1 if blocks > 1 else 0
     return _by(
         scratch,
         WHICH_SECOND,
-        3 * square + around(takens, row, column, 1),
+        3 * square + around(candidate_index, row, column, 1),
         25 * square + 5 * second + third,
         64 * square
-        + 16 * np.int64(near[1, 2])
-        + 4 * np.int64(near[2, 2])
-        + 2 * _still(near, 1)
-        + _still(near, 2),
+        + 16 * np.int64(candidates[1, 2])
+        + 4 * np.int64(candidates[2, 2])
+        + 2 * _still(candidates, 1)
+        + _still(candidates, 2),
         square,
     )
 
@@ -220,21 +238,21 @@ def by_which_second(
 def by_united(
     scratch: I32,
     sides: U8,
-    field_before: I16,
-    before: U8,
+    reference_field: I16,
+    reference_counts: U8,
     row: int,
     column: int,
     blocks: int,
-    pace: int,
+    trend: int,
 ) -> int:
     """`sides` are those of the squares known so far, `before` the reference's counts."""
-    rows, columns = before.shape
+    rows, columns = reference_counts.shape
     level = blocks >> 2
-    alike = 1 if _alike(field_before, row, column, blocks) else 0
+    alike = 1 if _alike(reference_field, row, column, blocks) else 0
     beyond = 0
-    if column + blocks < columns and _alike(field_before, row, column + blocks, blocks):
+    if column + blocks < columns and _alike(reference_field, row, column + blocks, blocks):
         beyond += 1
-    if row + blocks < rows and _alike(field_before, row + blocks, column, blocks):
+    if row + blocks < rows and _alike(reference_field, row + blocks, column, blocks):
         beyond += 1
     return _by(
         scratch,
@@ -242,8 +260,8 @@ def by_united(
         3 * level + around(sides, row, column, blocks - 1),
         16 * level + _pattern(sides, row, column, blocks - 1),
         54 * level
-        + 18 * pace
-        + 6 * min(_coded_within(before, row, column, blocks), 2)
+        + 18 * trend
+        + 6 * min(_coded_within(reference_counts, row, column, blocks), 2)
         + 3 * alike
         + beyond,
         level,
@@ -251,7 +269,7 @@ def by_united(
 
 
 def by_empty(
-    scratch: I32, skips: U8, before: U8, row: int, column: int, blocks: int, pace: int
+    scratch: I32, skips: U8, reference_counts: U8, row: int, column: int, blocks: int, trend: int
 ) -> int:
     level = blocks >> 2
     return _by(
@@ -259,7 +277,7 @@ def by_empty(
         EMPTY,
         3 * level + around(skips, row, column, 0),
         16 * level + _pattern(skips, row, column, 0),
-        12 * level + 4 * pace + min(_coded_within(before, row, column, blocks), 3),
+        12 * level + 4 * trend + min(_coded_within(reference_counts, row, column, blocks), 3),
         level,
     )
 
@@ -274,102 +292,113 @@ def _alike(field: I16, row: int, column: int, blocks: int) -> bool:
     return True
 
 
-def _coded_within(before: U8, row: int, column: int, blocks: int) -> int:
+def _coded_within(reference_counts: U8, row: int, column: int, blocks: int) -> int:
     """0 to 3: none, one, up to a quarter, or more blocks of a square had symbols before."""
     coded = 0
-    for i in range(row, min(row + blocks, before.shape[0])):
-        for j in range(column, min(column + blocks, before.shape[1])):
-            if before[i, j]:
+    for i in range(row, min(row + blocks, reference_counts.shape[0])):
+        for j in range(column, min(column + blocks, reference_counts.shape[1])):
+            if reference_counts[i, j]:
                 coded += 1
     if coded < 2:
         return coded
     return 2 if 4 * coded <= blocks * blocks else 3
 
 
-def by_intra(scratch: I32, intras: U8, before: U8, row: int, column: int, pace: int) -> int:
+def by_intra(
+    scratch: I32, intras: U8, reference_counts: U8, row: int, column: int, trend: int
+) -> int:
     return _by(
         scratch,
         INTRA,
         around(intras, row, column, 0),
         _pattern(intras, row, column, 0),
-        5 * pace + np.int64(before[row, column]),
+        5 * trend + np.int64(reference_counts[row, column]),
         0,
     )
 
 
-def by_ways(
+def by_candidate_count(
     scratch: I32,
     kind: int,
     grid: U8,
-    before: U8,
+    reference_counts: U8,
     row: int,
     column: int,
     blocks: int,
-    ways: int,
-    pace: int,
+    candidate_count: int,
+    trend: int,
 ) -> int:
     """For SPLIT and MERGE: where `grid` is set around, and how many candidates there are."""
-    near = around(grid, row, column, 0)
+    set_around = around(grid, row, column, 0)
     level = blocks >> 1  # 0, 1 or 2
     return _by(
         scratch,
         kind,
-        3 * level + near,
-        9 * level + 3 * (ways - 1) + near,
-        15 * level + 5 * pace + np.int64(before[row, column]),
+        3 * level + set_around,
+        9 * level + 3 * (candidate_count - 1) + set_around,
+        15 * level + 5 * trend + np.int64(reference_counts[row, column]),
         level,
     )
 
 
-def _count_context(counts: U8, before: U8, row: int, column: int, kind: int, k: int) -> int:
-    was = 1 if before[row, column] > k else 0
+def _count_context(
+    counts: U8, reference_counts: U8, row: int, column: int, kind: int, k: int
+) -> int:
+    was = 1 if reference_counts[row, column] > k else 0
     return 24 * kind + 6 * k + 3 * was + around(counts, row, column, k)
 
 
 def by_count(
-    scratch: I32, counts: U8, before: U8, row: int, column: int, kind: int, k: int, pace: int
+    scratch: I32,
+    counts: U8,
+    reference_counts: U8,
+    row: int,
+    column: int,
+    kind: int,
+    k: int,
+    trend: int,
 ) -> int:
     rows, columns = counts.shape
     pattern = _pattern(counts, row, column, k)
     four = (pattern & 1) + (pattern >> 1 & 1) + (pattern >> 2 & 1) + (pattern >> 3)
     was_around = 0
-    if column and before[row, column - 1] > k:
+    if column and reference_counts[row, column - 1] > k:
         was_around += 1
-    if row and before[row - 1, column] > k:
+    if row and reference_counts[row - 1, column] > k:
         was_around += 1
-    if column + 1 < columns and before[row, column + 1] > k:
+    if column + 1 < columns and reference_counts[row, column + 1] > k:
         was_around += 1
-    if row + 1 < rows and before[row + 1, column] > k:
+    if row + 1 < rows and reference_counts[row + 1, column] > k:
         was_around += 1
     return _by(
         scratch,
         COUNT,
-        _count_context(counts, before, row, column, kind, k),
+        _count_context(counts, reference_counts, row, column, kind, k),
         5 * (4 * kind + k) + four,
-        25 * (3 * k + pace) + 5 * np.int64(before[row, column]) + was_around,
+        25 * (3 * k + trend) + 5 * np.int64(reference_counts[row, column]) + was_around,
         4 * kind + k,
     )
 
 
 def by_transform(
-    scratch: I32, splits: U8, counts: U8, before: U8, row: int, column: int, quarter: int
+    scratch: I32, splits: U8, counts: U8, reference_counts: U8, row: int, column: int, quarter: int
 ) -> int:
-    near = around(splits, row, column, 0)
+    set_around = around(splits, row, column, 0)
     coded = np.int64(counts[row, column]) - 1
     return _by(
         scratch,
         TRANSFORM,
-        6 * quarter + (3 if before[row, column] > 1 else 0) + near,
-        3 * (4 * quarter + coded) + near,
-        5 * coded + np.int64(before[row, column]),
+        6 * quarter + (3 if reference_counts[row, column] > 1 else 0) + set_around,
+        3 * (4 * quarter + coded) + set_around,
+        5 * coded + np.int64(reference_counts[row, column]),
         quarter,
     )
 
 
-def by_kind(
+def by_finer(
     scratch: I32, splits: U8, row: int, column: int, quarter: int, within: int, plain: int
 ) -> int:
-    """Of a quarter whose block's `splits` holds the kinds of the quarters before it.
+    """Of a quarter whose block's `splits` holds the transforms of the quarters before it.
 
     `within` is 1 in intra blocks. `plain` 0 asks whether the kind is a finer one, 1 which.
     """
@@ -377,16 +406,16 @@ def by_kind(
     a, b = quarter >> 1, quarter & 1
     left, above = np.int64(0), np.int64(0)
     if b:
-        left = kind_of(own, quarter - 1)
+        left = transform_of(own, quarter - 1)
     elif column:
-        left = kind_of(np.int64(splits[row, column - 1]), quarter + 1)
+        left = transform_of(np.int64(splits[row, column - 1]), quarter + 1)
     if a:
-        above = kind_of(own, quarter - 2)
+        above = transform_of(own, quarter - 2)
     elif row:
-        above = kind_of(np.int64(splits[row - 1, column]), quarter + 2)
+        above = transform_of(np.int64(splits[row - 1, column]), quarter + 2)
     finer = 0
     for k in range(quarter):
-        if kind_of(own, k) > plain:
+        if transform_of(own, k) > plain:
             finer += 1
     around = 0
     if column and np.int64(splits[row, column - 1]) > 1:
@@ -396,7 +425,7 @@ def by_kind(
     group = 2 * plain + within
     return _by(
         scratch,
-        KIND,
+        FINER,
         3 * group + (1 if left > plain else 0) + (1 if above > plain else 0),
         9 * group + 3 * left + above,
         16 * group + 4 * finer + around,
@@ -422,14 +451,21 @@ def spread(field: I16, y: int, x: int, component: int) -> int:
 
 
 def hint(
-    field: I16, before: I16, y: int, x: int, component: int, size: int, value: int, hints: I32
+    field: I16,
+    reference_field: I16,
+    y: int,
+    x: int,
+    component: int,
+    size: int,
+    value: int,
+    hints: I32,
 ) -> int:
     """On which side (0, 1, 2) of a value the vectors around lie; how far the reference's own does.
 
     `hints` gets the reference's here, left, above, above right, and the reference's further on.
     """
     rows, columns = field.shape[0], field.shape[1]
-    own = np.int64(before[y, x, component]) - value
+    own = np.int64(reference_field[y, x, component]) - value
     hints[0] = _side(own)
     hints[1] = _side(np.int64(field[y, x - 1, component]) - value) if x else 1
     hints[2] = _side(np.int64(field[y - 1, x, component]) - value) if y else 1
@@ -438,9 +474,9 @@ def hint(
         hints[3] = _side(np.int64(field[y - 1, x + size, component]) - value)
     further = np.int64(0)
     if x + size < columns:
-        further += np.int64(before[y, x + size, component]) - value
+        further += np.int64(reference_field[y, x + size, component]) - value
     if y + size < rows:
-        further += np.int64(before[y + size, x, component]) - value
+        further += np.int64(reference_field[y + size, x, component]) - value
     hints[4] = _side(further)
     return size_class(abs(own))
 
@@ -468,10 +504,10 @@ def by_sides(scratch: I32, part: int, hints: I32) -> int:
 
 
 def skip_prices_q8(
-    contexts: U16, scratch: I32, skips: U8, before: U8, row: int, column: int, pace: int
+    contexts: U16, scratch: I32, skips: U8, reference_counts: U8, row: int, column: int, trend: int
 ) -> tuple[int, int]:
     """Prices in 1/256 bit of a block's being no skip, and of its being one."""
-    weights = by_skip(scratch, skips, before, row, column, pace)
+    weights = by_skip(scratch, skips, reference_counts, row, column, trend)
     no = mixing.cost_q8(contexts, weights, scratch, 0)
     return no, mixing.cost_q8(contexts, weights, scratch, 1)
 
@@ -479,26 +515,39 @@ def skip_prices_q8(
 def which_prices(
     contexts: U16,
     scratch: I32,
-    takens: U8,
+    candidate_index: U8,
     field: I16,
-    before: I16,
-    near: I32,
+    reference_field: I16,
+    candidates: I32,
     row: int,
     column: int,
     blocks: int,
-    ways: int,
+    candidate_count: int,
     skip: int,
     prices: I32,
 ) -> None:
-    """Fill prices[:ways] with the price in 1/16 bit of taking each candidate."""
+    """Fill prices[:candidate_count] with the price in 1/16 bit of taking each candidate."""
     prices[:] = 0
-    if ways < 2:
+    if candidate_count < 2:
         return
-    weights = by_which(scratch, takens, field, before, near, row, column, blocks, ways, skip)
+    weights = by_which(
+        scratch,
+        candidate_index,
+        field,
+        reference_field,
+        candidates,
+        row,
+        column,
+        blocks,
+        candidate_count,
+        skip,
+    )
     prices[0] = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
     prices[1] = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
-    if ways > 2:
-        weights = by_which_second(scratch, takens, field, before, near, row, column, blocks)
+    if candidate_count > 2:
+        weights = by_which_second(
+            scratch, candidate_index, field, reference_field, candidates, row, column, blocks
+        )
         prices[2] = prices[1] + (mixing.cost_q8(contexts, weights, scratch, 1) >> 4)
         prices[1] += mixing.cost_q8(contexts, weights, scratch, 0) >> 4
 
@@ -507,11 +556,11 @@ def count_prices(
     contexts: U16,
     scratch: I32,
     counts: U8,
-    before: U8,
+    reference_counts: U8,
     row: int,
     column: int,
     kind: int,
-    pace: int,
+    trend: int,
     prices: I32,
 ) -> None:
     """Fill prices[0..4] with the price in 1/256 bit of each count of a block.
@@ -521,7 +570,7 @@ def count_prices(
     first = 1 if kind == TAKEN else 0
     prices[:] = 0
     for k in range(first, 4):
-        weights = by_count(scratch, counts, before, row, column, kind, k, pace)
+        weights = by_count(scratch, counts, reference_counts, row, column, kind, k, trend)
         prices[k] += mixing.cost_q8(contexts, weights, scratch, 0)
         more = mixing.cost_q8(contexts, weights, scratch, 1)
         for count in range(k + 1, 5):

@@ -69,12 +69,12 @@ def bits(levels: U8, carrying: Bools) -> float:
     for kind in range(2):
         for down, across in np.argwhere(carrying):
             own = levels[kind]
-            near = int(across > 0 and own[down, across - 1] > 0)
-            near += int(down > 0 and own[down - 1, across] > 0)
+            neighbours = int(across > 0 and own[down, across - 1] > 0)
+            neighbours += int(down > 0 and own[down - 1, across] > 0)
             level = int(own[down, across])
-            told = [(8 * kind + near, int(level > 0))]
+            told = [(8 * kind + neighbours, int(level > 0))]
             if level:
-                told.append((8 * kind + 3 + near, level - 1))
+                told.append((8 * kind + 3 + neighbours, level - 1))
             for context, bit in told:
                 total_q8 += binary.cost_q8(contexts, context, bit)
                 binary.adapt(contexts, context, bit)

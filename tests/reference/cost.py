@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/kernels/motion and core/motion/cost.
 
-What a block would cost, foretold: by differences, or by Hadamard coefficients.
+What a block would cost, estimated: by differences, or by Hadamard coefficients.
 """
 
 from __future__ import annotations
@@ -43,31 +43,34 @@ def squared(source: U8, planes: U8, y: int, x: int, vy: int, vx: int) -> int:
     return int(((block_of(source, y, x, 16) - moved(planes, y, x, vy, vx, 16)) ** 2).sum())
 
 
-def worth_of(differences: npt.NDArray[np.int64], worth: F32) -> int:
-    """Foretold cost in 1/16 bit of differences, by the Hadamard coefficients of each 8x8.
+def hadamard_bits(differences: npt.NDArray[np.int64], bit_weights: F32) -> int:
+    """Estimated cost in 1/16 bit of differences, by the Hadamard coefficients of each 8x8.
 
-    A coefficient costs the less of worth[0] times its square, and worth[1] times its size.
+    A coefficient costs the less of `bit_weights[0]` times its square and `bit_weights[1]` times
+    its size.
     """
     total = 0
     for y in range(0, differences.shape[0], 8):
         for x in range(0, differences.shape[1], 8):
             sizes = np.abs(HADAMARD @ differences[y : y + 8, x : x + 8] @ HADAMARD)
             sizes = sizes.astype(np.float32)
-            each = np.minimum(sizes * sizes * worth[0], sizes * worth[1])
+            each = np.minimum(sizes * sizes * bit_weights[0], sizes * bit_weights[1])
             total += int(each.sum(dtype=np.float32))
     return total
 
 
 def cost_moved(
-    source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, worth: F32
+    source: U8, planes: U8, y: int, x: int, vy: int, vx: int, size: int, bit_weights: F32
 ) -> int:
-    """Foretold cost of a block against the moved reference, in 1/16 bit."""
-    return worth_of(block_of(source, y, x, size) - moved(planes, y, x, vy, vx, size), worth)
+    """Estimated cost of a block against the moved reference, in 1/16 bit."""
+    return hadamard_bits(
+        block_of(source, y, x, size) - moved(planes, y, x, vy, vx, size), bit_weights
+    )
 
 
-def cost_block(source: U8, y: int, x: int, size: int, prediction: U8, worth: F32) -> int:
-    """Foretold cost of a block against prediction[:size, :size], in 1/16 bit."""
-    return worth_of(block_of(source, y, x, size) - prediction[:size, :size], worth)
+def cost_block(source: U8, y: int, x: int, size: int, prediction: U8, bit_weights: F32) -> int:
+    """Estimated cost of a block against prediction[:size, :size], in 1/16 bit."""
+    return hadamard_bits(block_of(source, y, x, size) - prediction[:size, :size], bit_weights)
 
 
 def vector_bits_q8(prices: I32, dy: int, dx: int) -> int:

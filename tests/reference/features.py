@@ -24,8 +24,8 @@ AROUND = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 @dataclass
-class Said:
-    """What the syntax said of a frame; arrays as in `_core.Blocks`."""
+class BlockSyntax:
+    """What the packet says of blocks; arrays as in `_core.Blocks`."""
 
     modes: U8
     field: npt.NDArray[np.int16]
@@ -106,7 +106,9 @@ def energies(levels: I64, first: int = 0, last: int = layout.CHANNELS) -> I64:
     return np.bincount(layout.BAND[first:last], levels[first:last], layout.BANDS).astype(np.int64)
 
 
-def reference_rows(moved: U8, prediction: Planes, said: Said, step: int, chroma_step: int) -> U8:
+def reference_rows(
+    moved: U8, prediction: Planes, syntax: BlockSyntax, step: int, chroma_step: int
+) -> U8:
     """(blocks, 491): magnitudes of the moved memory, then the prediction in half steps."""
     y, u, v = prediction
     by_position = np.hstack((spectrum(y, 16), spectrum(u, 8), spectrum(v, 8)))
@@ -114,7 +116,7 @@ def reference_rows(moved: U8, prediction: Planes, said: Said, step: int, chroma_
     levels = np.minimum(np.abs(by_position) * 16 // units, 15)[:, layout.ORDER]
     rows = np.zeros((len(moved), 384 + OWN + layout.BANDS), np.uint8)
     for block in range(len(moved)):
-        if said.counts.flat[block] == 0 or said.modes.flat[block] >= INTRA16:
+        if syntax.counts.flat[block] == 0 or syntax.modes.flat[block] >= INTRA16:
             continue
         rows[block, :384] = MAGNITUDE[np.minimum(moved[block], 15)]
         rows[block, 384 : 384 + OWN] = MAGNITUDE[levels[block, :OWN]]
@@ -128,15 +130,15 @@ def kinds(split: int) -> list[int]:
     return [rest // 3**k % 3 for k in range(4)]
 
 
-def misc(said: Said, moved_counts: U8, quality: int, reference_quality: int) -> U8:
+def misc(syntax: BlockSyntax, moved_counts: U8, quality: int, reference_quality: int) -> U8:
     """(blocks, 48): mode, counts around, motion, quality, intra directions."""
-    rows, columns = said.modes.shape
+    rows, columns = syntax.modes.shape
     out = np.zeros((rows, columns, MISC), np.int64)
     for row in range(rows):
         for column in range(columns):
             m = out[row, column]
-            mode, count = int(said.modes[row, column]), int(said.counts[row, column])
-            split = int(said.splits[row, column])
+            mode, count = int(syntax.modes[row, column]), int(syntax.counts[row, column])
+            split = int(syntax.splits[row, column])
             m[mode] = 127
             m[4] = 127 if split else 0
             for kind in kinds(split):
@@ -147,25 +149,25 @@ def misc(said: Said, moved_counts: U8, quality: int, reference_quality: int) -> 
             for n, (dy, dx) in enumerate(AROUND):
                 y, x = row + dy, column + dx
                 if 0 <= y < rows and 0 <= x < columns:
-                    m[9 + n] = 31 * said.counts[y, x]
-                    m[23] += 31 if n < 4 and said.modes[y, x] >= INTRA16 else 0
+                    m[9 + n] = 31 * syntax.counts[y, x]
+                    m[23] += 31 if n < 4 and syntax.modes[y, x] >= INTRA16 else 0
                 elif n < 4:
                     m[24 + n] = 127
             m[17] = 31 * moved_counts[row, column]
-            own = said.field[2 * row, 2 * column].astype(int)
+            own = syntax.field[2 * row, 2 * column].astype(int)
             m[18] = ENERGY[min(abs(own).sum(), 511)]
             if column:
-                left = said.field[2 * row, 2 * column - 1]
+                left = syntax.field[2 * row, 2 * column - 1]
                 m[19] = ENERGY[min(abs(own - left).sum(), 511)]
             if row:
-                above = said.field[2 * row - 1, 2 * column]
+                above = syntax.field[2 * row - 1, 2 * column]
                 m[20] = ENERGY[min(abs(own - above).sum(), 511)]
             m[21] = min(max(64 + quality - reference_quality, 0), 127)
             m[22] = 2 * quality
             m[28] = 127 if (own & 3).any() else 0
             if mode >= INTRA16:
-                ways = said.intra_modes[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
-                for way in ways.ravel().astype(int):
+                y, x = 2 * row, 2 * column
+                for way in syntax.intra_modes[y : y + 2, x : x + 2].ravel().astype(int):
                     if way < 2:
                         m[29 + way] += 31
                     else:
@@ -175,10 +177,10 @@ def misc(said: Said, moved_counts: U8, quality: int, reference_quality: int) -> 
 
 
 def walk(
-    said: Said, symbols: npt.NDArray[np.int16], misc_rows: U8, reference: U8 | None
+    syntax: BlockSyntax, symbols: npt.NDArray[np.int16], misc_rows: U8, reference: U8 | None
 ) -> list[tuple[int, int, list[int], U8]]:
     """(group, phase, blocks, rows) in coding order."""
-    rows, columns = said.modes.shape
+    rows, columns = syntax.modes.shape
     shown = np.zeros((rows * columns, OWN), np.uint8)
     energy = np.zeros((rows * columns, layout.BANDS), np.uint8)
     visits = []
@@ -189,7 +191,7 @@ def walk(
                 row * columns + column
                 for row in range(rows)
                 for column in range(columns)
-                if (row + column) % 2 == phase and said.counts[row, column] > group
+                if (row + column) % 2 == phase and syntax.counts[row, column] > group
             ]
             if not blocks:
                 continue

@@ -53,7 +53,9 @@ def predictor(field: I16, y: int, x: int, size: int, out: I32, at: int) -> None:
         out[at, 1] = _median(l1, a1, r1)
 
 
-def candidates(field: I16, before: I16, row: int, column: int, blocks: int, out: I32) -> int:
+def candidates_of(
+    field: I16, reference_field: I16, row: int, column: int, blocks: int, out: I32
+) -> int:
     """Distinct vectors that a square of `blocks` times `blocks` blocks may take over.
 
     Returns how many (1 to 3); out[0] is also the predictor. The order: median, left, above, the
@@ -71,9 +73,9 @@ def candidates(field: I16, before: I16, row: int, column: int, blocks: int, out:
         elif source == 1 and y > 0:
             c0, c1 = np.int64(field[y - 1, x, 0]), np.int64(field[y - 1, x, 1])
         elif source == 2:
-            yy = min(y + 2 * (blocks >> 1), before.shape[0] - 1)
-            xx = min(x + 2 * (blocks >> 1), before.shape[1] - 1)
-            c0, c1 = np.int64(before[yy, xx, 0]), np.int64(before[yy, xx, 1])
+            yy = min(y + 2 * (blocks >> 1), reference_field.shape[0] - 1)
+            xx = min(x + 2 * (blocks >> 1), reference_field.shape[1] - 1)
+            c0, c1 = np.int64(reference_field[yy, xx, 0]), np.int64(reference_field[yy, xx, 1])
         elif source == 3 and y > 0 and x + size < field.shape[1]:
             c0, c1 = np.int64(field[y - 1, x + size, 0]), np.int64(field[y - 1, x + size, 1])
         else:
@@ -92,10 +94,10 @@ def candidates(field: I16, before: I16, row: int, column: int, blocks: int, out:
     return count
 
 
-def which(near: I32, ways: int, field: I16, y: int, x: int) -> int:
+def which(candidates: I32, candidate_count: int, field: I16, y: int, x: int) -> int:
     """Which of the candidates equals the vector at (y, x), or -1."""
-    for k in range(ways):
-        if near[k, 0] == field[y, x, 0] and near[k, 1] == field[y, x, 1]:
+    for k in range(candidate_count):
+        if candidates[k, 0] == field[y, x, 0] and candidates[k, 1] == field[y, x, 1]:
             return k
     return -1
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tests.reference.contexts import kind_of
+from tests.reference.contexts import transform_of
 
 PLANAR, MEAN, HORIZONTAL, VERTICAL = 0, 1, 10, 26
 MODES = 35
@@ -191,7 +191,7 @@ def squares(small: bool, split: int, row: int) -> Iterator[Square]:
         return
     for k in range(4):
         y, x = 8 * (k >> 1), 8 * (k & 1)
-        if not kind_of(split, k):
+        if not transform_of(split, k):
             yield Square(k, 0, y, x, 8, right_of_quarter(k, row), 8 if k == 0 else 0)
             continue
         for m in range(4):

@@ -25,7 +25,7 @@ def best_intra(
     size: int,
     right: int,
     below: int,
-    worth: F32,
+    bit_weights: F32,
     quick: bool,
     edge: I32,
     soft: I32,
@@ -77,22 +77,22 @@ def best_intra(
                 continue
             tried[mode] = 1
             intra.predict(soft if intra.wants_smooth(mode, size) else edge, size, mode, line, guess)
-            cost = cost_block(source, y, x, size, guess, worth)
+            cost = cost_block(source, y, x, size, guess, bit_weights)
             cost += cheap if mode == hint else dear
             if cost < best:
                 best, best_mode = cost, mode
     return best_mode, best
 
 
-def _kind_of_quarter(
+def _transform_of_quarter(
     source: U8, row: int, column: int, quarter: int, mode: int, inverse_step: float
 ) -> tuple[int, float, float]:
     """How an 8x8 quarter is best transformed: kind, rough bits of one 8x8, and of that kind.
 
-    Predicted from the source's own neighbours; finer kinds predict each 4x4 square anew.
+    Predicted from the source's own neighbours; finer transforms predict each 4x4 square anew.
     """
     coarse = _differences(source, row, column, quarter, mode, 0)
-    eight = transform.worth(transform.dct(coarse), inverse_step)
+    eight = transform.level_bits(transform.dct(coarse), inverse_step)
     if eight < transform.COARSEST:
         return transform.EIGHT, eight, eight
     fine = _differences(source, row, column, quarter, mode, transform.FOUR)
@@ -102,7 +102,7 @@ def _kind_of_quarter(
 
 def _differences(source: U8, row: int, column: int, quarter: int, mode: int, kind: int) -> F32:
     """A quarter (8, 8) minus its prediction, of squares as `kind` has them."""
-    split = transform.with_kind(1, quarter, kind)
+    split = transform.with_transform(1, quarter, kind)
     out = np.zeros((16, 16), np.float32)
     for square in intra.squares(True, split, row):
         if square.quarter != quarter:
@@ -117,7 +117,7 @@ def _differences(source: U8, row: int, column: int, quarter: int, mode: int, kin
 
 def analyse_key(
     source: U8,
-    worth: F32,
+    bit_weights: F32,
     inverse_step: float,
     first: int,
     last: int,
@@ -146,7 +146,7 @@ def analyse_key(
                 16,
                 16,
                 0,
-                worth,
+                bit_weights,
                 False,
                 edge,
                 soft,
@@ -155,7 +155,7 @@ def analyse_key(
                 hint,
             )
             total = 3 * 16
-            near = hint
+            hint_of_quarter = hint
             kinds = 1
             for k in range(4):
                 a, b = k >> 1, k & 1
@@ -168,21 +168,21 @@ def analyse_key(
                     8,
                     right,
                     below,
-                    worth,
+                    bit_weights,
                     False,
                     edge,
                     soft,
                     line,
                     guess,
-                    near,
+                    hint_of_quarter,
                 )
-                near = small[k]
-                kind, eight, least = _kind_of_quarter(
+                hint_of_quarter = small[k]
+                kind, eight, least = _transform_of_quarter(
                     source, row, column, k, int(small[k]), inverse_step
                 )
                 if kind:
                     part = int(part * least / eight)
-                    kinds = transform.with_kind(kinds, k, kind)
+                    kinds = transform.with_transform(kinds, k, kind)
                 total += part
                 if total >= cost:
                     break

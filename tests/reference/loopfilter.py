@@ -84,9 +84,9 @@ def search(
     modes: U8,
     steps_q3: tuple[int, int],
     weights: I16,
-    worth: tuple[int, int],
+    least_gain: tuple[int, int],
 ) -> U8:
-    """Filter areas in place where that saves more squared error than `worth`; returns the flags."""
+    """Filter areas in place where that saves more squared error than `least_gain`; their flags."""
     down, across = (-(-side // AREA_BLOCKS) for side in counts.shape)
     gains = np.zeros((2, down, across), np.int64)
     for number, plane in enumerate(planes):
@@ -98,7 +98,7 @@ def search(
         for a in range(down):
             for b in range(across):
                 gains[kind, a, b] += saved[_area(plane, counts.shape[0], a, b)].sum()
-    flags = (gains > np.array(worth)[:, None, None]).astype(np.uint8)
+    flags = (gains > np.array(least_gain)[:, None, None]).astype(np.uint8)
     rebuild(planes, flags, counts, modes, steps_q3, weights)
     return flags
 

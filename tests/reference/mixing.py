@@ -20,9 +20,11 @@ import numpy.typing as npt
 
 from tests.reference import binary, rans
 
-WAYS = 3  # contexts that are mixed
-INPUTS = 2 * WAYS
-SCRATCH = WAYS + INPUTS  # int32 that `put` and `get` work in; the first WAYS name the contexts
+MIXED_CONTEXTS = 3  # contexts that are mixed
+INPUTS = 2 * MIXED_CONTEXTS
+SCRATCH = (
+    MIXED_CONTEXTS + INPUTS
+)  # int32 that `put` and `get` work in; the first MIXED_CONTEXTS name the contexts
 ONE = 1 << 16  # the weight 1
 _ZERO = 1 << 31
 _RATE = 20
@@ -58,13 +60,13 @@ def weights(count: int) -> U16:
 
 
 def _one(contexts: U16, at: int, scratch: I32) -> int:
-    """Frequency of a one in 1/2**15; leaves the inputs in scratch[WAYS:]."""
+    """Frequency of a one in 1/2**15; leaves the inputs in scratch[MIXED_CONTEXTS:]."""
     total = np.int64(0)
-    for k in range(WAYS):
+    for k in range(MIXED_CONTEXTS):
         row = contexts[scratch[k]]
         for side in range(2):
             value = _STRETCH[row[side] >> 4]
-            scratch[WAYS + 2 * k + side] = value
+            scratch[MIXED_CONTEXTS + 2 * k + side] = value
             held = contexts[at + 2 * k + side]
             weight = (np.int64(held[0]) << 16 | np.int64(held[1])) - _ZERO
             total += weight * np.int64(value)
@@ -76,21 +78,21 @@ def _adapt(contexts: U16, at: int, scratch: I32, bit: int, one: int) -> None:
     for k in range(INPUTS):
         held = contexts[at + k]
         weight = np.int64(held[0]) << 16 | np.int64(held[1])
-        weight += (miss * np.int64(scratch[WAYS + k]) + (1 << 18)) >> 19
+        weight += (miss * np.int64(scratch[MIXED_CONTEXTS + k]) + (1 << 18)) >> 19
         weight = min(max(weight, 0), (1 << 32) - 1)
         held[0] = np.uint16(weight >> 16)
         held[1] = np.uint16(weight & 0xFFFF)
-    for k in range(WAYS):
+    for k in range(MIXED_CONTEXTS):
         binary.adapt(contexts, scratch[k], bit)
 
 
 def put(out: U32, at: int, contexts: U16, weights_at: int, scratch: I32, bit: int) -> int:
     """Append the bit, adapt contexts and weights, return the next free place in `out`.
 
-    scratch[:WAYS] names the contexts; the INPUTS weights stand from row `weights_at`.
+    scratch[:MIXED_CONTEXTS] names the contexts; the INPUTS weights start at row `weights_at`.
     """
     one = _one(contexts, weights_at, scratch)
-    at = binary.put_foretold(out, at, one, bit)
+    at = binary.put_estimated(out, at, one, bit)
     _adapt(contexts, weights_at, scratch, bit, one)
     return at
 
@@ -104,6 +106,6 @@ def cost_q8(contexts: U16, weights_at: int, scratch: I32, bit: int) -> int:
 def get(state: U64, words: U16, contexts: U16, weights_at: int, scratch: I32) -> int:
     """Read one bit and adapt."""
     one = _one(contexts, weights_at, scratch)
-    bit = binary.get_foretold(state, words, one)
+    bit = binary.get_estimated(state, words, one)
     _adapt(contexts, weights_at, scratch, bit, one)
     return bit

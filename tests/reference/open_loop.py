@@ -18,12 +18,12 @@ Planes = tuple[U8, U8, U8]
 
 
 def inter_samples(
-    source: Planes, prediction: Planes, blocks: _core.Blocks, field_before: I16
+    source: Planes, prediction: Planes, blocks: _core.Blocks, reference_field: I16
 ) -> tuple[F32, U8]:
     """Residual samples (blocks, 384) of every inter block, zeros elsewhere; and which blocks may be
     skipped."""
     modes, field = blocks.modes, blocks.field
-    near = np.zeros((5, 3), np.int32)
+    candidates = np.zeros((5, 3), np.int32)
     sides = np.empty_like(modes)
     samples = np.zeros((modes.size, 384), np.float32)
     free = np.zeros_like(modes)
@@ -37,8 +37,10 @@ def inter_samples(
         if sides[row, column] > 1:
             free[row, column] = rebuild.JOINED
         elif modes[row, column] == fields.INTER16:
-            ways = fields.candidates(field, field_before, row, column, 1, near)
-            if fields.which(near, ways, field, 2 * row, 2 * column) >= 0:
+            candidate_count = fields.candidates_of(
+                field, reference_field, row, column, 1, candidates
+            )
+            if fields.which(candidates, candidate_count, field, 2 * row, 2 * column) >= 0:
                 free[row, column] = rebuild.TAKEN
     return samples, free
 

@@ -134,8 +134,8 @@ class Prices:
     mu: float
     steps_q3: I32
     contexts: U16
-    counts_before: U8
-    pace: int
+    reference_counts: U8
+    trend: int
     free: U8
     hurdle: U8
 
@@ -237,12 +237,19 @@ class _Block:
         """How many groups pay; symbols beyond them become zero."""
         prices, here = self.prices, (self.row, self.column)
         scratch, by_count = np.zeros(mixing.SCRATCH, np.int32), np.zeros(5, np.int32)
-        known = (self.blocks.counts, prices.counts_before, *here)
-        cx.count_prices(prices.contexts, scratch, *known, self._kind(), prices.pace, by_count)
+        known = (self.blocks.counts, prices.reference_counts, *here)
+        cx.count_prices(prices.contexts, scratch, *known, self._kind(), prices.trend, by_count)
         none, spoken = by_count[0], 0
         if prices.free[here] == TAKEN:
             spoken, none = cx.skip_prices_q8(
-                *(prices.contexts, scratch, self.skips, prices.counts_before, *here, prices.pace)
+                *(
+                    prices.contexts,
+                    scratch,
+                    self.skips,
+                    prices.reference_counts,
+                    *here,
+                    prices.trend,
+                )
             )
             spoken += _TAKING_Q8
         per_bit = prices.mu / 256
@@ -273,7 +280,7 @@ class _Block:
         source = _views(self.source, self.row, self.column)[0][own]
         here = _views(self.planes, self.row, self.column)[0][own]
         miss = source.astype(np.float32) - here.astype(np.float32)
-        kind = cx.kind_of(int(self.blocks.splits[self.row, self.column]), square.quarter)
+        kind = cx.transform_of(int(self.blocks.splits[self.row, self.column]), square.quarter)
         plain = kind == transform.PLAIN
         channels = _places(square)
         levels = np.zeros(384, np.float32)

@@ -6,7 +6,7 @@ Which mode and vectors a block gets: the encoder's own business, since the resul
 Each block tries the vectors of its neighbours and of the frame before, walks downhill from the best
 in growing detail (whole, half, quarter samples) by the sum of absolute differences, then compares
 whole block, four quarters, and intra prediction by the sum of absolute Hadamard coefficients, which
-foretells bits better. Bits are weighed in everywhere, at the price of the adaptive contexts.
+estimates bits better. Bits are weighed in everywhere, at the price of the adaptive contexts.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ I32 = npt.NDArray[np.int32]
 I8 = npt.NDArray[np.int8]
 F32 = npt.NDArray[np.float32]
 
-# Foretold bits of a whole block from which quarters, and intra prediction, are tried.
+# Estimated bits of a whole block from which quarters, and intra prediction, are tried.
 QUARTERS_FROM = 60
 INTRA_FROM = 100
-# What a vector costs besides its bits where all around stands: such a block would be a skip.
+# What a vector costs besides its bits where all around is static: such a block would be a skip.
 ALONE = 4
 
 
@@ -81,16 +81,16 @@ def _descend(
 def analyse_inter(
     source: U8,
     planes: U8,
-    before: I16,
+    reference_field: I16,
     lambda_q8: int,
     prices: I32,
     still: int,
-    worth: F32,
+    bit_weights: F32,
     per_square: float,
     contexts: U16,
     offset: int,
-    counts_before: U8,
-    pace: int,
+    reference_counts: U8,
+    trend: int,
     modes: U8,
     field: I16,
     intra_modes: I8,
@@ -98,17 +98,19 @@ def analyse_inter(
     """Choose mode and vectors for every block of a band of rows of an inter frame.
 
     The band starts `offset` blocks below the top; it looks at no vectors above itself, so that
-    bands can be searched side by side. modes, field, intra_modes and `before` are the band's rows.
+    bands can be searched side by side. modes, field, intra_modes and `reference_field` are the rows
+    of the band.
 
-    `planes` are the reference's 16 quarter-sample planes, `before` its field, `lambda_q8` the price
-    of a bit in absolute difference, `still` the difference below which a candidate is taken without
-    a search. `worth` and `per_square` (of a squared difference) are in 1/16 bit. `contexts` tell
-    what bits cost. Fills modes, field and intra_modes (-1 in inter blocks).
+    `planes` are the reference's 16 quarter-sample planes, `reference_field` its vectors,
+    `lambda_q8` the price of a bit in absolute difference, `still` the difference below which a
+    candidate is taken without a search. `bit_weights` and `per_square` (of a squared difference)
+    are in 1/16 bit. `contexts` tell what bits cost. Fills modes, field and intra_modes (-1 in inter
+    blocks).
     """
     rows, columns = modes.shape
     height, width = source.shape
-    near = np.zeros((5, 3), np.int32)
-    takens = np.zeros((rows, columns), np.uint8)
+    candidates = np.zeros((5, 3), np.int32)
+    candidate_index = np.zeros((rows, columns), np.uint8)
     origin = np.zeros((1, 2), np.int32)
     start = np.zeros(3, np.int32)
     scratch = np.zeros(mixing.SCRATCH, np.int32)
@@ -119,21 +121,32 @@ def analyse_inter(
     line = np.empty(80, np.int32)
     guess = np.empty((16, 16), np.uint8)
     costs = np.zeros((rows, columns), np.int32)
-    stands = np.zeros((rows, columns), np.uint8)
+    static = np.zeros((rows, columns), np.uint8)
     for row in range(rows):
         for column in range(columns):
             y = 16 * (row + offset)
             x = 16 * column
-            count = fields.candidates(field, before, row, column, 1, near)
-            p0, p1 = int(near[0, 0]), int(near[0, 1])
+            count = fields.candidates_of(field, reference_field, row, column, 1, candidates)
+            p0, p1 = int(candidates[0, 0]), int(candidates[0, 1])
             best = FAR
             v0, v1 = 0, 0
             cx.which_prices(
-                contexts, scratch, takens, field, before, near, row, column, 1, count, 1, taking
+                contexts,
+                scratch,
+                candidate_index,
+                field,
+                reference_field,
+                candidates,
+                row,
+                column,
+                1,
+                count,
+                1,
+                taking,
             )
             # Neighbours' vectors first: they cost almost nothing to signal.
             for k in range(count):
-                c0, c1 = int(near[k, 0]), int(near[k, 1])
+                c0, c1 = int(candidates[k, 0]), int(candidates[k, 1])
                 if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
                     continue
                 rate = (lambda_q8 * taking[k]) >> 12 if count > 1 else 0
@@ -148,7 +161,7 @@ def analyse_inter(
                 # Differences this small are not coded: what counts is the error that stays.
                 least = np.float32(1e30)
                 for k in range(count):
-                    c0, c1 = int(near[k, 0]), int(near[k, 1])
+                    c0, c1 = int(candidates[k, 0]), int(candidates[k, 1])
                     if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
                         continue
                     error = np.float32(squared(source, planes, y, x, c0, c1))
@@ -158,8 +171,8 @@ def analyse_inter(
                     if stays < least:
                         least, v0, v1 = stays, c0, c1
                         costs[row, column] = int(min(float(error * np.float32(per_square)), FAR))
-                        takens[row, column] = k
-                stands[row, column] = 1
+                        candidate_index[row, column] = k
+                static[row, column] = 1
                 fields.set_block(field, row, column, v0, v1)
                 continue
             for k in range(5):
@@ -167,18 +180,18 @@ def analyse_inter(
                     c0, c1 = 0, 0
                 elif k == 1:
                     c0, c1 = (
-                        int(before[2 * row, 2 * column, 0]),
-                        int(before[2 * row, 2 * column, 1]),
+                        int(reference_field[2 * row, 2 * column, 0]),
+                        int(reference_field[2 * row, 2 * column, 1]),
                     )
                 elif k == 2:
-                    c0 = int(before[2 * row + 1, 2 * column + 1, 0])
-                    c1 = int(before[2 * row + 1, 2 * column + 1, 1])
+                    c0 = int(reference_field[2 * row + 1, 2 * column + 1, 0])
+                    c1 = int(reference_field[2 * row + 1, 2 * column + 1, 1])
                 elif k == 3 and column + 1 < columns:
-                    c0 = int(before[2 * row, 2 * column + 2, 0])
-                    c1 = int(before[2 * row, 2 * column + 2, 1])
+                    c0 = int(reference_field[2 * row, 2 * column + 2, 0])
+                    c1 = int(reference_field[2 * row, 2 * column + 2, 1])
                 elif k == 4 and row + 1 < rows:
-                    c0 = int(before[2 * row + 2, 2 * column, 0])
-                    c1 = int(before[2 * row + 2, 2 * column, 1])
+                    c0 = int(reference_field[2 * row + 2, 2 * column, 0])
+                    c1 = int(reference_field[2 * row + 2, 2 * column, 1])
                 else:
                     continue
                 if (c0 == v0 and c1 == v1) or not fields.within_reach(
@@ -201,21 +214,21 @@ def analyse_inter(
             if count == 1 and p0 == 0 and p1 == 0:
                 rate += 16 * ALONE
             f0, f1 = v0, v1
-            found = cost_moved(source, planes, y, x, v0, v1, 16, worth)
+            found = cost_moved(source, planes, y, x, v0, v1, 16, bit_weights)
             whole = rate + found
             costs[row, column] = found
             for k in range(count):
-                c0, c1 = int(near[k, 0]), int(near[k, 1])
+                c0, c1 = int(candidates[k, 0]), int(candidates[k, 1])
                 if not fields.within_reach(y, x, c0, c1, height, width, REACH_PX):
                     continue
                 free = taking[k] + 16 if count > 1 else 16
                 own = found
                 if c0 != f0 or c1 != f1:
-                    own = cost_moved(source, planes, y, x, c0, c1, 16, worth)
+                    own = cost_moved(source, planes, y, x, c0, c1, 16, bit_weights)
                 if free + own <= whole:
                     whole, v0, v1 = free + own, c0, c1
                     costs[row, column] = own
-                    takens[row, column] = k
+                    candidate_index[row, column] = k
             fields.set_block(field, row, column, v0, v1)
             if whole < 16 * QUARTERS_FROM:
                 continue
@@ -241,12 +254,12 @@ def analyse_inter(
                 field[2 * row + a, 2 * column + b, 0] = start[0]
                 field[2 * row + a, 2 * column + b, 1] = start[1]
                 total += vector_bits_q8(prices, start[0] - o0, start[1] - o1) >> 4
-                total += cost_moved(source, planes, yy, xx, start[0], start[1], 8, worth)
+                total += cost_moved(source, planes, yy, xx, start[0], start[1], 8, bit_weights)
                 if total >= whole:
                     break
             if total < whole:
                 modes[row, column] = fields.INTER8
-                takens[row, column] = 0
+                candidate_index[row, column] = 0
                 costs[row, column] = total
                 whole = total
             else:
@@ -254,11 +267,35 @@ def analyse_inter(
             if whole > 16 * INTRA_FROM:
                 # Few blocks of an inter frame are intra: five modes tell whether to try them all.
                 mode, cost = intra_search.best_intra(
-                    source, y, x, 16, 16, 0, worth, True, edge, soft, line, guess, intra.PLANAR
+                    source,
+                    y,
+                    x,
+                    16,
+                    16,
+                    0,
+                    bit_weights,
+                    True,
+                    edge,
+                    soft,
+                    line,
+                    guess,
+                    intra.PLANAR,
                 )
                 if cost < whole + (whole >> 2):
                     mode, cost = intra_search.best_intra(
-                        source, y, x, 16, 16, 0, worth, False, edge, soft, line, guess, intra.PLANAR
+                        source,
+                        y,
+                        x,
+                        16,
+                        16,
+                        0,
+                        bit_weights,
+                        False,
+                        edge,
+                        soft,
+                        line,
+                        guess,
+                        intra.PLANAR,
                     )
                 if cost + 4 * 16 < whole:
                     modes[row, column] = fields.INTRA16
@@ -269,17 +306,17 @@ def analyse_inter(
     squares.unite(
         source,
         planes,
-        before,
+        reference_field,
         prices,
-        worth,
+        bit_weights,
         per_square,
         contexts,
         offset,
-        counts_before,
-        pace,
+        reference_counts,
+        trend,
         modes,
         field,
         costs,
-        stands,
-        takens,
+        static,
+        candidate_index,
     )

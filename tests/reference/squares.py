@@ -24,8 +24,8 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 
-# What stands around a vector, in 1/16 bit: for a block that takes over a neighbour's, for a block
-# on its own beside its motion, for a square of blocks with one vector.
+# Fixed signalling overhead besides the vector, in 1/16 bit: for a block that takes over a
+# neighbour's, for a block on its own, for a square of blocks with one vector.
 TAKING = 4
 SINGLE = 6
 SQUARE = 4
@@ -38,32 +38,32 @@ def _cost_at(
     x: int,
     vy: int,
     vx: int,
-    stands: int,
-    worth: F32,
+    static: int,
+    bit_weights: F32,
     per_square: float,
 ) -> int:
     """What a block costs besides its motion, in 1/16 bit, in the measure it was searched by."""
     if not fields.within_reach(y, x, vy, vx, source.shape[0], source.shape[1], REACH_PX):
         return FAR
-    if stands:
+    if static:
         error = np.float32(squared(source, planes, y, x, vy, vx))
         return int(min(error * np.float32(per_square), np.float32(FAR)))
-    return int(cost_moved(source, planes, y, x, vy, vx, 16, worth))
+    return int(cost_moved(source, planes, y, x, vy, vx, 16, bit_weights))
 
 
-def _price_anew(prices: I32, near: I32, vy: int, vx: int) -> int:
-    """Price of a vector that is no candidate, in 1/16 bit: told against the first of `near`."""
-    return int((512 + vector_bits_q8(prices, vy - near[0, 0], vx - near[0, 1])) >> 4)
+def _price_anew(prices: I32, candidates: I32, vy: int, vx: int) -> int:
+    """Price of a vector that is no candidate, in 1/16 bit: coded against the first candidate."""
+    return int((512 + vector_bits_q8(prices, vy - candidates[0, 0], vx - candidates[0, 1])) >> 4)
 
 
 def _motion_price(
     contexts: U16,
     scratch: I32,
-    takens: U8,
+    candidate_index: U8,
     field: I16,
-    before: I16,
+    reference_field: I16,
     prices: I32,
-    near: I32,
+    candidates: I32,
     taking: I32,
     row: int,
     column: int,
@@ -71,15 +71,26 @@ def _motion_price(
     vy: int,
     vx: int,
 ) -> int:
-    """Price of a vector for a block or a square, in 1/16 bit, as things stand around it."""
-    ways = fields.candidates(field, before, row, column, blocks, near)
+    """Price of a vector for a block or a square, in 1/16 bit, by what is around it now."""
+    candidate_count = fields.candidates_of(field, reference_field, row, column, blocks, candidates)
     cx.which_prices(
-        contexts, scratch, takens, field, before, near, row, column, blocks, ways, 1, taking
+        contexts,
+        scratch,
+        candidate_index,
+        field,
+        reference_field,
+        candidates,
+        row,
+        column,
+        blocks,
+        candidate_count,
+        1,
+        taking,
     )
-    for k in range(ways):
-        if near[k, 0] == vy and near[k, 1] == vx:
+    for k in range(candidate_count):
+        if candidates[k, 0] == vy and candidates[k, 1] == vx:
             return int(taking[k]) + TAKING
-    return _price_anew(prices, near, vy, vx)
+    return _price_anew(prices, candidates, vy, vx)
 
 
 def _is_inter(modes: U8, top: int, bottom: int, left: int, right: int) -> bool:
@@ -102,26 +113,26 @@ def _add(tries: I64, count: int, vy: int, vx: int) -> int:
 def unite(
     source: U8,
     planes: U8,
-    before: I16,
+    reference_field: I16,
     prices: I32,
-    worth: F32,
+    bit_weights: F32,
     per_square: float,
     contexts: U16,
     offset: int,
-    counts_before: U8,
-    pace: int,
+    reference_counts: U8,
+    trend: int,
     modes: U8,
     field: I16,
     costs: I32,
-    stands: U8,
-    takens: U8,
+    static: U8,
+    candidate_index: U8,
 ) -> None:
     """Give squares of blocks one vector where that is cheaper, small squares first.
 
     Tried are the vectors of the square's blocks and those that it could take over.
     """
     rows, columns = modes.shape
-    near = np.zeros((5, 3), np.int32)
+    candidates = np.zeros((5, 3), np.int32)
     taking = np.zeros(fields.CANDIDATES, np.int32)
     scratch = np.zeros(mixing.SCRATCH, np.int32)
     tries = np.zeros((16 + fields.CANDIDATES, 2), np.int64)
@@ -139,11 +150,11 @@ def unite(
                     continue
                 united = fields.is_united(modes, field, row, column, blocks)
                 weights = cx.by_united(
-                    scratch, sides, before, counts_before, row, column, blocks, pace
+                    scratch, sides, reference_field, reference_counts, row, column, blocks, trend
                 )
                 yes = mixing.cost_q8(contexts, weights, scratch, 1) >> 4
                 no = mixing.cost_q8(contexts, weights, scratch, 0) >> 4
-                motions = int(no)  # what is said of motion while nothing is united
+                motions = int(no)  # price of signalling motion while nothing is united
                 coded = 0
                 count = 0
                 for i in range(row, bottom):
@@ -156,11 +167,11 @@ def unite(
                             motions += SINGLE + _motion_price(
                                 contexts,
                                 scratch,
-                                takens,
+                                candidate_index,
                                 field,
-                                before,
+                                reference_field,
                                 prices,
-                                near,
+                                candidates,
                                 taking,
                                 i,
                                 j,
@@ -172,9 +183,11 @@ def unite(
                             motions += apart[i, j]
                         count = _add(tries, count, vy, vx)
                 if count > 1:
-                    ways = fields.candidates(field, before, row, column, blocks, near)
-                    for w in range(ways):
-                        count = _add(tries, count, near[w, 0], near[w, 1])
+                    candidate_count = fields.candidates_of(
+                        field, reference_field, row, column, blocks, candidates
+                    )
+                    for w in range(candidate_count):
+                        count = _add(tries, count, candidates[w, 0], candidates[w, 1])
                 best = FAR if united else motions + coded
                 chosen = -1
                 motion_of = 0
@@ -186,11 +199,11 @@ def unite(
                         + _motion_price(
                             contexts,
                             scratch,
-                            takens,
+                            candidate_index,
                             field,
-                            before,
+                            reference_field,
                             prices,
-                            near,
+                            candidates,
                             taking,
                             row,
                             column,
@@ -217,8 +230,8 @@ def unite(
                                     16 * j,
                                     vy,
                                     vx,
-                                    stands[i, j],
-                                    worth,
+                                    static[i, j],
+                                    bit_weights,
                                     per_square,
                                 )
                             else:
@@ -246,19 +259,19 @@ def unite(
     _mend(
         source,
         planes,
-        before,
+        reference_field,
         prices,
-        worth,
+        bit_weights,
         per_square,
         contexts,
         offset,
         modes,
         field,
         costs,
-        stands,
-        takens,
+        static,
+        candidate_index,
         sides,
-        near,
+        candidates,
         taking,
         scratch,
     )
@@ -267,19 +280,19 @@ def unite(
 def _mend(
     source: U8,
     planes: U8,
-    before: I16,
+    reference_field: I16,
     prices: I32,
-    worth: F32,
+    bit_weights: F32,
     per_square: float,
     contexts: U16,
     offset: int,
     modes: U8,
     field: I16,
     costs: I32,
-    stands: U8,
-    takens: U8,
+    static: U8,
+    candidate_index: U8,
     sides: U8,
-    near: I32,
+    candidates: I32,
     taking: I32,
     scratch: I32,
 ) -> None:
@@ -290,29 +303,42 @@ def _mend(
             if sides[row, column] > 1 or modes[row, column] != fields.INTER16:
                 continue
             y, x = 2 * row, 2 * column
-            ways = fields.candidates(field, before, row, column, 1, near)
-            if fields.which(near, ways, field, y, x) >= 0:
+            candidate_count = fields.candidates_of(
+                field, reference_field, row, column, 1, candidates
+            )
+            if fields.which(candidates, candidate_count, field, y, x) >= 0:
                 continue
             v0, v1 = int(field[y, x, 0]), int(field[y, x, 1])
             cx.which_prices(
-                contexts, scratch, takens, field, before, near, row, column, 1, ways, 1, taking
+                contexts,
+                scratch,
+                candidate_index,
+                field,
+                reference_field,
+                candidates,
+                row,
+                column,
+                1,
+                candidate_count,
+                1,
+                taking,
             )
-            best = costs[row, column] + _price_anew(prices, near, v0, v1)
-            for k in range(ways):
+            best = costs[row, column] + _price_anew(prices, candidates, v0, v1)
+            for k in range(candidate_count):
                 price = int(taking[k]) + TAKING
                 own = _cost_at(
                     source,
                     planes,
                     16 * (row + offset),
                     16 * column,
-                    near[k, 0],
-                    near[k, 1],
-                    stands[row, column],
-                    worth,
+                    candidates[k, 0],
+                    candidates[k, 1],
+                    static[row, column],
+                    bit_weights,
                     per_square,
                 )
                 if price + own < best:
                     best = price + own
                     costs[row, column] = own
-                    v0, v1 = int(near[k, 0]), int(near[k, 1])
+                    v0, v1 = int(candidates[k, 0]), int(candidates[k, 1])
             fields.set_block(field, row, column, v0, v1)

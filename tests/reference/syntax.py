@@ -3,9 +3,10 @@
 
 What a packet says about each block besides its symbols: mode, vectors, how much is coded.
 
-Blocks go in raster order. Most decisions are bits that three adaptive contexts foretell together
-(mixing.py), the others have one context (binary.py) or none. One traversal serves both ways: a
-coder that writes takes the bit it is handed, one that reads ignores it and returns what it found;
+Blocks go in raster order. Most decisions are bits whose probability three adaptive contexts
+estimate (mixing.py), the others have one context (binary.py) or none. One traversal writes and
+reads: a coder that writes takes the bit it is handed, one that reads ignores it and returns what it
+found;
 docs/bitstream.md has the same as tables. `count` is how many of a block's four symbol groups are
 coded, from low frequencies up; a block that takes over a vector and has none is a *skip*, one bit
 and a candidate's number.
@@ -57,7 +58,7 @@ class Writer:
         self._count = 0
 
     def mixed(self, weights: int, scratch: I32, bit: bool) -> int:
-        """Append a bit that three contexts foretell."""
+        """Append a bit by a mixture of three contexts."""
         self._count = mixing.put(self._out, self._count, self._contexts, weights, scratch, int(bit))
         return int(bit)
 
@@ -67,7 +68,7 @@ class Writer:
         return int(bit)
 
     def raw(self, bit: bool) -> int:
-        """Append a bit that nothing foretells."""
+        """Append a bit at even odds."""
         self._count = binary.put_raw(self._out, self._count, int(bit))
         return int(bit)
 
@@ -90,7 +91,7 @@ class Reader:
         self._state = rans.start(self._words)
 
     def mixed(self, weights: int, scratch: I32, bit: bool) -> int:
-        """Read a bit that three contexts foretell."""
+        """Read a bit by a mixture of three contexts."""
         del bit
         return mixing.get(self._state, self._words, self._contexts, weights, scratch)
 
@@ -100,7 +101,7 @@ class Reader:
         return binary.get(self._state, self._words, self._contexts, index)
 
     def raw(self, bit: bool) -> int:
-        """Read a bit that nothing foretells."""
+        """Read a bit at even odds."""
         del bit
         return binary.get_raw(self._state, self._words)
 
@@ -112,7 +113,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """What is said of blocks: modes, counts, splits (rows, columns); field, intra_modes on 8x8."""
+    """Of all blocks: modes, counts, splits (rows, columns); field, intra_modes on 8x8."""
 
     modes: U8
     field: I16
@@ -122,28 +123,28 @@ class Blocks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Before:
-    """What the reference says: its vectors, its counts, and how quality runs (`contexts.pace`)."""
+class Reference:
+    """Of the reference: its vectors, its counts, and how quality runs (`quality_trend`)."""
 
     field: I16
     counts: U8
-    pace: int
+    trend: int
 
 
-def write(contexts: U16, key: bool, blocks: Blocks, before: Before) -> Writer:
+def write(contexts: U16, key: bool, blocks: Blocks, reference: Reference) -> Writer:
     """Write all blocks; adapts `contexts`."""
     writer = Writer(contexts, blocks.modes.size * _BITS_PER_BLOCK)
-    _Traversal(writer, False, key, blocks, before).all()
+    _Traversal(writer, False, key, blocks, reference).all()
     return writer
 
 
-def read(contexts: U16, payload: bytes, key: bool, blocks: Blocks, before: Before) -> bool:
+def read(contexts: U16, payload: bytes, key: bool, blocks: Blocks, reference: Reference) -> bool:
     """Fill `blocks`; False when a vector is out of reach or the payload too short."""
     reader = Reader(contexts, payload)
     blocks.field[:], blocks.intra_modes[:] = 0, -1
     blocks.counts[:], blocks.splits[:] = 0, 0
     try:
-        _Traversal(reader, True, key, blocks, before).all()
+        _Traversal(reader, True, key, blocks, reference).all()
     except OutOfReachError:
         return False
     return not reader.overrun
@@ -157,19 +158,19 @@ def write_areas(writer: Writer, flags: U8) -> None:
 
 
 @dataclass(slots=True, eq=False)
-class _Said:
-    """What was said of the blocks so far, one value a block."""
+class _KindsSoFar:
+    """Kinds of the blocks coded so far, one value a block."""
 
     skips: U8
     intras: U8
     quarters: U8
-    takens: U8  # which candidate
+    candidate_index: U8  # which candidate
     merges: U8
     sides: U8  # of the square a block is part of
     empties: U8  # of a square: nothing is coded in it
 
     @classmethod
-    def nothing(cls, rows: int, columns: int) -> _Said:
+    def nothing(cls, rows: int, columns: int) -> _KindsSoFar:
         zeros = [np.zeros((rows, columns), np.uint8) for _ in range(7)]
         zeros[5][:] = 1
         return cls(*zeros)
@@ -181,14 +182,14 @@ class _Traversal:
     reads: bool
     key: bool
     blocks: Blocks
-    before: Before
-    said: _Said = field(init=False)
-    near: I32 = field(init=False)  # candidates of a block; the last row serves its quarters
+    reference: Reference
+    so_far: _KindsSoFar = field(init=False)
+    candidates: I32 = field(init=False)  # candidates of a block; the last row serves its quarters
     scratch: I32 = field(init=False)
 
     def __post_init__(self) -> None:
-        self.said = _Said.nothing(*self.blocks.modes.shape)
-        self.near = np.zeros((5, 3), np.int32)
+        self.so_far = _KindsSoFar.nothing(*self.blocks.modes.shape)
+        self.candidates = np.zeros((5, 3), np.int32)
         self.scratch = np.zeros(mixing.SCRATCH, np.int32)
 
     def all(self) -> None:
@@ -201,7 +202,7 @@ class _Traversal:
         return self.coder.mixed(weights, self.scratch, bit)
 
     def _block(self, row: int, column: int) -> None:
-        blocks, said = self.blocks, self.said
+        blocks, so_far = self.blocks, self.so_far
         mode, count = int(blocks.modes[row, column]), int(blocks.counts[row, column])
         split = int(blocks.splits[row, column])
         kind = cx.WITHIN
@@ -210,13 +211,13 @@ class _Traversal:
         elif self._joined(row, column):
             self._check_reach(row, column, *blocks.field[2 * row, 2 * column])
             mode, kind = fields.INTER16, cx.JOINED
-            if said.empties[row, column]:
-                said.skips[row, column] = 1
+            if so_far.empties[row, column]:
+                so_far.skips[row, column] = 1
                 blocks.modes[row, column] = mode
                 return
         else:
             mode, kind = self._own_block(row, column, mode, count)
-            if said.skips[row, column]:
+            if so_far.skips[row, column]:
                 blocks.modes[row, column] = mode
                 return
         if mode >= fields.INTRA16:
@@ -224,18 +225,18 @@ class _Traversal:
         blocks.modes[row, column] = mode
         coded = self._groups(row, column, kind, count)
         if kind == cx.JOINED and not coded:
-            said.skips[row, column] = 1
+            so_far.skips[row, column] = 1
         if mode < fields.INTRA16 and coded:
             weights = cx.by_transform(
-                *(self.scratch, blocks.splits, blocks.counts, self.before.counts),
+                *(self.scratch, blocks.splits, blocks.counts, self.reference.counts),
                 *(row, column, int(kind == cx.QUARTERS)),
             )
             if self._mixed(weights, split > 0):
-                self._kinds(row, column, 0, split)
+                self._transforms(row, column, 0, split)
 
     def _joined(self, row: int, column: int) -> bool:
         """Whether the block is part of a square with one vector; says so where one starts."""
-        if self.said.sides[row, column] > 1:
+        if self.so_far.sides[row, column] > 1:
             return True
         for side in fields.REGIONS:
             if not fields.may_unite(*self.blocks.modes.shape, row, column, side):
@@ -244,8 +245,8 @@ class _Traversal:
                 self.blocks.modes, self.blocks.field, row, column, side
             )
             weights = cx.by_united(
-                *(self.scratch, self.said.sides, self.before.field, self.before.counts),
-                *(row, column, side, self.before.pace),
+                *(self.scratch, self.so_far.sides, self.reference.field, self.reference.counts),
+                *(row, column, side, self.reference.trend),
             )
             if self._mixed(weights, united):
                 self._unite(row, column, side)
@@ -253,91 +254,117 @@ class _Traversal:
         return False
 
     def _unite(self, row: int, column: int, side: int) -> None:
-        blocks, said, before = self.blocks, self.said, self.before
-        fields.fill(said.sides, row, column, side, side)
-        ways = fields.candidates(blocks.field, before.field, row, column, side, self.near)
-        told = fields.which(self.near, ways, blocks.field, 2 * row, 2 * column)
-        merged = self._merged(row, column, side, ways, told)
+        blocks, so_far, reference = self.blocks, self.so_far, self.reference
+        fields.fill(so_far.sides, row, column, side, side)
+        candidate_count = fields.candidates_of(
+            blocks.field, reference.field, row, column, side, self.candidates
+        )
+        told = fields.which(self.candidates, candidate_count, blocks.field, 2 * row, 2 * column)
+        merged = self._merged(row, column, side, candidate_count, told)
         if merged:
-            vector = self.near[self._which(row, column, side, ways, 0, told), :2]
+            vector = self.candidates[self._which(row, column, side, candidate_count, 0, told), :2]
         else:
             vector = self._vector(0, 0, 2 * row, 2 * column, 2 * side)
         fields.set_square(blocks.field, row, column, side, *vector)
         whole = (slice(row, row + side), slice(column, column + side))
         weights = cx.by_empty(
-            self.scratch, said.skips, before.counts, row, column, side, before.pace
+            self.scratch, so_far.skips, reference.counts, row, column, side, reference.trend
         )
         empty = self._mixed(weights, not blocks.counts[whole].any())
-        fields.fill(said.empties, row, column, side, empty)
+        fields.fill(so_far.empties, row, column, side, empty)
 
     def _own_block(self, row: int, column: int, mode: int, count: int) -> tuple[int, int]:
         """A block that says itself where it comes from; its mode and kind."""
-        blocks, said, before = self.blocks, self.said, self.before
+        blocks, so_far, reference = self.blocks, self.so_far, self.reference
         y, x = 2 * row, 2 * column
-        ways = fields.candidates(blocks.field, before.field, row, column, 1, self.near)
-        told = fields.which(self.near, ways, blocks.field, y, x) if mode == fields.INTER16 else -1
-        weights = cx.by_skip(self.scratch, said.skips, before.counts, row, column, before.pace)
+        candidate_count = fields.candidates_of(
+            blocks.field, reference.field, row, column, 1, self.candidates
+        )
+        told = (
+            fields.which(self.candidates, candidate_count, blocks.field, y, x)
+            if mode == fields.INTER16
+            else -1
+        )
+        weights = cx.by_skip(
+            self.scratch, so_far.skips, reference.counts, row, column, reference.trend
+        )
         skip = self._mixed(weights, told >= 0 and count == 0)
-        said.skips[row, column] = skip
+        so_far.skips[row, column] = skip
         if skip:
-            said.merges[row, column] = 1
-            return self._taken(row, column, ways, 1, told)
-        weights = cx.by_intra(self.scratch, said.intras, before.counts, row, column, before.pace)
+            so_far.merges[row, column] = 1
+            return self._taken(row, column, candidate_count, 1, told)
+        weights = cx.by_intra(
+            self.scratch, so_far.intras, reference.counts, row, column, reference.trend
+        )
         intra = self._mixed(weights, mode >= fields.INTRA16)
-        said.intras[row, column] = intra
+        so_far.intras[row, column] = intra
         if intra:
             return (fields.INTRA16 if self.reads else mode), cx.WITHIN
-        weights = cx.by_ways(
-            *(self.scratch, cx.SPLIT, said.quarters, before.counts),
-            *(row, column, 1, ways, before.pace),
+        weights = cx.by_candidate_count(
+            *(self.scratch, cx.SPLIT, so_far.quarters, reference.counts),
+            *(row, column, 1, candidate_count, reference.trend),
         )
         quarter = self._mixed(weights, mode == fields.INTER8)
-        said.quarters[row, column] = quarter
+        so_far.quarters[row, column] = quarter
         if quarter:
             for k in range(4):
                 yy, xx = y + (k >> 1), x + (k & 1)
-                fields.predictor(blocks.field, yy, xx, 1, self.near, 4)
+                fields.predictor(blocks.field, yy, xx, 1, self.candidates, 4)
                 vector = self._vector(2, 4, yy, xx, 1)
                 self._check_reach(row, column, *vector)
                 blocks.field[yy, xx] = vector
             return fields.INTER8, cx.QUARTERS
-        if self._merged(row, column, 1, ways, told):
-            return self._taken(row, column, ways, 0, told)
+        if self._merged(row, column, 1, candidate_count, told):
+            return self._taken(row, column, candidate_count, 0, told)
         vector = self._vector(0, 0, y, x, 2)
         self._check_reach(row, column, *vector)
         fields.set_block(blocks.field, row, column, *vector)
         return fields.INTER16, cx.WHOLE
 
-    def _merged(self, row: int, column: int, side: int, ways: int, told: int) -> int:
+    def _merged(self, row: int, column: int, side: int, candidate_count: int, told: int) -> int:
         """Whether the vector is one of the candidates."""
-        weights = cx.by_ways(
-            *(self.scratch, cx.MERGE, self.said.merges, self.before.counts),
-            *(row, column, side, ways, self.before.pace),
+        weights = cx.by_candidate_count(
+            *(self.scratch, cx.MERGE, self.so_far.merges, self.reference.counts),
+            *(row, column, side, candidate_count, self.reference.trend),
         )
         merged = self._mixed(weights, told >= 0)
-        fields.fill(self.said.merges, row, column, side, merged)
+        fields.fill(self.so_far.merges, row, column, side, merged)
         return merged
 
-    def _taken(self, row: int, column: int, ways: int, skip: int, told: int) -> tuple[int, int]:
+    def _taken(
+        self, row: int, column: int, candidate_count: int, skip: int, told: int
+    ) -> tuple[int, int]:
         """A block takes over a candidate's vector."""
-        vector = self.near[self._which(row, column, 1, ways, skip, told), :2].copy()
+        vector = self.candidates[
+            self._which(row, column, 1, candidate_count, skip, told), :2
+        ].copy()
         self._check_reach(row, column, *vector)
         fields.set_block(self.blocks.field, row, column, *vector)
         return fields.INTER16, cx.TAKEN
 
-    def _which(self, row: int, column: int, side: int, ways: int, skip: int, told: int) -> int:
-        """Which of the `ways` candidates is taken."""
-        known = (self.scratch, self.said.takens, self.blocks.field, self.before.field, self.near)
+    def _which(
+        self, row: int, column: int, side: int, candidate_count: int, skip: int, told: int
+    ) -> int:
+        """Which of the `candidate_count` candidates is taken."""
+        known = (
+            self.scratch,
+            self.so_far.candidate_index,
+            self.blocks.field,
+            self.reference.field,
+            self.candidates,
+        )
         which = 0
-        if ways > 1:
-            which = self._mixed(cx.by_which(*known, row, column, side, ways, skip), told > 0)
-            if which and ways > 2:
+        if candidate_count > 1:
+            which = self._mixed(
+                cx.by_which(*known, row, column, side, candidate_count, skip), told > 0
+            )
+            if which and candidate_count > 2:
                 which += self._mixed(cx.by_which_second(*known, row, column, side), told > 1)
-        fields.fill(self.said.takens, row, column, side, which)
+        fields.fill(self.so_far.candidate_index, row, column, side, which)
         return which
 
     def _vector(self, part: int, origin: int, y: int, x: int, size: int) -> tuple[int, int]:
-        """The vector of a square of `size` 8x8 blocks, as a difference to near[origin].
+        """The vector of a square of `size` 8x8 blocks, as a difference to candidates[origin].
 
         `part` is 0 for whole blocks, 2 for quarters.
         """
@@ -347,8 +374,8 @@ class _Traversal:
         found = [0, 0]
         hints = np.empty(5, np.int32)
         for side in range(2):
-            start = int(self.near[origin, side])
-            apart = cx.hint(own, self.before.field, y, x, side, size, start, hints)
+            start = int(self.candidates[origin, side])
+            apart = cx.hint(own, self.reference.field, y, x, side, size, start, hints)
             around = _Around(part + side, cx.spread(own, y, x, side), other, apart, hints)
             value = self._component(around, int(told[side]) - start)
             found[side] = start + value
@@ -380,10 +407,10 @@ class _Traversal:
 
     def _intra_block(self, row: int, column: int, mode: int, split: int) -> int:
         """Directions of an intra block, or of its quarters; its mode."""
-        blocks, quarters = self.blocks, self.said.quarters
+        blocks, quarters = self.blocks, self.so_far.quarters
         y, x = 2 * row, 2 * column
-        near = cx.KEY_SPLIT + cx.around(quarters, row, column, 0)
-        small = self.coder.single(near, mode == fields.INTRA8)
+        candidates = cx.KEY_SPLIT + cx.around(quarters, row, column, 0)
+        small = self.coder.single(candidates, mode == fields.INTRA8)
         quarters[row, column] = small
         if not small:
             blocks.intra_modes[y : y + 2, x : x + 2] = self._intra_mode(y, x)
@@ -391,7 +418,7 @@ class _Traversal:
         for k in range(4):
             yy, xx = y + (k >> 1), x + (k & 1)
             blocks.intra_modes[yy, xx] = self._intra_mode(yy, xx)
-        self._kinds(row, column, 1, split)
+        self._transforms(row, column, 1, split)
         return fields.INTRA8
 
     def _intra_mode(self, y: int, x: int) -> int:
@@ -412,26 +439,26 @@ class _Traversal:
             mode += mode >= each
         return mode
 
-    def _kinds(self, row: int, column: int, within: int, told: int) -> None:
+    def _transforms(self, row: int, column: int, within: int, told: int) -> None:
         """How the quarters of a block with its luma in quarters are transformed."""
         splits = self.blocks.splits
         splits[row, column] = 1
         for k in range(4):
-            wanted = cx.kind_of(told, k)
-            weights = cx.by_kind(self.scratch, splits, row, column, k, within, 0)
+            wanted = cx.transform_of(told, k)
+            weights = cx.by_finer(self.scratch, splits, row, column, k, within, 0)
             kind = self._mixed(weights, wanted > 0)
             if kind:
-                weights = cx.by_kind(self.scratch, splits, row, column, k, within, 1)
+                weights = cx.by_finer(self.scratch, splits, row, column, k, within, 1)
                 kind += self._mixed(weights, wanted > 1)
-            splits[row, column] = cx.with_kind(int(splits[row, column]), k, kind)
+            splits[row, column] = cx.with_transform(int(splits[row, column]), k, kind)
 
     def _groups(self, row: int, column: int, kind: int, told: int) -> int:
         """How many symbol groups are coded. A block that took over a vector has some."""
         count = int(kind == cx.TAKEN)
         while count < 4:
             weights = cx.by_count(
-                *(self.scratch, self.blocks.counts, self.before.counts),
-                *(row, column, kind, count, self.before.pace),
+                *(self.scratch, self.blocks.counts, self.reference.counts),
+                *(row, column, kind, count, self.reference.trend),
             )
             if not self._mixed(weights, told > count):
                 break
@@ -449,7 +476,7 @@ class _Traversal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Around:
-    """What foretells one component of a vector difference.
+    """What the contexts of one component of a vector difference are chosen by.
 
     `part` is 0 and 1 for dy and dx of whole blocks, 2 and 3 of quarters; `spread` (0 to 3) how far
     the neighbours' vectors differ, `other` (0 to 3) what is known of the other component, `apart`

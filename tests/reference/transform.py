@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from streamcodec.blocks import layout
 from streamcodec.blocks.transform import basis
-from tests.reference.contexts import kind_of, with_kind
+from tests.reference.contexts import transform_of, with_transform
 
 _BASIS_BITS = 12
 _UNIT_BITS = 3
@@ -36,10 +36,10 @@ _REAL = {size: basis(size).astype(np.float32) for size in (4, 8, 16)}
 _WHOLE = {size: np.rint(basis(size) * (1 << _BASIS_BITS)).astype(np.int64) for size in (4, 8, 16)}
 
 # How the luma of an 8x8 quarter is transformed: whole, as four 4x4, or not at all. `splits` of a
-# block is 0 for one 16x16 transform, else 1 plus the quarters' kinds as digits to the base 3.
+# block is 0 for one 16x16 transform, else 1 plus the quarters' transforms as digits to the base 3.
 EIGHT, FOUR, PLAIN = range(3)
 
-# Bits by which the rough cost of finer kinds must be lower.
+# Bits by which the rough cost of finer transforms must be lower.
 FOUR_BITS = 2
 PLAIN_BITS = 3
 FOUR_RATIO = 1.4
@@ -77,7 +77,7 @@ def dct(square: F32) -> F32:
     return out
 
 
-def worth(levels: F32, inverse_step: float) -> float:
+def level_bits(levels: F32, inverse_step: float) -> float:
     """Rough weighed cost of coefficients: what coding or dropping each costs.
 
     In bits: dropping costs a**2 / 0.13, coding about 2.5 + 2 sqrt(a).
@@ -91,9 +91,9 @@ def finer(square: F32, coarse: float, inverse_step: float) -> tuple[int, float]:
     """(kind, rough cost) of 8x8 differences; `coarse` is the cost of the 8x8 transform."""
     if coarse < COARSEST:
         return EIGHT, coarse
-    fours = [worth(dct(square[corner(k, 4)]), inverse_step) for k in range(4)]
+    fours = [level_bits(dct(square[corner(k, 4)]), inverse_step) for k in range(4)]
     four = (FOUR_BITS + sum(fours)) * FOUR_RATIO
-    plain = (PLAIN_BITS + sum(worth(row, inverse_step) for row in square)) * PLAIN_RATIO
+    plain = (PLAIN_BITS + sum(level_bits(row, inverse_step) for row in square)) * PLAIN_RATIO
     return min(((EIGHT, coarse), (FOUR, four), (PLAIN, plain)), key=lambda found: found[1])
 
 
@@ -117,7 +117,7 @@ def forward(samples: F32, split: int) -> F32:
     if split:
         whole = next(planes_of(found))
         for k in range(4):
-            whole[apart(k)] = quarter_of(luma[corner(k)], kind_of(split, k))
+            whole[apart(k)] = quarter_of(luma[corner(k)], transform_of(split, k))
     return found[layout.ORDER]
 
 
@@ -128,14 +128,14 @@ def cheaper(samples: F32, inverse_step: float, splits: U8, coefficients: F32) ->
     """
     for index, own in enumerate(samples):
         luma = next(planes_of(own))
-        cost = worth(dct(luma), inverse_step)
+        cost = level_bits(dct(luma), inverse_step)
         # Below this nothing is coded in either.
         if cost > 20:
             split, total = 1, 0.0
             for k in range(4):
                 square = luma[corner(k)]
-                kind, least = finer(square, worth(dct(square), inverse_step), inverse_step)
-                split = with_kind(split, k, kind)
+                kind, least = finer(square, level_bits(dct(square), inverse_step), inverse_step)
+                split = with_transform(split, k, kind)
                 total += least
             if total < cost:
                 splits[index] = split
@@ -189,5 +189,5 @@ def inverse(symbols: I16, steps_q3: I32, bias_q8: int, split: int) -> I64:
     if split:
         whole, luma = next(planes_of(work)), next(planes_of(residual))
         for k in range(4):
-            luma[corner(k)] = inverse_quarter(whole[apart(k)], kind_of(split, k))
+            luma[corner(k)] = inverse_quarter(whole[apart(k)], transform_of(split, k))
     return residual

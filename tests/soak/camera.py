@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network camera that can be unplugged: an MPEG transport stream over TCP, at its own pace."""
+"""A network camera that can be unplugged: an MPEG transport stream over TCP, in real time."""
 
 from __future__ import annotations
 

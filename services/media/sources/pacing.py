@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When pictures of a live stream are due: bursts are spread by their times; pure.
 
-Live is what arrives at its own pace, and is shown when it arrives. Where a server sends in bursts
+Live is what arrives in real time, and is shown when it arrives. Where a server sends in bursts
 (HLS: a segment at a time), a picture follows the one before it after the time between their
 stamps, so that what came at once is shown as it was filmed. Nothing else waits:
 

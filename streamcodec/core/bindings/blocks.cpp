@@ -7,6 +7,7 @@
 #include "blocks/code.hpp"
 #include "blocks/intra.hpp"
 #include "blocks/layout.hpp"
+#include "blocks/marks.hpp"
 #include "blocks/open_loop.hpp"
 #include "blocks/rebuild.hpp"
 #include "blocks/residual.hpp"
@@ -71,22 +72,24 @@ void bind_frames(nb::module_& module) {
         "transform_inter",
         [](BlocksWorkspace& workspace, const PlaneTuple<const u8>& source,
            const PlaneTuple<const u8>& prediction, BlockArrays& arrays,
-           const Array<const i16, 3>& field_before, float inverse_step,
-           const Array<float, 2>& coefficients, const Array<u8, 2>& free, Pool* pool) {
+           const Array<const i16, 3>& reference_field, float inverse_step,
+           const Array<float, 2>& coefficients, const Array<u8, 2>& free, Pool* pool,
+           float apart_from, float finer_from) {
             const Blocks blocks = arrays.view();
-            const Grid<const Vector> before = vectors(field_before);
+            const Grid<const Vector> before = vectors(reference_field);
             require(before.rows == blocks.field.rows && before.columns == blocks.field.columns,
-                    "field_before must have the blocks' size");
+                    "reference_field must have the blocks' size");
             const auto from = picture(source, blocks), guess = picture(prediction, blocks);
             const auto levels =
                 channels(coefficients, blocks, "coefficients must be (blocks, 384)");
             const auto marks = of_blocks(free, blocks, "free must be (rows, columns)");
             nb::gil_scoped_release released;
             transform_inter(workspace, from, guess, blocks, before, inverse_step, levels, marks,
-                            pool);
+                            {apart_from, finer_from}, pool);
         },
-        "workspace"_a, "source"_a, "prediction"_a, "blocks"_a, "field_before"_a, "inverse_step"_a,
-        "coefficients"_a, "free"_a, "pool"_a.none() = nb::none());
+        "workspace"_a, "source"_a, "prediction"_a, "blocks"_a, "reference_field"_a, "inverse_step"_a,
+        "coefficients"_a, "free"_a, "pool"_a.none() = nb::none(),
+        "apart_from"_a = Splitting{}.apart_from, "finer_from"_a = Splitting{}.finer_from);
     module.def(
         "open_loop",
         [](const PlaneTuple<const u8>& source, BlockArrays& arrays,
@@ -127,6 +130,35 @@ void bind_frames(nb::module_& module) {
             quantise_plainly(levels, each, rounding, out, needed);
         },
         "coefficients"_a, "steps_q3"_a, "rounding"_a, "symbols"_a, "counts"_a);
+    module.def("keep_intra",
+               [](BlockArrays& arrays, int fewest) { keep_intra(arrays.view(), fewest); },
+               "blocks"_a, "fewest"_a);
+    module.def("forget_splits", [](BlockArrays& arrays) { forget_splits(arrays.view()); }, "blocks"_a);
+    module.def(
+        "set_hurdle",
+        [](BlockArrays& arrays, const Array<const u8, 2>& free, int bits, float share, int noise,
+           const Array<u8, 2>& hurdle) {
+            const Blocks blocks = arrays.view();
+            require(bits >= 0 && bits <= 255, "bits are 0 to 255");
+            set_hurdle(blocks, of_blocks(free, blocks, "free must be (rows, columns)"),
+                       {static_cast<u8>(bits), share, noise},
+                       of_blocks(hurdle, blocks, "hurdle must be (rows, columns)"));
+        },
+        "blocks"_a, "free"_a, "bits"_a, "share"_a, "noise"_a, "hurdle"_a);
+    module.def(
+        "count_groups",
+        [](const Array<const float, 2>& coefficients, const StepsArray& steps_q3, float rounding,
+           const Array<u8, 2>& counts) {
+            const auto levels = grid(coefficients);
+            const auto needed = grid(counts);
+            require(levels.columns == CHANNELS &&
+                        counts.size() == static_cast<std::size_t>(levels.rows),
+                    "coefficients must be (blocks, 384), counts one a block");
+            const i32* each = steps(steps_q3);
+            nb::gil_scoped_release released;
+            count_groups(levels, each, rounding, needed);
+        },
+        "coefficients"_a, "steps_q3"_a, "rounding"_a, "counts"_a);
     module.def(
         "rebuild",
         [](BlockArrays& arrays, const Array<const i16, 2>& symbols, const StepsArray& steps_q3,
@@ -144,20 +176,20 @@ void bind_frames(nb::module_& module) {
 void bind_code(nb::module_& module) {
     nb::class_<CodeParams>(module, "CodeParams")
         .def("__init__",
-             [](CodeParams* self, double mu, int pace) {
-                 require(pace >= 0 && pace <= 2, "pace must be 0, 1 or 2");
-                 new (self) CodeParams{mu, pace};
+             [](CodeParams* self, double mu, int trend) {
+                 require(trend >= 0 && trend <= 2, "trend must be 0, 1 or 2");
+                 new (self) CodeParams{mu, trend};
              },
-             "mu"_a, "pace"_a)
+             "mu"_a, "trend"_a)
         .def_ro("mu", &CodeParams::mu)
-        .def_ro("pace", &CodeParams::pace);
+        .def_ro("trend", &CodeParams::trend);
     module.def(
         "code",
         [](BlocksWorkspace& workspace, const CodeParams& params,
            const PlaneTuple<const u8>& source, BlockArrays& arrays,
            const Array<const float, 2>& coefficients, const Array<const u8, 2>& tables,
            const Array<const i32, 2>& costs_q8, const StepsArray& steps_q3,
-           const ContextArray& contexts, const Array<const u8, 2>& counts_before,
+           const ContextArray& contexts, const Array<const u8, 2>& reference_counts,
            const Array<const u8, 2>& free, const Array<const u8, 2>& hurdle,
            const Array<i16, 2>& symbols, const PlaneTuple<u8>& three,
            const std::optional<PlaneTuple<const float>>& added) {
@@ -175,7 +207,7 @@ void bind_code(nb::module_& module) {
                 grid(costs_q8),
                 steps(steps_q3),
                 {reinterpret_cast<const Context*>(contexts.data()), contexts.shape(0)},
-                of_blocks(counts_before, blocks, "counts_before must be (rows, columns)"),
+                of_blocks(reference_counts, blocks, "reference_counts must be (rows, columns)"),
                 of_blocks(free, blocks, "free must be (rows, columns)"),
                 of_blocks(hurdle, blocks, "hurdle must be (rows, columns)")};
             const auto out = channels(symbols, blocks, "symbols must be (blocks, 384)");
@@ -184,7 +216,7 @@ void bind_code(nb::module_& module) {
             code(workspace, params, input, blocks, out, picture_planes);
         },
         "workspace"_a, "params"_a, "source"_a, "blocks"_a, "coefficients"_a, "tables"_a,
-        "costs_q8"_a, "steps_q3"_a, "contexts"_a, "counts_before"_a, "free"_a, "hurdle"_a,
+        "costs_q8"_a, "steps_q3"_a, "contexts"_a, "reference_counts"_a, "free"_a, "hurdle"_a,
         "symbols"_a, "planes"_a, "added"_a.none() = nb::none());
 }
 
@@ -206,10 +238,10 @@ void bind_steps(nb::module_& module) {
         },
         "samples"_a, "inverse_step"_a, "out"_a);
     module.def(
-        "block_worth",
+        "level_bits",
         [](const Array<const float, 1>& levels, float inverse_step) {
             require(levels.shape(0) % 16 == 0, "levels must be a multiple of 16");
-            return worth(levels.data(), static_cast<int>(levels.shape(0)), inverse_step);
+            return level_bits(levels.data(), static_cast<int>(levels.shape(0)), inverse_step);
         },
         "levels"_a, "inverse_step"_a);
     module.def(

@@ -143,7 +143,7 @@ void bind_conv(nb::module_& module) {
                },
                "source"_a, "picture"_a, "added"_a, "blocks"_a, "saved"_a, "pool"_a.none() = nb::none());
     module.def("choose_levels",
-               [](Array<i64, 4> saved, Array<const u8, 2> areas, std::tuple<double, double> worth,
+               [](Array<i64, 4> saved, Array<const u8, 2> areas, std::tuple<double, double> bit_price,
                   Array<u8, 3> levels) {
                    require(saved.shape(0) == MOST_LEVEL, "half and all may be saved");
                    require_levels(areas, saved.shape(1), saved.shape(2), saved.shape(3));
@@ -154,9 +154,9 @@ void bind_conv(nb::module_& module) {
                    for (int k = 0; k < 4; ++k)
                        from.by_level[k / 2][k % 2] = {saved.data() + k * down * across, down, across};
                    const ByKind<u8> to = {of_kind(levels, 0), of_kind(levels, 1)};
-                   return choose_levels(from, grid(areas), {std::get<0>(worth), std::get<1>(worth)}, to);
+                   return choose_levels(from, grid(areas), {std::get<0>(bit_price), std::get<1>(bit_price)}, to);
                },
-               "saved"_a, "areas"_a, "worth"_a, "levels"_a);
+               "saved"_a, "areas"_a, "bit_price"_a, "levels"_a);
     module.def("write_levels",
                [](PayloadWriter& writer, Array<const u8, 2> areas, Array<const u8, 3> levels) {
                    require_levels(areas, levels.shape(0), levels.shape(1), levels.shape(2));

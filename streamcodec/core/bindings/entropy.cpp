@@ -38,10 +38,10 @@ Cumulative cumulative_of(const Array<const u16, 2>& array) {
     }
     return reinterpret_cast<Cumulative>(array.data());
 }
-Known known_of(const Array<const i16, 3>& field_before, const Array<const u8, 2>& counts_before,
-               int pace) {
-    require(pace >= 0 && pace <= 2, "a pace is 0, 1 or 2");
-    return {vectors(field_before), grid(counts_before), pace};
+Known known_of(const Array<const i16, 3>& reference_field, const Array<const u8, 2>& reference_counts,
+               int trend) {
+    require(trend >= 0 && trend <= 2, "a trend is 0, 1 or 2");
+    return {vectors(reference_field), grid(reference_counts), trend};
 }
 // Loop filter's flags: (luma or chroma, down, across).
 template <class T>
@@ -52,7 +52,7 @@ std::span<T> areas_of(const Array<T, 3>& flags, int plane) {
 }
 
 using Rows = std::tuple<int, int, int>;
-Foretold foretold_by(const Rows& rows, int weights) {
+Mixture mixture_by(const Rows& rows, int weights) {
     return {{std::get<0>(rows), std::get<1>(rows), std::get<2>(rows)}, weights};
 }
 
@@ -76,11 +76,11 @@ void bind_entropy(nb::module_& module) {
         .def_prop_ro("intervals", [](const PayloadWriter& self) { return self.list.size(); })
         .def("blocks",
              [](PayloadWriter& self, ContextArray contexts, bool key, BlockArrays& blocks,
-                Array<const i16, 3> field_before, Array<const u8, 2> counts_before, int pace) {
+                Array<const i16, 3> reference_field, Array<const u8, 2> reference_counts, int trend) {
                  write_blocks(self.list, contexts_of(contexts), key, blocks.view(),
-                              known_of(field_before, counts_before, pace), self.said);
+                              known_of(reference_field, reference_counts, trend), self.so_far);
              },
-             "contexts"_a, "key"_a, "blocks"_a, "field_before"_a, "counts_before"_a, "pace"_a,
+             "contexts"_a, "key"_a, "blocks"_a, "reference_field"_a, "reference_counts"_a, "trend"_a,
              Unlocked())
         .def("areas",
              [](PayloadWriter& self, ContextArray contexts, Array<const u8, 3> flags) {
@@ -88,20 +88,9 @@ void bind_entropy(nb::module_& module) {
                              areas_of(flags, 1));
              },
              "contexts"_a, "flags"_a, Unlocked())
-        .def("symbols",
-             [](PayloadWriter& self, Array<const u8, 2> counts, Array<const i16, 2> symbols,
-                Array<const u8, 2> tables, Array<const u16, 2> cumulative) {
-                 const std::size_t blocks = counts.shape(0) * counts.shape(1);
-                 require(symbols.shape(0) == blocks && symbols.shape(1) == CHANNELS &&
-                             tables.shape(0) == blocks && tables.shape(1) == CHANNELS,
-                         "symbols and tables are (blocks, 384)");
-                 put_groups(self.list, grid(counts), symbols.data(), tables.data(),
-                            cumulative_of(cumulative));
-             },
-             "counts"_a, "symbols"_a, "tables"_a, "cumulative"_a, Unlocked())
         .def("mixed",
              [](PayloadWriter& self, ContextArray contexts, Rows rows, int weights, int bit) {
-                 put_mixed(self.list, contexts_of(contexts), foretold_by(rows, weights), bit);
+                 put_mixed(self.list, contexts_of(contexts), mixture_by(rows, weights), bit);
              },
              "contexts"_a, "rows"_a, "weights"_a, "bit"_a)
         .def("single",
@@ -124,17 +113,36 @@ void bind_entropy(nb::module_& module) {
                 bytes = self.list.encode();
             }
             return nb::bytes(bytes.data(), bytes.size());
-        });
+        })
+        .def("encode",
+             [](PayloadWriter& self, Array<const u8, 2> counts, Array<const i16, 2> symbols,
+                Array<const u8, 2> tables, Array<const u16, 2> cumulative) {
+                 const std::size_t blocks = counts.shape(0) * counts.shape(1);
+                 require(symbols.shape(0) == blocks && symbols.shape(1) == CHANNELS &&
+                             tables.shape(0) == blocks && tables.shape(1) == CHANNELS,
+                         "symbols and tables are (blocks, 384)");
+                 std::vector<u8> bytes;
+                 {
+                     nb::gil_scoped_release unlocked;
+                     Backwards out;
+                     put_groups(out, grid(counts), symbols.data(), tables.data(),
+                                cumulative_of(cumulative));
+                     self.list.put_into(out);
+                     bytes = out.finish();
+                 }
+                 return nb::bytes(bytes.data(), bytes.size());
+             },
+             "counts"_a, "symbols"_a, "tables"_a, "cumulative"_a);
 
     nb::class_<PayloadReader>(module, "Reader")
         .def(nb::init<nb::bytes>(), "payload"_a)
         .def("blocks",
              [](PayloadReader& self, ContextArray contexts, bool key, BlockArrays& blocks,
-                Array<const i16, 3> field_before, Array<const u8, 2> counts_before, int pace) {
+                Array<const i16, 3> reference_field, Array<const u8, 2> reference_counts, int trend) {
                  read_blocks(self.reader, contexts_of(contexts), key, blocks.view(),
-                             known_of(field_before, counts_before, pace), self.said);
+                             known_of(reference_field, reference_counts, trend), self.so_far);
              },
-             "contexts"_a, "key"_a, "blocks"_a, "field_before"_a, "counts_before"_a, "pace"_a,
+             "contexts"_a, "key"_a, "blocks"_a, "reference_field"_a, "reference_counts"_a, "trend"_a,
              Unlocked())
         .def("areas",
              [](PayloadReader& self, ContextArray contexts, Array<u8, 3> flags) {
@@ -153,7 +161,7 @@ void bind_entropy(nb::module_& module) {
         .def("mixed",
              [](PayloadReader& self, ContextArray contexts, Rows rows, int weights) {
                  return get_mixed(self.reader.state, contexts_of(contexts),
-                                  foretold_by(rows, weights));
+                                  mixture_by(rows, weights));
              },
              "contexts"_a, "rows"_a, "weights"_a)
         .def("single",
@@ -187,45 +195,45 @@ void bind_entropy(nb::module_& module) {
         return nb::ndarray<nb::numpy, i32, nb::ndim<2>>(&prices.bits_q8[0][0], {2, 1024}).cast();
     }, "contexts"_a);
     module.def("skip_prices", [](ConstContextArray contexts, Array<const u8, 2> skips,
-                                 Array<const i16, 3> field_before, Array<const u8, 2> counts_before,
-                                 int pace, int row, int column) {
+                                 Array<const i16, 3> reference_field, Array<const u8, 2> reference_counts,
+                                 int trend, int row, int column) {
         const YesNo prices = skip_prices(contexts_of(contexts), grid(skips),
-                                         known_of(field_before, counts_before, pace), row, column);
+                                         known_of(reference_field, reference_counts, trend), row, column);
         return std::make_tuple(prices.yes_q8, prices.no_q8);
     });
     module.def("united_prices", [](ConstContextArray contexts, Array<const u8, 2> sides,
-                                   Array<const i16, 3> field_before,
-                                   Array<const u8, 2> counts_before, int pace, int row, int column,
+                                   Array<const i16, 3> reference_field,
+                                   Array<const u8, 2> reference_counts, int trend, int row, int column,
                                    int blocks) {
         const YesNo prices =
             united_prices(contexts_of(contexts), grid(sides),
-                          known_of(field_before, counts_before, pace), row, column, blocks);
+                          known_of(reference_field, reference_counts, trend), row, column, blocks);
         return std::make_tuple(prices.yes_q8, prices.no_q8);
     });
     module.def("count_prices", [](ConstContextArray contexts, Array<const u8, 2> counts,
-                                  Array<const i16, 3> field_before,
-                                  Array<const u8, 2> counts_before, int pace, int row, int column,
+                                  Array<const i16, 3> reference_field,
+                                  Array<const u8, 2> reference_counts, int trend, int row, int column,
                                   int kind) {
         i32 out[GROUPS + 1];
         count_prices(contexts_of(contexts), grid(counts),
-                     known_of(field_before, counts_before, pace), row, column, kind, out);
+                     known_of(reference_field, reference_counts, trend), row, column, kind, out);
         return std::make_tuple(out[0], out[1], out[2], out[3], out[4]);
     });
-    module.def("which_prices", [](ConstContextArray contexts, Array<const u8, 2> takens,
+    module.def("which_prices", [](ConstContextArray contexts, Array<const u8, 2> candidate_index,
                                   Array<const i16, 3> field, Array<const i16, 3> before, int row,
                                   int column, int blocks, int skip) {
         i32 out[MOST_CANDIDATES];
-        const Candidates near = candidates(vectors(field), vectors(before), row, column, blocks);
-        which_prices(contexts_of(contexts), grid(takens), vectors(field), vectors(before), near, row,
+        const Candidates candidates = candidates_of(vectors(field), vectors(before), row, column, blocks);
+        which_prices(contexts_of(contexts), grid(candidate_index), vectors(field), vectors(before), candidates, row,
                      column, blocks, skip, out);
         return std::make_tuple(out[0], out[1], out[2]);
     });
     module.def("candidates", [](Array<const i16, 3> field, Array<const i16, 3> before, int row,
                                 int column, int blocks) {
-        const Candidates near = candidates(vectors(field), vectors(before), row, column, blocks);
+        const Candidates candidates = candidates_of(vectors(field), vectors(before), row, column, blocks);
         nb::list found;
-        for (int k = 0; k < near.count; ++k) {
-            found.append(std::make_tuple(int{near.at[k].dy}, int{near.at[k].dx}, int{near.source[k]}));
+        for (int k = 0; k < candidates.count; ++k) {
+            found.append(std::make_tuple(int{candidates.at[k].dy}, int{candidates.at[k].dx}, int{candidates.source[k]}));
         }
         return found;
     });

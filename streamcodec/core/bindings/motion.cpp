@@ -13,7 +13,7 @@
 namespace sc {
 namespace {
 
-Worth worth_of(std::tuple<float, float> pair) {
+BitWeights bit_weights_of(std::tuple<float, float> pair) {
     return {std::get<0>(pair), std::get<1>(pair)};
 }
 
@@ -60,12 +60,12 @@ int block_squared(Array<const u8, 2> own, Strided<const u8> other) {
     return kernels().motion->squared16(pair.own, pair.other.data, pair.other.pitch);
 }
 
-int hadamard_worth(Array<const u8, 2> own, Strided<const u8> other, int size,
-                std::tuple<float, float> worth) {
+int hadamard_bits(Array<const u8, 2> own, Strided<const u8> other, int size,
+                std::tuple<float, float> bit_weights) {
     const Pair pair = pair_of(own, other, size);
     const auto& kernel = *kernels().motion;
-    return (size == 16 ? kernel.worth16 : kernel.worth8)(pair.own, pair.other.data,
-                                                         pair.other.pitch, worth_of(worth));
+    return (size == 16 ? kernel.hadamard16 : kernel.hadamard8)(pair.own, pair.other.data,
+                                                         pair.other.pitch, bit_weights_of(bit_weights));
 }
 
 // Fill out (16, height + 2 * MARGIN_PX, width + 2 * MARGIN_PX) with all shifts of a plane; what
@@ -91,22 +91,22 @@ void shifts(Strided<const u8> luma, Array<u8, 3> out) {
     }
 }
 
-void key(Strided<const u8> source, std::tuple<float, float> worth, float inverse_step,
+void key(Strided<const u8> source, std::tuple<float, float> bit_weights, float inverse_step,
          BlockArrays& blocks, Pool* pool) {
     const Grid<const u8> luma = plane(source);
     nb::gil_scoped_release release;
-    analyse_key(luma, worth_of(worth), inverse_step, blocks.view(), pool);
+    analyse_key(luma, bit_weights_of(bit_weights), inverse_step, blocks.view(), pool);
 }
 
 void inter(MotionWorkspace& workspace, Strided<const u8> source, Strided<const u8> reference,
            BlockArrays& blocks, const MotionParams& params, Array<const u16, 2> contexts,
-           Array<const i16, 3> field_before, Array<const u8, 2> counts_before, int pace,
+           Array<const i16, 3> reference_field, Array<const u8, 2> reference_counts, int trend,
            Pool* pool) {
     require(contexts.shape(1) == 2, "contexts are (CONTEXTS, 2)");
-    require(pace >= 0 && pace <= 2, "pace is 0, 1 or 2");
+    require(trend >= 0 && trend <= 2, "trend is 0, 1 or 2");
     const Grid<const u8> luma = plane(source), before = plane(reference);
     const ConstContexts rows(reinterpret_cast<const Context*>(contexts.data()), contexts.shape(0));
-    const Known known{vectors(field_before), grid(counts_before), pace};
+    const Known known{vectors(reference_field), grid(reference_counts), trend};
     nb::gil_scoped_release release;
     analyse_inter(workspace, luma, before, blocks.view(), params, rows, known, pool);
 }
@@ -126,17 +126,20 @@ void bind_motion(nb::module_& module) {
         .def_rw("rough_quarters", &SearchEffort::rough_quarters)
         .def_rw("quarters_step", &SearchEffort::quarters_step)
         .def_rw("quarters_from", &SearchEffort::quarters_from)
+        .def_rw("alike_from", &SearchEffort::alike_from)
         .def_rw("intra_from", &SearchEffort::intra_from)
-        .def_rw("square_tries", &SearchEffort::square_tries);
+        .def_rw("square_tries", &SearchEffort::square_tries)
+        .def_rw("weigh_within", &SearchEffort::weigh_within)
+        .def_rw("first_prices", &SearchEffort::first_prices);
     module.def("search_effort", [](const std::string& name) { return effort_of(name); }, "name"_a);
     nb::class_<MotionParams>(module, "MotionParams")
         .def(
             "__init__",
-            [](MotionParams* self, int lambda_q8, int still, std::tuple<float, float> worth,
+            [](MotionParams* self, int lambda_q8, int still, std::tuple<float, float> bit_weights,
                float per_square, const SearchEffort& effort) {
-                new (self) MotionParams{lambda_q8, still, worth_of(worth), per_square, effort};
+                new (self) MotionParams{lambda_q8, still, bit_weights_of(bit_weights), per_square, effort};
             },
-            nb::kw_only(), "lambda_q8"_a, "still"_a, "worth"_a, "per_square"_a,
+            nb::kw_only(), "lambda_q8"_a, "still"_a, "bit_weights"_a, "per_square"_a,
             "effort"_a = SearchEffort{})
         .def_rw("lambda_q8", &MotionParams::lambda_q8)
         .def_rw("still", &MotionParams::still)
@@ -148,15 +151,15 @@ void bind_motion(nb::module_& module) {
                      [](const MotionWorkspace& self) {
                          return std::make_tuple(self.shifted.filled(), self.shifted.tiles());
                      });
-    module.def("analyse_key", &key, "source"_a, "worth"_a, "inverse_step"_a, "blocks"_a,
+    module.def("analyse_key", &key, "source"_a, "bit_weights"_a, "inverse_step"_a, "blocks"_a,
                "pool"_a.none() = nb::none());
     module.def("analyse_inter", &inter, "workspace"_a, "source"_a, "reference"_a, "blocks"_a,
-               "params"_a, "contexts"_a, "field_before"_a, "counts_before"_a, "pace"_a,
+               "params"_a, "contexts"_a, "reference_field"_a, "reference_counts"_a, "trend"_a,
                "pool"_a.none() = nb::none());
     module.def("block_sad", &block_sad, "own"_a, "other"_a, "size"_a);
     module.def("block_sads", &block_sads, "own"_a, "other"_a, "size"_a, "columns"_a);
     module.def("block_squared", &block_squared, "own"_a, "other"_a);
-    module.def("hadamard_worth", &hadamard_worth, "own"_a, "other"_a, "size"_a, "worth"_a);
+    module.def("hadamard_bits", &hadamard_bits, "own"_a, "other"_a, "size"_a, "bit_weights"_a);
     module.def("shifts", &shifts, "luma"_a, "out"_a);
 }
 

@@ -12,7 +12,7 @@ namespace sc {
 class PayloadWriter {
   public:
     Intervals list;
-    Said said;
+    KindsSoFar so_far;
 };
 
 class PayloadReader {
@@ -20,7 +20,7 @@ class PayloadReader {
     explicit PayloadReader(const nanobind::bytes& payload)
         : reader({static_cast<const u8*>(payload.data()), payload.size()}) {}
     RansReader reader;
-    Said said;
+    KindsSoFar so_far;
 };
 
 }  // namespace sc

@@ -89,7 +89,7 @@ void rebuild_filtered(const PlaneTuple<u8>& three, const Array<u8, 3>& flags, Bl
 
 auto search_filtered(const PlaneTuple<const u8>& source, const PlaneTuple<u8>& three,
                      BlockArrays& blocks, Pair steps, const Array<const i16, 3>& weights,
-                     std::pair<i64, i64> worth, Pool* pool, FilterWorkspace* workspace) {
+                     std::pair<i64, i64> least_gain, Pool* pool, FilterWorkspace* workspace) {
     const auto from = planes(source);
     const auto to = planes(three);
     require_planes(from, blocks.view());
@@ -103,7 +103,7 @@ auto search_filtered(const PlaneTuple<const u8>& source, const PlaneTuple<u8>& t
     {
         nb::gil_scoped_release release;
         FilterWorkspace own;
-        filter_search(from, to, blocks.view(), filter, {worth.first, worth.second}, areas,
+        filter_search(from, to, blocks.view(), filter, {least_gain.first, least_gain.second}, areas,
                       workspace ? *workspace : own, pool);
     }
     return flags;
@@ -158,7 +158,7 @@ void bind_pictures(nb::module_& module) {
     module.def("filter_rebuild", &rebuild_filtered, "planes"_a, "flags"_a, "blocks"_a, "steps_q3"_a,
                "weights"_a, "pool"_a.none() = nb::none(), "workspace"_a.none() = nb::none());
     module.def("filter_search", &search_filtered, "source"_a, "planes"_a, "blocks"_a, "steps_q3"_a,
-               "weights"_a, "worth"_a, "pool"_a.none() = nb::none(),
+               "weights"_a, "least_gain"_a, "pool"_a.none() = nb::none(),
                "workspace"_a.none() = nb::none());
     module.def("filter_accumulate", &accumulate, "plane"_a, "source"_a, "counts"_a, "modes"_a,
                "step_q3"_a, "squares"_a, "products"_a);

@@ -28,7 +28,7 @@ class Coder {
           prices_(workspace.prices),
           skips_(BlocksWorkspace::grid_in(workspace.skips, blocks.rows(), blocks.columns())),
           steps_(input.steps_q3),
-          known_{{}, input.counts_before, params.pace},
+          known_{{}, input.reference_counts, params.trend},
           run_(*kernels().blocks) {
         workspace.prices.set(input.costs_q8, params.mu);
     }

@@ -12,7 +12,7 @@ namespace sc {
 
 struct CodeParams {
     double mu;  // weight of a bit, in squared steps
-    int pace;   // contexts.hpp: Known
+    int trend;   // contexts.hpp: Known
 };
 
 // What is coded, and what tells its price.
@@ -24,7 +24,7 @@ struct CodeInput {
     Grid<const i32> costs_q8;        // (64, 16) price of each level in 1/256 bit
     const i32* steps_q3;             // 384
     ConstContexts contexts;
-    Grid<const u8> counts_before;
+    Grid<const u8> reference_counts;
     Grid<const u8> free;    // Free, see open_loop.hpp
     Grid<const u8> hurdle;  // bits that coding a block must gain
 };

@@ -46,7 +46,7 @@ constexpr bool wants_smooth(int mode, int size) {
 // Fill size x size samples at `out` from an edge. Throws Outside for a mode that does not exist.
 void predict(const Edge& edge, int size, int mode, u8* out, std::ptrdiff_t pitch);
 
-// All of the above: the square of `plane` as its neighbours there foretell it, written to `out`
+// All of the above: the square of `plane` as its neighbours there predict it, written to `out`
 // (which may be the square's own place).
 void predict_square(Grid<const u8> plane, const Square& square, int mode, u8* out,
                     std::ptrdiff_t pitch);

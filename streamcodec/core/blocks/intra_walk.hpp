@@ -29,7 +29,7 @@ void walk_luma(const Blocks& blocks, int row, int column, bool fine, Visit&& vis
     for (int k = 0; k < 4; ++k) {
         const int mode = blocks.intra_modes(2 * row + (k >> 1), 2 * column + (k & 1));
         const auto kind =
-            static_cast<QuarterKind>(fine ? kind_of(blocks.splits(row, column), k) : EIGHT);
+            static_cast<QuarterKind>(fine ? transform_of(blocks.splits(row, column), k) : EIGHT);
         if (kind == EIGHT) {
             visit(LumaSquare{quarter_square(row, column, k), mode, k, 0, kind});
             continue;

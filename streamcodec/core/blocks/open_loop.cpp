@@ -26,16 +26,16 @@ bool differences(const ConstPlanes& source, const ConstPlanes& prediction, int r
 
 void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
                      const ConstPlanes& prediction, const Blocks& blocks,
-                     Grid<const Vector> field_before, float inverse_step, Grid<float> coefficients,
-                     Grid<u8> free, Pool* pool) {
+                     Grid<const Vector> reference_field, float inverse_step, Grid<float> coefficients,
+                     Grid<u8> free, Splitting splitting, Pool* pool) {
     const int rows = blocks.rows(), columns = blocks.columns();
     const Grid<u8> sides = BlocksWorkspace::grid_in(workspace.sides, rows, columns);
     unite(blocks.modes, blocks.field, sides);
     const auto how_free = [&](int row, int column) {
         if (sides(row, column) > 1) return Free::JOINED;
         if (blocks.modes(row, column) != INTER16) return Free::NO;
-        const Candidates near = candidates(blocks.field, field_before, row, column, 1);
-        return which(near, blocks.field(2 * row, 2 * column)) >= 0 ? Free::TAKEN : Free::NO;
+        const Candidates candidates = candidates_of(blocks.field, reference_field, row, column, 1);
+        return which(candidates, blocks.field(2 * row, 2 * column)) >= 0 ? Free::TAKEN : Free::NO;
     };
     run_jobs(pool, band_count(rows), [&](int index) {
         const Band band = band_of(rows, index);
@@ -52,7 +52,7 @@ void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
                 blocks.splits(row, column) = 0;
                 if (differences(source, prediction, row, column, samples)) {
                     blocks.splits(row, column) =
-                        static_cast<u8>(forward_cheapest(samples, inverse_step, levels));
+                        static_cast<u8>(forward_cheapest(samples, inverse_step, levels, splitting));
                 } else {
                     std::fill_n(levels, CHANNELS, 0.0F);
                 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "blocks/added.hpp"
+#include "blocks/transform.hpp"
 #include "blocks/workspace.hpp"
 #include "grid.hpp"
 
@@ -18,8 +19,8 @@ enum class Free : u8 { NO = 0, TAKEN = 1, JOINED = 2 };
 // the blocks' splits, a row of `coefficients` each (zeros in intra blocks), and `free`.
 void transform_inter(BlocksWorkspace& workspace, const ConstPlanes& source,
                      const ConstPlanes& prediction, const Blocks& blocks,
-                     Grid<const Vector> field_before, float inverse_step, Grid<float> coefficients,
-                     Grid<u8> free, Pool* pool);
+                     Grid<const Vector> reference_field, float inverse_step, Grid<float> coefficients,
+                     Grid<u8> free, Splitting splitting, Pool* pool);
 
 // Coefficients of intra blocks as predicted from the source; other rows are left alone.
 void open_loop(const ConstPlanes& source, const Blocks& blocks, Grid<float> coefficients,

@@ -45,4 +45,14 @@ void quantise_plainly(Grid<const float> coefficients, const i32* steps_q3, float
     }
 }
 
+void count_groups(Grid<const float> coefficients, const i32* steps_q3, float rounding,
+                  Grid<u8> counts) {
+    const Steps steps(steps_q3);
+    const BlockKernels& run = *kernels().blocks;
+    for (int index = 0; index < coefficients.rows; ++index) {
+        counts(index / counts.columns, index % counts.columns) =
+            static_cast<u8>(run.groups(coefficients.row(index), steps.inverse, rounding));
+    }
+}
+
 }  // namespace sc

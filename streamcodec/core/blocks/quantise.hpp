@@ -69,4 +69,8 @@ struct Steps {
 void quantise_plainly(Grid<const float> coefficients, const i32* steps_q3, float rounding,
                       Grid<i16> symbols, Grid<u8> counts);
 
+// The counts of `quantise_plainly` alone.
+void count_groups(Grid<const float> coefficients, const i32* steps_q3, float rounding,
+                  Grid<u8> counts);
+
 }  // namespace sc

@@ -72,7 +72,8 @@ void Residual::put(const i16* symbols, const u16* listed, int count, const i32* 
         for (int k = 0; k < count; ++k) put_at(all[listed[k]], listed[k]);
     } else {
         const Spots* of_quarter[5];
-        for (int k = 0; k < 4; ++k) of_quarter[k] = kind_of(split, k) ? &FOUR_SPOTS : &EIGHT_SPOTS;
+        for (int k = 0; k < 4; ++k)
+            of_quarter[k] = transform_of(split, k) ? &FOUR_SPOTS : &EIGHT_SPOTS;
         of_quarter[4] = &WHOLE_SPOTS;
         for (int k = 0; k < count; ++k) {
             const int channel = listed[k];
@@ -100,7 +101,7 @@ void Residual::add_luma(u8* out, std::ptrdiff_t pitch, int split) {
     }
     for (int k = 0; k < 4; ++k) {
         u8* quarter = out + (k >> 1) * 8 * pitch + (k & 1) * 8;
-        const int kind = kind_of(split, k);
+        const int kind = transform_of(split, k);
         if (kind == EIGHT) {
             add_quarter(quarter, pitch, k);
             continue;

@@ -10,13 +10,11 @@
 namespace sc {
 namespace {
 
-// Bits and share by which the rough cost of finer kinds must be lower.
+// Bits and share by which the rough cost of finer transforms must be lower.
 constexpr float FOUR_BITS = 2;
 constexpr float PLAIN_BITS = 3;
 constexpr float FOUR_RATIO = 1.4F;
 constexpr float PLAIN_RATIO = 1.8F;
-// Bits of a block below which nothing is coded, however it is transformed.
-constexpr float WHOLE_BITS = 20;
 
 const float* quarter_at(const float* samples, int quarter) {
     return samples + (quarter >> 1) * 128 + (quarter & 1) * 8;
@@ -38,7 +36,8 @@ void to_channels(const float* levels, int split, float* channels) {
         return;
     }
     const Places* of_quarter[5];
-    for (int k = 0; k < 4; ++k) of_quarter[k] = kind_of(split, k) ? &FOUR_PLACES : &EIGHT_PLACES;
+    for (int k = 0; k < 4; ++k)
+        of_quarter[k] = transform_of(split, k) ? &FOUR_PLACES : &EIGHT_PLACES;
     of_quarter[4] = &WHOLE_PLACES;
     for (int c = 0; c < CHANNELS; ++c) channels[c] = levels[(*of_quarter[QUARTER_OF[c]])[c]];
 }
@@ -49,8 +48,8 @@ void forward8(const float* samples, int pitch, float* out) {
     kernels().blocks->forward8(samples, pitch, out);
 }
 
-float worth(const float* levels, int count, float inverse_step) {
-    return kernels().blocks->worth(levels, count, inverse_step);
+float level_bits(const float* levels, int count, float inverse_step) {
+    return kernels().blocks->level_bits(levels, count, inverse_step);
 }
 
 Finer finer(const float* samples, float coarse, float inverse_step, float* out) {
@@ -59,8 +58,8 @@ Finer finer(const float* samples, float coarse, float inverse_step, float* out) 
     alignas(32) float fours[64], plains[64];
     run.forward4s(samples, 16, fours);
     regroup(samples, plains);
-    const float four = (FOUR_BITS + run.worth(fours, 64, inverse_step)) * FOUR_RATIO;
-    const float plain = (PLAIN_BITS + run.worth(plains, 64, inverse_step)) * PLAIN_RATIO;
+    const float four = (FOUR_BITS + run.level_bits(fours, 64, inverse_step)) * FOUR_RATIO;
+    const float plain = (PLAIN_BITS + run.level_bits(plains, 64, inverse_step)) * PLAIN_RATIO;
     Finer best{EIGHT, coarse};
     if (four < best.bits) best = {FOUR, four};
     if (plain < best.bits) best = {PLAIN, plain};
@@ -76,7 +75,7 @@ void forward(const float* samples, int split, float* channels) {
     } else {
         for (int k = 0; k < 4; ++k) {
             const float* quarter = quarter_at(samples, k);
-            const int kind = kind_of(split, k);
+            const int kind = transform_of(split, k);
             if (kind == EIGHT) run.forward8(quarter, 16, levels + 64 * k);
             if (kind == FOUR) run.forward4s(quarter, 16, levels + 64 * k);
             if (kind == PLAIN) regroup(quarter, levels + 64 * k);
@@ -87,21 +86,24 @@ void forward(const float* samples, int split, float* channels) {
     to_channels(levels, split, channels);
 }
 
-int forward_cheapest(const float* samples, float inverse_step, float* channels) {
+int forward_cheapest(const float* samples, float inverse_step, float* channels,
+                     Splitting splitting) {
     const BlockKernels& run = *kernels().blocks;
     alignas(32) float whole[CHANNELS], quarters[CHANNELS];
     run.forward16(samples, whole);
-    const float cost = run.worth(whole, 256, inverse_step);
+    const float cost = run.level_bits(whole, 256, inverse_step);
     int split = 0;
-    if (cost > WHOLE_BITS) {
+    if (cost > splitting.apart_from) {
         int apart_split = 1;
         float apart = 0;
         for (int k = 0; k < 4; ++k) {
             float* levels = quarters + 64 * k;
             run.forward8(quarter_at(samples, k), 16, levels);
-            const float eight = run.worth(levels, 64, inverse_step);
-            const Finer found = finer(quarter_at(samples, k), eight, inverse_step, levels);
-            if (found.kind) apart_split = with_kind(apart_split, k, found.kind);
+            const float eight = run.level_bits(levels, 64, inverse_step);
+            Finer found{EIGHT, eight};
+            if (eight >= splitting.finer_from)
+                found = finer(quarter_at(samples, k), eight, inverse_step, levels);
+            if (found.kind) apart_split = with_transform(apart_split, k, found.kind);
             apart += found.bits;
         }
         if (apart < cost) split = apart_split;

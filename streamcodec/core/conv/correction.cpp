@@ -116,7 +116,7 @@ void put_maps(ConvWorkspace& at, const Blocks& blocks) {
     for (int i = 0; i < at.cells_down / 2; ++i) {
         for (int j = 0; j < across; ++j) {
             const int split = blocks.splits(i / 2, j / 2);
-            const int kind = split ? 1 + kind_of(split, 2 * (i % 2) + j % 2) : 0;
+            const int kind = split ? 1 + transform_of(split, 2 * (i % 2) + j % 2) : 0;
             const u8 maps[MAPS] = {static_cast<u8>(16 * blocks.counts(i / 2, j / 2)),
                                    static_cast<u8>(21 * blocks.modes(i / 2, j / 2)),
                                    static_cast<u8>(21 * kind), static_cast<u8>(63 * (i % 2)),

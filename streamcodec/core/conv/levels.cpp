@@ -28,7 +28,7 @@ int around(Grid<const u8> levels, int down, int across) {
 }
 
 // Go through the areas that carry levels in the order of coding: `each(kind, down, across, first)`
-// has the first of the contexts that foretell the area's level.
+// has the first of the contexts mixed for the area's level.
 template <class Each>
 void traverse(Grid<const u8> areas, const ByKind<const u8>& levels, const Each& each) {
     for (int kind = 0; kind < 2; ++kind)
@@ -56,25 +56,25 @@ struct Chosen {
     double bits = 0;
 };
 
-Chosen choose_once(const Saved& saved, Grid<const u8> areas, const double (&worth)[2],
+Chosen choose_once(const Saved& saved, Grid<const u8> areas, const double (&bit_price)[2],
                    const ByKind<u8>& levels, const LevelContexts* learnt, LevelContexts& contexts) {
     Chosen all;
     const ByKind<const u8> known = {levels[0], levels[1]};
     traverse(areas, known, [&](int kind, int down, int across, int first) {
         const LevelContexts& prices = learnt != nullptr ? *learnt : contexts;
         int best = 0;
-        double lowest = worth[kind] * price_of(prices, first, 0);
+        double lowest = bit_price[kind] * price_of(prices, first, 0);
         for (int level = 1; level <= MOST_LEVEL; ++level) {
             const i64 spared = saved.by_level[level - 1][kind](down, across);
             if (spared <= 0) continue;
-            const double cost = worth[kind] * price_of(prices, first, level) -
+            const double cost = bit_price[kind] * price_of(prices, first, level) -
                                 256.0 * static_cast<double>(spared);
             if (cost < lowest) best = level, lowest = cost;
         }
         levels[kind](down, across) = static_cast<u8>(best);
         const int bits_q8 = price_of(contexts, first, best);
         all.bits += bits_q8 / 256.0;
-        all.cost += worth[kind] * bits_q8 / 256.0;
+        all.cost += bit_price[kind] * bits_q8 / 256.0;
         if (best) all.cost -= static_cast<double>(saved.by_level[best - 1][kind](down, across));
         learn(contexts, first, best);
     });
@@ -126,7 +126,7 @@ void find_saved(ConstPlanes source, ConstPlanes picture, PlanesOf<const i16> add
     });
 }
 
-double choose_levels(const Saved& saved, Grid<const u8> areas, const double (&worth)[2],
+double choose_levels(const Saved& saved, Grid<const u8> areas, const double (&bit_price)[2],
                      const ByKind<u8>& levels) {
     const std::size_t size = static_cast<std::size_t>(areas.rows) * areas.columns;
     std::vector<u8> tried(2 * size, 0);
@@ -135,12 +135,12 @@ double choose_levels(const Saved& saved, Grid<const u8> areas, const double (&wo
     for (const Grid<u8>& kind : levels)
         for (int down = 0; down < kind.rows; ++down) std::fill_n(kind.row(down), kind.columns, u8{0});
     // All levels 0 need not be said: they cost nothing.
-    Chosen best{.cost = -LEAST_GAIN_BITS * worth[0], .bits = 0};
+    Chosen best{.cost = -LEAST_GAIN_BITS * bit_price[0], .bits = 0};
     LevelContexts learnt;
     for (int round = 0; round < ROUNDS; ++round) {
         LevelContexts contexts;
         const Chosen found =
-            choose_once(saved, areas, worth, own, round ? &learnt : nullptr, contexts);
+            choose_once(saved, areas, bit_price, own, round ? &learnt : nullptr, contexts);
         learnt = contexts;
         if (found.cost >= best.cost) continue;
         best = found;

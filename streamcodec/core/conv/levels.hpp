@@ -33,10 +33,10 @@ void find_saved(ConstPlanes source, ConstPlanes picture, PlanesOf<const i16> add
 
 // The levels whose squared errors and bits together are lowest, as far as a search in the order of
 // coding finds them; all 0 where they save little more than
-// they cost. `worth` is what a bit is worth in
+// they cost. `bit_price` is what a bit costs in
 // squared errors, of luma and of chroma. No area gets a level that leaves it farther from its
 // source. Returns the bits of the levels, 0 where all are 0: such a frame need not say them.
-double choose_levels(const Saved& saved, Grid<const u8> areas, const double (&worth)[2],
+double choose_levels(const Saved& saved, Grid<const u8> areas, const double (&bit_price)[2],
                      const ByKind<u8>& levels);
 
 void write_levels(Intervals& out, Grid<const u8> areas, const ByKind<const u8>& levels);

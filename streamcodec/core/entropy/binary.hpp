@@ -48,14 +48,14 @@ inline void adapt(Context& context, int bit) {
     context.slow = static_cast<u16>(context.slow + ((target - context.slow) >> SLOW_SHIFT));
 }
 
-inline void put_foretold(Intervals& out, int one, int bit) {
+inline void put_estimated(Intervals& out, int one, int bit) {
     if (bit) {
         out.put(0, static_cast<u32>(one));
     } else {
         out.put(static_cast<u32>(one), TOTAL - static_cast<u32>(one));
     }
 }
-inline int get_foretold(RansState& stream, int one) {
+inline int get_estimated(RansState& stream, int one) {
     const u32 ones = static_cast<u32>(one);
     const bool bit = stream.peek() < ones;
     stream.advance(bit ? 0 : ones, bit ? ones : TOTAL - ones);
@@ -63,11 +63,11 @@ inline int get_foretold(RansState& stream, int one) {
 }
 
 inline void put_bit(Intervals& out, Context& context, int bit) {
-    put_foretold(out, frequency_of_one(context), bit);
+    put_estimated(out, frequency_of_one(context), bit);
     adapt(context, bit);
 }
 inline int get_bit(RansState& stream, Context& context) {
-    const int bit = get_foretold(stream, frequency_of_one(context));
+    const int bit = get_estimated(stream, frequency_of_one(context));
     adapt(context, bit);
     return bit;
 }

@@ -18,8 +18,8 @@ constexpr int RATE = 5;
 constexpr int RATE_BITS = 17;
 constexpr u32 ZERO = 1u << 31;
 
-// Foretelling keeps them inside; this costs little enough to be sure.
-void check(std::size_t rows, const Foretold& by) {
+// Learning keeps them inside; this costs little enough to be sure.
+void check(std::size_t rows, const Mixture& by) {
     bool inside = u64{static_cast<u32>(by.weights)} + INPUTS <= rows;
     for (const i32 row : by.context) inside &= static_cast<u32>(row) < rows;
     if (!inside) throw Outside();
@@ -46,9 +46,10 @@ struct Weights {
     }
 };
 
-SC_WITHIN Opinion mix(const Context* rows, const Foretold& by) {
-    u32 contexts[WAYS];
-    for (int k = 0; k < WAYS; ++k) std::memcpy(&contexts[k], static_cast<const void*>(rows + by.context[k]), sizeof(Context));
+SC_WITHIN Opinion mix(const Context* rows, const Mixture& by) {
+    u32 contexts[MIXED_CONTEXTS];
+    for (int k = 0; k < MIXED_CONTEXTS; ++k)
+        std::memcpy(&contexts[k], static_cast<const void*>(rows + by.context[k]), sizeof(Context));
     __m128i inputs = _mm_cvtsi32_si128(STRETCH[contexts[0] >> 4 & 0xFFF]);
     inputs = _mm_insert_epi16(inputs, STRETCH[contexts[0] >> 20], 1);
     inputs = _mm_insert_epi16(inputs, STRETCH[contexts[1] >> 4 & 0xFFF], 2);
@@ -79,7 +80,7 @@ SC_WITHIN Opinion mix(const Context* rows, const Foretold& by) {
     return opinion;
 }
 
-SC_WITHIN void learn(Context* rows, const Foretold& by, const Opinion& opinion, int bit) {
+SC_WITHIN void learn(Context* rows, const Mixture& by, const Opinion& opinion, int bit) {
     const int miss = (bit ? static_cast<i32>(TOTAL) : 0) - opinion.one;
     const __m128i misses = _mm_set1_epi16(static_cast<i16>(miss));
     const __m128i swap = _mm_setr_epi8(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
@@ -113,9 +114,10 @@ SC_WITHIN void learn(Context* rows, const Foretold& by, const Opinion& opinion, 
     const __m128i down = _mm_mulhi_epu16(
         opinion.contexts, _mm_set1_epi32(static_cast<i32>(QUICK_REST | SLOW_REST << 16)));
     const __m128i adapted = bit ? up : down;
-    const i32 found[WAYS] = {_mm_cvtsi128_si32(adapted), _mm_extract_epi32(adapted, 1),
-                             _mm_extract_epi32(adapted, 2)};
-    for (int k = 0; k < WAYS; ++k) std::memcpy(static_cast<void*>(rows + by.context[k]), &found[k], sizeof(Context));
+    const i32 found[MIXED_CONTEXTS] = {_mm_cvtsi128_si32(adapted), _mm_extract_epi32(adapted, 1),
+                                       _mm_extract_epi32(adapted, 2)};
+    for (int k = 0; k < MIXED_CONTEXTS; ++k)
+        std::memcpy(static_cast<void*>(rows + by.context[k]), &found[k], sizeof(Context));
 }
 
 #else
@@ -127,9 +129,9 @@ struct Opinion {
 
 u32 held_by(Context row) { return u32{row.quick} << 16 | row.slow; }
 
-SC_WITHIN Opinion mix(const Context* rows, const Foretold& by) {
+SC_WITHIN Opinion mix(const Context* rows, const Mixture& by) {
     Opinion opinion;
-    for (int k = 0; k < WAYS; ++k) {
+    for (int k = 0; k < MIXED_CONTEXTS; ++k) {
         const Context context = rows[by.context[k]];
         opinion.inputs[2 * k] = STRETCH[context.quick >> 4];
         opinion.inputs[2 * k + 1] = STRETCH[context.slow >> 4];
@@ -143,7 +145,7 @@ SC_WITHIN Opinion mix(const Context* rows, const Foretold& by) {
     return opinion;
 }
 
-SC_WITHIN void learn(Context* rows, const Foretold& by, const Opinion& opinion, int bit) {
+SC_WITHIN void learn(Context* rows, const Mixture& by, const Opinion& opinion, int bit) {
     const i32 miss = ((bit ? static_cast<i32>(TOTAL) : 0) - opinion.one) * RATE;
     for (int k = 0; k < INPUTS; ++k) {
         Context& row = rows[by.weights + k];
@@ -160,22 +162,22 @@ SC_WITHIN void learn(Context* rows, const Foretold& by, const Opinion& opinion, 
 
 }  // namespace
 
-void put_mixed(Intervals& out, Contexts contexts, Foretold by, int bit) {
+void put_mixed(Intervals& out, Contexts contexts, Mixture by, int bit) {
     check(contexts.size(), by);
     const Opinion opinion = mix(contexts.data(), by);
-    put_foretold(out, opinion.one, bit);
+    put_estimated(out, opinion.one, bit);
     learn(contexts.data(), by, opinion, bit);
 }
 
-int get_mixed(RansState& stream, Contexts contexts, Foretold by) {
+int get_mixed(RansState& stream, Contexts contexts, Mixture by) {
     check(contexts.size(), by);
     const Opinion opinion = mix(contexts.data(), by);
-    const int bit = get_foretold(stream, opinion.one);
+    const int bit = get_estimated(stream, opinion.one);
     learn(contexts.data(), by, opinion, bit);
     return bit;
 }
 
-YesNo mixed_costs(ConstContexts contexts, Foretold by) {
+YesNo mixed_costs(ConstContexts contexts, Mixture by) {
     check(contexts.size(), by);
     const int one = mix(contexts.data(), by).one;
     return {price_q8(one, 1), price_q8(one, 0)};

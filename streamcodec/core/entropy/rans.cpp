@@ -19,9 +19,11 @@ RansReader::RansReader(std::span<const u8> payload)
 
 namespace {
 
+constexpr std::size_t FEWEST_WORDS = 4096;
+
 // Division by multiplication: for x below 2**47 and a frequency of 2 to 2**15 the high half of
 // x * (floor(2**64 / frequency) + 1) is x / frequency exactly. A table, because a division per
-// interval would wait for the one before it. For a frequency of 1 the product gives x - 1: `encode`
+// interval would wait for the one before it. For a frequency of 1 the product gives x - 1: `step`
 // puts that right.
 struct Inverses {
     std::vector<u64> of;
@@ -32,46 +34,59 @@ struct Inverses {
     }
 };
 
-u64 high_half(u64 a, u64 b) {
-    __extension__ using u128 = unsigned __int128;
-    return static_cast<u64>(u128{a} * b >> 64);
-}
-
 }  // namespace
 
-std::vector<u8> Intervals::encode() const {
+Backwards::Backwards() {
     static const Inverses inverses;
-    // One word an interval at most, filled from the end; most of it is never touched.
-    const std::unique_ptr<u16[]> words(new u16[size_ + STATE_WORDS]);
-    u16* const end = words.get() + size_ + STATE_WORDS;
-    u16* first = end;
-    u64 x = SEED;
-    for (std::size_t i = size_; i-- > 0;) {
-        const u64 frequency = list_[i] & 0xFFFF;
-        const u64 start = (list_[i] >> 16) + (frequency == 1 ? TOTAL - 1 : 0);
-        if (x >= frequency << 32) {
-            *--first = static_cast<u16>(x);
-            x >>= 16;
-        }
-        const u64 quotient = high_half(x, inverses.of[frequency]);
-        x += quotient * (TOTAL - frequency) + start;
-    }
-    if (first != end || x >> 32) *--first = static_cast<u16>(x >> 32);
-    *--first = static_cast<u16>(x >> 16);
-    *--first = static_cast<u16>(x);
-    std::vector<u8> bytes(2 * (end - first));
-    for (std::size_t i = 0; i < bytes.size(); i += 2, ++first) {
-        bytes[i] = static_cast<u8>(*first);
-        bytes[i + 1] = static_cast<u8>(*first >> 8);
+    inverses_ = inverses.of.data();
+}
+
+// Words are filled from the end; much of them is never touched.
+void Backwards::grow(std::size_t more) {
+    const std::size_t held = static_cast<std::size_t>(end_ - first_);
+    const std::size_t capacity = 2 * held + more + FEWEST_WORDS;
+    std::unique_ptr<u16[]> larger(new u16[capacity]);
+    u16* const end = larger.get() + capacity;
+    if (held) std::copy_n(first_, held, end - held);
+    words_ = std::move(larger);
+    end_ = end;
+    first_ = end - held;
+}
+
+std::vector<u8> Backwards::finish() {
+    room(0);
+    const bool whole = first_ != end_ || x_ >> 32;
+    if (whole) *--first_ = static_cast<u16>(x_ >> 32);
+    *--first_ = static_cast<u16>(x_ >> 16);
+    *--first_ = static_cast<u16>(x_);
+    std::vector<u8> bytes(2 * (end_ - first_));
+    const u16* from = first_;
+    for (std::size_t i = 0; i < bytes.size(); i += 2, ++from) {
+        bytes[i] = static_cast<u8>(*from);
+        bytes[i + 1] = static_cast<u8>(*from >> 8);
     }
     return bytes;
+}
+
+std::vector<u8> Intervals::encode() const {
+    Backwards out;
+    put_into(out);
+    return out.finish();
+}
+
+void Intervals::put_into(Backwards& out) const {
+    out.room(size_);
+    Backwards own = std::move(out);  // so that loops keep it in registers
+    for (std::size_t i = size_; i-- > 0;) own.put(list_[i]);
+    out = std::move(own);
 }
 
 void Intervals::append(const Intervals& other) {
     const std::size_t count = other.size_;
     if (count == 0) return;
-    std::memcpy(room(count), other.list_.get(), count * sizeof(u32));
-    taken(count);
+    if (capacity_ - size_ < count) grow(count);
+    std::memcpy(list_.get() + size_, other.list_.get(), count * sizeof(u32));
+    size_ += count;
 }
 
 void Intervals::grow(std::size_t more) {

@@ -71,6 +71,50 @@ class RansReader {
 constexpr u32 packed(u32 start, u32 frequency) { return start << 16 | frequency; }
 inline constexpr u32 RAW[2] = {packed(0, TOTAL / 2), packed(TOTAL / 2, TOTAL / 2)};
 
+// Makes a payload from its last interval to its first.
+class Backwards {
+  public:
+    Backwards();
+    // See that so many more intervals may follow.
+    void room(std::size_t most) {
+        if (static_cast<std::size_t>(first_ - words_.get()) < most + STATE_WORDS) grow(most);
+    }
+    // An interval, and what it takes to put it.
+    struct Step {
+        u64 inverse;
+        u32 start;
+        u32 frequency;
+    };
+    [[nodiscard]] Step step(u32 interval) const {
+        const u32 frequency = interval & 0xFFFF;
+        // For a frequency of 1 a product with the inverse gives one less.
+        return {inverses_[frequency], (interval >> 16) + (frequency == 1 ? TOTAL - 1 : 0), frequency};
+    }
+    void put(const Step& step) {
+        if (x_ >= u64{step.frequency} << 32) {
+            *--first_ = static_cast<u16>(x_);
+            x_ >>= 16;
+        }
+        x_ += high_half(x_, step.inverse) * (TOTAL - step.frequency) + step.start;
+    }
+    void put(u32 interval) { put(step(interval)); }
+    // Nothing may be put after it.
+    [[nodiscard]] std::vector<u8> finish();
+
+  private:
+    static u64 high_half(u64 a, u64 b) {
+        __extension__ using u128 = unsigned __int128;
+        return static_cast<u64>(u128{a} * b >> 64);
+    }
+    void grow(std::size_t more);
+
+    const u64* inverses_;
+    std::unique_ptr<u16[]> words_;
+    u16* end_ = nullptr;
+    u16* first_ = nullptr;
+    u64 x_ = SEED;
+};
+
 // The list that becomes a payload. It grows, and keeps its memory when it is cleared.
 class Intervals {
   public:
@@ -80,17 +124,13 @@ class Intervals {
         if (size_ == capacity_) grow(1);
         list_[size_++] = interval;
     }
-    // Room for so many to be written at once; `taken` says how many were.
-    u32* room(std::size_t most) {
-        if (capacity_ - size_ < most) grow(most);
-        return list_.get() + size_;
-    }
-    void taken(std::size_t count) { size_ += count; }
     void append(const Intervals& other);
     void clear() { size_ = 0; }
     [[nodiscard]] std::size_t size() const { return size_; }
     // Bytes that decode to the intervals, in their order.
     [[nodiscard]] std::vector<u8> encode() const;
+    // Put them all, the last one first.
+    void put_into(Backwards& out) const;
 
   private:
     void grow(std::size_t more);

@@ -29,19 +29,50 @@ int get_escape(RansState& stream) {
     return rest;
 }
 
-u32* put_escape(u32* out, int above) {
+// The same from its last bit to its first.
+void put_escape(Backwards& out, int above) {
+    for (int shift = 0; shift < ESCAPE_ORDER; ++shift) out.put(RAW[above >> shift & 1]);
     const int rest = (above >> ESCAPE_ORDER) + 1;
     int prefix = 0;
-    for (; rest >> (prefix + 1); ++prefix) *out++ = RAW[1];
-    *out++ = RAW[0];
-    for (int shift = prefix; shift-- > 0;) *out++ = RAW[rest >> shift & 1];
-    for (int shift = ESCAPE_ORDER; shift-- > 0;) *out++ = RAW[above >> shift & 1];
-    return out;
+    for (; rest >> (prefix + 1); ++prefix) out.put(RAW[rest >> prefix & 1]);
+    out.put(RAW[0]);
+    for (int k = 0; k < prefix; ++k) out.put(RAW[1]);
 }
 
 // Intervals that one symbol takes at most.
 constexpr int MOST_INTERVALS = 2 + 2 * 14 + 1 + ESCAPE_ORDER;
-constexpr int PART = 64;  // symbols between two looks at how much room there is
+constexpr int AHEAD = 4;  // blocks: their few lines of long rows are asked for before they are needed
+
+// All intervals of the tables, and of raw bits.
+struct Steps {
+    Backwards::Step of[TABLES][MAGNITUDES];
+    Backwards::Step raw[2];
+
+    Steps(const Backwards& out, Cumulative cumulative) : raw{out.step(RAW[0]), out.step(RAW[1])} {
+        for (int table = 0; table < TABLES; ++table) {
+            const u16* row = cumulative[table];
+            for (int k = 0; k < MAGNITUDES; ++k)
+                of[table][k] = out.step(packed(row[k], row[k + 1] - u32{row[k]}));
+        }
+    }
+};
+
+// A group of one block, from its last symbol to its first.
+inline void put_symbols(Backwards& out, const i16* symbols, const u8* tables, int count,
+                        const Steps& steps) {
+    for (int i = count; i-- > 0;) {
+        const auto& row = steps.of[tables[i]];
+        const int value = symbols[i];
+        if (value == 0) {
+            out.put(row[0]);
+            continue;
+        }
+        const int magnitude = value < 0 ? -value : value;
+        if (magnitude >= ESCAPE) put_escape(out, magnitude - ESCAPE);
+        out.put(steps.raw[value < 0]);
+        out.put(row[std::min(magnitude, ESCAPE)]);
+    }
+}
 
 }  // namespace
 
@@ -68,50 +99,32 @@ void get_symbols(RansReader& reader, const u8* tables, int count, Cumulative cum
     if (stream.overrun) throw Damaged("its symbols");
 }
 
-Packed::Packed(Cumulative cumulative) {
-    for (int table = 0; table < TABLES; ++table) {
-        const u16* row = cumulative[table];
-        for (int k = 0; k < MAGNITUDES; ++k) of[table][k] = packed(row[k], row[k + 1] - u32{row[k]});
-    }
-}
-
-void put_symbols(Intervals& out, const i16* symbols, const u8* tables, int count,
-                 const Packed& intervals) {
-    check(tables, count);
-    for (int first = 0; first < count; first += PART) {
-        u32* const start = out.room(PART * MOST_INTERVALS);
-        u32* at = start;
-        const int last = std::min(first + PART, count);
-        for (int i = first; i < last; ++i) {
-            const int value = symbols[i];
-            const int magnitude = value < 0 ? -value : value;
-            *at++ = intervals.of[tables[i]][std::min(magnitude, ESCAPE)];
-            if (magnitude) {
-                *at++ = RAW[value < 0];
-                if (magnitude >= ESCAPE) at = put_escape(at, magnitude - ESCAPE);
-            }
-        }
-        out.taken(static_cast<std::size_t>(at - start));
-    }
-}
-
-void put_groups(Intervals& out, Grid<const u8> counts, const i16* symbols, const u8* tables,
+void put_groups(Backwards& out, Grid<const u8> counts, const i16* symbols, const u8* tables,
                 Cumulative cumulative) {
-    const Packed intervals(cumulative);
-    for (int group = 0; group < GROUPS; ++group) {
-        const int first = GROUP_STARTS[group];
-        const int size = GROUP_STARTS[group + 1] - first;
-        for (int phase = 0; phase < 2; ++phase) {
-            for (int row = 0; row < counts.rows; ++row) {
-                for (int column = (row + phase) & 1; column < counts.columns; column += 2) {
-                    if (counts(row, column) <= group) continue;
-                    const std::ptrdiff_t at =
-                        std::ptrdiff_t{CHANNELS} * (row * counts.columns + column) + first;
-                    put_symbols(out, symbols + at, tables + at, size, intervals);
+    const Steps steps(out, cumulative);
+    Backwards own = std::move(out);  // so that loops keep it in registers
+    const auto of_block = [&](int row, int column, int group) {
+        const int first = GROUP_STARTS[group], size = GROUP_STARTS[group + 1] - first;
+        const std::ptrdiff_t at = std::ptrdiff_t{CHANNELS} * (row * counts.columns + column) + first;
+        const std::ptrdiff_t ahead = std::max<std::ptrdiff_t>(at - AHEAD * CHANNELS, 0);
+        for (int c = 0; c < size; c += 32) __builtin_prefetch(symbols + ahead + c);
+        for (int c = 0; c < size; c += 64) __builtin_prefetch(tables + ahead + c);
+        check(tables + at, size);
+        own.room(static_cast<std::size_t>(size) * MOST_INTERVALS);
+        put_symbols(own, symbols + at, tables + at, size, steps);
+    };
+    for (int group = GROUPS; group-- > 0;) {
+        for (int phase = 2; phase-- > 0;) {
+            for (int row = counts.rows; row-- > 0;) {
+                const int first = (row + phase) & 1;
+                for (int column = first + (counts.columns - 1 - first) / 2 * 2; column >= first;
+                     column -= 2) {
+                    if (counts(row, column) > group) of_block(row, column, group);
                 }
             }
         }
     }
+    out = std::move(own);
 }
 
 }  // namespace sc

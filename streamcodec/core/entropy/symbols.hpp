@@ -19,17 +19,10 @@ using Cumulative = const u16 (*)[MAGNITUDES + 1];  // TABLES rows
 // than any encoder writes, or the payload's words are used up; Outside for a table that is not there.
 void get_symbols(RansReader& reader, const u8* tables, int count, Cumulative cumulative, i16* out);
 
-// All intervals of the tables.
-struct Packed {
-    u32 of[TABLES][MAGNITUDES];
-    explicit Packed(Cumulative cumulative);
-};
-void put_symbols(Intervals& out, const i16* symbols, const u8* tables, int count,
-                 const Packed& intervals);
-
 // All symbols of a frame, (blocks, 384) as are their tables, in the order in which a decoder asks for
-// them: by group, then the blocks of either colour of a chess board.
-void put_groups(Intervals& out, Grid<const u8> counts, const i16* symbols, const u8* tables,
+// them, from the last to the first: by group, then the blocks of either colour of a chess board.
+// Throws Outside for a table that is not there.
+void put_groups(Backwards& out, Grid<const u8> counts, const i16* symbols, const u8* tables,
                 Cumulative cumulative);
 
 }  // namespace sc

@@ -20,11 +20,13 @@ struct BlockKernels {
     void (*forward4s)(const float* samples, int pitch, float* out);
     // DCT of 4x4 floats, row by row.
     void (*forward4)(const float* samples, float* out);
-    // transform.hpp: worth; `count` is a multiple of 16.
-    float (*worth)(const float* levels, int count, float inverse_step);
+    // transform.hpp: level_bits; `count` is a multiple of 16.
+    float (*level_bits)(const float* levels, int count, float inverse_step);
     // The first `count` levels with a fixed rounding offset; returns whether any is not zero.
     bool (*plain)(const float* coefficients, const float* inverse_steps, int count, float rounding,
                   int most, int16_t* symbols);
+    // How many groups of 384 coefficients have one that `plain` does not make zero.
+    int (*groups)(const float* coefficients, const float* inverse_steps, float rounding);
     // Which of the first `count` coefficients round to at least one step; returns how many. Both
     // this and the next may write to all of channels[384].
     int (*large)(const float* coefficients, const float* inverse_steps, int count,

@@ -195,7 +195,7 @@ void forward4(const float* samples, float* out) {
     }
 }
 
-float worth(const float* levels, int count, float inverse_step) {
+float level_bits(const float* levels, int count, float inverse_step) {
     // Up to here dropping is cheaper: no roots for the many groups of small ones.
     constexpr float SMALL = 0.7F;
     Floats sums[2] = {};

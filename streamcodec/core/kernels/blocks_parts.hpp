@@ -12,9 +12,10 @@ void forward16(const float* samples, float* out);
 void forward8(const float* samples, int pitch, float* out);
 void forward4s(const float* samples, int pitch, float* out);
 void forward4(const float* samples, float* out);
-float worth(const float* levels, int count, float inverse_step);
+float level_bits(const float* levels, int count, float inverse_step);
 bool quantise_plain(const float* coefficients, const float* inverse_steps, int count,
                     float rounding, int most, int16_t* symbols);
+int groups(const float* coefficients, const float* inverse_steps, float rounding);
 int large(const float* coefficients, const float* inverse_steps, int count, uint16_t* channels);
 int nonzero(const int16_t* symbols, int count, uint16_t* channels);
 int sum_prices(const uint8_t* tables, int count, const uint16_t* prices);

@@ -7,18 +7,19 @@ namespace sc::SC_LEVEL {
 namespace {
 
 // Which of sixteen coefficients round to at least one step, a bit each.
-SC_INLINE uint32_t large16(const float* coefficients, const float* inverse_steps) {
+SC_INLINE uint32_t large16(const float* coefficients, const float* inverse_steps,
+                           float rounding = 0.5F) {
 #if defined(__AVX512F__)
     const __m512 size = _mm512_abs_ps(
         _mm512_mul_ps(_mm512_loadu_ps(coefficients), _mm512_loadu_ps(inverse_steps)));
-    return _mm512_cmp_ps_mask(_mm512_add_ps(size, _mm512_set1_ps(0.5F)), _mm512_set1_ps(1.0F),
+    return _mm512_cmp_ps_mask(_mm512_add_ps(size, _mm512_set1_ps(rounding)), _mm512_set1_ps(1.0F),
                               _CMP_GE_OQ);
 #elif defined(__AVX__)
     uint32_t bits = 0;
     for (int half = 0; half < 2; ++half) {
         const Floats size = absolute(load<Floats>(coefficients + 8 * half) *
                                      load<Floats>(inverse_steps + 8 * half));
-        bits |= static_cast<uint32_t>(_mm256_movemask_ps((__m256)(size + 0.5F >= 1.0F)))
+        bits |= static_cast<uint32_t>(_mm256_movemask_ps((__m256)(size + rounding >= 1.0F)))
                 << (8 * half);
     }
     return bits;
@@ -26,7 +27,7 @@ SC_INLINE uint32_t large16(const float* coefficients, const float* inverse_steps
     uint32_t bits = 0;
     for (int i = 0; i < 16; ++i) {
         const float size = __builtin_fabsf(coefficients[i] * inverse_steps[i]);
-        bits |= static_cast<uint32_t>(size + 0.5F >= 1.0F) << i;
+        bits |= static_cast<uint32_t>(size + rounding >= 1.0F) << i;
     }
     return bits;
 #endif
@@ -62,6 +63,17 @@ bool quantise_plain(const float* coefficients, const float* inverse_steps, int c
         symbols[c] = static_cast<int16_t>(x > 0 ? level : -level);
     }
     return any != 0;
+}
+
+int groups(const float* coefficients, const float* inverse_steps, float rounding) {
+    // From the last on: most blocks that are coded have one there.
+    for (int c = 384 - 16; c >= 0; c -= 16) {
+        const uint32_t bits = large16(coefficients + c, inverse_steps + c, rounding);
+        if (bits == 0) continue;
+        const int last = c + 31 - __builtin_clz(bits);
+        return last >= 96 ? 4 : last >= 24 ? 3 : last >= 6 ? 2 : 1;
+    }
+    return 0;
 }
 
 int large(const float* coefficients, const float* inverse_steps, int count, uint16_t* channels) {

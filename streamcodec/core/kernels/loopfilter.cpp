@@ -109,9 +109,10 @@ void filter(const FilterRun& run, int16_t bound) {
 int32_t gain(const uint8_t* source, const uint8_t* plain, const uint8_t* filtered, int count) {
     int32_t sum = 0;
     for (int j = 0; j < count; ++j) {
-        const int before = source[j] - plain[j];
-        const int after = source[j] - filtered[j];
-        sum += before * before - after * after;
+        // before**2 - after**2, as a product of two words.
+        const int16_t move = static_cast<int16_t>(filtered[j] - plain[j]);
+        const int16_t both = static_cast<int16_t>(2 * source[j] - plain[j] - filtered[j]);
+        sum += move * both;
     }
     return sum;
 }

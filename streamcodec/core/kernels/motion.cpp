@@ -143,6 +143,24 @@ void mean(const uint8_t* a, const uint8_t* b, ptrdiff_t pitch, int size, uint8_t
     size == 16 ? means<16>(a, b, pitch, out) : means<8>(a, b, pitch, out);
 }
 
+int sad_of_mean(const uint8_t* source, const uint8_t* a, const uint8_t* b, ptrdiff_t pitch, int size) {
+#if defined(__AVX2__)
+    if (size == 16) {
+        __m256i sums = _mm256_setzero_si256();
+        for (int i = 0; i < 16; i += 2) {
+            const __m256i own = _mm256_loadu_si256((const __m256i*)(source + 16 * i));
+            const __m256i other =
+                _mm256_avg_epu8(two_rows(a + i * pitch, pitch), two_rows(b + i * pitch, pitch));
+            sums = _mm256_add_epi32(sums, _mm256_sad_epu8(own, other));
+        }
+        return sum(sums);
+    }
+#endif
+    uint8_t room[16 * 16];
+    mean(a, b, pitch, size, room);
+    return size == 16 ? sad16(source, room, 16) : sad8(source, room, 16);
+}
+
 // --- Hadamard -------------------------------------------------------------------------------
 
 // Differences of rows: a group of eight lanes holds eight of an 8x8 block, so that Sixteen is a row
@@ -193,11 +211,11 @@ SC_INLINE void transpose(typename L::V (&r)[8]) {
     r[6] = L::halves_low(b3, b7), r[7] = L::halves_high(b3, b7);
 }
 
-// Foretold cost of L::COUNT / 8 8x8 blocks, each in four partial sums of its own, added and rounded
+// Estimated cost of L::COUNT / 8 8x8 blocks, each in four partial sums of its own, added and rounded
 // down by block: the differences are below 256, so 64 of them fit into int16 through both passes.
 template <class L>
-SC_INLINE int worths(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, int below,
-                     Worth worth) {
+SC_INLINE int hadamard_sum(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, int below,
+                     BitWeights bit_weights) {
     using Ints = typename L::Ints;
     using Reals = typename L::Reals;
     typename L::V r[8];
@@ -210,8 +228,8 @@ SC_INLINE int worths(const uint8_t* source, const uint8_t* other, ptrdiff_t pitc
         const Ints two = (Ints)L::size16(r[i]);
         const Reals even = __builtin_convertvector(two & 0xFFFF, Reals);
         const Reals odd = __builtin_convertvector(two >> 16, Reals);
-        const Reals coded = (Reals){} + worth.coded;
-        const Reals even_each = even * worth.dropped, odd_each = odd * worth.dropped;
+        const Reals coded = (Reals){} + bit_weights.coded;
+        const Reals even_each = even * bit_weights.dropped, odd_each = odd * bit_weights.dropped;
         total += even * (even_each < coded ? even_each : coded) +
                  odd * (odd_each < coded ? odd_each : coded);
     }
@@ -224,21 +242,21 @@ SC_INLINE int worths(const uint8_t* source, const uint8_t* other, ptrdiff_t pitc
     return sum;
 }
 
-int worth8(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, Worth worth) {
-    return worths<Eight>(source, other, pitch, 0, worth);
+int hadamard8(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, BitWeights bit_weights) {
+    return hadamard_sum<Eight>(source, other, pitch, 0, bit_weights);
 }
 
-int worth16(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, Worth worth) {
+int hadamard16(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, BitWeights bit_weights) {
 #if defined(__AVX512BW__)
-    return worths<ThirtyTwo>(source, other, pitch, 0, worth);
+    return hadamard_sum<ThirtyTwo>(source, other, pitch, 0, bit_weights);
 #elif defined(__AVX2__)
-    return worths<Sixteen>(source, other, pitch, 0, worth) +
-           worths<Sixteen>(source, other, pitch, 8, worth);
+    return hadamard_sum<Sixteen>(source, other, pitch, 0, bit_weights) +
+           hadamard_sum<Sixteen>(source, other, pitch, 8, bit_weights);
 #else
     int total = 0;
     for (int k = 0; k < 4; ++k) {
         const int down = 8 * (k >> 1), right = 8 * (k & 1);
-        total += worth8(source + 16 * down + right, other + down * pitch + right, pitch, worth);
+        total += hadamard8(source + 16 * down + right, other + down * pitch + right, pitch, bit_weights);
     }
     return total;
 #endif
@@ -250,7 +268,8 @@ void shift_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 void halve_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 
 extern const MotionKernels motion_kernels;
-const MotionKernels motion_kernels = {sad16,     sad8,    sad16_of_four, sad8_of_four,
-                                      squared16, worth16, worth8,        mean,          shift_tile, halve_tile};
+const MotionKernels motion_kernels = {sad16,       sad8,      sad16_of_four, sad8_of_four,
+                                      sad_of_mean, squared16, worth16,       worth8,
+                                      mean,        shift_tile, halve_tile};
 
 }  // namespace sc::SC_LEVEL

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the motion search asks of samples: differences, foretold costs, quarter-sample shifts.
+// What the motion search asks of samples: differences, estimated costs, quarter-sample shifts.
 #pragma once
 
 #include <stddef.h>
@@ -11,9 +11,9 @@ namespace sc {
 inline constexpr int TILE_ROWS = 16;
 inline constexpr int TILE_COLUMNS = 64;
 
-// Foretold cost of a Hadamard coefficient `a` in 1/16 bit: the less of dropped * a * a and
+// Estimated cost of a Hadamard coefficient `a` in 1/16 bit: the less of dropped * a * a and
 // coded * a, where `a` is 8 times its orthonormal size.
-struct Worth {
+struct BitWeights {
     float dropped;
     float coded;
 };
@@ -29,11 +29,14 @@ struct MotionKernels {
                           int* out);
     void (*sad8_of_four)(const uint8_t* source, const uint8_t* const* others, ptrdiff_t pitch,
                          int* out);
+    // Sum of absolute differences of a block of `size` and the means of two others, rounded up.
+    int (*sad_of_mean)(const uint8_t* source, const uint8_t* a, const uint8_t* b, ptrdiff_t pitch,
+                       int size);
     // Sum of squared differences of a 16x16 block.
     int (*squared16)(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch);
-    // Foretold cost of coding the differences, in 1/16 bit: each 8x8's, rounded down, summed.
-    int (*worth16)(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, Worth worth);
-    int (*worth8)(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, Worth worth);
+    // Estimated cost of coding the differences, in 1/16 bit: each 8x8's, rounded down, summed.
+    int (*hadamard16)(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, BitWeights bit_weights);
+    int (*hadamard8)(const uint8_t* source, const uint8_t* other, ptrdiff_t pitch, BitWeights bit_weights);
     // Means of the samples of two blocks, rounded up: `out` has rows of 16.
     void (*mean)(const uint8_t* a, const uint8_t* b, ptrdiff_t pitch, int size, uint8_t* out);
     // All shifts of a tile of TILE_ROWS x TILE_COLUMNS: `whole` is its first sample in the plane of

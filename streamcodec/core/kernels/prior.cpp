@@ -2,7 +2,9 @@
 #include "kernels/prior.hpp"
 
 #include "kernels/bytes.hpp"
+#include "kernels/spectrum.hpp"
 #include "kernels/tiles.hpp"
+#include "prior/levels.hpp"
 
 namespace sc::SC_LEVEL {
 namespace {
@@ -11,22 +13,30 @@ namespace {
 
 template <bool TWO_ROWS, bool TWO>
 SC_INLINE void by_tiles(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
-                        int outputs, int32_t* sums) {
+                        int outputs, int32_t* sums, bool fetch) {
+    constexpr int WIDTH = TWO ? PANEL : TILE_SIDE;
+    // Weights of a frame's stacks are more than the near caches hold, and what the processor fetches
+    // by itself ends at each page.
+    constexpr int AHEAD = 4 * TILE_QUADS * WIDTH * 4;
     clear_sums();
-    for (int quad = 0; quad < quads; quad += TILE_QUADS)
-        add_tile<TWO_ROWS, TWO>(rows + 4 * quad, pitch,
-                                packed + static_cast<ptrdiff_t>(quad) * outputs * 4, outputs * 4);
+    for (int quad = 0; quad < quads; quad += TILE_QUADS) {
+        const int8_t* weights = packed + quad * WIDTH * 4;
+        if (fetch)
+            for (int k = 0; k < TILE_QUADS * WIDTH * 4; k += 64) __builtin_prefetch(weights + AHEAD + k);
+        add_tile<TWO_ROWS, TWO>(rows + 4 * quad, pitch, weights, WIDTH * 4);
+    }
     store_tiles<TWO_ROWS, TWO>(sums, outputs);
 }
 
 template <bool TWO_ROWS>
 SC_INLINE void all_outputs(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
-                           int outputs, int32_t* sums) {
+                           int outputs, int32_t* sums, bool fetch) {
+    const ptrdiff_t each = static_cast<ptrdiff_t>(padded_quads(quads)) * 4;  // bytes of an output
     int o = 0;
-    for (; o + 2 * TILE_SIDE <= outputs; o += 2 * TILE_SIDE)
-        by_tiles<TWO_ROWS, true>(rows, pitch, quads, packed + o * 4, outputs, sums + o);
+    for (; o + PANEL <= outputs; o += PANEL)
+        by_tiles<TWO_ROWS, true>(rows, pitch, quads, packed + o * each, outputs, sums + o, fetch);
     if (o < outputs)
-        by_tiles<TWO_ROWS, false>(rows, pitch, quads, packed + o * 4, outputs, sums + o);
+        by_tiles<TWO_ROWS, false>(rows, pitch, quads, packed + o * each, outputs, sums + o, fetch);
 }
 
 void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const int8_t* packed,
@@ -35,26 +45,27 @@ void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const i
     {
         const Tiles whole;
         for (; i + 2 * TILE_SIDE <= count; i += 2 * TILE_SIDE)
-            all_outputs<true>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+            all_outputs<true>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs,
+                              i == 0);
         for (; i + TILE_SIDE <= count; i += TILE_SIDE)
-            all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+            all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs, i == 0);
     }
     if (i == count) return;
     const Tiles few(count - i);
-    all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs);
+    all_outputs<false>(rows + i * pitch, pitch, quads, packed, outputs, sums + i * outputs, i == 0);
 }
 
 #else
 
-// ROWS rows at once against WIDE vectors of outputs.
+// ROWS rows at once against WIDE vectors of outputs, which are so many of a panel of `width`.
 template <int ROWS, int WIDE>
-SC_INLINE void tile(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed,
+SC_INLINE void tile(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_t* packed, int width,
                     int outputs, int32_t* sums) {
     Sums total[ROWS][WIDE];
     for (int i = 0; i < ROWS; ++i)
         for (int w = 0; w < WIDE; ++w) total[i][w] = zero_sums();
     for (int quad = 0; quad < quads; ++quad) {
-        const int8_t* weights = packed + static_cast<ptrdiff_t>(quad) * outputs * 4;
+        const int8_t* weights = packed + quad * width * 4;
         Sums column[WIDE];
         for (int w = 0; w < WIDE; ++w) column[w] = load_sums(weights + w * LANES * 4);
         for (int i = 0; i < ROWS; ++i) {
@@ -69,33 +80,33 @@ SC_INLINE void tile(const uint8_t* rows, ptrdiff_t pitch, int quads, const int8_
 
 // Two vectors of outputs at once: the weights of so few outputs stay in the nearest cache while all
 // rows pass by.
-constexpr int WIDE = 2;
 #if defined(__AVX512BW__)
 constexpr int ROWS = 8;
 #else
 constexpr int ROWS = 4;
 #endif
 
+template <int WIDE>
+SC_INLINE void all_rows(const uint8_t* rows, ptrdiff_t pitch, int count, int quads,
+                        const int8_t* packed, int width, int outputs, int32_t* sums) {
+    int i = 0;
+    for (; i + ROWS <= count; i += ROWS)
+        tile<ROWS, WIDE>(rows + i * pitch, pitch, quads, packed, width, outputs, sums + i * outputs);
+    for (; i < count; ++i)
+        tile<1, WIDE>(rows + i * pitch, pitch, quads, packed, width, outputs, sums + i * outputs);
+}
+
 void product(const uint8_t* rows, ptrdiff_t pitch, int count, int quads, const int8_t* packed,
              int outputs, int32_t* sums) {
-    int o = 0;
-    for (; o + WIDE * LANES <= outputs; o += WIDE * LANES) {
-        int i = 0;
-        for (; i + ROWS <= count; i += ROWS)
-            tile<ROWS, WIDE>(rows + i * pitch, pitch, quads, packed + o * 4, outputs,
-                             sums + i * outputs + o);
-        for (; i < count; ++i)
-            tile<1, WIDE>(rows + i * pitch, pitch, quads, packed + o * 4, outputs,
-                          sums + i * outputs + o);
-    }
-    for (; o < outputs; o += LANES) {
-        int i = 0;
-        for (; i + ROWS <= count; i += ROWS)
-            tile<ROWS, 1>(rows + i * pitch, pitch, quads, packed + o * 4, outputs,
-                          sums + i * outputs + o);
-        for (; i < count; ++i)
-            tile<1, 1>(rows + i * pitch, pitch, quads, packed + o * 4, outputs,
-                       sums + i * outputs + o);
+    const ptrdiff_t each = static_cast<ptrdiff_t>(padded_quads(quads)) * 4;  // bytes of an output
+    for (int first = 0; first < outputs; first += PANEL) {
+        const int width = panel_width(first, outputs);
+        const int8_t* panel = packed + first * each;
+        int o = 0;
+        for (; o + 2 * LANES <= width; o += 2 * LANES)
+            all_rows<2>(rows, pitch, count, quads, panel + o * 4, width, outputs, sums + first + o);
+        for (; o < width; o += LANES)
+            all_rows<1>(rows, pitch, count, quads, panel + o * 4, width, outputs, sums + first + o);
     }
 }
 
@@ -124,29 +135,37 @@ void levels(const int32_t* __restrict values, int count, int32_t unit, uint8_t* 
     }
 }
 
-constexpr int STEP = 16 / LANES;
+void magnitudes(const uint8_t* levels, int count, uint8_t* out) {
+#if defined(__SSSE3__)
+    const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(MAGNITUDE));
+    for (; count >= 16; count -= 16, levels += 16, out += 16) {
+        const __m128i own = _mm_loadu_si128(reinterpret_cast<const __m128i*>(levels));
+        const __m128i found = _mm_shuffle_epi8(table, _mm_min_epu8(own, _mm_set1_epi8(15)));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out), found);
+    }
+#endif
+    for (int i = 0; i < count; ++i) out[i] = MAGNITUDE[levels[i] < 15 ? levels[i] : 15];
+}
 
-void product16(const int16_t* inputs, const int16_t* packed, int size, int32_t* out) {
-    for (int o = 0; o < size; o += 16) {
-        Sums total[STEP];
-        for (int w = 0; w < STEP; ++w) total[w] = zero_sums();
-        for (int pair = 0; pair < size / 2; ++pair) {
-            int32_t both;
-            memcpy(&both, inputs + 2 * pair, 4);
-            const Sums two = spread(both);
-            const int16_t* weights = packed + (pair * size + o) * 2;
-            for (int w = 0; w < STEP; ++w)
-                total[w] = add_pairs(
-                    total[w], two,
-                    load_sums(weights + w * LANES * 2));
-        }
-        for (int w = 0; w < STEP; ++w) store_sums(out + o + w * LANES, total[w]);
+void sizes(const int16_t* __restrict symbols, int count, uint8_t* __restrict out) {
+    for (int i = 0; i < count; ++i) {
+        const int16_t negative = static_cast<int16_t>(-symbols[i]);
+        const int16_t size = symbols[i] < 0 ? negative : symbols[i];
+        out[i] = static_cast<uint8_t>(size < 15 ? size : 15);
+    }
+}
+
+void shifted_tables(const uint8_t* __restrict from, const uint8_t* __restrict otherwise, int shift,
+                    int count, uint8_t* __restrict out) {
+    for (int c = 0; c < count; ++c) {
+        const int16_t moved = static_cast<int16_t>(clip(from[c] + shift, 0, 63));
+        out[c] = static_cast<uint8_t>(from[c] != 0 ? moved : otherwise[c]);
     }
 }
 
 }  // namespace
 
 extern const PriorKernels prior_kernels;
-const PriorKernels prior_kernels = {product, activate, table_indices, levels, product16};
+const PriorKernels prior_kernels = {product, activate, table_indices, levels, magnitudes, sizes, shifted_tables, spectra};
 
 }  // namespace sc::SC_LEVEL

@@ -51,19 +51,33 @@ SC_INLINE void clear_sums() {
 
 // Add 64 bytes of inputs of sixteen rows (of 32 where TWO_ROWS) to the sums of sixteen outputs (32
 // where TWO). Weights: fours of inputs are `pitch` bytes apart, the second outputs follow the first.
-template <bool TWO_ROWS, bool TWO>
+template <bool TWO_ROWS, bool TWO, bool SIGNED = false>
 SC_INLINE void add_tile(const uint8_t* rows, ptrdiff_t step, const int8_t* weights, ptrdiff_t pitch) {
     _tile_loadd(4, rows, step);
     _tile_loadd(6, weights, pitch);
-    _tile_dpbusd(0, 4, 6);
+    if constexpr (SIGNED)
+        _tile_dpbssd(0, 4, 6);
+    else
+        _tile_dpbusd(0, 4, 6);
     if constexpr (TWO) {
         _tile_loadd(7, weights + TILE_BYTES, pitch);
-        _tile_dpbusd(1, 4, 7);
+        if constexpr (SIGNED)
+            _tile_dpbssd(1, 4, 7);
+        else
+            _tile_dpbusd(1, 4, 7);
     }
     if constexpr (TWO_ROWS) {
         _tile_loadd(5, rows + TILE_SIDE * step, step);
-        _tile_dpbusd(2, 5, 6);
-        if constexpr (TWO) _tile_dpbusd(3, 5, 7);
+        if constexpr (SIGNED)
+            _tile_dpbssd(2, 5, 6);
+        else
+            _tile_dpbusd(2, 5, 6);
+    }
+    if constexpr (TWO_ROWS && TWO) {
+        if constexpr (SIGNED)
+            _tile_dpbssd(3, 5, 7);
+        else
+            _tile_dpbusd(3, 5, 7);
     }
 }
 

@@ -34,13 +34,13 @@ void take_samples(Grid<const u8> source, Grid<u8> samples) {
 
 }  // namespace
 
-void analyse_key(Grid<const u8> source, Worth worth, float inverse_step, const Blocks& blocks,
-                 Pool* pool) {
+void analyse_key(Grid<const u8> source, BitWeights bit_weights, float inverse_step,
+                 const Blocks& blocks, Pool* pool) {
     require_size(source, blocks, "a keyframe's luma has not the size of its blocks");
     const int rows = blocks.rows();
     run_jobs(pool, band_count(rows), [&](int index) {
         const Band band = band_of(rows, index);
-        search_key_rows(source, worth, inverse_step, band.first, band.last, blocks);
+        search_key_rows(source, bit_weights, inverse_step, band.first, band.last, blocks);
     });
 }
 
@@ -50,16 +50,16 @@ void analyse_inter(MotionWorkspace& workspace, Grid<const u8> source, Grid<const
     require_size(source, blocks, "a frame's luma has not the size of its blocks");
     require_size(reference, blocks, "a reference's luma has not the size of the frame's blocks");
     const int rows = blocks.rows(), columns = blocks.columns();
-    if (known.field_before.rows != 2 * rows || known.field_before.columns != 2 * columns ||
-        known.counts_before.rows != rows || known.counts_before.columns != columns) {
+    if (known.reference_field.rows != 2 * rows || known.reference_field.columns != 2 * columns ||
+        known.reference_counts.rows != rows || known.reference_counts.columns != columns) {
         throw std::invalid_argument("what is known of the reference has not its size in blocks");
     }
     if (contexts.size() != CONTEXTS) throw std::invalid_argument("contexts of another number");
     auto& ws = workspace;
     const std::size_t count = static_cast<std::size_t>(rows) * columns;
     ws.samples.resize(SAMPLES * count);
-    ws.takens.assign(count, 0);
-    ws.stands.assign(count, 0);
+    ws.candidate_index.assign(count, 0);
+    ws.is_static.assign(count, 0);
     ws.sides.assign(count, 1);
     ws.costs.assign(count, 0);
     ws.apart.assign(count, 0);
@@ -80,13 +80,13 @@ void analyse_inter(MotionWorkspace& workspace, Grid<const u8> source, Grid<const
             contexts,
             source,
             first,
-            {known.field_before.band(2 * first, 2 * last), known.counts_before.band(first, last),
-             known.pace},
+            {known.reference_field.band(2 * first, 2 * last),
+             known.reference_counts.band(first, last), known.trend},
             blocks.band(first, last),
             ws.shifted,
             samples,
-            grid(ws.takens).band(first, last),
-            grid(ws.stands).band(first, last),
+            grid(ws.candidate_index).band(first, last),
+            grid(ws.is_static).band(first, last),
             grid(ws.costs).band(first, last),
             grid(ws.sides).band(first, last),
             grid(ws.apart).band(first, last),

@@ -18,15 +18,15 @@ struct MotionWorkspace {
     Shifted shifted;
     VectorPrices prices;
     std::vector<u8> samples;
-    std::vector<u8> takens, stands, sides;
+    std::vector<u8> candidate_index, is_static, sides;
     std::vector<i32> costs, apart;
     std::vector<Weighed> weighed;
 };
 
 // Choose intra modes and splits of a keyframe; `source` has sides of multiples of 16, `inverse_step`
 // is of luma.
-void analyse_key(Grid<const u8> source, Worth worth, float inverse_step, const Blocks& blocks,
-                 Pool* pool);
+void analyse_key(Grid<const u8> source, BitWeights bit_weights, float inverse_step,
+                 const Blocks& blocks, Pool* pool);
 
 // Choose modes and vectors of an inter frame. Source and reference luma have the blocks' size.
 // Counts and splits are left alone.

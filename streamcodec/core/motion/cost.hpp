@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What blocks would cost, foretold; and all that the search of a band of rows works on.
+// What blocks would cost, estimated; and all that the search of a band of rows works on.
 #pragma once
 
 #include <algorithm>
@@ -68,8 +68,8 @@ struct BandSearch {
     Blocks blocks;
     Shifted& shifted;
     Grid<const u8> samples;  // (rows, columns * 256): of each block, one after the other
-    Grid<u8> takens;         // which candidate a block took over
-    Grid<u8> stands;         // 1 where a block is weighed by the error that stays
+    Grid<u8> candidate_index;  // which candidate a block took over
+    Grid<u8> is_static;        // 1 where a block is weighed by the error that is left uncoded
     Grid<i32> costs;         // of each block besides its motion, in 1/16 bit
     Grid<u8> sides;          // of squares with one vector
     Grid<i32> apart;         // price of motion in a square, at its corner
@@ -88,23 +88,21 @@ struct BandSearch {
     }
     // Sum of absolute differences of a block moved by a vector within its limits.
     [[nodiscard]] int sad(int row, int column, Vector by) const {
-        u8 room[BLOCK_PX * BLOCK_PX];
-        const auto [other, pitch] = patch(row, column, by, room);
-        return kernels.sad16(samples_of(row, column), other, pitch);
+        return shifted.sad(y_of(row), BLOCK_PX * column, BLOCK_PX, by, samples_of(row, column));
     }
     // What a block costs besides its motion, in 1/16 bit, in the measure it is searched by: the
-    // error that stays, or foretold bits of its differences.
+    // error that is left uncoded, or estimated bits of its differences.
     [[nodiscard]] int cost(int row, int column, Vector by) const {
         Weighed& seen = weighed(row, column);
         int value = seen.find(by);
         if (value >= 0) return value;
         u8 room[BLOCK_PX * BLOCK_PX];
         const auto [other, pitch] = patch(row, column, by, room);
-        if (stands(row, column)) {
+        if (is_static(row, column)) {
             value = standing_cost(static_cast<float>(
                 kernels.squared16(samples_of(row, column), other, pitch)));
         } else {
-            value = kernels.worth16(samples_of(row, column), other, pitch, params.worth);
+            value = kernels.hadamard16(samples_of(row, column), other, pitch, params.bit_weights);
         }
         seen.add(by, value);
         return value;

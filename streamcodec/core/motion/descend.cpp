@@ -46,13 +46,8 @@ int look_around(const BandSearch& band, Walker& walker, int step, int ways, int 
         best = directions[k];
     };
     if (!all_there) {
-        const auto sad = walker.size == 16 ? band.kernels.sad16 : band.kernels.sad8;
-        u8 room[BLOCK_PX * BLOCK_PX];
-        for (int k = 0; k < count; ++k) {
-            const auto [other, pitch] =
-                band.shifted.patch(walker.y, walker.x, walker.size, tries[k], room);
-            weigh(k, sad(walker.samples, other, pitch));
-        }
+        for (int k = 0; k < count; ++k)
+            weigh(k, band.shifted.sad(walker.y, walker.x, walker.size, tries[k], walker.samples));
         return best;
     }
     for (int first = 0; first < count; first += 4) {

@@ -44,8 +44,8 @@ inline Vector predictor(Grid<const Vector> field, int y, int x, int size) {
 
 // Distinct vectors that a square of `blocks` times `blocks` blocks may take over. The order: median,
 // left, above, the middle of the same place before, above right.
-inline Candidates candidates(Grid<const Vector> field, Grid<const Vector> before, int row,
-                             int column, int blocks) {
+inline Candidates candidates_of(Grid<const Vector> field, Grid<const Vector> before, int row,
+                                int column, int blocks) {
     const int y = 2 * row, x = 2 * column, size = 2 * blocks;
     Candidates found;
     found.at[0] = predictor(field, y, x, size);
@@ -69,9 +69,9 @@ inline Candidates candidates(Grid<const Vector> field, Grid<const Vector> before
 }
 
 // Which of the candidates equals the vector, or -1.
-inline int which(const Candidates& near, Vector vector) {
-    for (int k = 0; k < near.count; ++k) {
-        if (near.at[k] == vector) return k;
+inline int which(const Candidates& candidates, Vector vector) {
+    for (int k = 0; k < candidates.count; ++k) {
+        if (candidates.at[k] == vector) return k;
     }
     return -1;
 }

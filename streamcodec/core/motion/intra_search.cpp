@@ -15,7 +15,7 @@ struct ModeSearch {
     const MotionKernels& kernels;
     const Square& square;
     const u8* samples;
-    Worth worth;
+    BitWeights bit_weights;
     int hint;
     Edge edge, soft;
     u64 tried = 0;
@@ -26,8 +26,8 @@ struct ModeSearch {
         tried |= u64{1} << mode;
         alignas(64) u8 guess[BLOCK_PX * BLOCK_PX];
         predict(wants_smooth(mode, square.size) ? soft : edge, square.size, mode, guess, BLOCK_PX);
-        int cost = square.size == 16 ? kernels.worth16(samples, guess, BLOCK_PX, worth)
-                                     : kernels.worth8(samples, guess, BLOCK_PX, worth);
+        int cost = square.size == 16 ? kernels.hadamard16(samples, guess, BLOCK_PX, bit_weights)
+                                     : kernels.hadamard8(samples, guess, BLOCK_PX, bit_weights);
         cost += mode == hint ? CHEAP : DEAR;
         if (cost < best.cost) best = {mode, cost};
     }
@@ -41,15 +41,15 @@ struct ModeSearch {
 };
 
 // How an 8x8 quarter is best transformed: kind, rough bits of one 8x8, and of that kind. Predicted
-// from the source's own neighbours; finer kinds predict each 4x4 square anew.
+// from the source's own neighbours; finer transforms predict each 4x4 square anew.
 struct QuarterChoice {
     int kind;
     float eight;
     float least;
 };
 
-QuarterChoice kind_of_quarter(Grid<const u8> source, int row, int column, int quarter, int mode,
-                              float inverse_step) {
+QuarterChoice transform_of_quarter(Grid<const u8> source, int row, int column, int quarter,
+                                   int mode, float inverse_step) {
     u8 guess[64];
     alignas(64) float samples[8 * BLOCK_PX];
     alignas(64) float levels[64];
@@ -66,7 +66,7 @@ QuarterChoice kind_of_quarter(Grid<const u8> source, int row, int column, int qu
     };
     subtract(quarter_square(row, column, quarter));
     forward8(samples, BLOCK_PX, levels);
-    const float eight = worth(levels, 64, inverse_step);
+    const float eight = level_bits(levels, 64, inverse_step);
     if (eight < COARSEST) return {EIGHT, eight, eight};
     for (int k = 0; k < 4; ++k) subtract(sixteenth_square(row, column, quarter, k));
     const Finer found = finer(samples, eight, inverse_step);
@@ -76,8 +76,8 @@ QuarterChoice kind_of_quarter(Grid<const u8> source, int row, int column, int qu
 }  // namespace
 
 IntraChoice best_intra(const MotionKernels& kernels, Grid<const u8> source, const Square& square,
-                       const u8* samples, Worth worth, int hint, bool quick) {
-    ModeSearch search{kernels, square, samples, worth, hint, {}, {}};
+                       const u8* samples, BitWeights bit_weights, int hint, bool quick) {
+    ModeSearch search{kernels, square, samples, bit_weights, hint, {}, {}};
     gather(source, square, search.edge);
     smooth(search.edge, square.size, search.soft);
     for (const int mode : {MEAN, PLANAR, HORIZONTAL, VERTICAL, hint}) search.offer(mode);
@@ -88,8 +88,8 @@ IntraChoice best_intra(const MotionKernels& kernels, Grid<const u8> source, cons
     return search.best;
 }
 
-void search_key_rows(Grid<const u8> source, Worth worth, float inverse_step, int first, int last,
-                     const Blocks& blocks) {
+void search_key_rows(Grid<const u8> source, BitWeights bit_weights, float inverse_step, int first,
+                     int last, const Blocks& blocks) {
     const MotionKernels& kernels = *sc::kernels().motion;
     alignas(64) u8 samples[BLOCK_PX * BLOCK_PX];
     for (int row = first; row < last; ++row) {
@@ -101,23 +101,24 @@ void search_key_rows(Grid<const u8> source, Worth worth, float inverse_step, int
             const int hint = column ? blocks.intra_modes(2 * row, 2 * column - 1) : PLANAR;
             const Square square{BLOCK_PX * row, BLOCK_PX * column, BLOCK_PX, BLOCK_PX, 0};
             const IntraChoice whole =
-                best_intra(kernels, source, square, samples, worth, hint, false);
+                best_intra(kernels, source, square, samples, bit_weights, hint, false);
             int total = 3 * 16;
-            int near = hint;
+            int nearest_mode = hint;
             int kinds = 1;
             i8 modes[4] = {};
             for (int k = 0; k < 4 && total < whole.cost; ++k) {
                 const IntraChoice small =
                     best_intra(kernels, source, quarter_square(row, column, k),
-                               samples + 8 * (BLOCK_PX * (k >> 1) + (k & 1)), worth, near, false);
-                near = small.mode;
+                               samples + 8 * (BLOCK_PX * (k >> 1) + (k & 1)), bit_weights,
+                               nearest_mode, false);
+                nearest_mode = small.mode;
                 modes[k] = static_cast<i8>(small.mode);
                 const QuarterChoice found =
-                    kind_of_quarter(source, row, column, k, small.mode, inverse_step);
+                    transform_of_quarter(source, row, column, k, small.mode, inverse_step);
                 int part = small.cost;
                 if (found.kind != EIGHT) {
                     part = static_cast<int>(static_cast<double>(part) * found.least / found.eight);
-                    kinds = with_kind(kinds, k, found.kind);
+                    kinds = with_transform(kinds, k, found.kind);
                 }
                 total += part;
             }

@@ -17,11 +17,11 @@ struct IntraChoice {
 // Best intra prediction of a square (8 or 16 a side) from the source's own neighbours. `samples`
 // are its own, 16 to a row. `hint` is a mode that costs few bits; `quick` tries only the commonest.
 IntraChoice best_intra(const MotionKernels& kernels, Grid<const u8> source, const Square& square,
-                       const u8* samples, Worth worth, int hint, bool quick);
+                       const u8* samples, BitWeights bit_weights, int hint, bool quick);
 
 // Choose 16x16 or 8x8 intra prediction for block rows [first, last) of a keyframe whose blocks are
 // all of `blocks`: fills modes, intra modes and splits. `inverse_step` is of luma.
-void search_key_rows(Grid<const u8> source, Worth worth, float inverse_step, int first, int last,
-                     const Blocks& blocks);
+void search_key_rows(Grid<const u8> source, BitWeights bit_weights, float inverse_step, int first,
+                     int last, const Blocks& blocks);
 
 }  // namespace sc

@@ -10,12 +10,16 @@ SearchEffort effort_of(std::string_view name) {
     if (name == "normal") return effort;
     if (name == "fast") {
         effort.still_q4 = 28;
-        effort.most_moves = 8;
+        effort.most_moves = 4;
         effort.rough_quarters = true;
         effort.diagonals = false;
-        effort.quarters_from = 160;
-        effort.intra_from = 160;
+        effort.near_step = 2;
+        effort.quarters_from = 300;
+        effort.alike_from = 10'000;
+        effort.intra_from = 600;
         effort.square_tries = 4;
+        effort.weigh_within = 6;
+        effort.first_prices = true;
         return effort;
     }
     if (name == "best") {
@@ -24,6 +28,7 @@ SearchEffort effort_of(std::string_view name) {
         effort.near_step = 16;
         effort.refine_rounds = 2;
         effort.quarters_from = 30;
+        effort.alike_from = 30;
         effort.intra_from = 50;
         return effort;
     }

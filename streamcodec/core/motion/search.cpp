@@ -9,17 +9,18 @@ namespace sc {
 
 namespace {
 
-// What a vector costs besides its bits where all around stands, in bits: such a block would be a
-// skip.
+// What a vector costs besides its bits where all around is static, in bits: such a block would be
+// a skip.
 constexpr int ALONE = 4;
-constexpr int BIT = 16;  // in foretold costs
+constexpr int BIT = 16;  // in estimated costs
+constexpr int NEAR = 3;  // quarter samples
 
 struct BlockSearch {
     const BandSearch& band;
     int row, column;
     int y, x;
     Limits limits;
-    Candidates near;
+    Candidates candidates;
     i32 taking[MOST_CANDIDATES];  // prices of the candidates, in 1/16 bit
     int sads[MOST_CANDIDATES];
     Vector best{};
@@ -33,9 +34,9 @@ struct BlockSearch {
           y(of.y_of(block_row)),
           x(BLOCK_PX * block_column),
           limits(of.limits(block_row, block_column)),
-          near(candidates(of.blocks.field, of.known.field_before, row, column, 1)) {
-        which_prices(band.contexts, band.takens, band.blocks.field, band.known.field_before, near,
-                     row, column, 1, 1, taking);
+          candidates(candidates_of(of.blocks.field, of.known.reference_field, row, column, 1)) {
+        which_prices(band.contexts, band.candidate_index, band.blocks.field,
+                     band.known.reference_field, candidates, row, column, 1, 1, taking);
     }
 
     void search() {
@@ -48,51 +49,54 @@ struct BlockSearch {
             return;
         }
         try_others();
-        Walker walker{y, x, BLOCK_PX, band.samples_of(row, column), limits, near.at[0], best, cost};
+        Walker walker{y,    x,   BLOCK_PX, band.samples_of(row, column), limits, candidates.at[0],
+                      best, cost};
         // A good start needs no wide steps.
         descend(band, walker,
                 cost > 8 * band.params.still ? effort.wide_step : effort.near_step);
         best = walker.at;
+        cost = walker.cost;
         for (int round = 0; round < effort.refine_rounds && refine(); ++round) {
         }
         weigh();
         if (whole < BIT * effort.quarters_from) return;
-        try_quarters();
+        if (whole >= BIT * effort.alike_from || !all_near()) try_quarters();
         if (whole > BIT * effort.intra_from) try_intra();
     }
 
     // Neighbours' vectors cost almost nothing to signal.
     void try_candidates() {
-        for (int k = 0; k < near.count; ++k) {
+        for (int k = 0; k < candidates.count; ++k) {
             sads[k] = FAR;
-            if (!limits.hold(near.at[k])) continue;
-            sads[k] = band.sad(row, column, near.at[k]);
-            const int rate = near.count > 1 ? (band.params.lambda_q8 * taking[k]) >> 12 : 0;
+            if (!limits.hold(candidates.at[k])) continue;
+            sads[k] = band.sad(row, column, candidates.at[k]);
+            const int rate = candidates.count > 1 ? (band.params.lambda_q8 * taking[k]) >> 12 : 0;
             if (rate + sads[k] < cost) {
                 cost = rate + sads[k];
-                best = near.at[k];
+                best = candidates.at[k];
             }
         }
     }
 
     // Differences this small are not coded: what counts is the error that stays.
     void stand() {
-        band.stands(row, column) = 1;
+        band.is_static(row, column) = 1;
         double least = 1e30;
-        for (int k = 0; k < near.count; ++k) {
-            if (!limits.hold(near.at[k])) continue;
+        for (int k = 0; k < candidates.count; ++k) {
+            if (!limits.hold(candidates.at[k])) continue;
             u8 room[BLOCK_PX * BLOCK_PX];
-            const auto [other, pitch] = band.patch(row, column, near.at[k], room);
+            const auto [other, pitch] = band.patch(row, column, candidates.at[k], room);
             const auto error = static_cast<float>(
                 band.kernels.squared16(band.samples_of(row, column), other, pitch));
             const double stays =
                 static_cast<double>(error * band.params.per_square) + taking[k];
-            band.weighed(row, column).add(near.at[k], band.standing_cost(error));
+            band.weighed(row, column).add(candidates.at[k], band.standing_cost(error));
             if (stays < least) {
                 least = stays;
-                best = near.at[k];
+                best = candidates.at[k];
                 band.costs(row, column) = band.standing_cost(error);
-                band.takens(row, column) = static_cast<u8>(k);
+                band.candidate_index(row, column) = static_cast<u8>(k);
+                band.apart(row, column) = taking[k] + BIT;
             }
         }
         set_block(band.blocks.field, row, column, best);
@@ -100,9 +104,9 @@ struct BlockSearch {
 
     void try_other(Vector by) {
         if (by == best || !limits.hold(by)) return;
-        const int rate = band.in_difference(2 * 256 + band.bits_q8(by, near.at[0]));
+        const int rate = band.in_difference(2 * 256 + band.bits_q8(by, candidates.at[0]));
         if (rate >= cost) return;
-        const int k = which(near, by);
+        const int k = which(candidates, by);
         const int total = rate + (k >= 0 ? sads[k] : band.sad(row, column, by));
         if (total < cost) {
             cost = total;
@@ -112,7 +116,7 @@ struct BlockSearch {
 
     // Standing still, and what the reference's own blocks here and around did.
     void try_others() {
-        const auto before = band.known.field_before;
+        const auto before = band.known.reference_field;
         try_other({});
         try_other(before(2 * row, 2 * column));
         try_other(before(2 * row + 1, 2 * column + 1));
@@ -120,7 +124,7 @@ struct BlockSearch {
         if (row + 1 < band.blocks.rows()) try_other(before(2 * row + 2, 2 * column));
     }
 
-    // Move by the quarter step that is foretold to save most bits; false where none does.
+    // Move by the quarter step that is estimated to save most bits; false where none does.
     bool refine() {
         const Vector centre = best;
         int least = price_anew(centre) + band.cost(row, column, centre);
@@ -140,28 +144,38 @@ struct BlockSearch {
 
     // Price of a vector that is told against the first candidate, in 1/16 bit.
     [[nodiscard]] int price_anew(Vector by) const {
-        return (2 * 256 + band.bits_q8(by, near.at[0])) >> 4;
+        return (2 * 256 + band.bits_q8(by, candidates.at[0])) >> 4;
     }
 
     // By Hadamard: the found vector, the best free one.
     void weigh() {
         const Vector found = best;
         int rate = price_anew(found);
-        if (near.count == 1 && near.at[0] == Vector{}) rate += BIT * ALONE;
+        if (candidates.count == 1 && candidates.at[0] == Vector{}) rate += BIT * ALONE;
         band.costs(row, column) = band.cost(row, column, found);
         whole = rate + band.costs(row, column);
-        for (int k = 0; k < near.count; ++k) {
-            if (!limits.hold(near.at[k])) continue;
+        const int within = band.params.effort.weigh_within;
+        for (int k = 0; k < candidates.count; ++k) {
+            if (!limits.hold(candidates.at[k]) || (within && 4 * sads[k] > within * cost)) continue;
             const int free = taking[k] + BIT;
-            const int own = band.cost(row, column, near.at[k]);
+            const int own = band.cost(row, column, candidates.at[k]);
             if (free + own <= whole) {
                 whole = free + own;
-                best = near.at[k];
+                best = candidates.at[k];
                 band.costs(row, column) = own;
-                band.takens(row, column) = static_cast<u8>(k);
+                band.candidate_index(row, column) = static_cast<u8>(k);
             }
         }
+        band.apart(row, column) = whole - band.costs(row, column);
         set_block(band.blocks.field, row, column, best);
+    }
+
+    // Where nothing around moves otherwise, a quarter seldom does.
+    [[nodiscard]] bool all_near() const {
+        for (int k = 0; k < candidates.count; ++k) {
+            if (std::abs(candidates.at[k].dy - best.dy) + std::abs(candidates.at[k].dx - best.dx) > NEAR) return false;
+        }
+        return true;
     }
 
     void try_quarters() {
@@ -189,11 +203,11 @@ struct BlockSearch {
             total += band.bits_q8(walker.at, from) >> 4;
             u8 room[BLOCK_PX * BLOCK_PX];
             const auto [other, pitch] = band.shifted.patch(down, right, 8, walker.at, room);
-            total += band.kernels.worth8(own, other, pitch, band.params.worth);
+            total += band.kernels.hadamard8(own, other, pitch, band.params.bit_weights);
         }
         if (total < whole) {
             band.blocks.modes(row, column) = INTER8;
-            band.takens(row, column) = 0;
+            band.candidate_index(row, column) = 0;
             band.costs(row, column) = total;
             whole = total;
         } else {
@@ -212,7 +226,7 @@ struct BlockSearch {
         const Square square{y, x, BLOCK_PX, BLOCK_PX, 0};
         const auto choose = [&](bool quick) {
             return best_intra(band.kernels, band.source, square, band.samples_of(row, column),
-                              band.params.worth, PLANAR, quick);
+                              band.params.bit_weights, PLANAR, quick);
         };
         IntraChoice found = choose(true);
         if (found.cost < whole + (whole >> 2)) found = choose(false);

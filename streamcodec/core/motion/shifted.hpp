@@ -41,10 +41,20 @@ class Shifted {
     };
     Patch patch(int y, int x, int size, Vector by, u8* room) {
         if (has(by)) return {moved(y, x, size, by), pitch_};
-        const Vector less{static_cast<i16>(by.dy - (by.dy & 1)), static_cast<i16>(by.dx - (by.dx & 1))};
-        const Vector more{static_cast<i16>(by.dy + (by.dy & 1)), static_cast<i16>(by.dx + (by.dx & 1))};
+        const auto [less, more] = halves(by);
         kernels_->mean(moved(y, x, size, less), moved(y, x, size, more), pitch_, size, room);
         return {room, BLOCK_PX};
+    }
+    // Sum of absolute differences of a block's samples and what any vector moves there.
+    int sad(int y, int x, int size, Vector by, const u8* samples) {
+        if (has(by)) {
+            const u8* other = moved(y, x, size, by);
+            return size == 16 ? kernels_->sad16(samples, other, pitch_)
+                              : kernels_->sad8(samples, other, pitch_);
+        }
+        const auto [less, more] = halves(by);
+        return kernels_->sad_of_mean(samples, moved(y, x, size, less), moved(y, x, size, more), pitch_,
+                                     size);
     }
     // As `moved`, where all tiles were asked for before.
     [[nodiscard]] const u8* known(int y, int x, Vector by) const {
@@ -70,6 +80,15 @@ class Shifted {
     [[nodiscard]] int filled() const;
 
   private:
+    // The half samples on both sides of a quarter.
+    struct Two {
+        Vector less, more;
+    };
+    static Two halves(Vector by) {
+        const int dy = by.dy & 1, dx = by.dx & 1;
+        return {{static_cast<i16>(by.dy - dy), static_cast<i16>(by.dx - dx)},
+                {static_cast<i16>(by.dy + dy), static_cast<i16>(by.dx + dx)}};
+    }
     enum State : u8 { EMPTY, FILLING, READY };
     void size(int height, int width);
     void fill(int row, int column);

@@ -11,21 +11,22 @@ constexpr int MOST_BLOCKS = MOST_SIDE * MOST_SIDE;
 // Prices of vectors for a block or a square, in 1/16 bit, as things stand around it.
 struct MotionPrices {
     const BandSearch& band;
-    Candidates near;
+    Candidates candidates;
     i32 taking[MOST_CANDIDATES];
 
     MotionPrices(const BandSearch& of, int row, int column, int blocks)
         : band(of),
-          near(candidates(of.blocks.field, of.known.field_before, row, column, blocks)) {
-        which_prices(band.contexts, band.takens, band.blocks.field, band.known.field_before, near,
-                     row, column, blocks, 1, taking);
+          candidates(
+              candidates_of(of.blocks.field, of.known.reference_field, row, column, blocks)) {
+        which_prices(band.contexts, band.candidate_index, band.blocks.field,
+                     band.known.reference_field, candidates, row, column, blocks, 1, taking);
     }
     // Of a vector that is no candidate: told against the first of them.
     [[nodiscard]] int anew(Vector by) const {
-        return (2 * 256 + band.bits_q8(by, near.at[0])) >> 4;
+        return (2 * 256 + band.bits_q8(by, candidates.at[0])) >> 4;
     }
     [[nodiscard]] int of(Vector by) const {
-        const int k = which(near, by);
+        const int k = which(candidates, by);
         return k >= 0 ? taking[k] + TAKING : anew(by);
     }
 };
@@ -48,7 +49,7 @@ struct SquareSearch {
     int row, column, side;
     int bottom, right;
     Tries tries;
-    int motions = 0;  // what is said of motion while nothing is united
+    int motions = 0;  // price of signalling motion while nothing is united
     int coded = 0;    // and all else
 
     SquareSearch(const BandSearch& of, int first_row, int first_column, int blocks)
@@ -78,7 +79,9 @@ struct SquareSearch {
                 if (side == 2) {
                     motions += SINGLE;
                     if (band.blocks.modes(i, j) != INTER8) {
-                        motions += MotionPrices(band, i, j, 1).of(by);
+                        motions += band.params.effort.first_prices
+                                       ? band.apart(i, j)
+                                       : MotionPrices(band, i, j, 1).of(by);
                     }
                 } else if (i % 2 == 0 && j % 2 == 0) {
                     motions += band.apart(i, j);
@@ -113,7 +116,7 @@ struct SquareSearch {
         gather(united.no_q8 >> 4);
         const MotionPrices prices(band, row, column, side);
         if (tries.count > 1) {
-            for (int k = 0; k < prices.near.count; ++k) tries.add(prices.near.at[k]);
+            for (int k = 0; k < prices.candidates.count; ++k) tries.add(prices.candidates.at[k]);
         }
         int best = is_one ? FAR : motions + coded;
         int motion_of_best = 0;
@@ -149,20 +152,20 @@ struct SquareSearch {
 
 void mend(const BandSearch& band, int row, int column) {
     Vector by = band.blocks.field(2 * row, 2 * column);
-    const Candidates near =
-        candidates(band.blocks.field, band.known.field_before, row, column, 1);
-    if (which(near, by) >= 0) return;
+    const Candidates candidates =
+        candidates_of(band.blocks.field, band.known.reference_field, row, column, 1);
+    if (which(candidates, by) >= 0) return;
     const MotionPrices prices(band, row, column, 1);
     const Limits limits = band.limits(row, column);
     int best = band.costs(row, column) + prices.anew(by);
-    for (int k = 0; k < near.count; ++k) {
-        if (!limits.hold(near.at[k])) continue;
+    for (int k = 0; k < candidates.count; ++k) {
+        if (!limits.hold(candidates.at[k])) continue;
         const int price = prices.taking[k] + TAKING;
-        const int own = band.cost(row, column, near.at[k]);
+        const int own = band.cost(row, column, candidates.at[k]);
         if (price + own < best) {
             best = price + own;
             band.costs(row, column) = own;
-            by = near.at[k];
+            by = candidates.at[k];
         }
     }
     set_block(band.blocks.field, row, column, by);

@@ -6,8 +6,8 @@
 
 namespace sc {
 
-// What stands around a vector, in 1/16 bit: for a block that takes over a neighbour's, for a block
-// on its own beside its motion, for a square of blocks with one vector.
+// Fixed signalling overhead besides the vector, in 1/16 bit: for a block that takes over a
+// neighbour's, for a block on its own, for a square of blocks with one vector.
 inline constexpr int TAKING = 4;
 inline constexpr int SINGLE = 6;
 inline constexpr int SQUARE = 4;

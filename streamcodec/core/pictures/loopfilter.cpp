@@ -193,7 +193,7 @@ void filter_rebuild(Planes planes, const Areas& areas, const Blocks& blocks,
 }
 
 void filter_search(ConstPlanes source, Planes planes, const Blocks& blocks,
-                   const LoopFilter& filter, const i64 (&worth)[2], const Areas& areas,
+                   const LoopFilter& filter, const i64 (&least_gain)[2], const Areas& areas,
                    FilterWorkspace& workspace, Pool* pool) {
     check(planes, areas, blocks);
     check(source, areas, blocks);
@@ -208,14 +208,14 @@ void filter_search(ConstPlanes source, Planes planes, const Blocks& blocks,
         Trial second;
         for (int b = 0; b < areas.luma.columns; ++b) {
             if (job < rows) {
-                const bool better = first.make(sides[0], source.y, blocks, a, b) > worth[0];
+                const bool better = first.make(sides[0], source.y, blocks, a, b) > least_gain[0];
                 areas.luma(a, b) = better;
                 if (better) first.take_over(sides[0], blocks, a, b);
                 continue;
             }
             const bool better = first.make(sides[1], source.u, blocks, a, b) +
                                     second.make(sides[2], source.v, blocks, a, b) >
-                                worth[1];
+                                least_gain[1];
             areas.chroma(a, b) = better;
             if (!better) continue;
             first.take_over(sides[1], blocks, a, b);

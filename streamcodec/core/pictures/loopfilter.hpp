@@ -42,10 +42,10 @@ struct FilterWorkspace {
 void filter_rebuild(Planes planes, const Areas& areas, const Blocks& blocks,
                     const LoopFilter& filter, FilterWorkspace& workspace, Pool* pool);
 
-// Filter where that lowers the squared error of an area by more than `worth` (luma, chroma); sets
-// the flags.
+// Filter where that lowers the squared error of an area by more than `least_gain` (luma, chroma);
+// sets the flags.
 void filter_search(ConstPlanes source, Planes planes, const Blocks& blocks,
-                   const LoopFilter& filter, const i64 (&worth)[2], const Areas& areas,
+                   const LoopFilter& filter, const i64 (&least_gain)[2], const Areas& areas,
                    FilterWorkspace& workspace, Pool* pool);
 
 // For training: add a plane's normal equations. A block has `block_px` samples a side in it.

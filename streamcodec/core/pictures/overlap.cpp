@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pictures/overlap.hpp"
 
+#include <cstring>
+
 #include "kernels.hpp"
 #include "pictures/compensate.hpp"
 
@@ -20,10 +22,21 @@ void move_square(const ConstPlanes& reference, int y, int x, Vector by, int size
     chroma_part(reference, y / 2, x / 2, by, size / 2, size / 2, chroma_at(out, y / 2, x / 2));
 }
 
+void clear(int row, int column, const Planes& out) {
+    for (int i = 0; i < 16; ++i) std::memset(out.y.row(16 * row + i) + 16 * column, 0, 16);
+    for (int i = 0; i < 8; ++i) {
+        std::memset(out.u.row(8 * row + i) + 8 * column, 0, 8);
+        std::memset(out.v.row(8 * row + i) + 8 * column, 0, 8);
+    }
+}
+
 void move_row(const ConstPlanes& reference, const Blocks& blocks, int row, Planes& out) {
     for (int column = 0; column < blocks.columns(); ++column) {
         const int mode = blocks.modes(row, column);
-        if (mode >= INTRA16) continue;
+        if (mode >= INTRA16) {
+            clear(row, column, out);
+            continue;
+        }
         if (mode == INTER16) {
             move_square(reference, 16 * row, 16 * column, blocks.field(2 * row, 2 * column), 16,
                         out);

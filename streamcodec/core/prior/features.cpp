@@ -17,7 +17,6 @@ namespace {
 
 constexpr int DIRECTIONS = 9;  // of intra prediction, 4 modes apart
 constexpr int MOST_LEVEL = 15;
-constexpr int MOST_TABLE = 63;
 constexpr int NEIGHBOURS = 8;  // left, right, above, below, then corners
 constexpr int DY[NEIGHBOURS] = {0, 0, -1, 1, -1, -1, 1, 1};
 constexpr int DX[NEIGHBOURS] = {-1, 1, 0, 0, -1, 1, -1, 1};
@@ -51,16 +50,13 @@ const Layer& group_sums(int group) {
     return table.of[group];
 }
 
-// What `Spectrum` holds, place by place: its bands, and where each shown channel is.
+// A spectrum place by place: its bands, and where each shown channel is.
 struct SpectrumPlaces {
     Layer sums;
     u16 shown_at[SHOWN];
 
     SpectrumPlaces() {
-        u16 channels[CHANNELS];
-        std::copy_n(luma_channels(), 256, channels);
-        for (int plane = 0; plane < 2; ++plane)
-            std::copy_n(chroma_channels()[plane], 64, channels + 256 + 64 * plane);
+        const auto& channels = channel_of_place();
         for (int k = 0; k < CHANNELS; ++k)
             if (channels[k] < SHOWN) shown_at[channels[k]] = static_cast<u16>(k);
         sums = band_sums(CHANNELS, [&channels](int k, i8* row) { row[BAND[channels[k]]] = 1; });
@@ -97,7 +93,7 @@ void describe(FrameFeatures& features, const Blocks& blocks, Grid<const u8> move
             m[4] = split != 0 ? 127 : 0;
             if (split > 1) {
                 for (int k = 0; k < 4; ++k) {
-                    const int kind = kind_of(split, k);
+                    const int kind = transform_of(split, k);
                     if (kind != 0) m[39 + kind] += 31;
                 }
             }
@@ -142,51 +138,62 @@ void describe(FrameFeatures& features, const Blocks& blocks, Grid<const u8> move
 
 namespace {
 
-// Rows of a band of blocks: what needs whole rows of them at once.
+constexpr int AT_ONCE = 32;  // blocks whose spectra are asked for together
+
+// Fills the memory of some blocks at once.
 class ReferenceRows {
   public:
     ReferenceRows(FrameFeatures& features, Grid<const u8> moved, const ConstPlanes& prediction,
                   int step_q3, int chroma_step_q3)
         : features_(features), moved_(moved), prediction_(prediction),
-          luma_unit_(127 * 8 * step_q3), chroma_unit_(127 * 4 * chroma_step_q3) {}
+          luma_unit_(127 * 8 * step_q3), chroma_unit_(127 * 4 * chroma_step_q3),
+          samples_(AT_ONCE * CHANNELS), levels_(AT_ONCE * CHANNELS + SLACK),
+          sums_(AT_ONCE * CHANNELS), bands_(AT_ONCE * SUMS) {}
 
-    // `asked`: columns of a row of blocks.
-    void fill(int row, int columns, std::span<const i32> asked) {
+    void add(int row, int column) {
+        samples_of(prediction_, row, column, &samples_[static_cast<std::size_t>(count_) * CHANNELS]);
+        asked_[count_] = row * features_columns() + column;
+        if (++count_ == AT_ONCE) fill();
+    }
+
+    // What was added and is not filled yet.
+    void fill() {
         const auto* kernel = kernels().prior;
         const auto& places = spectrum_places();
-        const int count = static_cast<int>(asked.size());
-        levels_.resize(static_cast<std::size_t>(count) * LEVELS + SLACK);
-        sums_.resize(static_cast<std::size_t>(count) * SUMS);
-        for (int i = 0; i < count; ++i) {
+        spectra_of(samples_.data(), count_, sums_.data());
+        for (int i = 0; i < count_; ++i) {
             // In half steps: 16 * |value| of 127 * 8 (luma) or 127 * 4 (chroma) steps in 1/8.
-            spectrum_of(prediction_, row, asked[i], spectrum_);
-            u8* levels = &levels_[static_cast<std::size_t>(i) * LEVELS];
-            kernel->levels(spectrum_.luma, 256, luma_unit_, levels);
-            for (int plane = 0; plane < 2; ++plane)
-                kernel->levels(spectrum_.chroma[plane], 64, chroma_unit_, levels + 256 + 64 * plane);
+            const std::size_t at = static_cast<std::size_t>(i) * CHANNELS;
+            kernel->levels(&sums_[at], 256, luma_unit_, &levels_[at]);
+            kernel->levels(&sums_[at + 256], 128, chroma_unit_, &levels_[at + 256]);
         }
-        kernel->product(levels_.data(), LEVELS, count, places.sums.quads(),
-                        places.sums.packed.data(), SUMS, sums_.data());
-        for (int i = 0; i < count; ++i) {
-            const int block = row * columns + asked[i];
-            const u8* moved = moved_.row(block);
-            const u8* levels = &levels_[static_cast<std::size_t>(i) * LEVELS];
-            u8* out = &features_.memory[static_cast<std::size_t>(block) * MEMORY];
-            for (int c = 0; c < CHANNELS; ++c) out[c] = MAGNITUDE[std::min<u8>(moved[c], MOST_LEVEL)];
-            for (int c = 0; c < SHOWN; ++c) out[CHANNELS + c] = MAGNITUDE[levels[places.shown_at[c]]];
+        kernel->product(levels_.data(), CHANNELS, count_, places.sums.quads(),
+                        places.sums.packed.data(), SUMS, bands_.data());
+        for (int i = 0; i < count_; ++i) {
+            u8* out = &features_.memory[static_cast<std::size_t>(asked_[i]) * MEMORY_PITCH];
+            kernel->magnitudes(moved_.row(asked_[i]), CHANNELS, out);
+            u8 shown[SHOWN];
+            const u8* levels = &levels_[static_cast<std::size_t>(i) * CHANNELS];
+            for (int c = 0; c < SHOWN; ++c) shown[c] = levels[places.shown_at[c]];
+            kernel->magnitudes(shown, SHOWN, out + CHANNELS);
             for (int band = 0; band < BANDS; ++band)
-                out[CHANNELS + SHOWN + band] = energy_of(sums_[static_cast<std::size_t>(i) * SUMS + band]);
+                out[CHANNELS + SHOWN + band] = energy_of(bands_[static_cast<std::size_t>(i) * SUMS + band]);
         }
+        count_ = 0;
     }
 
   private:
+    [[nodiscard]] int features_columns() const { return prediction_.y.columns / BLOCK_PX; }
+
     FrameFeatures& features_;
     const Grid<const u8> moved_;
     const ConstPlanes& prediction_;
     const i32 luma_unit_, chroma_unit_;
-    Spectrum spectrum_;
-    std::vector<u8> levels_;
-    std::vector<i32> sums_;
+    Aligned<i8> samples_;
+    Aligned<u8> levels_;
+    Aligned<i32> sums_, bands_;
+    int asked_[AT_ONCE];
+    int count_ = 0;
 };
 
 }  // namespace
@@ -195,46 +202,44 @@ void remember_reference(FrameFeatures& features, const Blocks& blocks, Grid<cons
                         const ConstPlanes& prediction, int step_q3, int chroma_step_q3,
                         Pool* pool) {
     const int rows = blocks.rows(), columns = blocks.columns();
-    features.memory.resize(static_cast<std::size_t>(rows) * columns * MEMORY);
+    features.memory.resize(static_cast<std::size_t>(rows) * columns * MEMORY_PITCH);
     run_jobs(pool, band_count(rows), [&](int index) {
         const Band band = band_of(rows, index);
         ReferenceRows reference(features, moved, prediction, step_q3, chroma_step_q3);
-        std::vector<i32> asked;
         for (int row = band.first; row < band.last; ++row) {
-            asked.clear();
             for (int column = 0; column < columns; ++column) {
                 // Blocks that code nothing are not asked.
                 if (blocks.counts(row, column) == 0) continue;
                 if (blocks.modes(row, column) < INTRA16) {
-                    asked.push_back(column);
+                    reference.add(row, column);
                 } else {  // has no prediction yet
-                    std::memset(&features.memory[(row * columns + column) * MEMORY], 0, MEMORY);
+                    std::memset(&features.memory[static_cast<std::size_t>(row * columns + column) *
+                                                 MEMORY_PITCH],
+                                0, MEMORY);
                 }
             }
-            reference.fill(row, columns, asked);
         }
+        reference.fill();
     });
 }
 
 void reveal(FrameFeatures& features, std::span<const i32> blocks, int group,
             Grid<const i16> symbols) {
     const int first = GROUP_STARTS[group], last = GROUP_STARTS[group + 1];
+    const auto* kernel = kernels().prior;
     const Layer& bands = group_sums(group);
-    const int count = static_cast<int>(blocks.size()), pitch = 4 * bands.quads();
-    features.levels.assign(static_cast<std::size_t>(count) * pitch + SLACK, 0);
+    const int count = static_cast<int>(blocks.size()), pitch = whole_lines(last - first);
+    features.levels.resize(static_cast<std::size_t>(count) * pitch + SLACK);
     features.sums.resize(static_cast<std::size_t>(count) * SUMS);
     for (int i = 0; i < count; ++i) {
         const i16* own = symbols.row(blocks[i]) + first;
         u8* levels = &features.levels[static_cast<std::size_t>(i) * pitch];
-        for (int c = 0; c < last - first; ++c) {
-            const int size = own[c] < 0 ? -own[c] : own[c];
-            levels[c] = static_cast<u8>(size < MOST_LEVEL ? size : MOST_LEVEL);
-        }
+        kernel->sizes(own, last - first, levels);
         u8* shown = &features.shown[static_cast<std::size_t>(blocks[i]) * SHOWN];
-        for (int c = first; c < std::min(last, SHOWN); ++c) shown[c] = MAGNITUDE[levels[c - first]];
+        if (first < SHOWN) kernel->magnitudes(levels, last - first, shown + first);
     }
-    kernels().prior->product(features.levels.data(), pitch, count, bands.quads(),
-                             bands.packed.data(), SUMS, features.sums.data());
+    kernel->product(features.levels.data(), pitch, count, bands.quads(), bands.packed.data(), SUMS,
+                    features.sums.data());
     // The bands of other groups have no ones in these sums.
     const int first_band = BAND[first], last_band = group + 1 < GROUPS ? BAND[last] : BANDS;
     for (int i = 0; i < count; ++i) {
@@ -262,9 +267,8 @@ void write_row(const FrameFeatures& features, int block, u8* out) {
     }
     std::memcpy(out + MISC_AT, &features.misc[static_cast<std::size_t>(block) * MISC], MISC);
     if (features.with_memory) {
-        std::memcpy(out + KEY_FEATURES, &features.memory[static_cast<std::size_t>(block) * MEMORY],
-                    MEMORY);
-        out[INTER_FEATURES] = 0;
+        std::memcpy(out + KEY_FEATURES, &features.memory[static_cast<std::size_t>(block) * MEMORY_PITCH],
+                    MEMORY_COPIED);
     }
 }
 
@@ -311,10 +315,7 @@ void guess_tables(const Blocks& blocks, Grid<const u8> counts, Grid<const u8> be
                 continue;
             }
             const u8* from = before.row(origin(blocks, row, column));
-            for (int c = 0; c < CHANNELS; ++c) {
-                const int shifted = std::min(std::max(from[c] + shift, 0), MOST_TABLE);
-                to[c] = from[c] ? static_cast<u8>(shifted) : otherwise[c];
-            }
+            kernels().prior->shifted_tables(from, otherwise.data(), shift, CHANNELS, to);
         }
     }
 }
@@ -326,11 +327,7 @@ void remember_symbols(Grid<const u8> counts, Grid<const i16> symbols, Grid<const
             const int block = row * counts.columns + column;
             u8* to = out.row(block);
             if (counts(row, column) != 0) {
-                const i16* own = symbols.row(block);
-                for (int c = 0; c < CHANNELS; ++c) {
-                    const int magnitude = own[c] < 0 ? -own[c] : own[c];
-                    to[c] = static_cast<u8>(magnitude < MOST_LEVEL ? magnitude : MOST_LEVEL);
-                }
+                kernels().prior->sizes(symbols.row(block), CHANNELS, to);
             } else {
                 const u8* before = moved.row(block);
                 for (int c = 0; c < CHANNELS; ++c) to[c] = before[c] >> 1;

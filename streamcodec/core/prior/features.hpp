@@ -2,7 +2,7 @@
 // What the prior looks at: small integers 0..127 that encoder and decoder both hold.
 //
 // A row describes one block at the moment one of its groups is coded: its own lower groups, what
-// its eight neighbours have shown so far, what the syntax said, and in inter frames the symbols of
+// its eight neighbours have shown so far, what the packet says of blocks, and in inter frames the symbols of
 // the reference where the block came from and the spectrum of its prediction. docs/bitstream.md,
 // section 6, has the row as a table.
 #pragma once
@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "aligned.hpp"
 #include "blocks/layout.hpp"
 #include "grid.hpp"
 #include "pool.hpp"
@@ -26,10 +27,12 @@ inline constexpr int KEY_FEATURES = MISC_AT + MISC;  // 328
 inline constexpr int PREDICTED = SHOWN + BANDS;
 inline constexpr int MEMORY = CHANNELS + PREDICTED;  // 491: a block's row of the reference
 inline constexpr int INTER_FEATURES = KEY_FEATURES + MEMORY;  // 819
-// Rows are padded to fours of inputs, as the products take them.
-inline constexpr int KEY_PITCH = 328;
-inline constexpr int INTER_PITCH = 820;
-static_assert(KEY_FEATURES == KEY_PITCH && INTER_FEATURES + 1 == INTER_PITCH);
+// Rows are whole lines of the cache, and what is beyond the inputs is zero.
+inline constexpr int KEY_PITCH = whole_lines(KEY_FEATURES);
+inline constexpr int INTER_PITCH = whole_lines(INTER_FEATURES);
+inline constexpr int MEMORY_PITCH = whole_lines(MEMORY);
+inline constexpr int MEMORY_COPIED = INTER_PITCH - KEY_FEATURES;
+static_assert(MEMORY_COPIED <= MEMORY_PITCH);
 
 // What one frame shows of its blocks while it is coded; grows, and is used again.
 struct FrameFeatures {
@@ -39,8 +42,8 @@ struct FrameFeatures {
     std::vector<u8> shown;   // (blocks, SHOWN)
     std::vector<u8> energy;  // (blocks, BANDS)
     std::vector<u8> misc;    // (blocks, MISC)
-    std::vector<u8> memory;  // (blocks, MEMORY), inter frames only
-    std::vector<u8> levels;  // of the blocks that `reveal` is asked for
+    Aligned<u8> memory;      // (blocks, MEMORY_PITCH), inter frames only
+    Aligned<u8> levels;  // of the blocks that `reveal` is asked for
     std::vector<i32> sums;
 
     [[nodiscard]] int pitch() const { return with_memory ? INTER_PITCH : KEY_PITCH; }

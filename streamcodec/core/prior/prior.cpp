@@ -63,7 +63,7 @@ Layer::Layer(Grid<const i8> weights)
         for (int o = 0; o < outputs; ++o) {
             const i8 value = weights(k, o);
             require(value != -128, "a weight of the prior is -128");
-            packed[(static_cast<std::size_t>(k / 4) * padded + o) * 4 + k % 4] = value;
+            packed[packed_at(k, o, quads(), padded)] = value;
         }
     }
 }
@@ -130,6 +130,7 @@ void walk_rows(PriorWorkspace& workspace, Grid<const u8> counts, Grid<const i16>
                         workspace.turn.push_back(row * counts.columns + column);
             if (workspace.turn.empty()) continue;
             visit(group, phase);
+            if (group + 1 == GROUPS && phase + 1 == PHASES) continue;  // nobody looks at it any more
             reveal(workspace.features, workspace.turn, group, symbols);
         }
     }

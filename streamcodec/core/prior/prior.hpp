@@ -26,7 +26,7 @@ struct Layer {
     int inputs = 0;
     int outputs = 0;
     int padded = 0;  // outputs, up to a multiple of 16
-    std::vector<i8> packed;
+    Aligned<i8> packed;
 
     Layer() = default;
     explicit Layer(Grid<const i8> weights);
@@ -52,12 +52,12 @@ struct Prior {
 struct PriorWorkspace {
     FrameFeatures features;
     std::vector<i32> turn;  // blocks whose turn it is
-    std::vector<u8> rows;
+    Aligned<u8> rows;
     std::vector<u8> tables;
     std::vector<i16> values;
     struct Lane {  // of one job of the pool
-        std::vector<i32> sums;
-        std::vector<u8> hidden, again;
+        Aligned<i32> sums;
+        Aligned<u8> hidden, again;
     };
     std::vector<Lane> lanes;
 };

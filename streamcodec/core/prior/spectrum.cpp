@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A DCT's basis is symmetric or antisymmetric about the middle, in both directions, and rounding
-// keeps that. So samples are folded first: sums and differences of mirrored ones, four sets of a
+// keeps that. So samples can be folded first: sums and differences of mirrored ones, four sets of a
 // quarter of the block each, and each set meets a quarter of the frequencies. A quarter of the
-// products, the same integers.
+// products, the same integers; places stand in that order, whoever computes them.
 #include "prior/spectrum.hpp"
 
 #include <cmath>
 #include <numbers>
+#include <vector>
 
+#include "aligned.hpp"
 #include "blocks/layout.hpp"
 #include "kernels.hpp"
 #include "prior/ties.hpp"
@@ -32,11 +34,10 @@ bool is_smaller(int tie, int i, int j) {
     return ((SIZE == 16 ? SMALLER16[tie][i] : SMALLER8[tie][i % 8]) >> j & 1) != 0;
 }
 
-// What is added at the four frequencies that lie on ties: by sample, -1, 0 or 1, as 16-bit numbers
-// that pair with the samples.
+// What is added at the four frequencies that lie on ties: by sample, -1, 0 or 1.
 template <int SIZE>
 struct Ties {
-    i16 change[4][SIZE * SIZE];
+    i8 change[4][SIZE * SIZE];
     bool any[4] = {};
 
     Ties() {
@@ -46,7 +47,7 @@ struct Ties {
                 for (int j = 0; j < SIZE; ++j) {
                     const int sign = rounded(SIZE, u, v, i, j) > 0 ? 1 : -1;
                     const bool smaller = is_smaller<SIZE>(tie, i, j);
-                    change[tie][i * SIZE + j] = static_cast<i16>(smaller ? -sign : 0);
+                    change[tie][i * SIZE + j] = static_cast<i8>(smaller ? -sign : 0);
                     any[tie] = any[tie] || smaller;
                 }
             }
@@ -66,84 +67,6 @@ constexpr int place_of(int u, int v) {
     return u / 2 * (SIZE / 2) + v / 2;
 }
 
-// The bases of the four sets, and the channels they lead to.
-template <int SIZE>
-struct Folded {
-    static constexpr int HALF = SIZE / 2;
-    static constexpr int PLACES = HALF * HALF;
-    i16 packed[4][PLACES * PLACES];  // by twos of samples, as the kernel takes them
-    int position[4 * PLACES];
-
-    static int at_pair(int sample, int place) {
-        return (sample / 2 * PLACES + place) * 2 + sample % 2;
-    }
-
-    Folded() {
-        for (int set = 0; set < 4; ++set) {
-            for (int u = 0; u < HALF; ++u) {
-                for (int v = 0; v < HALF; ++v) {
-                    const int place = u * HALF + v;
-                    const int fu = 2 * u + (set >> 1), fv = 2 * v + (set & 1);
-                    position[set * PLACES + place] = fu * SIZE + fv;
-                    for (int i = 0; i < HALF; ++i)
-                        for (int j = 0; j < HALF; ++j)
-                            packed[set][at_pair(i * HALF + j, place)] =
-                                static_cast<i16>(rounded(SIZE, fu, fv, i, j));
-                }
-            }
-        }
-    }
-};
-
-const Folded<16>& folded16() {
-    static const Folded<16> value;
-    return value;
-}
-const Folded<8>& folded8() {
-    static const Folded<8> value;
-    return value;
-}
-
-template <int SIZE>
-void transform(const Folded<SIZE>& folded, Grid<const u8> plane, int top, int left, i32* out) {
-    constexpr int HALF = SIZE / 2;
-    constexpr int PLACES = HALF * HALF;
-    i16 even[SIZE][HALF], odd[SIZE][HALF];  // folded across
-    for (int i = 0; i < SIZE; ++i) {
-        const u8* line = plane.row(top + i) + left;
-        for (int j = 0; j < HALF; ++j) {
-            const int a = line[j] - 128, b = line[SIZE - 1 - j] - 128;
-            even[i][j] = static_cast<i16>(a + b);
-            odd[i][j] = static_cast<i16>(a - b);
-        }
-    }
-    i16 sets[4][PLACES];
-    for (int i = 0; i < HALF; ++i) {
-        for (int j = 0; j < HALF; ++j) {
-            const int at = i * HALF + j, mirrored = SIZE - 1 - i;
-            sets[0][at] = static_cast<i16>(even[i][j] + even[mirrored][j]);
-            sets[1][at] = static_cast<i16>(odd[i][j] + odd[mirrored][j]);
-            sets[2][at] = static_cast<i16>(even[i][j] - even[mirrored][j]);
-            sets[3][at] = static_cast<i16>(odd[i][j] - odd[mirrored][j]);
-        }
-    }
-    const auto* kernel = kernels().prior;
-    for (int set = 0; set < 4; ++set)
-        kernel->product16(sets[set], folded.packed[set], PLACES, out + set * PLACES);
-    i16 samples[SIZE * SIZE];
-    for (int i = 0; i < SIZE; ++i) {
-        const u8* line = plane.row(top + i) + left;
-        for (int j = 0; j < SIZE; ++j) samples[i * SIZE + j] = static_cast<i16>(line[j] - 128);
-    }
-    for (int tie = 0; tie < 4; ++tie) {
-        if (!ties<SIZE>().any[tie]) continue;
-        const i16* change = ties<SIZE>().change[tie];
-        i32 sum = 0;
-        for (int k = 0; k < SIZE * SIZE; ++k) sum += samples[k] * change[k];
-        out[place_of<SIZE>((tie >> 1) * SIZE / 2, (tie & 1) * SIZE / 2)] += sum;
-    }
-}
-
 template <int SIZE>
 void whole_basis(i8* out) {
     for (int i = 0; i < SIZE; ++i)
@@ -157,34 +80,87 @@ void whole_basis(i8* out) {
                 }
 }
 
+// The basis as the kernels take it, and the frequencies that places lead to.
+template <int SIZE>
+struct Bases {
+    static constexpr int HALF = SIZE / 2;
+    static constexpr int PLACES = HALF * HALF;
+    static constexpr int ALL = SIZE * SIZE;
+    i16 folded[4 * PLACES * PLACES];  // by sets; within one by twos of samples
+    Aligned<i8> bytes;
+    int position[ALL];
+    SpectrumBasis view{};
+
+    static int at_pair(int sample, int place) {
+        return (sample / 2 * PLACES + place) * 2 + sample % 2;
+    }
+
+    Bases() : bytes(ALL * ALL) {
+        for (int set = 0; set < 4; ++set) {
+            for (int place = 0; place < PLACES; ++place) {
+                const int fu = 2 * (place / HALF) + (set >> 1), fv = 2 * (place % HALF) + (set & 1);
+                position[set * PLACES + place] = fu * SIZE + fv;
+                for (int i = 0; i < HALF; ++i)
+                    for (int j = 0; j < HALF; ++j)
+                        folded[set * PLACES * PLACES + at_pair(i * HALF + j, place)] =
+                            static_cast<i16>(rounded(SIZE, fu, fv, i, j));
+            }
+        }
+        std::vector<i8> whole(ALL * ALL);
+        whole_basis<SIZE>(whole.data());
+        for (int sample = 0; sample < ALL; ++sample)
+            for (int place = 0; place < ALL; ++place)
+                bytes[packed_at(sample, place, ALL / 4, ALL)] = whole[sample * ALL + position[place]];
+        view.side = SIZE;
+        view.bytes = bytes.data();
+        view.folded = folded;
+        for (int tie = 0; tie < 4; ++tie) {
+            view.changes[tie] = ties<SIZE>().any[tie] ? ties<SIZE>().change[tie] : nullptr;
+            view.tie_places[tie] = place_of<SIZE>((tie >> 1) * HALF, (tie & 1) * HALF);
+        }
+    }
+};
+
+const Bases<16>& bases16() {
+    static const Bases<16> value;
+    return value;
+}
+const Bases<8>& bases8() {
+    static const Bases<8> value;
+    return value;
+}
+
+template <int SIZE>
+void less_128(Grid<const u8> plane, int top, int left, i8* out) {
+    for (int i = 0; i < SIZE; ++i) {
+        const u8* line = plane.row(top + i) + left;
+        for (int j = 0; j < SIZE; ++j) out[i * SIZE + j] = static_cast<i8>(line[j] - 128);
+    }
+}
+
 }  // namespace
 
-void spectrum_of(const ConstPlanes& planes, int row, int column, Spectrum& out) {
-    transform(folded16(), planes.y, 16 * row, 16 * column, out.luma);
-    transform(folded8(), planes.u, 8 * row, 8 * column, out.chroma[0]);
-    transform(folded8(), planes.v, 8 * row, 8 * column, out.chroma[1]);
+void samples_of(const ConstPlanes& planes, int row, int column, i8* out) {
+    less_128<16>(planes.y, 16 * row, 16 * column, out);
+    less_128<8>(planes.u, 8 * row, 8 * column, out + 256);
+    less_128<8>(planes.v, 8 * row, 8 * column, out + 320);
 }
 
-const u16 (&luma_channels())[256] {
+void spectra_of(const i8* samples, int count, i32* out) {
+    const auto* kernel = kernels().prior;
+    kernel->spectra(bases16().view, samples, count, out);
+    kernel->spectra(bases8().view, samples + 256, count, out + 256);
+    kernel->spectra(bases8().view, samples + 320, count, out + 320);
+}
+
+const u16 (&channel_of_place())[CHANNELS] {
     struct Table {
-        u16 of[256];
+        u16 of[CHANNELS];
         Table() {
             for (int k = 0; k < 256; ++k)
-                of[k] = static_cast<u16>(CHANNEL_OF[folded16().position[k]]);
-        }
-    };
-    static const Table table;
-    return table.of;
-}
-
-const u16 (&chroma_channels())[2][64] {
-    struct Table {
-        u16 of[2][64];
-        Table() {
-            for (int plane = 0; plane < 2; ++plane)
-                for (int k = 0; k < 64; ++k)
-                    of[plane][k] = static_cast<u16>(
-                        CHANNEL_OF[256 + 64 * plane + folded8().position[k]]);
+                of[k] = static_cast<u16>(CHANNEL_OF[bases16().position[k]]);
+            for (int k = 256; k < CHANNELS; ++k)
+                of[k] = static_cast<u16>(CHANNEL_OF[k / 64 * 64 + bases8().position[k % 64]]);
         }
     };
     static const Table table;

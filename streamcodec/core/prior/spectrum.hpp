@@ -8,17 +8,13 @@
 
 namespace sc {
 
-struct Spectrum {
-    i32 luma[256];    // by folded place; `luma_channel` says which channel each is
-    i32 chroma[2][64];
-};
+// Samples of the block at (row, column) in blocks of 16x16, less 128: luma's 256, then 64 of each chroma.
+void samples_of(const ConstPlanes& planes, int row, int column, i8* out);
 
-// Of the block at (row, column) in blocks of 16x16.
-void spectrum_of(const ConstPlanes& planes, int row, int column, Spectrum& out);
-
-// Channel of each place of `Spectrum`.
-const u16 (&luma_channels())[256];
-const u16 (&chroma_channels())[2][64];
+// Of `count` blocks, CHANNELS samples each as `samples_of` leaves them; `out` has as many sums. They
+// stand in folded order: `channel_of_place` says which channel each is.
+void spectra_of(const i8* samples, int count, i32* out);
+const u16 (&channel_of_place())[CHANNELS];
 
 // The bases as by position: (256, 256) and (64, 64) row by row, for the tests.
 void luma_basis(i8* out);

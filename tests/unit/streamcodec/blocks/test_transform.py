@@ -86,10 +86,10 @@ def plain_inverse(placed: np.ndarray, split: int) -> np.ndarray:
 def test_kinds_of_quarters_are_digits() -> None:
     split = 1
     for quarter, kind in enumerate((transform.FOUR, transform.PLAIN, transform.EIGHT, 1)):
-        split = transform.with_kind(split, quarter, kind)
+        split = transform.with_transform(split, quarter, kind)
     assert split == MIXED
-    assert [transform.kind_of(MIXED, k) for k in range(4)] == [1, 2, 0, 1]
-    assert [transform.kind_of(WHOLE, k) for k in range(4)] == [0, 0, 0, 0]
+    assert [transform.transform_of(MIXED, k) for k in range(4)] == [1, 2, 0, 1]
+    assert [transform.transform_of(WHOLE, k) for k in range(4)] == [0, 0, 0, 0]
 
 
 def test_an_edge_in_a_quarter_is_left_untransformed_and_a_smooth_block_whole() -> None:
@@ -102,7 +102,7 @@ def test_an_edge_in_a_quarter_is_left_untransformed_and_a_smooth_block_whole() -
     splits = np.zeros(2, np.uint8)
     transform.cheaper(samples, 1 / 20, splits, np.zeros((2, 384), np.float32))
     assert splits[0] == 0
-    assert transform.kind_of(splits[1], 0) == transform.PLAIN
+    assert transform.transform_of(splits[1], 0) == transform.PLAIN
 
 
 def test_each_quality_step_is_a_twelfth_root_coarser() -> None:

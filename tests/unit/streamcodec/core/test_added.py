@@ -59,18 +59,18 @@ def test_intra_blocks_are_coded_as_from_the_moved_source(codec: Codec, frames: l
         symbols = np.zeros((blocks.rows * blocks.columns, 384), np.int16)
         y, u, v = seen.prediction
         planes = (y.copy(), u.copy(), v.copy())
-        before = at_once._state_at(seen, 30)
+        state = at_once._state_at(seen, 30)
         _core.code(
             _core.BlocksWorkspace(),
-            _core.CodeParams(mu=0.1, pace=1),
+            _core.CodeParams(mu=0.1, trend=1),
             source,
             blocks,
             seen.coefficients,
             first.tables,
             codec.model.costs_q8,
             coding._channel_steps_q3,
-            before.contexts,
-            before.counts,
+            state.contexts,
+            state.counts,
             seen.free,
             np.zeros_like(blocks.counts),
             symbols,

@@ -132,7 +132,7 @@ def test_floats_are_equal_at_every_level() -> None:
         for split in SPLITS:
             out = np.empty(384, np.float32)
             _core.block_forward(samples, split, out)
-            results.append((split, out.tobytes(), _core.block_worth(out, 0.07)))
+            results.append((split, out.tobytes(), _core.level_bits(out, 0.07)))
     _core.choose_level(before)
     assert len(set(results)) == len(SPLITS)
 
@@ -183,6 +183,20 @@ def test_plain_quantisation_is_the_twins(level: str) -> None:
     _core.quantise_plainly(coefficients, STEPS_Q3, 0.35, out, counts)
     assert np.array_equal(out, expected)
     assert np.array_equal(counts, needed)
+
+
+def test_counting_groups_alone_gives_what_plain_quantisation_counts(level: str) -> None:
+    coefficients = np.zeros((385, 384), np.float32)
+    steps = STEPS_Q3.astype(np.float32) / 8
+    for last in range(384):  # each block has one last level, of just one step
+        coefficients[last, : last + 1] = 0.6 * steps[: last + 1]
+        coefficients[last, last] = -0.66 * steps[last]
+    symbols = np.zeros((385, 384), np.int16)
+    needed, counts = np.zeros((5, 77), np.uint8), np.ones((5, 77), np.uint8)
+    _core.quantise_plainly(coefficients, STEPS_Q3, 0.35, symbols, needed)
+    _core.count_groups(coefficients, STEPS_Q3, 0.35, counts)
+    assert np.array_equal(counts, needed)
+    assert set(needed.flat) == {0, 1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -295,7 +309,7 @@ def coding(rng: np.random.Generator, blocks: Any) -> dict[str, Any]:
         "costs_q8": costs,
         "steps_q3": STEPS_Q3,
         "contexts": contexts,
-        "counts_before": rng.integers(0, 5, blocks.modes.shape).astype(np.uint8),
+        "reference_counts": rng.integers(0, 5, blocks.modes.shape).astype(np.uint8),
         "hurdle": (rng.random(blocks.modes.shape) < 0.2).astype(np.uint8) * 96,
     }
 
@@ -318,14 +332,14 @@ def test_symbols_and_the_picture_are_the_twins(level: str, seed: int) -> None:
     told = coding(rng, blocks)
     twin, planes = blocks.copy(), copied(prediction)
     expected = np.full((blocks.modes.size, 384), 7, np.int16)
-    mu, pace = (0.1, 1) if seed < 13 else (0.4, 2)
-    prices = rebuild.Prices(mu=mu, pace=pace, free=free, **told)
+    mu, trend = (0.1, 1) if seed < 13 else (0.4, 2)
+    prices = rebuild.Prices(mu=mu, trend=trend, free=free, **told)
     rebuild.code(source, twin, coefficients, prices, expected, planes)
     symbols, result = np.full_like(expected, 7), copied(prediction)
     before = blocks.copy()
     _core.code(
         workspace=_core.BlocksWorkspace(),
-        params=_core.CodeParams(mu, pace),
+        params=_core.CodeParams(mu, trend),
         source=source,
         blocks=blocks,
         coefficients=coefficients,

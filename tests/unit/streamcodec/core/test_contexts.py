@@ -45,60 +45,78 @@ def test_candidates_and_what_taking_them_costs(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(3)
     contexts = learned(1)
     field, before = vectors(rng, *size), vectors(rng, *size)
-    takens = rng.integers(0, 3, size).astype(np.uint8)
+    candidate_index = rng.integers(0, 3, size).astype(np.uint8)
     scratch = np.zeros(mixing.SCRATCH, np.int32)
     for row, column, blocks in places(*size):
-        near, prices = np.zeros((5, 3), np.int32), np.zeros(3, np.int32)
-        ways = fields.candidates(field, before, row, column, blocks, near)
+        found_by_twin, prices = np.zeros((5, 3), np.int32), np.zeros(3, np.int32)
+        candidate_count = fields.candidates_of(field, before, row, column, blocks, found_by_twin)
         found = _core.candidates(field, before, row, column, blocks)
-        assert [v[:2] for v in found] == [tuple(near[k, :2]) for k in range(ways)]
-        assert [v[2] for v in found[1:]] == [near[k, 2] for k in range(1, ways)]
+        assert [v[:2] for v in found] == [
+            tuple(found_by_twin[k, :2]) for k in range(candidate_count)
+        ]
+        assert [v[2] for v in found[1:]] == [found_by_twin[k, 2] for k in range(1, candidate_count)]
         for skip in (0, 1):
             twin.which_prices(
-                *(contexts, scratch, takens, field, before, near, row, column, blocks, ways, skip),
+                *(
+                    contexts,
+                    scratch,
+                    candidate_index,
+                    field,
+                    before,
+                    found_by_twin,
+                    row,
+                    column,
+                    blocks,
+                    candidate_count,
+                    skip,
+                ),
                 prices,
             )
             assert _core.which_prices(
-                contexts, takens, field, before, row, column, blocks, skip
+                contexts, candidate_index, field, before, row, column, blocks, skip
             ) == tuple(prices)
 
 
-@pytest.mark.parametrize("pace", [0, 1, 2])
-def test_prices_of_squares_skips_and_counts(pace: int) -> None:
-    rng = np.random.default_rng(pace)
+@pytest.mark.parametrize("trend", [0, 1, 2])
+def test_prices_of_squares_skips_and_counts(trend: int) -> None:
+    rng = np.random.default_rng(trend)
     rows, columns = 5, 7
     contexts = learned(2)
     before = vectors(rng, rows, columns)
     before[:4, :8] = 7  # squares of one vector
-    counts_before = rng.integers(0, 5, (rows, columns)).astype(np.uint8)
-    counts_before[3:] = 0
+    reference_counts = rng.integers(0, 5, (rows, columns)).astype(np.uint8)
+    reference_counts[3:] = 0
     counts = rng.integers(0, 5, (rows, columns)).astype(np.uint8)
     skips = rng.integers(0, 2, (rows, columns)).astype(np.uint8)
     sides = rng.choice([1, 2, 4], (rows, columns)).astype(np.uint8)
     scratch = np.zeros(mixing.SCRATCH, np.int32)
     for row, column, blocks in places(rows, columns):
         if blocks > 1:
-            at = twin.by_united(scratch, sides, before, counts_before, row, column, blocks, pace)
+            at = twin.by_united(
+                scratch, sides, before, reference_counts, row, column, blocks, trend
+            )
             wanted = tuple(mixing.cost_q8(contexts, at, scratch, bit) for bit in (1, 0))
             assert (
                 _core.united_prices(
-                    contexts, sides, before, counts_before, pace, row, column, blocks
+                    contexts, sides, before, reference_counts, trend, row, column, blocks
                 )
                 == wanted
             )
             continue
-        no, yes = twin.skip_prices_q8(contexts, scratch, skips, counts_before, row, column, pace)
-        assert _core.skip_prices(contexts, skips, before, counts_before, pace, row, column) == (
+        no, yes = twin.skip_prices_q8(
+            contexts, scratch, skips, reference_counts, row, column, trend
+        )
+        assert _core.skip_prices(contexts, skips, before, reference_counts, trend, row, column) == (
             yes,
             no,
         )
         for kind in range(5):
             prices = np.zeros(5, np.int32)
             twin.count_prices(
-                *(contexts, scratch, counts, counts_before, row, column, kind, pace, prices)
+                *(contexts, scratch, counts, reference_counts, row, column, kind, trend, prices)
             )
             assert _core.count_prices(
-                contexts, counts, before, counts_before, pace, row, column, kind
+                contexts, counts, before, reference_counts, trend, row, column, kind
             ) == tuple(prices)
 
 

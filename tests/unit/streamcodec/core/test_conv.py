@@ -155,9 +155,9 @@ def test_what_a_correction_saves_and_adds_is_its_twins(level: str, seed: int) ->
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def chosen(saved: reference.I64, areas: samples.U8, worth: float) -> tuple[samples.U8, float]:
+def chosen(saved: reference.I64, areas: samples.U8, bit_price: float) -> tuple[samples.U8, float]:
     levels = np.zeros((2, *areas.shape), np.uint8)
-    bits = _core.choose_levels(saved, areas, (worth, worth), levels)
+    bits = _core.choose_levels(saved, areas, (bit_price, bit_price), levels)
     return levels, bits
 
 

@@ -165,8 +165,7 @@ def test_symbols_become_the_twins_bytes_and_come_back_in_the_decoders_order() ->
     symbols = symbols_of(rng, 6)
     found = rng.integers(0, 64, symbols.shape).astype(np.uint8)
     writer = _core.Writer()
-    writer.symbols(counts, symbols, found, rows)
-    payload = writer.encode()
+    payload = writer.encode(counts, symbols, found, rows)
     out = np.zeros(60_000, np.uint32)
     at = 0
     reader = _core.Reader(payload)

@@ -57,19 +57,19 @@ def test_sums_of_differences_are_exact_at_every_level(level: str, size: int) -> 
 
 @pytest.mark.parametrize("size", [8, 16])
 @pytest.mark.parametrize("step", [1.5, 12.0, 352.0])
-def test_foretold_costs_are_equal_at_all_levels_and_near_the_plain_sum(
+def test_estimated_costs_are_equal_at_all_levels_and_near_the_plain_sum(
     size: int, step: float
 ) -> None:
-    worth = (16 / (0.1 * (8 * step) ** 2), 16 / (0.18 * 8 * step))
+    bit_weights = (16 / (0.1 * (8 * step) ** 2), 16 / (0.18 * 8 * step))
     before = _core.level()
     for own, other in blocks_to_compare():
         found = set()
         for name in LEVELS:
             _core.choose_level(name)
-            found.add(_core.hadamard_worth(own, other[:, 5:], size, worth))
+            found.add(_core.hadamard_bits(own, other[:, 5:], size, bit_weights))
         _core.choose_level(before)
         differences = own[:size, :size].astype(np.int64) - other[:size, 5 : 5 + size]
-        plain = cost.worth_of(differences, np.array(worth, np.float32))
+        plain = cost.hadamard_bits(differences, np.array(bit_weights, np.float32))
         assert len(found) == 1
         # Each 8x8 is rounded down; float sums in another order may fall beside.
         assert found.pop() == pytest.approx(plain, rel=1e-6, abs=4)
@@ -131,13 +131,13 @@ class Case:
         rng = np.random.default_rng(seed + 100)
         self.source, self.reference = scene(seed, rows, columns)
         self.rows, self.columns = rows, columns
-        self.field_before = np.zeros((2 * rows, 2 * columns, 2), np.int16)
-        self.field_before[:, columns:] = rng.integers(-20, 21, (2 * rows, columns, 2))
-        self.counts_before = rng.integers(0, 5, (rows, columns), np.uint8)
+        self.reference_field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
+        self.reference_field[:, columns:] = rng.integers(-20, 21, (2 * rows, columns, 2))
+        self.reference_counts = rng.integers(0, 5, (rows, columns), np.uint8)
         self.contexts = taught_contexts(seed)
         self.lambda_q8 = int(256 * 0.18 * step)
         self.still = int(256 * 0.04 * step)
-        self.worth = (16 / (0.1 * (8 * step) ** 2), 16 / (0.18 * 8 * step))
+        self.bit_weights = (16 / (0.1 * (8 * step) ** 2), 16 / (0.18 * 8 * step))
         self.per_square = 16 * 8 / (0.1 * step * step)
 
     def native(
@@ -147,7 +147,7 @@ class Case:
         params = _core.MotionParams(
             lambda_q8=self.lambda_q8,
             still=self.still,
-            worth=self.worth,
+            bit_weights=self.bit_weights,
             per_square=self.per_square,
             effort=effort or _core.SearchEffort(),
         )
@@ -158,8 +158,8 @@ class Case:
             blocks,
             params,
             self.contexts,
-            self.field_before,
-            self.counts_before,
+            self.reference_field,
+            self.reference_counts,
             1,
             pool,
         )
@@ -168,8 +168,8 @@ class Case:
     def plain(self) -> tuple[U8, npt.NDArray[np.int16], npt.NDArray[np.int8]]:
         shape = (self.rows, self.columns)
         modes = np.zeros(shape, np.uint8)
-        field = np.zeros(self.field_before.shape, np.int16)
-        intra_modes = np.full(self.field_before.shape[:2], -1, np.int8)
+        field = np.zeros(self.reference_field.shape, np.int16)
+        intra_modes = np.full(self.reference_field.shape[:2], -1, np.int8)
         planes = shifts.shifted_planes(self.reference)
         prices = reference_contexts.vector_prices(self.contexts)
         for index in range(_core.band_count(self.rows)):
@@ -177,15 +177,15 @@ class Case:
             search.analyse_inter(
                 self.source,
                 planes,
-                self.field_before[2 * first : 2 * last],
+                self.reference_field[2 * first : 2 * last],
                 self.lambda_q8,
                 prices,
                 self.still,
-                np.array(self.worth, np.float32),
+                np.array(self.bit_weights, np.float32),
                 self.per_square,
                 self.contexts,
                 first,
-                self.counts_before[first:last],
+                self.reference_counts[first:last],
                 1,
                 modes[first:last],
                 field[2 * first : 2 * last],
@@ -227,7 +227,7 @@ def test_search_decides_the_same_at_every_level_and_with_any_number_of_threads()
 @pytest.mark.parametrize("name", ["fast", "normal", "best"])
 def test_vectors_of_every_effort_stay_within_reach_of_the_reference(name: str) -> None:
     case = Case(5, 4, 5, 6.0)
-    case.field_before[:] = [600, -900]  # far outside: not to be taken over
+    case.reference_field[:] = [600, -900]  # far outside: not to be taken over
     blocks = case.native(effort=_core.search_effort(name))
     height, width = case.source.shape
     for row in range(case.rows):
@@ -253,14 +253,14 @@ def test_keyframes_get_the_modes_and_transforms_of_the_twin(
 ) -> None:
     source, _ = scene(seed, 2, 3)
     source[:16, 16:32] = np.where(np.indices((16, 16)).sum(axis=0) % 5 == 0, 250, 20)
-    worth = (16 / (0.09 * (8 * step) ** 2), 16 / (0.6 * 8 * step))
+    bit_weights = (16 / (0.09 * (8 * step) ** 2), 16 / (0.6 * 8 * step))
     blocks = _core.Blocks(2, 3)
-    _core.analyse_key(source, worth, 1 / step, blocks)
+    _core.analyse_key(source, bit_weights, 1 / step, blocks)
     modes = np.zeros((2, 3), np.uint8)
     splits = np.zeros((2, 3), np.uint8)
     intra_modes = np.full((4, 6), -1, np.int8)
     intra_search.analyse_key(
-        source, np.array(worth, np.float32), 1 / step, 0, 2, modes, intra_modes, splits
+        source, np.array(bit_weights, np.float32), 1 / step, 0, 2, modes, intra_modes, splits
     )
     assert (blocks.modes == modes).all()
     assert (blocks.intra_modes == intra_modes).all()
@@ -273,7 +273,7 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="reference's luma"):
         case.native()
     case = Case(9, 2, 2, 6.0)
-    case.counts_before = case.counts_before[:1].copy()
+    case.reference_counts = case.reference_counts[:1].copy()
     with pytest.raises(ValueError, match="known of the reference"):
         case.native()
     case = Case(9, 2, 2, 6.0)

@@ -207,10 +207,10 @@ def test_the_loop_filter_equals_the_twin(
         assert same(got, expected)
 
 
-@pytest.mark.parametrize("worth", [(0, 0), (-1, -1), (300, 120), (1 << 40, 1 << 40)])
+@pytest.mark.parametrize("least_gain", [(0, 0), (-1, -1), (300, 120), (1 << 40, 1 << 40)])
 @pytest.mark.parametrize("content", ["noise", "smooth"])
 def test_the_filters_search_flags_the_same_areas_as_the_twin(
-    content: str, worth: tuple[int, int], everywhere: Everywhere
+    content: str, least_gain: tuple[int, int], everywhere: Everywhere
 ) -> None:
     rng = np.random.default_rng(11)
     planes = picture(rng, content)
@@ -222,11 +222,15 @@ def test_the_filters_search_flags_the_same_areas_as_the_twin(
     weights = rng.integers(-20, 40, (2, loopfilter.CLASSES, loopfilter.PAIRS)).astype(np.int16)
     steps = (124, 74)
     expected = copies(planes)
-    wanted = loopfilter.search(source, expected, blocks.counts, blocks.modes, steps, weights, worth)
+    wanted = loopfilter.search(
+        source, expected, blocks.counts, blocks.modes, steps, weights, least_gain
+    )
     workspace = _core.FilterWorkspace()
     for pool in everywhere():
         got = copies(planes)
-        flags = _core.filter_search(source, got, blocks, steps, weights, worth, pool, workspace)
+        flags = _core.filter_search(
+            source, got, blocks, steps, weights, least_gain, pool, workspace
+        )
         assert np.array_equal(flags, wanted)
         assert same(got, expected)
         again = copies(planes)

@@ -38,7 +38,7 @@ def arrays(hidden: int, seed: int = 0, *, extreme: bool = False) -> dict[str, np
     return made
 
 
-def frame(seed: int, *, key: bool) -> tuple[_core.Blocks, features.Said, np.ndarray]:
+def frame(seed: int, *, key: bool) -> tuple[_core.Blocks, features.BlockSyntax, np.ndarray]:
     """Blocks with anything in them, the same for the twin, and symbols (blocks, 384)."""
     rng = np.random.default_rng(seed)
     blocks = _core.Blocks(ROWS, COLUMNS)
@@ -51,10 +51,10 @@ def frame(seed: int, *, key: bool) -> tuple[_core.Blocks, features.Said, np.ndar
         np.int16
     )
     symbols[0, :3] = (30_000, -30_000, 15)
-    said = features.Said(
+    syntax = features.BlockSyntax(
         blocks.modes, blocks.field, blocks.intra_modes, blocks.counts, blocks.splits
     )
-    return blocks, said, symbols
+    return blocks, syntax, symbols
 
 
 def planes(seed: int) -> features.Planes:
@@ -92,19 +92,21 @@ def test_shipped_stacks_equal_plain_integers(codec: Codec, level: str) -> None:
 @pytest.mark.parametrize("key", [True, False])
 @pytest.mark.parametrize("seed", range(4))
 def test_features_equal_their_plain_twin(seed: int, key: bool, level: str) -> None:
-    blocks, said, symbols = frame(seed, key=key)
+    blocks, syntax, symbols = frame(seed, key=key)
     rng = np.random.default_rng(seed + 100)
     moved = rng.integers(0, 256, symbols.shape, np.uint8)
-    moved_counts = rng.integers(0, 5, said.modes.shape, np.uint8)
+    moved_counts = rng.integers(0, 5, syntax.modes.shape, np.uint8)
     prediction = planes(seed)
     workspace = _core.PriorWorkspace()
     _core.describe(workspace, blocks, moved_counts, 30, 27, key)
     reference = None
     if not key:
         _core.remember_reference(workspace, blocks, moved, prediction, 91, 60, None)
-        reference = features.reference_rows(moved, prediction, said, 91, 60)
+        reference = features.reference_rows(moved, prediction, syntax, 91, 60)
     found = _core.feature_rows(workspace, blocks.counts, symbols)
-    expected = features.walk(said, symbols, features.misc(said, moved_counts, 30, 27), reference)
+    expected = features.walk(
+        syntax, symbols, features.misc(syntax, moved_counts, 30, 27), reference
+    )
     assert [(group, phase, turn.ravel().tolist()) for group, phase, turn, _ in found] == [
         (group, phase, turn) for group, phase, turn, _ in expected
     ]
@@ -146,8 +148,7 @@ def test_symbols_are_read_back_as_they_were_written(level: str) -> None:
     _core.find_tables(prior, workspace, blocks.counts, 20, symbols, found, None)
     cumulative = tables.from_probabilities(np.ones((64, 16)))
     writer = _core.Writer()
-    writer.symbols(blocks.counts, symbols, found, cumulative)
-    reader = _core.Reader(writer.encode())
+    reader = _core.Reader(writer.encode(blocks.counts, symbols, found, cumulative))
     read = np.zeros_like(symbols)
     _core.read_symbols(prior, workspace, reader, cumulative, blocks.counts, 20, read, None)
     assert reader.finished()

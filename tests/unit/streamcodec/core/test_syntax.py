@@ -60,8 +60,8 @@ def twin(arrays: Arrays) -> syntax.Blocks:
     return syntax.Blocks(**arrays)
 
 
-def told(before: Arrays, pace: int) -> syntax.Before:
-    return syntax.Before(before["field"], before["counts"], pace)
+def told(before: Arrays, trend: int) -> syntax.Reference:
+    return syntax.Reference(before["field"], before["counts"], trend)
 
 
 def random_pictures(count: int) -> Iterator[tuple[Arrays, Arrays, bool, int]]:
@@ -77,18 +77,18 @@ def random_pictures(count: int) -> Iterator[tuple[Arrays, Arrays, bool, int]]:
 def test_blocks_become_the_twins_bytes_and_are_read_back() -> None:
     contexts, twins, readers = cx.fresh(), cx.fresh(), cx.fresh()
     writer = _core.Writer()
-    for arrays, before, key, pace in random_pictures(25):
+    for arrays, before, key, trend in random_pictures(25):
         writer.clear()
         blocks = native(arrays)
-        writer.blocks(contexts, key, blocks, before["field"], before["counts"], pace)
+        writer.blocks(contexts, key, blocks, before["field"], before["counts"], trend)
         payload = writer.encode()
-        assert payload == syntax.write(twins, key, twin(arrays), told(before, pace)).encode()
+        assert payload == syntax.write(twins, key, twin(arrays), told(before, trend)).encode()
         assert np.array_equal(contexts, twins)
         found = _core.Blocks(blocks.rows, blocks.columns)
         for name in PARTS:
             getattr(found, name)[:] = 7
         reader = _core.Reader(payload)
-        reader.blocks(readers, key, found, before["field"], before["counts"], pace)
+        reader.blocks(readers, key, found, before["field"], before["counts"], trend)
         assert reader.finished()
         assert np.array_equal(readers, twins)
         for name in PARTS:
@@ -162,15 +162,15 @@ def test_blocks_that_cannot_be_said_are_refused(what: str, value: int) -> None:
 def test_a_reference_that_does_not_fit_is_refused_before_anything_is_read() -> None:
     blocks = _core.Blocks(2, 2)
     field, counts = np.zeros((4, 4, 2), np.int16), np.zeros((2, 2), np.uint8)
-    for wrong_field, wrong_counts, pace in (
+    for wrong_field, wrong_counts, trend in (
         (field[:2].copy(), counts, 1),
         (field, counts[:1].copy(), 1),
         (field, counts + np.uint8(5), 1),
         (field, counts, 3),
     ):
-        with pytest.raises(ValueError, match=r"size|pace"):
+        with pytest.raises(ValueError, match=r"size|trend"):
             _core.Reader(b"\0" * 20).blocks(
-                cx.fresh(), False, blocks, wrong_field, wrong_counts, pace
+                cx.fresh(), False, blocks, wrong_field, wrong_counts, trend
             )
 
 
@@ -197,6 +197,6 @@ def test_a_field_that_moves_as_one_costs_a_few_bits() -> None:
     field = np.full((2 * rows, 2 * columns, 2), 5, np.int16)
     none = np.zeros((rows, columns), np.uint8)
     moving = syntax.Blocks(none, field, np.full((2 * rows, 2 * columns), -1, np.int8), none, none)
-    writer = syntax.write(cx.fresh(), False, moving, syntax.Before(field, none, 1))
+    writer = syntax.write(cx.fresh(), False, moving, syntax.Reference(field, none, 1))
     # Three bits a square of 4x4 blocks, two more where smaller ones remain at the edge.
     assert writer.bits < 4 * 6 * 10

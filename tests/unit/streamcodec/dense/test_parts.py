@@ -218,7 +218,7 @@ def test_estimated_bits_are_the_cores() -> None:
         for spread in (3, 60, 255):
             own, other = (rng.integers(0, spread + 1, (16, 16)).astype(np.uint8) for _ in range(2))
             apart = torch.from_numpy(own.astype(np.int16) - other)[:size, :size]
-            expected = _core.hadamard_worth(own, other, size, bit_weights)
+            expected = _core.hadamard_bits(own, other, size, bit_weights)
             assert (
                 abs(16 * float(estimated_bits(apart, bit_weights)) - expected) <= 4
             )  # cut four times
@@ -279,7 +279,7 @@ def test_symbols_and_counts_are_chosen_as_the_core_does(codec: Codec) -> None:
         expected = np.zeros((1, layout.CHANNELS), np.int16)
         _core.code(
             _core.BlocksWorkspace(),
-            _core.CodeParams(mu=0.1, pace=1),
+            _core.CodeParams(mu=0.1, trend=1),
             grey,
             blocks,
             coefficients,

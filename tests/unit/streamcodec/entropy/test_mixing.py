@@ -19,13 +19,13 @@ def fresh() -> np.ndarray:
 
 
 def coded(bits: np.ndarray, named: np.ndarray) -> tuple[bytes, np.ndarray, list[np.ndarray]]:
-    """Payload of bits, each foretold by the contexts in its row of `named`; all states between."""
+    """Payload of bits, each by the contexts in its row of `named`; all states between."""
     contexts, between = fresh(), []
     out = np.empty(len(bits), np.uint32)
     scratch = np.zeros(mixing.SCRATCH, np.int32)
     at = 0
     for bit, names in zip(bits, named, strict=True):
-        scratch[: mixing.WAYS] = names
+        scratch[: mixing.MIXED_CONTEXTS] = names
         between.append(contexts.copy())
         at = mixing.put(out, at, contexts, _WEIGHTS_AT, scratch, int(bit))
     return rans.encode(out, at), contexts, between
@@ -41,7 +41,7 @@ def test_bits_contexts_and_weights_come_back(events: list[tuple[bool, int]]) -> 
     contexts = fresh()
     scratch = np.zeros(mixing.SCRATCH, np.int32)
     for bit, names in zip(bits, named, strict=True):
-        scratch[: mixing.WAYS] = names
+        scratch[: mixing.MIXED_CONTEXTS] = names
         assert mixing.get(state, words, contexts, _WEIGHTS_AT, scratch) == bit
     assert rans.finished(state, words)
     assert np.array_equal(contexts, left)
@@ -64,7 +64,7 @@ def test_weights_follow_the_formula_of_the_bitstream() -> None:
         assert [int(a) << 16 | int(b) for a, b in after[_WEIGHTS_AT:]] == expected
 
 
-def test_three_contexts_foretell_more_than_one() -> None:
+def test_three_contexts_predict_better_than_one() -> None:
     rng = np.random.default_rng(5)
     signs = rng.integers(0, 2, (4000, 2))
     # Both must agree for a likely one: neither tells it alone.

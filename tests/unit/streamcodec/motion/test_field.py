@@ -45,15 +45,15 @@ def test_squares_may_reach_beyond_the_picture_but_hold_more_than_a_quarter(
 
 def test_candidates_are_distinct_and_start_with_the_predictor() -> None:
     rng = np.random.default_rng(0)
-    near = np.zeros((5, 3), np.int32)
+    candidates = np.zeros((5, 3), np.int32)
     for blocks in (1, 2, 4):
         for _ in range(50):
             field = rng.integers(-2, 3, (16, 16, 2)).astype(np.int16)
             before = rng.integers(-2, 3, (16, 16, 2)).astype(np.int16)
-            ways = fields.candidates(field, before, 4, 4, blocks, near)
-            found = [tuple(near[k, :2]) for k in range(ways)]
-            assert len(set(found)) == ways <= fields.CANDIDATES
-            fields.predictor(field, 8, 8, 2 * blocks, near, 4)
-            assert found[0] == tuple(near[4, :2])
+            candidate_count = fields.candidates_of(field, before, 4, 4, blocks, candidates)
+            found = [tuple(candidates[k, :2]) for k in range(candidate_count)]
+            assert len(set(found)) == candidate_count <= fields.CANDIDATES
+            fields.predictor(field, 8, 8, 2 * blocks, candidates, 4)
+            assert found[0] == tuple(candidates[4, :2])
             field[8, 8] = found[-1]
-            assert fields.which(near, ways, field, 8, 8) == ways - 1
+            assert fields.which(candidates, candidate_count, field, 8, 8) == candidate_count - 1

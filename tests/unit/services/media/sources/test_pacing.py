@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bursts are spread by their times; what arrives at its own pace is not held."""
+"""Bursts are spread by their times; what arrives in real time is not held."""
 
 from __future__ import annotations
 

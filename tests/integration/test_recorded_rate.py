@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a receiver writes has the pace of the stream, whatever it is."""
+"""What a receiver writes has the frame rate of the stream, whatever it is."""
 
 from __future__ import annotations
 
