@@ -410,7 +410,7 @@ def chroma_block(u: U8, v: U8, y: int, x: int, by: tuple[int, int], size: int) -
 def predict(reference: Planes, blocks: Blocks, planes: Planes, pool: Pool | None = None) -> None:
     """Fill planes with the moved reference (not padded), mixed where vectors differ.
 
-    Intra blocks of `planes` are left as they are. Sides are multiples of 16 (chroma 8).
+    Intra blocks come out zero. Sides are multiples of 16 (chroma 8).
     """
 
 def deblock(

@@ -117,8 +117,8 @@ void put_groups(Backwards& out, Grid<const u8> counts, const i16* symbols, const
         for (int phase = 2; phase-- > 0;) {
             for (int row = counts.rows; row-- > 0;) {
                 const int first = (row + phase) & 1;
-                for (int column = first + (counts.columns - 1 - first) / 2 * 2; column >= first;
-                     column -= 2) {
+                const int last = counts.columns - 1;
+                for (int column = last - ((last - first) & 1); column >= 0; column -= 2) {
                     if (counts(row, column) > group) of_block(row, column, group);
                 }
             }

@@ -7,7 +7,7 @@
 
 namespace sc {
 
-// Fill `out` with the motion-compensated reference wherever blocks are not intra, then mix
+// Fill `out` with the motion-compensated reference, intra blocks with zeros, then mix
 // predictions across vectors that differ (overlapped block motion compensation): along each side of
 // an 8x8 cell, the half that lies there takes a share (1/4 at the edge, halving with each row) of
 // what the neighbour's vector would predict, in the order left, above, right, below.

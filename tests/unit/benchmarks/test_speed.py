@@ -33,15 +33,17 @@ def test_report_has_ours_beside_x264_and_jpeg(
     arguments = ["--resolutions", "64x48,96x64", "--frames", "8", "--json", str(out)]
     assert main(arguments, load=lambda size, _device: FakeCodec.load(size)) == 0
     report = json.loads(out.read_text())
-    assert [run["resolution"] for run in report["runs"]] == ["64x48"] * 5 + ["96x64"] * 5
-    codecs = [run["codec"].split()[0] for run in report["runs"][:5]]
-    assert codecs == ["S", "S", "x264", "x264", "JPEG"]
+    assert [run["resolution"] for run in report["runs"]] == ["64x48"] * 6 + ["96x64"] * 6
+    codecs = [run["codec"].split()[0] for run in report["runs"][:6]]
+    assert codecs == ["S", "S", "S", "x264", "x264", "JPEG"]
     for run in report["runs"]:
         assert set(run["encode_ms"]) == set(run["decode_ms"]) == {"p50", "p95", "p99"}
         assert run["bytes_per_frame"] > 0
         assert run["psnr611"] > 20
     assert {"processor", "cores", "versions", "command"} <= set(report["machine"])
-    assert "64x48" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "64x48" in printed
+    assert "times x264 veryfast" in printed
 
 
 def test_a_decoder_that_differs_ends_the_benchmark() -> None:
