@@ -373,7 +373,7 @@ class ManualRelay:
     def _tick(self) -> None:
         self._act(self.core.tick(self.now_us))
         self._say(self.fanout.tick(self.now_us))
-        self._act(self.core.pass_wish(self.now_us))
+        self._act(self.core.request_keyframe(self.now_us))
         self._clock.at(self._clock.now_us + TICK_US, self._tick)
 
     def _act(self, results: Results) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from streamcodec.codec import Codec
     from streamcodec.frame import Frame
 
-_REST_US = 3_000_000  # without a session
+_RESTS_US = (3_000_000, 8_000_000)  # without a session; what the screens held goes by the second
 _HELD_BYTES = 256 * 1024 * 1024  # of pictures that wait for their time, with a buffer
 
 
@@ -93,7 +93,7 @@ class ReceiverCore(Upstream):
         self.ended = False  # the sender said so, and no new stream began
         self._sizes = {one.model_hash: one.size for one in (codec, *others)}
         self._decoding = Decoding(codec, *others)
-        self._rested = True
+        self._rests = len(_RESTS_US)  # there is nothing to give back
         self._playout: Playout[Ready] = Playout(
             buffer_us=profile.hold_us,
             weight=lambda ready: ready.frame.width * ready.frame.height * 3 // 2,
@@ -123,7 +123,7 @@ class ReceiverCore(Upstream):
 
     def decode(self, packet: bytes) -> Picture | Undecodable:
         """Decode packets in order of arrival. Raises what breaks the decoder again and again."""
-        self._rested = False
+        self._rests = 0
         return self._decoding.decode(packet)
 
     def idle(self, now_us: int) -> None:
@@ -131,8 +131,9 @@ class ReceiverCore(Upstream):
 
         Called where `decode` is.
         """
-        if not self._rested and now_us - self.heard_us >= _REST_US:
-            self._rested = True
+        rests = self._rests
+        if rests < len(_RESTS_US) and now_us - self.heard_us >= _RESTS_US[rests]:
+            self._rests += 1
             self._decoding.rest()
 
     def decoded(
