@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A live stream over an emulated link in virtual time: minutes of stream in seconds, no sockets.
 
-The ends are the product's own cores (`services.emulator.ends`); between them are the link model and
-a model of TCP; the codec is a model or the real one.
+The ends are the product's own cores (`emulator.virtual_sender`, `emulator.virtual_receiver`);
+between them are the link model and a model of TCP; the codec is a model or the real one.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.emulator.ends import EndOptions, FrameLog, VirtualReceiver, VirtualSender
+from services.emulator.ends import EndOptions, FrameLog
 from services.emulator.footage import Footage, ModelFootage
 from services.emulator.outages import usefulness
 from services.emulator.profile import Profile
 from services.emulator.report import FrameRecord, Summary, jain_index, summarise
 from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPath
+from services.emulator.virtual_receiver import VirtualReceiver
+from services.emulator.virtual_sender import VirtualSender
 from services.rate.congestion import HEADER_BYTES, CongestionController, Tuning
 
 _SAMPLE_US = 100_000
