@@ -269,7 +269,7 @@ void halve_tile(const uint8_t* whole, ptrdiff_t pitch, uint8_t* const* planes);
 
 extern const MotionKernels motion_kernels;
 const MotionKernels motion_kernels = {sad16,       sad8,      sad16_of_four, sad8_of_four,
-                                      sad_of_mean, squared16, worth16,       worth8,
+                                      sad_of_mean, squared16, hadamard16,    hadamard8,
                                       mean,        shift_tile, halve_tile};
 
 }  // namespace sc::SC_LEVEL
