@@ -4,6 +4,8 @@
 With keys, the allow-list says who. After somebody was cut off, newcomers come in one after the
 other for a while, each when the port's thread has seen the connection and nobody left more lying
 than can be heard: else who comes back at once brings in what libzmq reads until that thread looks.
+With CURVE an answer must not wait: libzmq aborts when a connection that has sent more is reset
+meanwhile (docs/decisions/0010-hostile-peers.md). There who comes too soon is sent away.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ class Entrance:
         self._is_full = is_full
         self._wake = wake
         self._turns = 0
+        self._entered = -2  # the turn in which the last one came in
         self._closed = False
         self._wary_until_s = 0.0
 
@@ -60,11 +63,16 @@ class Entrance:
         """Nobody comes in any more."""
         self._closed = True
 
-    async def wait(self) -> bool:
-        """Until a newcomer may come in; False when it may not."""
+    async def wait(self, *, at_once: bool) -> bool:
+        """Until a newcomer may come in; False when it may not, or not `at_once`."""
         begin_s = time.monotonic()
-        if begin_s > self._wary_until_s:
+        if begin_s > self._wary_until_s or self._closed:
             return not self._closed
+        if at_once:
+            if self._is_full() or self._turns < self._entered + 2:
+                return False
+            self._entered = self._turns
+            return True
         first = self._turns  # a turn that has begun may be past the news of this connection
         end_s = begin_s + _PATIENCE_S
         while self._turns < first + 2 or self._is_full():
@@ -88,7 +96,7 @@ class Gatekeeper(ThreadAuthenticator):
 
     async def handle_zap_message(self, msg: list[bytes]) -> None:
         """One newcomer: let in as the list says, or sent away, to try again."""
-        if await self._entrance.wait():
+        if await self._entrance.wait(at_once=msg[5] == b"CURVE"):
             await super().handle_zap_message(msg)
         elif self.zap_socket is not None:
             version, request = msg[0], msg[1]
