@@ -19,7 +19,6 @@ constexpr int MOST_SIDE = 16;  // in blocks: large enough for all squares, small
 
 void parse(const u8* packet, std::size_t size) {
     static const Tables tables;
-    static const Packed intervals(tables.rows);
     static const std::vector<Context> fresh = fresh_contexts();
     const bool key = packet[0] & 1;
     const std::size_t header = key ? KEY_HEADER : INTER_HEADER;
@@ -59,22 +58,26 @@ void parse(const u8* packet, std::size_t size) {
     require(again == found && second.finished());
     require(std::memcmp(writers.data(), readers.data(), CONTEXTS * sizeof(Context)) == 0);
 
+    std::vector<u8> which(CHANNELS);
+    std::vector<i16> values(CHANNELS), back(CHANNELS);
     for (const u8 count : found.counts) {
-        for (int group = 0; group < count; ++group) {
-            const int symbols = GROUP_STARTS[group + 1] - GROUP_STARTS[group];
-            std::vector<u8> which(symbols);
-            for (auto& table : which) table = static_cast<u8>(next() % TABLES);
-            std::vector<i16> values(symbols), back(symbols);
-            get_symbols(reader, which.data(), symbols, tables.rows, values.data());
-            list.clear();
-            put_symbols(list, values.data(), which.data(), symbols, intervals);
-            const std::vector<u8> coded = list.encode();
-            RansReader third(coded);
-            get_symbols(third, which.data(), symbols, tables.rows, back.data());
-            // Beyond what an encoder writes, an escape may wrap round to another symbol.
-            for (int k = 0; k < symbols; ++k) {
-                require(back[k] == values[k] || std::abs(values[k]) > 30'000);
+        const auto read = [&](RansReader& from, std::vector<i16>& symbols) {
+            for (int group = 0; group < count; ++group) {
+                const int first = GROUP_STARTS[group];
+                get_symbols(from, which.data() + first, GROUP_STARTS[group + 1] - first, tables.rows,
+                            symbols.data() + first);
             }
+        };
+        for (auto& table : which) table = static_cast<u8>(next() % TABLES);
+        read(reader, values);
+        Backwards out;
+        put_groups(out, Grid<const u8>{&count, 1, 1}, values.data(), which.data(), tables.rows);
+        const std::vector<u8> coded = out.finish();
+        RansReader third(coded);
+        read(third, back);
+        // Beyond what an encoder writes, an escape may wrap round to another symbol.
+        for (int k = 0; k < GROUP_STARTS[count]; ++k) {
+            require(back[k] == values[k] || std::abs(values[k]) > 30'000);
         }
     }
     (void)reader.finished();
