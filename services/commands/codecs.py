@@ -25,15 +25,6 @@ def settled(settings: Settings) -> Settings:
     return replace(settings, codec=replace(own, size=pick_size(own.size, own.device, weights)))
 
 
-def other_sizes(settings: Settings) -> tuple[str, ...]:
-    """Sizes that a receiver may take instead of its own: all where it was to choose, none else."""
-    from streamcodec.weights import SIZES
-
-    chosen = settings.codec.size != "auto" or settings.codec.weights
-    own = settled(settings).codec.size
-    return () if chosen else tuple(size for size in SIZES if size != own)
-
-
 def load_codec(
     settings: CodecSettings,
     *,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Event
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from services.commands import options
-from services.commands.codecs import load_codec, other_sizes, settled
+from services.commands.codecs import load_codec, settled
 from services.commands.signals import stop_on_signals
 from services.settings.addresses import masked
 from services.settings.config import Settings
@@ -151,12 +151,11 @@ def recv(
 
     log = logs.get("recv")
     title = wanted.connect or wanted.bind or "receiving"
-    others = other_sizes(settings)
-    settings = settled(settings)
+    asked, settings = settings.codec.size, settled(settings)
     with stop_on_signals() as stopped, ExitStack() as stack:
         log.info("loading", size=settings.codec.size, device=settings.codec.device)
         shown = _sinks(settings, stack)  # before the codec: a wrong name is told without waiting
-        receiver = _receiver(settings, shown, stack, others)
+        receiver = _receiver(settings, shown, stack, asked)
         page = _page(settings, receiver, shown, stack)
         stack.enter_context(serving_metrics(settings.web, receiver.snapshot))
         with live_screen(Console(stderr=True), title, roles=("receiver",)) as show:
@@ -186,22 +185,23 @@ def _sinks(settings: Settings, stack: ExitStack) -> Outputs:
     return shown
 
 
-def _receiver(
-    settings: Settings, shown: Outputs, stack: ExitStack, others: Sequence[str]
-) -> ReceiverDaemon:
-    """A receiver with its codec, and those of other sizes; the stack closes what it borrows."""
+def _receiver(settings: Settings, shown: Outputs, stack: ExitStack, asked: str) -> ReceiverDaemon:
+    """A receiver with its codec, and those of other sizes where `auto` was asked for.
+
+    The stack closes what it borrows.
+    """
     from services.receiver.assemble import make_receiver
     from streamcodec.parallel import Threads
+    from streamcodec.weights import alternatives
 
     threads = stack.enter_context(Threads(settings.codec.threads))
     codec = load_codec(settings.codec).sharing(threads)
-    rest = [
-        load_codec(settings.codec, size=size, device="cpu" if size == "S" else None)
-        for size in others
+    own = settings.codec
+    others = [
+        load_codec(own, size=size, device=device).sharing(threads)
+        for size, device in (() if own.weights else alternatives(asked, own.size, own.device))
     ]
-    return make_receiver(
-        settings, codec, sinks=shown.sinks, others=[one.sharing(threads) for one in rest]
-    )
+    return make_receiver(settings, codec, sinks=shown.sinks, others=others)
 
 
 def _page(

@@ -61,12 +61,13 @@ class Receiver:
         others: list[Codec] = []
         if codec is None:
             from streamcodec.codec import Codec  # noqa: PLC0415  # torch only when it is needed
-            from streamcodec.weights import SIZES  # noqa: PLC0415
+            from streamcodec.weights import alternatives  # noqa: PLC0415
 
             codec = Codec.load(size, device=device)
-            if size == "auto":
-                own, place = codec.size, "cpu" if codec.size == "M" else device
-                others = [Codec.load(other, device=place) for other in SIZES if other != own]
+            others = [
+                Codec.load(other, device=place)
+                for other, place in alternatives(size, codec.size, device)
+            ]
         self._newest: Mailbox[ShownFrame] = Mailbox()
         self._daemon = ReceiverDaemon(
             ReceiverConfig(

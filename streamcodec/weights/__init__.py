@@ -89,6 +89,15 @@ def pick_size(size: str, device: str, weights: Path | None = None) -> str:
     return "M" if device != "cpu" and has_cuda() else "S"
 
 
+def alternatives(asked: str, taken: str, device: str) -> tuple[tuple[str, str], ...]:
+    """Sizes that a receiver may decode by instead of the one taken, each with its device.
+
+    All where it was to choose (`auto`), none else. Size S is the processor's.
+    """
+    others = (size for size in SIZES if size != taken) if asked == "auto" else ()
+    return tuple((size, "cpu" if size == "S" else device) for size in others)
+
+
 def has_cuda() -> bool:
     """Whether torch finds a CUDA device. Without a driver for one, torch is not imported."""
     name = {"win32": "nvcuda.dll", "linux": "libcuda.so.1"}.get(sys.platform)

@@ -47,8 +47,10 @@ class RecordingSink:
             header = read_header(packet)
             if not header.keyframe and header.reference != self._digest:
                 return  # an inter frame of a chain that this file does not hold
-            if header.keyframe and self._existing:
-                self._must_fit(self._existing, header.reference)
+            if header.keyframe and self._existing and self._existing.model_hash != header.reference:
+                raise SinkError(
+                    f"{self._path}: exists and was made with another model; choose another name"
+                )
             writer = self._writer or self._opened(header.reference)
             if self._offset_us is None:
                 step_us = round(1e6 / self._fps) if writer.frames else 0
@@ -99,12 +101,5 @@ class RecordingSink:
             self._writer = ScvWriter.create(self._path, header)
             self._existing = header
         else:
-            self._must_fit(self._existing, model_hash)
             self._writer = ScvWriter.append(self._path)
         return self._writer
-
-    def _must_fit(self, file: FileHeader, model_hash: bytes) -> None:
-        if file.model_hash != model_hash:
-            raise SinkError(
-                f"{self._path}: exists and was made with another model; choose another name"
-            )

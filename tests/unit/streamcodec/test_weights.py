@@ -117,3 +117,9 @@ def test_the_encoder_is_the_cores_on_the_processor_and_can_be_chosen() -> None:
     assert Codec.load("S", encoder="dense").encoder == "dense"
     with pytest.raises(ModelError, match="expected one of auto, native, dense"):
         Codec.load("S", encoder="fast")
+
+
+def test_a_receiver_that_was_to_choose_may_take_the_other_sizes() -> None:
+    assert weights.alternatives("auto", "S", "auto") == (("M", "auto"),)
+    assert weights.alternatives("auto", "M", "cuda:1") == (("S", "cpu"),)
+    assert weights.alternatives("S", "S", "auto") == ()
