@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder's first look at a frame: modes, vectors, predictions, coefficients. Done once.
+"""The encoder's analysis of a frame: modes, vectors, predictions, coefficients. Done once.
 
-Nothing here depends on the quality that will be chosen: motion is weighed by the reference's
-quality, which is close to it, so one analysis serves the search over all 64 qualities. A keyframe
-has no reference; its modes are weighed by the middle of the sixteen qualities that the chosen one
-lies in.
+It does not depend on the quality that will be chosen: lambda follows from the reference's quality,
+which is close, so one analysis serves the search over all 64 qualities. A keyframe has no
+reference; qualities fall into buckets of sixteen, and lambda follows from the middle of the bucket.
 """
 
 from __future__ import annotations
@@ -17,26 +16,26 @@ import numpy.typing as npt
 from streamcodec import _core, quantise
 from streamcodec.blocks import layout, transform
 from streamcodec.decoder import empty_planes, room_for_planes
-from streamcodec.effort import Trying
+from streamcodec.effort import EffortParams
 from streamcodec.state import Planes, ReferenceState
 from streamcodec.workspace import Workspace
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
-# A bit of motion costs as much as this many steps of absolute difference. The root of lambda would
-# be 0.32; but a vector that is right serves the frames after, too. Of 0.12 to 0.44 the best on
-# training clips, by 2 points.
+# Lambda of the motion search: a bit costs this many steps of absolute difference. The square root
+# of the quantiser's lambda would be 0.32, but true motion also helps later frames. The best of 0.12
+# to 0.44 on training clips, by 2 points.
 LAMBDA_PER_STEP = 0.18
-# In keyframes a mode's bits weigh more: neighbours' modes are predicted from it (measured: 1.6
+# Higher for intra modes in keyframes: neighbours' modes are predicted from them (measured: 1.6
 # points).
 KEY_LAMBDA_PER_STEP = 0.6
-# Mean absolute difference, in steps, below which a residual would be quantised away: no search. Of
-# 0.015 to 0.06 the best on training clips.
-STILL_PER_STEP = 0.04
-# An error that is left in a still block is shown, and copied, for many frames: it weighs more than
-# one that this frame alone shows. Of 1, 3, 5, 8, 14 and 20 the best on training clips.
-INHERITED = 8
+# Mean absolute difference, in steps, below which a block is static: its residual would be quantised
+# to zero, so nothing is searched. The best of 0.015 to 0.06 on training clips.
+STATIC_PER_STEP = 0.04
+# Weight of the error that stays in a static block: many later frames copy it. The best of 1, 3, 5,
+# 8, 14 and 20 on training clips.
+STATIC_ERROR_WEIGHT = 8
 KEY_BUCKET = 16
 
 
@@ -45,8 +44,8 @@ class Analysis:
     """Modes and coefficients of one frame.
 
     `blocks` has no counts yet; `coefficients` (blocks, 384) float32; `prediction` is empty in
-    keyframes; `free` (rows, columns) is 0, TAKEN (1) or JOINED (2): blocks whose skip is nearly
-    free.
+    keyframes. `free` (rows, columns) marks blocks that can be skipped at nearly no cost: with a
+    candidate's vector (1), or in a square with one vector (2).
     """
 
     source: Planes
@@ -84,14 +83,14 @@ def padded(planes: Planes) -> Planes:
 def analyse_key(
     source: Planes, quality: int, workspace: Workspace, pool: _core.Pool | None
 ) -> Analysis:
-    """Look at a keyframe; depends on `quality` only through its bucket of sixteen."""
+    """Analyse a keyframe; depends on `quality` only through its bucket of sixteen."""
     middle = quality // KEY_BUCKET * KEY_BUCKET + KEY_BUCKET // 2
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(middle) / 8
     blocks = _core.Blocks(rows, columns)
     bit_weights = hadamard_weights(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
     _core.analyse_key(source[0], bit_weights, 1 / step, blocks, pool)
-    # Attempts of several buckets may be held at once: each has its own coefficients.
+    # Not in the workspace: attempts of several buckets may exist at once.
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
     _core.open_loop(source, blocks, coefficients, pool)
     free = np.zeros((rows, columns), np.uint8)
@@ -101,21 +100,21 @@ def analyse_key(
 def analyse_inter(
     source: Planes,
     state: ReferenceState,
-    trying: Trying,
+    effort: EffortParams,
     workspace: Workspace,
     pool: _core.Pool | None,
 ) -> Analysis:
-    """Look at an inter frame against its reference."""
+    """Analyse an inter frame against its reference."""
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(state.quality) / 8
     blocks = _core.Blocks(rows, columns)
     bit_weights = hadamard_weights(step, quantise.MU, LAMBDA_PER_STEP)
     params = _core.MotionParams(
         lambda_q8=int(256 * LAMBDA_PER_STEP * step),
-        still=int(256 * STILL_PER_STEP * step),
+        still=int(256 * STATIC_PER_STEP * step),
         bit_weights=bit_weights,
-        per_square=16 * INHERITED / (quantise.MU * step * step),
-        effort=_core.search_effort(trying.search),
+        per_square=16 * STATIC_ERROR_WEIGHT / (quantise.MU * step * step),
+        effort=_core.search_effort(effort.search),
     )
     _core.analyse_inter(
         workspace.motion,
@@ -143,17 +142,18 @@ def analyse_inter(
         coefficients,
         free,
         pool,
-        trying.apart_from,
-        trying.finer_from,
+        effort.split_from_bits,
+        effort.quarter_from_bits,
     )
     _core.open_loop(source, blocks, coefficients, pool)
     return Analysis(source, False, blocks, coefficients, prediction, free)
 
 
 def hadamard_weights(step: float, mu: float, per_step: float) -> tuple[float, float]:
-    """Estimated cost in 1/16 bit of a Hadamard coefficient, 8 times its orthonormal size.
+    """Weights of `estimated bits`: 1/16 bit for a Hadamard coefficient's square, and for its size.
 
-    A coefficient of a steps is dropped at a**2 / mu bits, or costs a / `per_step`.
+    A coefficient of a steps costs the less of a**2 / mu bits (dropped) and a / `per_step` (coded).
+    Hadamard coefficients are 8 times their orthonormal size.
     """
     unit = 8 * step
     return 16 / (mu * unit * unit), 16 / (per_step * unit)

@@ -244,11 +244,11 @@ class Codec:
         what the decoder networks say of some.
         """
         state = hashlib.blake2b(self.model_hash, digest_size=bitstream.MODEL_HASH_BYTES)
-        for place in priors.places():
-            rows = priors.fixed_rows(place, _TEST_ROWS)
+        for stack_id in priors.stack_ids():
+            rows = priors.fixed_rows(stack_id, _TEST_ROWS)
             for quality in (0, 31, QUALITIES - 1):
                 found = self.model.prior.tables(
-                    place.kind == 0, place.group, place.phase, rows, quality
+                    stack_id.frame_type == 0, stack_id.group, stack_id.phase, rows, quality
                 )
                 state.update(found.tobytes())
         if self._networks is not None:

@@ -16,29 +16,34 @@ class Effort(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trying:
+class EffortParams:
     """What an effort means.
 
-    `search` names the motion search's effort (core/motion/params.hpp). `prices_asked` says whether
-    symbols are chosen by what the prior will say of them (a pass of its own), or by what it said of
-    the reference; `more_rounds` how often they are chosen again by what it said of those before.
-    `network_asked` says whether an encoder network, where the model has one, adds to the source.
-    Finer transforms are tried from `apart_from` estimated bits of a block and `finer_from` of one
-    of its quarters on.
+    search: the effort of the motion search (core/motion/params.hpp).
+    prior_pass: symbols are chosen by the prices that the prior gives in a pass of its own; without
+        it, by the tables of the reference's symbols.
+    extra_rounds: how often symbols are chosen again, by the prices of the round before.
+    encoder_network: whether an encoder network, where the model has one, adds to the source.
+    split_from_bits, quarter_from_bits: estimated bits of a block, and of a quarter of one, from
+        which finer transforms are tried.
     """
 
     search: str
-    prices_asked: bool
-    more_rounds: int = 0
-    network_asked: bool = True
-    apart_from: float = 20
-    finer_from: float = 12
+    prior_pass: bool
+    extra_rounds: int = 0
+    encoder_network: bool = True
+    split_from_bits: float = 20
+    quarter_from_bits: float = 12
 
 
-TRYING = {
-    Effort.FAST: Trying(
-        search="fast", prices_asked=False, network_asked=False, apart_from=40, finer_from=48
+PARAMS = {
+    Effort.FAST: EffortParams(
+        search="fast",
+        prior_pass=False,
+        encoder_network=False,
+        split_from_bits=40,
+        quarter_from_bits=48,
     ),
-    Effort.NORMAL: Trying(search="normal", prices_asked=True),
-    Effort.BEST: Trying(search="best", prices_asked=True, more_rounds=1),
+    Effort.NORMAL: EffortParams(search="normal", prior_pass=True),
+    Effort.BEST: EffortParams(search="best", prior_pass=True, extra_rounds=1),
 }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from streamcodec import _core, analysis, bitstream
 from streamcodec.analysis import Analysis
 from streamcodec.correction import Network, Networks
-from streamcodec.effort import TRYING, Effort
+from streamcodec.effort import PARAMS, Effort
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
 from streamcodec.passes import Attempt, Coding, FirstPass, FloatPlanes
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
 
-# A bit worth so many times the usual makes a packet about as large as the next quality does.
-_ONE_STEP = 0.65
-_TURN, _LEAST_TURN, _MOST_TURN = 2.75, 1.15, 2.4  # of 900 to 7,000 bytes a frame on training clips
-_FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes beyond
-_LEAST_ROOM = 1.02  # of the budget left to be worth one more attempt
+# Lambda times this, at one quality, makes a packet about as large as the next quality's.
+_LAMBDA_OF_ONE_INDEX = 0.65
+# How strongly size reacts to lambda; fitted to frames of 900 to 7,000 bytes of training clips.
+_SENSITIVITY, _LEAST_SENSITIVITY, _MOST_SENSITIVITY = 2.75, 1.15, 2.4
+_FILLED = 0.98  # share of a budget that is aimed at, so that the attempt is seldom over it
+_LEAST_ROOM = 1.02  # budget over size from which one more attempt is made
 MOST_ATTEMPTS = 12  # of `highest_that_fits`
 
 
 class FrameEncoder:
     """Codes one frame against one reference at any quality; the analysis is shared.
 
-    Calls with the same quality and weighing return the same attempt.
+    Calls with the same quality and lambda return the same attempt.
     """
 
     def __init__(
@@ -55,53 +56,58 @@ class FrameEncoder:
         self._model = model
         self._keep_unfiltered = keep_unfiltered
         self._networks = networks
-        self._trying = TRYING[effort]
+        self._params = PARAMS[effort]
         self._workspace = workspace or Workspace()
         self._pool = pool
         self._frame = frame
         self._reference = reference
         self._source = analysis.padded(frame.planes)
         self._reference_state = None if reference is None else state_of(reference)
-        self._seen: dict[int, Analysis] = {}
+        self._analyses: dict[int, Analysis] = {}
         self._moved: tuple[U8, U8] | None = None
-        self._first: dict[int, FirstPass] = {}
+        self._first_passes: dict[int, FirstPass] = {}
         self._added: dict[int, FloatPlanes | None] = {}
-        self._plain: dict[tuple[int, float], Attempt] = {}  # before any network
-        self._done: dict[tuple[int, float], Attempt] = {}
+        self._uncorrected: dict[tuple[int, float], Attempt] = {}  # before any network
+        self._attempts: dict[tuple[int, float], Attempt] = {}
 
-    def at(self, quality: int, weighing: float = 1.0) -> Attempt:
-        """The frame coded at this quality; a bit is worth `weighing` times the usual."""
-        if (quality, weighing) not in self._done:
-            self._done[quality, weighing] = self._corrected(self._plain_at(quality, weighing))
-        return self._done[quality, weighing]
+    def at(self, quality: int, lambda_scale: float = 1.0) -> Attempt:
+        """The frame coded at this quality, with `lambda_scale` times the usual lambda."""
+        if (quality, lambda_scale) not in self._attempts:
+            self._attempts[quality, lambda_scale] = self._corrected(
+                self._uncorrected_at(quality, lambda_scale)
+            )
+        return self._attempts[quality, lambda_scale]
 
     def within(self, budget_bytes: int, start: int, finest: int = 63) -> Attempt | None:
         """The finest attempt within a budget, or None when not even quality 0 fits.
 
-        It has the highest quality index up to `finest` that fits, and where bytes are left a bit is
-        worth less in it than usual: that costs one more attempt, of the second pass alone. With a
-        network, a quality fits when its packet and `Attempt.room_bytes` do; the network runs once,
-        for the attempt that is taken. Where only that room is missing at quality 0, or levels are
-        larger than it after all, the picture is left as it is.
+        It has the highest quality index up to `finest` that fits. Where bytes are left, one more
+        attempt (of the second pass alone) uses a smaller lambda. With a decoder network, a quality
+        fits when its packet and `Attempt.room_bytes` do; the network runs once, for the attempt
+        chosen. Where only that room is missing at quality 0, or the levels turn out larger than
+        it, the picture stays uncorrected.
         """
-        best = highest_that_fits(self._plain_at, budget_bytes, start, finest)
+        best = highest_that_fits(self._uncorrected_at, budget_bytes, start, finest)
         if best is None:
-            coarsest = self._plain_at(0)
+            coarsest = self._uncorrected_at(0)
             return coarsest if len(coarsest.packet) <= budget_bytes else None
-        return self._corrected(self._fuller(best, budget_bytes), budget_bytes)
+        return self._corrected(self._filled(best, budget_bytes), budget_bytes)
 
-    def _fuller(self, best: Attempt, budget_bytes: int) -> Attempt:
-        """The same quality with more of the budget used, where that needs no guess."""
-        above = self._plain.get((best.quality + 1, 1.0))
+    def _filled(self, best: Attempt, budget_bytes: int) -> Attempt:
+        """The same quality with more of the budget used, where the next quality's size is known."""
+        above = self._uncorrected.get((best.quality + 1, 1.0))
         size = best.size_bytes
         room = _FILLED * budget_bytes / size
         if above is None or room < _LEAST_ROOM or above.size_bytes <= size:
             return best
-        # The fewer bytes a block has, the more a bit's worth turns: blocks are skipped or not.
-        turn = min(max(_TURN * sqrt(best.blocks.counts.size / size), _LEAST_TURN), _MOST_TURN)
-        share = log(room) / log(above.size_bytes / size) / turn
-        fuller = self._plain_at(best.quality, _ONE_STEP**share)
-        return fuller if size < fuller.size_bytes <= budget_bytes else best
+        # With few bytes a block, lambda decides whether whole blocks are skipped.
+        sensitivity = min(
+            max(_SENSITIVITY * sqrt(best.blocks.counts.size / size), _LEAST_SENSITIVITY),
+            _MOST_SENSITIVITY,
+        )
+        share = log(room) / log(above.size_bytes / size) / sensitivity
+        filled = self._uncorrected_at(best.quality, _LAMBDA_OF_ONE_INDEX**share)
+        return filled if size < filled.size_bytes <= budget_bytes else best
 
     def reference_after(self, attempt: Attempt) -> Reference:
         """The reference that an attempt's packet leads to."""
@@ -116,42 +122,47 @@ class FrameEncoder:
             symbols=attempt.symbols,
             moved=attempt.moved,
             contexts=self._model.contexts[1] if self._reference is None else attempt.contexts,
-            tables=None if self._trying.prices_asked else attempt.tables,
+            tables=None if self._params.prior_pass else attempt.tables,
         )
 
-    def seen_by_prior(self, attempt: Attempt) -> list[tuple[int, int, I32, U8]]:
-        """What the prior saw when it coded an attempt: (group, phase, blocks, rows of features)."""
+    def feature_rows(self, attempt: Attempt) -> list[tuple[int, int, I32, U8]]:
+        """The prior's inputs when it coded an attempt: (group, phase, blocks, rows of features)."""
         return self._coding(attempt.quality).feature_rows(attempt.blocks, attempt.symbols)
 
-    def _state_at(self, seen: Analysis, quality: int) -> ReferenceState:
-        rows, columns = seen.blocks.rows, seen.blocks.columns
+    def first_pass_at(self, quality: int) -> FirstPass:
+        """The first pass of a quality that was coded; all attempts at it share this one."""
+        return self._first_passes[quality]
+
+    def _state_at(self, analysed: Analysis, quality: int) -> ReferenceState:
+        rows, columns = analysed.blocks.rows, analysed.blocks.columns
         return self._reference_state or ReferenceState.none(self._model, rows, columns, quality)
 
-    def _look(self, quality: int) -> Analysis:
+    def analysis_at(self, quality: int) -> Analysis:
+        """The frame's analysis; of a keyframe that of the quality's bucket."""
         bucket = quality // analysis.KEY_BUCKET if self._reference_state is None else 0
-        if bucket not in self._seen:
-            self._seen[bucket] = (
-                analysis.analyse_key(self._source, quality, self._workspace, self._pool)
-                if self._reference_state is None
-                else analysis.analyse_inter(
-                    self._source, self._reference_state, self._trying, self._workspace, self._pool
-                )
-            )
-        return self._seen[bucket]
+        if bucket not in self._analyses:
+            self._analyses[bucket] = self._analysed(quality)
+        return self._analyses[bucket]
 
-    def _plain_at(self, quality: int, weighing: float = 1.0) -> Attempt:
-        """The frame coded at this quality, no decoder network asked yet."""
-        if (quality, weighing) not in self._plain:
+    def _analysed(self, quality: int) -> Analysis:
+        state, workspace = self._reference_state, self._workspace
+        if state is None:
+            return analysis.analyse_key(self._source, quality, workspace, self._pool)
+        return analysis.analyse_inter(self._source, state, self._params, workspace, self._pool)
+
+    def _uncorrected_at(self, quality: int, lambda_scale: float = 1.0) -> Attempt:
+        """The frame coded at this quality, without the decoder network."""
+        if (quality, lambda_scale) not in self._uncorrected:
             coding = self._coding(quality)
-            if quality not in self._first:
-                self._first[quality] = coding.first_pass(self._trying)
-            self._plain[quality, weighing] = coding.attempt(
-                self._first[quality], weighing, self._header(quality), self._network
+            if quality not in self._first_passes:
+                self._first_passes[quality] = coding.first_pass(self._params)
+            self._uncorrected[quality, lambda_scale] = coding.attempt(
+                self._first_passes[quality], lambda_scale, self._header(quality), self._network
             )
-        return self._plain[quality, weighing]
+        return self._uncorrected[quality, lambda_scale]
 
     def _corrected(self, attempt: Attempt, most_bytes: int | None = None) -> Attempt:
-        """What the network makes of an attempt, where that is no larger than `most_bytes`."""
+        """The attempt corrected by the decoder network, unless larger than `most_bytes`."""
         if self._network is None:
             return attempt
         found = self._coding(attempt.quality).corrected(attempt, self._network)
@@ -162,34 +173,36 @@ class FrameEncoder:
         return None if self._networks is None else self._networks.of(self._reference is None)
 
     def _coding(self, quality: int) -> Coding:
-        seen = self._look(quality)
-        state = self._state_at(seen, quality)
+        analysed = self.analysis_at(quality)
+        state = self._state_at(analysed, quality)
         return Coding(
             self._model,
-            seen,
+            analysed,
             state,
             quality,
-            moved=self._moved_of(seen, state),
-            added=self._added_at(seen, quality),
+            moved=self._moved_of(analysed, state),
+            added=self._added_at(analysed, quality),
             workspace=self._workspace,
             pool=self._pool,
-            rounds=self._trying.more_rounds,
+            rounds=self._params.extra_rounds,
             keep_unfiltered=self._keep_unfiltered,
         )
 
-    def _moved_of(self, seen: Analysis, state: ReferenceState) -> tuple[U8, U8]:
+    def _moved_of(self, analysed: Analysis, state: ReferenceState) -> tuple[U8, U8]:
         """`ReferenceState.moved`, once for a frame: vectors are the same at every quality."""
         if self._moved is None:
-            self._moved = state.moved(seen.blocks)
+            self._moved = state.moved(analysed.blocks)
         return self._moved
 
-    def _added_at(self, seen: Analysis, quality: int) -> FloatPlanes | None:
+    def _added_at(self, analysed: Analysis, quality: int) -> FloatPlanes | None:
         """What the model's encoder network adds to the source, None without one."""
         if quality not in self._added:
             network = None
-            if self._networks is not None and self._trying.network_asked:
-                network = self._networks.encoder_of(seen.key)
-            self._added[quality] = None if network is None else _ask(network, seen, quality)
+            if self._networks is not None and self._params.encoder_network:
+                network = self._networks.encoder_of(analysed.key)
+            self._added[quality] = (
+                None if network is None else _added_by(network, analysed, quality)
+            )
         return self._added[quality]
 
     def _header(self, quality: int) -> bitstream.PacketHeader:
@@ -203,11 +216,11 @@ class FrameEncoder:
         )
 
 
-def _ask(network: EncoderNetwork, seen: Analysis, quality: int) -> FloatPlanes:
+def _added_by(network: EncoderNetwork, analysed: Analysis, quality: int) -> FloatPlanes:
     from streamcodec.networks.conv.encoder import added_to  # noqa: PLC0415  (torch)
 
-    predicted = None if seen.key else seen.prediction
-    return added_to(seen.source, predicted, quality, network=network)
+    predicted = None if analysed.key else analysed.prediction
+    return added_to(analysed.source, predicted, quality, network=network)
 
 
 def highest_that_fits(
@@ -215,9 +228,10 @@ def highest_that_fits(
 ) -> Attempt | None:
     """The finest quality up to `finest` that is within the budget, or None if none is.
 
-    Sizes rise with quality (each step is 9% finer), so the answer is where "fits" turns into "does
-    not". The search gallops away from `start`, the reference's quality, then bisects: one attempt
-    when `start` is `finest` and fits, two when little has changed, `MOST_ATTEMPTS` at most.
+    Sizes rise with quality (each step is 9% finer). The search doubles its stride away from
+    `start`, the reference's quality, until it has a quality that fits and one that does not, then
+    bisects: one attempt when `start` is `finest` and fits, two when little has changed,
+    `MOST_ATTEMPTS` at most.
     """
     fits = -1  # highest known to fit
     fails = finest + 1  # lowest known not to, or out of bounds

@@ -112,17 +112,17 @@ def untrained(hidden: int = 128) -> dict[str, npt.NDArray[np.generic]]:
         "filter": loopfilter.no_weights(),
     }
     quality = np.arange(64)[:, None]
-    for place in priors.places():
-        first = layout.GROUP_STARTS[place.group]
-        channel = np.arange(first, first + place.channels)[None]
-        guess = 44 + (quality - 40) * 0.45 - 5.5 * np.log1p(channel) - 6 * place.kind
+    for stack_id in priors.stack_ids():
+        first = layout.GROUP_STARTS[stack_id.group]
+        channel = np.arange(first, first + stack_id.channels)[None]
+        guess = 44 + (quality - 40) * 0.45 - 5.5 * np.log1p(channel) - 6 * stack_id.frame_type
         arrays |= {
-            f"{place.name}.w1": np.zeros((place.features, hidden), np.int8),
-            f"{place.name}.w2": np.zeros((hidden, hidden), np.int8),
-            f"{place.name}.w3": np.zeros((hidden, place.channels), np.int8),
-            f"{place.name}.b1": np.zeros((priors.QUALITIES, hidden), np.int32),
-            f"{place.name}.b2": np.zeros(hidden, np.int32),
-            f"{place.name}.b3": np.clip(guess * 256, 0, 63 * 256).astype(np.int32),
+            f"{stack_id.name}.w1": np.zeros((stack_id.features, hidden), np.int8),
+            f"{stack_id.name}.w2": np.zeros((hidden, hidden), np.int8),
+            f"{stack_id.name}.w3": np.zeros((hidden, stack_id.channels), np.int8),
+            f"{stack_id.name}.b1": np.zeros((priors.QUALITIES, hidden), np.int32),
+            f"{stack_id.name}.b2": np.zeros(hidden, np.int32),
+            f"{stack_id.name}.b3": np.clip(guess * 256, 0, 63 * 256).astype(np.int32),
         }
     return arrays
 

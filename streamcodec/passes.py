@@ -15,7 +15,7 @@ from streamcodec.analysis import Analysis
 from streamcodec.bitstream import LOOP_FILTER, NETWORK
 from streamcodec.blocks import layout, transform
 from streamcodec.correction import Network, Stage, areas_acting, room_bytes
-from streamcodec.effort import Trying
+from streamcodec.effort import EffortParams
 from streamcodec.entropy.tables import TABLES
 from streamcodec.model import Model, filter_of
 from streamcodec.state import Planes, ReferenceState
@@ -29,32 +29,33 @@ FloatPlanes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArra
 
 INTRA16 = 2  # modes from here on are intra
 INTRA8 = 3
-# Below 1/2, so that the first pass leaves about what the weighed second one will.
+# Below 1/2, so that the first pass keeps about as many symbols as the second one, which weighs
+# rate against distortion.
 FIRST_PASS_ROUNDING = 0.35
-# What coding a still block must gain when the frame is not to be finer than its reference: else it
-# only quantises the reference's own error once more. Costs nothing on clips that move.
-_NEWS_BITS = 96
-_STILL_SHARE = 0.97
+# Bits that coding a static block must gain where the frame is no finer than its reference: less
+# would only quantise the reference's error once more. Costs nothing on clips with motion.
+_STATIC_GAIN_BITS = 96
+_STATIC_SHARE = 0.97
 _NOISE = 2  # quarter samples
-_TABLES_PER_QUALITY = 0.45  # by which an index rises with quality
-_INTER_LOWER = 6  # what prediction leaves is that much lower
+_TABLES_PER_QUALITY = 0.45  # a table's index rises by this with each quality
+_INTER_OFFSET = 6  # tables of a residual lie this much lower
 _GROUP_STARTS = np.array(layout.GROUP_STARTS)
-FEWEST_GROUPS = 2  # that the second pass may code in an intra block, whatever the first one did
+FEWEST_GROUPS = 2  # groups that the second pass may code in any intra block
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
     """A frame coded at one quality.
 
-    `weighing` is what a bit was worth in it, relative to `quantise.MU`. `planes` is the decoded
-    picture (sides multiples of 16), `unfiltered` the same before the loop filter where it is kept
-    (training asks for it); `symbols`, `tables` and `moved` are (blocks, 384). Where a network may
-    yet correct the picture, `prefix` is the payload written before the levels, and `room_bytes`
-    what a budget keeps for them.
+    `lambda_scale` is its lambda relative to the usual one (`quantise.MU`). `planes` is the decoded
+    picture (sides multiples of 16), `unfiltered` the same before the loop filter, if kept (for
+    training); `symbols`, `tables` and `moved` are (blocks, 384). Where the decoder network may
+    still correct the picture, `prefix` is the payload before the levels, and `room_bytes` what a
+    budget reserves for them.
     """
 
     quality: int
-    weighing: float
+    lambda_scale: float
     packet: bytes
     planes: Planes
     unfiltered: Planes | None
@@ -69,13 +70,13 @@ class Attempt:
 
     @property
     def size_bytes(self) -> int:
-        """What a budget counts: the packet, and room for levels that are not in it yet."""
+        """What a budget counts: the packet, and room for levels not yet in it."""
         return len(self.packet) + self.room_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FirstPass:
-    """What the first pass of a quality leaves: tables, and groups that may be coded."""
+    """Result of a quality's first pass: tables that price symbols, and groups that may be coded."""
 
     tables: U8
     counts: U8
@@ -87,7 +88,7 @@ class Coding:
     def __init__(
         self,
         model: Model,
-        seen: Analysis,
+        analysis: Analysis,
         state: ReferenceState,
         quality: int,
         *,
@@ -101,7 +102,7 @@ class Coding:
         self._model = model
         self._rounds = rounds
         self._keep_unfiltered = keep_unfiltered
-        self._seen = seen
+        self._analysis = analysis
         self._added = added
         self._shifted: npt.NDArray[np.float32] | None = None
         self._reference_state = state
@@ -111,27 +112,29 @@ class Coding:
         self._steps_q3 = transform.plane_steps_q3(quality)
         self._channel_steps_q3 = transform.CHANNEL_STEPS_Q3[quality]
         self._moved, self._moved_counts = moved
-        self._remembered = False  # what the prior is told of the reference
+        self._remembered = False  # whether the prior has its inputs from the reference
+        self._first: FirstPass | None = None  # of the attempt being made
 
-    def first_pass(self, trying: Trying) -> FirstPass:
-        """Learn what each symbol would cost: from the prior, or from what the reference had."""
-        seen = self._seen
-        blocks = seen.blocks.copy()
-        wanted, steps_q3 = self._wanted(), self._channel_steps_q3
-        before = None if trying.prices_asked or seen.key else self._reference_state.tables
-        if before is not None:
-            _core.count_groups(wanted, steps_q3, FIRST_PASS_ROUNDING, blocks.counts)
+    def first_pass(self, params: EffortParams) -> FirstPass:
+        """Price each symbol: by the prior, or by the tables of the reference."""
+        analysis = self._analysis
+        blocks = analysis.blocks.copy()
+        target, steps_q3 = self._target(), self._channel_steps_q3
+        reference_tables = None if params.prior_pass else self._reference_state.tables
+        if reference_tables is not None and not analysis.key:
+            _core.count_groups(target, steps_q3, FIRST_PASS_ROUNDING, blocks.counts)
             _core.keep_intra(blocks, FEWEST_GROUPS)
-            return FirstPass(self._tables_of_reference(before, blocks.counts), blocks.counts)
+            found = self._tables_of_reference(reference_tables, blocks.counts)
+            return FirstPass(found, blocks.counts)
         symbols = self._room_for_symbols()
-        if seen.key:
-            # Neighbours must be decoded ones already here: predicted from the source, a smooth
-            # block seems to need nothing, and errors would spread unseen.
+        if analysis.key:
+            # Predicted from the source's neighbours instead of decoded ones, a smooth block seems
+            # to need no symbols, and errors spread unnoticed.
             blocks.counts[:] = layout.GROUPS
             guess = np.tile(guess_tables(self._quality), (len(symbols), 1))
-            self._code(blocks, guess, symbols, weighing=1.0)
+            self._code(blocks, guess, symbols, lambda_scale=1.0)
         else:
-            _core.quantise_plainly(wanted, steps_q3, FIRST_PASS_ROUNDING, symbols, blocks.counts)
+            _core.quantise_plainly(target, steps_q3, FIRST_PASS_ROUNDING, symbols, blocks.counts)
         _core.keep_intra(blocks, FEWEST_GROUPS)
         return FirstPass(self._find_tables(blocks, symbols), blocks.counts)
 
@@ -139,32 +142,33 @@ class Coding:
         """The tables that coded each block where it came from, shifted to this quality."""
         found = np.empty_like(coded_by)
         shift = round(_TABLES_PER_QUALITY * (self._quality - self._reference_state.quality))
-        otherwise = guess_tables(self._quality, _INTER_LOWER)
-        _core.guess_tables(self._seen.blocks, counts, coded_by, shift, otherwise, found)
+        otherwise = guess_tables(self._quality, _INTER_OFFSET)
+        _core.guess_tables(self._analysis.blocks, counts, coded_by, shift, otherwise, found)
         return found
 
     def attempt(
         self,
         first: FirstPass,
-        weighing: float,
+        lambda_scale: float,
         header: bitstream.PacketHeader,
         network: Network | None,
     ) -> Attempt:
-        """The second pass without what a network adds; `network` only keeps room for it."""
-        seen, state, model = self._seen, self._reference_state, self._model
-        blocks, symbols, planes = self._chosen(first.counts, first.tables, weighing)
+        """The second pass; `network` corrects nothing yet, only room for its levels is reserved."""
+        self._first = first
+        analysis, state, model = self._analysis, self._reference_state, self._model
+        blocks, symbols, planes = self._second_pass(first.counts, first.tables, lambda_scale)
         found = self._find_tables(blocks, symbols)
-        for _ in range(self._rounds if not seen.key else 0):
-            # What was coded says more of prices than the first pass did.
+        for _ in range(self._rounds if not analysis.key else 0):
+            # Tables of symbols just coded are better prices than those of the first pass.
             known = _GROUP_STARTS[blocks.counts.ravel()][:, None] > np.arange(layout.CHANNELS)
             prices = np.where(known, found, first.tables)
-            blocks, symbols, planes = self._chosen(first.counts, prices, weighing)
+            blocks, symbols, planes = self._second_pass(first.counts, prices, lambda_scale)
             found = self._find_tables(blocks, symbols)
         contexts = state.contexts.copy()
         writer = _core.Writer()
         writer.blocks(
             contexts,
-            seen.key,
+            analysis.key,
             blocks,
             state.field,
             state.counts,
@@ -185,7 +189,7 @@ class Coding:
         header = replace(header, stages=0 if flags is None else LOOP_FILTER)
         return Attempt(
             quality=self._quality,
-            weighing=weighing,
+            lambda_scale=lambda_scale,
             packet=bitstream.pack(header, payload),
             planes=planes,
             unfiltered=unfiltered,
@@ -200,19 +204,19 @@ class Coding:
         )
 
     def corrected(self, attempt: Attempt, network: Network) -> Attempt:
-        """The same with what the network adds, in the areas where that pays."""
+        """The attempt with the network's correction, in areas where that pays."""
         if attempt.prefix is None:
             return attempt
-        seen = self._seen
+        analysis = self._analysis
         stage = Stage(
             network,
             self._quality,
             attempt.blocks,
-            None if seen.key else seen.prediction,
+            None if analysis.key else analysis.prediction,
             self._workspace.conv,
             self._pool,
         )
-        levels, planes = stage.choose(seen.source, attempt.planes, self._steps_q3)
+        levels, planes = stage.choose(analysis.source, attempt.planes, self._steps_q3)
         if not levels.any():
             return attempt
         writer = _core.Writer()
@@ -225,24 +229,26 @@ class Coding:
         header = replace(header, stages=header.stages | NETWORK)
         return replace(attempt, packet=bitstream.pack(header, payload), planes=planes)
 
-    def _chosen(self, counts: U8, tables: U8, weighing: float) -> tuple[_core.Blocks, I16, Planes]:
-        """Final symbols where bits cost what these tables say; the picture they make."""
-        blocks = self._seen.blocks.copy()
+    def _second_pass(
+        self, counts: U8, tables: U8, lambda_scale: float
+    ) -> tuple[_core.Blocks, I16, Planes]:
+        """Final symbols, priced by these tables, and the picture that they rebuild."""
+        blocks = self._analysis.blocks.copy()
         blocks.counts[:] = counts
         if self._rounds:
-            self._remember(blocks)  # the next round may code others of these
+            self._remember(blocks)  # now: the next round may code other blocks than this one
         symbols = self._room_for_symbols()
-        planes = self._code(blocks, tables, symbols, weighing)
+        planes = self._code(blocks, tables, symbols, lambda_scale)
         _core.forget_splits(blocks)
         return blocks, symbols, planes
 
     def _room_for_symbols(self) -> I16:
-        """Symbols (blocks, 384) that whoever fills them writes all of."""
-        blocks = self._seen.blocks
+        """Uninitialised symbols (blocks, 384)."""
+        blocks = self._analysis.blocks
         return np.empty((blocks.rows * blocks.columns, layout.CHANNELS), np.int16)
 
     def _find_tables(self, blocks: _core.Blocks, symbols: I16) -> U8:
-        """Tables (blocks, 384) that the prior finds for these symbols."""
+        """Tables (blocks, 384) that the prior chooses for these symbols."""
         self._describe(blocks)
         found = np.empty(symbols.shape, np.uint8)
         _core.find_tables(
@@ -257,14 +263,14 @@ class Coding:
         return found
 
     def feature_rows(self, blocks: _core.Blocks, symbols: I16) -> list[tuple[int, int, I32, U8]]:
-        """Rows of features (n, features) of each group and phase, with the blocks they are of."""
+        """Rows of features (n, features) of each group and phase, with their blocks' numbers."""
         self._describe(blocks)
         rows = _core.feature_rows(self._workspace.prior, blocks.counts, symbols)
-        return [(group, phase, turn.ravel(), inputs) for group, phase, turn, inputs in rows]
+        return [(group, phase, numbers.ravel(), inputs) for group, phase, numbers, inputs in rows]
 
     def _describe(self, blocks: _core.Blocks) -> None:
-        """Tell the prior all but the symbols."""
-        seen = self._seen
+        """Set all inputs of the prior but the symbols."""
+        analysis = self._analysis
         prior = self._workspace.prior
         _core.describe(
             prior,
@@ -272,56 +278,56 @@ class Coding:
             self._moved_counts,
             self._quality,
             self._reference_state.quality,
-            seen.key,
+            analysis.key,
         )
         self._remember(blocks)
 
-    def _wanted(self) -> npt.NDArray[np.float32]:
-        """Of source and what is added to it, less the prediction."""
+    def _target(self) -> npt.NDArray[np.float32]:
+        """Coefficients (blocks, 384) of the residual, with what the encoder network adds."""
         if self._added is None:
-            return self._seen.coefficients
+            return self._analysis.coefficients
         if self._shifted is None:
-            coefficients = self._seen.coefficients
+            coefficients = self._analysis.coefficients
             self._shifted = self._workspace.floats("shifted", coefficients.shape)
             np.copyto(self._shifted, coefficients)
-            _core.shift_coefficients(self._added, self._seen.blocks, self._shifted, self._pool)
+            _core.shift_coefficients(self._added, self._analysis.blocks, self._shifted, self._pool)
         return self._shifted
 
     def _remember(self, blocks: _core.Blocks) -> None:
-        """Tell the prior of the reference: once, of all blocks that may be coded."""
-        if self._remembered or self._seen.key:
+        """Set the prior's inputs from the reference: once, for all blocks that may be coded."""
+        if self._remembered or self._analysis.key:
             return
         self._remembered = True
         _core.remember_reference(
             self._workspace.prior,
             blocks,
             self._moved,
-            self._seen.prediction,
+            self._analysis.prediction,
             *self._steps_q3,
             self._pool,
         )
 
-    def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
-        """Choose symbols; lowers blocks.counts to what is coded; returns the picture."""
-        seen, state = self._seen, self._reference_state
-        y, u, v = seen.prediction
+    def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, lambda_scale: float) -> Planes:
+        """Choose symbols, lower blocks.counts to what is coded, and return the picture."""
+        analysis, state = self._analysis, self._reference_state
+        y, u, v = analysis.prediction
         planes = (y.copy(), u.copy(), v.copy())
         params = _core.CodeParams(
-            mu=weighing * (quantise.KEY_MU if seen.key else quantise.MU),
+            mu=lambda_scale * (quantise.KEY_MU if analysis.key else quantise.MU),
             trend=cx.quality_trend(self._quality, state.quality),
         )
         _core.code(
             self._workspace.blocks,
             params,
-            seen.source,
+            analysis.source,
             blocks,
-            self._wanted(),
+            self._target(),
             tables,
             self._model.costs_q8,
             self._channel_steps_q3,
             state.contexts,
             state.counts,
-            seen.free,
+            analysis.free,
             self._hurdle(),
             symbols,
             planes,
@@ -330,23 +336,25 @@ class Coding:
         return planes
 
     def _hurdle(self) -> U8:
-        """Bits (rows, columns) that coding a block must gain."""
-        seen = self._seen
-        hurdle = np.zeros((seen.blocks.rows, seen.blocks.columns), np.uint8)
-        if not seen.key and self._quality <= self._reference_state.quality:
-            _core.set_hurdle(seen.blocks, seen.free, _NEWS_BITS, _STILL_SHARE, _NOISE, hurdle)
+        """Bits (rows, columns) that coding a block must gain to be done."""
+        analysis = self._analysis
+        hurdle = np.zeros((analysis.blocks.rows, analysis.blocks.columns), np.uint8)
+        if not analysis.key and self._quality <= self._reference_state.quality:
+            _core.set_hurdle(
+                analysis.blocks, analysis.free, _STATIC_GAIN_BITS, _STATIC_SHARE, _NOISE, hurdle
+            )
         return hurdle
 
     def _filter(self, blocks: _core.Blocks, planes: Planes) -> U8 | None:
-        """Run the loop filter where it helps; which areas, or None when nowhere."""
-        seen = self._seen
-        weights = filter_of(self._model, seen.key, self._quality)
-        if not weights.any() or not (blocks.counts.any() or seen.key):
+        """Run the loop filter where it helps; returns the areas' flags, or None when nowhere."""
+        analysis = self._analysis
+        weights = filter_of(self._model, analysis.key, self._quality)
+        if not weights.any() or not (blocks.counts.any() or analysis.key):
             return None
-        # An area's flag is one bit or less: worth lambda squared errors.
+        # An area's flag costs a bit at most, so it must save lambda of squared error.
         luma, chroma = (int(quantise.MU * (step / 8) ** 2) for step in self._steps_q3)
         flags = _core.filter_search(
-            seen.source,
+            analysis.source,
             planes,
             blocks,
             self._steps_q3,
@@ -360,7 +368,7 @@ class Coding:
 
 @lru_cache(maxsize=256)
 def guess_tables(quality: int, lower: float = 0) -> U8:
-    """Tables (384,) by nothing but quality and channel, and how much `lower`."""
+    """Tables (384,) guessed from quality and channel alone, `lower` by so many indices."""
     channel = np.arange(layout.CHANNELS)
     index = 44 + (quality - 40) * _TABLES_PER_QUALITY - 5.5 * np.log1p(channel) - lower
     return np.clip(index, 0, TABLES - 1).astype(np.uint8)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The prediction of inter blocks, overlap included: the integers of docs/bitstream.md, section 11.
 
-Everything is done by cells of 8x8 luma samples, the grid of the vectors: a block with one vector is
-four cells with the same one.
+All work is done on cells of 8x8 luma samples, the grid of the vectors: a block with one vector is
+four cells with the same vector.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ def predict(
     """
     rows, columns = field.shape[:2]
     cells = spread(inter, 2, rows, columns)
-    seen, mixed = [field], []
+    vectors, mixed = [field], []
     for down, right in _SIDES:
-        theirs, beyond = _neighbour(field, cells, down, right)
-        both = cells & beyond & (packed(theirs) != packed(field))
-        # What came round from the opposite edge may lead too far out from here.
-        seen.append(torch.where(both[..., None], theirs, field))
-        mixed.append(both[..., None, None])
-    luma, colour = _Cells(windows, chroma, rows, columns).moved(torch.stack(seen))
+        neighbour, exists = _neighbour(field, cells, down, right)
+        differs = cells & exists & (packed(neighbour) != packed(field))
+        # A vector that wrapped around from the opposite edge may lead too far outside.
+        vectors.append(torch.where(differs[..., None], neighbour, field))
+        mixed.append(differs[..., None, None])
+    luma, colour = _Cells(windows, chroma, rows, columns).moved(torch.stack(vectors))
     own, pair = luma[0], colour[0]
     for side in range(4):
         own = _blend(own, luma[side + 1], side, mixed[side])
@@ -93,11 +93,11 @@ class _Cells:
         self._taps = constant(_CHROMA_TAPS, device).to(torch.int32)
 
     def moved(self, by: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What cells come from that move by (..., rows, columns, 2)."""
+        """The samples that cells with vectors (..., rows, columns, 2) are predicted from."""
         luma = self._windows.at(self._corners, by, 8).to(torch.int32)
-        places = ((by >> 3) * self._steps).sum(-1) + self._chroma_corners
+        positions = ((by >> 3) * self._steps).sum(-1) + self._chroma_corners
         taps = self._taps[by & 7]  # (..., 2 directions, 4)
-        total = _filtered(self._chroma[places], taps[..., 1, :], -1)
+        total = _filtered(self._chroma[positions], taps[..., 1, :], -1)
         total = _filtered(total, taps[..., 0, :], -2)
         return luma, ((total + 2048) >> 12).clamp_(0, 255)
 
@@ -114,24 +114,24 @@ def _filtered(samples: torch.Tensor, taps: torch.Tensor, dim: int) -> torch.Tens
 def _neighbour(
     field: torch.Tensor, cells: torch.Tensor, down: int, right: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The field seen from one cell on, and where that is an inter block inside the picture."""
-    theirs = torch.roll(field, (-down, -right), (0, 1))
-    beyond = torch.roll(cells, (-down, -right), (0, 1))
+    """The field shifted by one cell, and where that cell is an inter block inside the picture."""
+    neighbour = torch.roll(field, (-down, -right), (0, 1))
+    exists = torch.roll(cells, (-down, -right), (0, 1))
     if down:
-        beyond[0 if down < 0 else -1] = False
+        exists[0 if down < 0 else -1] = False
     if right:
-        beyond[:, 0 if right < 0 else -1] = False
-    return theirs, beyond
+        exists[:, 0 if right < 0 else -1] = False
+    return neighbour, exists
 
 
 @lru_cache(maxsize=32)
 def _shares(size: int, side: int, device: torch.device) -> tuple[torch.Tensor, ...]:
-    """By distance from a side: where cells of `size` mix, by what shift, and half of its unit."""
-    near = [k < size // 2 for k in range(size)]
-    shift = [2 + (1 if size == 8 else 2) * k if near[k] else 0 for k in range(size)]
+    """By distance from a side: the shift of the blend, its rounding offset, and where it blends."""
+    in_range = [k < size // 2 for k in range(size)]
+    shift = [2 + (1 if size == 8 else 2) * k if in_range[k] else 0 for k in range(size)]
     half = [1 << (s - 1) if s else 0 for s in shift]
     parts = []
-    for row in (shift, half, [int(n) for n in near]):
+    for row in (shift, half, [int(n) for n in in_range]):
         ordered = tuple(row if side < 2 else row[::-1])
         values = constant(ordered, device).to(torch.int32)
         parts.append(values[:, None] if side & 1 else values)
@@ -139,5 +139,5 @@ def _shares(size: int, side: int, device: torch.device) -> tuple[torch.Tensor, .
 
 
 def _blend(own: torch.Tensor, other: torch.Tensor, side: int, mixed: torch.Tensor) -> torch.Tensor:
-    shift, half, near = _shares(own.shape[-1], side, own.device)
-    return torch.where(mixed & near, own + ((other - own + half) >> shift), own)
+    shift, half, in_range = _shares(own.shape[-1], side, own.device)
+    return torch.where(mixed & in_range, own + ((other - own + half) >> shift), own)

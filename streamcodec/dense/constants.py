@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small tables on a device, moved there once: what a frame made anew would be a copy each time."""
+"""Small tables on a device, copied there once instead of with every frame."""
 
 from __future__ import annotations
 

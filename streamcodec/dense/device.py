@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model on a device: what all its frames share, and whether the device computes it exactly."""
+"""A model on a device: tensors that all frames share, and whether the device is exact."""
 
 from __future__ import annotations
 
@@ -20,24 +20,23 @@ from streamcodec.networks import prior as priors
 from streamcodec.state import Planes
 
 if TYPE_CHECKING:
-    from streamcodec.dense.analysis import There
+    from streamcodec.dense.analysis import DeviceAnalysis
 
 _ROWS = 40  # of features, for each stack
 _SHAPE = (3, 4)  # blocks of the picture that is predicted
 
 
-# What to add to a source, in grey levels: planes (1, 1, H, W) float32 of source and prediction
-# (zeros in new blocks), and a quality (1,). Such is networks/conv/encoder.py's network.
+# An encoder network (networks/conv/encoder.py): of planes (1, 1, H, W) float32 of source and
+# prediction (zeros in intra blocks) and a quality (1,), what to add to the source in grey levels.
 Adding = Callable[[compensate.Planes, compensate.Planes, torch.Tensor], compensate.Planes]
 
 
 class Device:
     """Tensors of a model on a device.
 
-    What a packet depends on, tables and prediction, is held against the core here. `exact` says
-    whether they are equal; where they are not, the core computes both, and what the device says of
-    them only guides decisions. `adding` changes what inter frames are coded from; decoders need
-    not know.
+    Packets depend on tables and prediction, so the device's are compared with the core's. `exact`:
+    both are equal. If not, the core computes both for the packet, and the device's only guide
+    decisions. `adding` is an encoder network for inter frames; decoders do not need it.
     """
 
     def __init__(self, model: Model, device: torch.device, *, adding: Adding | None = None) -> None:
@@ -50,25 +49,27 @@ class Device:
         self.exact = self._tables_are_exact(model) and self._prediction_is_exact()
 
     @torch.inference_mode()
-    def wanted(self, there: There, quality: int) -> torch.Tensor:
-        """Coefficients (blocks, 384) that a frame's symbols are to come near to."""
+    def target_coefficients(self, analysis: DeviceAnalysis, quality: int) -> torch.Tensor:
+        """Coefficients (blocks, 384) to quantise: the residual, and what `adding` adds."""
         if self._adding is None:
-            return there.coefficients
+            return analysis.coefficients
         qualities = torch.full((1,), quality, device=self.device)
-        y, u, v = (plane.to(torch.float32)[None, None] for plane in there.source)
-        predicted = tuple(plane.to(torch.float32)[None, None] for plane in there.prediction)
+        y, u, v = (plane.to(torch.float32)[None, None] for plane in analysis.source)
+        predicted = tuple(plane.to(torch.float32)[None, None] for plane in analysis.prediction)
         added = self._adding((y, u, v), (predicted[0], predicted[1], predicted[2]), qualities)
         planes = tuple(plane[0, 0].to(torch.float32) for plane in added)
-        moved = transforms.by_splits((planes[0], planes[1], planes[2]), there.splits)
-        return there.coefficients + moved
+        moved = transforms.by_splits((planes[0], planes[1], planes[2]), analysis.splits)
+        return analysis.coefficients + moved
 
     def _tables_are_exact(self, model: Model) -> bool:
-        for place in priors.places():
-            rows = priors.fixed_rows(place, _ROWS)
-            there = torch.from_numpy(rows).to(self.device).to(torch.float32)
+        for stack_id in priors.stack_ids():
+            rows = priors.fixed_rows(stack_id, _ROWS)
+            inputs = torch.from_numpy(rows).to(self.device).to(torch.float32)
             for quality in (0, 37):
-                found = self.prior.stacks[place].tables(there, quality).to("cpu").numpy()
-                own = model.prior.tables(place.kind == 0, place.group, place.phase, rows, quality)
+                found = self.prior.stacks[stack_id].tables(inputs, quality).to("cpu").numpy()
+                own = model.prior.tables(
+                    stack_id.frame_type == 0, stack_id.group, stack_id.phase, rows, quality
+                )
                 if not np.array_equal(found, own):
                     return False
         return True

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames coded by dense arithmetic on a device: the interface of `streamcodec.encoder`.
 
-The device finds motion, predicts, transforms, asks the prior what symbols would cost, and chooses
-symbols and counts. The core writes packets and rebuilds pictures from what was chosen, as a decoder
-does: whatever the device's arithmetic, what is sent and what is kept agree.
+The device searches motion, predicts, transforms, prices symbols by the prior, and chooses symbols
+and counts. The core writes packets and rebuilds pictures from those, as a decoder does: packet and
+reference agree, whatever the device's arithmetic.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from streamcodec import _core, bitstream, quantise
+from streamcodec import _core, quantise
 from streamcodec import contexts as cx
-from streamcodec.analysis import KEY_BUCKET
 from streamcodec.blocks import layout
 from streamcodec.dense import prior as priors
 from streamcodec.dense import quantise as dense_quantise
 from streamcodec.dense.analysis import DenseAnalysis, analyse_inter
 from streamcodec.dense.device import Device
 from streamcodec.dense.key import analyse_key
-from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
+from streamcodec.dense.transfers import Transfers
 from streamcodec.effort import Effort
 from streamcodec.encoder import FrameEncoder
 from streamcodec.passes import (
@@ -34,15 +33,14 @@ from streamcodec.passes import (
     I32,
     INTRA16,
     U8,
-    Attempt,
     Coding,
     FirstPass,
 )
 
 if TYPE_CHECKING:
     from streamcodec.analysis import Analysis
-    from streamcodec.correction import Network, Networks
-    from streamcodec.effort import Trying
+    from streamcodec.correction import Networks
+    from streamcodec.effort import EffortParams
     from streamcodec.frame import Frame, Reference
     from streamcodec.model import Model
     from streamcodec.state import Planes
@@ -50,18 +48,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DenseFirst(FirstPass):
-    """What the first pass leaves on the device."""
+class DenseFirstPass(FirstPass):
+    """A first pass whose arrays stay on the device."""
 
-    there: torch.Tensor  # tables (blocks, 384) int64
+    device_tables: torch.Tensor  # (blocks, 384) int64
     most: torch.Tensor  # counts (rows, columns) int32
-    memory: torch.Tensor  # what the prior sees of the reference, (blocks, 491)
+    memory: torch.Tensor  # the prior's inputs from the reference, (blocks, 491)
 
 
 class DenseFrameEncoder(FrameEncoder):
     """Codes one frame against one reference at any quality; the analysis is shared.
 
-    `moves` says what went between host and device for it.
+    `transfers` logs what was copied between host and device.
     """
 
     def __init__(
@@ -86,87 +84,73 @@ class DenseFrameEncoder(FrameEncoder):
             pool=pool,
         )
         self._device = device
-        self.moves = Moves(device.device)
+        self.transfers = Transfers(device.device)
 
-    def _look(self, quality: int) -> Analysis:
-        key = self._reference_state is None
-        bucket = quality // KEY_BUCKET if key else 0
-        if bucket not in self._seen:
-            self._seen[bucket] = (
-                analyse_key(self.moves, self._source, quality)
-                if self._reference_state is None
-                else analyse_inter(
-                    self.moves,
-                    self._source,
-                    self._reference_state,
-                    self._pool,
-                    exact=self._device.exact,
-                )
-            )
-        return self._seen[bucket]
+    def _analysed(self, quality: int) -> Analysis:
+        if self._reference_state is None:
+            return analyse_key(self.transfers, self._source, quality)
+        return analyse_inter(
+            self.transfers,
+            self._source,
+            self._reference_state,
+            self._pool,
+            exact=self._device.exact,
+        )
 
     def _coding(self, quality: int) -> Coding:
-        seen = self._look(quality)
-        if not isinstance(seen, DenseAnalysis):
+        analysis = self.analysis_at(quality)
+        if not isinstance(analysis, DenseAnalysis):
             return super()._coding(quality)
-        state = self._state_at(seen, quality)
+        state = self._state_at(analysis, quality)
         coding = DenseCoding(
             self._model,
-            seen,
+            analysis,
             state,
             quality,
-            moved=self._moved_of(seen, state),
+            moved=self._moved_of(analysis, state),
             workspace=self._workspace,
             pool=self._pool,
         )
-        coding.begin(self._device, self.moves, seen)
+        coding.run_on(self._device, self.transfers, analysis)
         return coding
 
 
 class DenseCoding(Coding):
     """Two passes over an inter frame at one quality, on the device."""
 
-    def begin(self, device: Device, moves: Moves, seen: DenseAnalysis) -> None:
-        """Hand over the device."""
+    def run_on(self, device: Device, transfers: Transfers, analysis: DenseAnalysis) -> None:
+        """Set the device; to be called first."""
         self._device = device
-        self._moves = moves
-        self._there = seen.there
+        self._transfers = transfers
+        self._on_device = analysis.on_device
         self._steps = device.steps[self._quality]
-        self._coefficients = device.wanted(seen.there, self._quality)
-        self._first: DenseFirst | None = None
+        self._coefficients = device.target_coefficients(analysis.on_device, self._quality)
 
-    def first_pass(self, trying: Trying) -> FirstPass:
-        """Learn what each symbol would cost, from the prior."""
-        del trying
-        there, device = self._there, self._device
+    @property
+    def _dense_first(self) -> DenseFirstPass:
+        assert isinstance(self._first, DenseFirstPass)
+        return self._first
+
+    def first_pass(self, params: EffortParams) -> FirstPass:
+        """Price each symbol by the prior."""
+        del params
+        analysis, device = self._on_device, self._device
         symbols = dense_quantise.plainly(self._coefficients, self._steps, FIRST_PASS_ROUNDING)
-        needed = dense_quantise.needed(symbols).reshape(there.modes.shape)
-        counts = torch.where(there.modes >= INTRA16, needed.clamp(min=FEWEST_GROUPS), needed)
+        needed = dense_quantise.needed(symbols).reshape(analysis.modes.shape)
+        counts = torch.where(analysis.modes >= INTRA16, needed.clamp(min=FEWEST_GROUPS), needed)
         memory = priors.memory(
             device.prior,
-            there.moved,
-            there.prediction,
-            counted=(counts > 0) & (there.modes < INTRA16),
+            analysis.moved,
+            analysis.prediction,
+            counted=(counts > 0) & (analysis.modes < INTRA16),
             steps_q3=self._steps_q3,
         )
-        tables = self._ask(symbols, counts, there.splits, memory)
-        here = self._moves.down("groups that may be coded", counts.to(torch.uint8))
+        tables = self._tables_of(symbols, counts, analysis.splits, memory)
+        host_counts = self._transfers.down("groups that may be coded", counts.to(torch.uint8))
         none = np.zeros((0, layout.CHANNELS), np.uint8)
-        return DenseFirst(none, np.asarray(here, np.uint8), tables, counts, memory)
+        return DenseFirstPass(none, np.asarray(host_counts, np.uint8), tables, counts, memory)
 
-    def attempt(
-        self,
-        first: FirstPass,
-        weighing: float,
-        header: bitstream.PacketHeader,
-        network: Network | None,
-    ) -> Attempt:
-        """Final symbols by rate and distortion, the picture, and the packet, no network asked."""
-        assert isinstance(first, DenseFirst)
-        self._first = first
-        return super().attempt(first, weighing, header, network)
-
-    def _ask(
+    def _tables_of(
         self,
         symbols: torch.Tensor,
         counts: torch.Tensor,
@@ -174,15 +158,15 @@ class DenseCoding(Coding):
         memory: torch.Tensor,
     ) -> torch.Tensor:
         """Tables (blocks, 384) int64 that the prior chooses for symbols."""
-        there, device = self._there, self._device
+        analysis, device = self._on_device, self._device
         misc = priors.misc(
             device.prior,
-            modes=there.modes,
+            modes=analysis.modes,
             splits=splits,
             counts=counts,
-            field=there.field,
-            moved_counts=there.moved_counts,
-            intra_modes=there.intra_modes,
+            field=analysis.field,
+            moved_counts=analysis.moved_counts,
+            intra_modes=analysis.intra_modes,
             quality=self._quality,
             reference_quality=self._reference_state.quality,
         )
@@ -192,18 +176,16 @@ class DenseCoding(Coding):
             quality=self._quality,
             misc=misc,
             memory=memory,
-            shape=(there.modes.shape[0], there.modes.shape[1]),
+            shape=(analysis.modes.shape[0], analysis.modes.shape[1]),
         )
         return frame.tables(symbols)
 
     def _find_tables(self, blocks: _core.Blocks, symbols: I16) -> U8:
         if not self._device.exact:
             return super()._find_tables(blocks, symbols)
-        first, there = self._first, self._there
-        assert first is not None
-        splits = torch.where(self._counts > 0, there.splits, 0)
-        found = self._ask(self._symbols, self._counts, splits, first.memory)
-        return np.asarray(self._moves.down("tables", found.to(torch.uint8)), np.uint8)
+        splits = torch.where(self._counts > 0, self._on_device.splits, 0)
+        found = self._tables_of(self._symbols, self._counts, splits, self._dense_first.memory)
+        return np.asarray(self._transfers.down("tables", found.to(torch.uint8)), np.uint8)
 
     def _remember(self, blocks: _core.Blocks) -> None:
         if not self._device.exact:
@@ -214,52 +196,57 @@ class DenseCoding(Coding):
         super()._remember(blocks)
         return super().feature_rows(blocks, symbols)
 
-    def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, weighing: float) -> Planes:
-        """Choose symbols on the device; lowers blocks.counts; rebuild the picture here."""
+    def _code(self, blocks: _core.Blocks, tables: U8, symbols: I16, lambda_scale: float) -> Planes:
+        """Choose symbols on the device, lower blocks.counts; rebuild the picture in the core."""
         del tables
-        there, first, state = self._there, self._first, self._reference_state
-        assert first is not None
+        analysis, first, state = self._on_device, self._dense_first, self._reference_state
         trend = cx.quality_trend(self._quality, state.quality)
         prices = Prices(
-            self._moves, state.contexts, there.reference_counts, there.reference_field, trend
+            self._transfers,
+            state.contexts,
+            analysis.reference_counts,
+            analysis.reference_field,
+            trend,
         )
-        hurdle = self._moves.up("hurdle", self._hurdle()).to(torch.float32)
+        hurdle = self._transfers.up("hurdle", self._hurdle()).to(torch.float32)
         self._symbols, self._counts = dense_quantise.choose(
             self._coefficients,
             self._steps,
-            first.there,
+            first.device_tables,
             costs=self._device.costs,
-            mu=weighing * quantise.MU,
-            blocks=dense_quantise.Blocks(there.free, there.modes, first.most, hurdle),
+            mu=lambda_scale * quantise.MU,
+            blocks=dense_quantise.Blocks(analysis.free, analysis.modes, first.most, hurdle),
             prices=prices,
         )
-        symbols[:] = self._moves.down("symbols", self._symbols.to(torch.int16))
-        blocks.counts[:] = self._moves.down("counts", self._counts.to(torch.uint8))
-        y, u, v = self._seen.prediction
+        symbols[:] = self._transfers.down("symbols", self._symbols.to(torch.int16))
+        blocks.counts[:] = self._transfers.down("counts", self._counts.to(torch.uint8))
+        y, u, v = self._analysis.prediction
         planes = (y.copy(), u.copy(), v.copy())
-        new = blocks.modes >= INTRA16
-        blocks.counts[new] = 0
+        intra = blocks.modes >= INTRA16
+        blocks.counts[intra] = 0
         _core.rebuild(blocks, symbols, self._channel_steps_q3, planes, self._pool)
-        if new.any():
-            self._code_new(blocks, np.flatnonzero(new), symbols, planes, weighing=weighing)
+        if intra.any():
+            self._code_intra(
+                blocks, np.flatnonzero(intra), symbols, planes, lambda_scale=lambda_scale
+            )
         return planes
 
-    def _code_new(
+    def _code_intra(
         self,
         blocks: _core.Blocks,
         numbers: np.ndarray[tuple[int], np.dtype[np.intp]],
         symbols: I16,
         planes: Planes,
         *,
-        weighing: float,
+        lambda_scale: float,
     ) -> None:
         """Intra blocks start from decoded neighbours, one after the other: the core codes them."""
-        seen, state, first = self._seen, self._reference_state, self._first
-        assert first is not None
-        moves = self._moves
-        there = moves.up("numbers of new blocks", numbers.astype(np.int64))
+        analysis, state, first = self._analysis, self._reference_state, self._dense_first
+        transfers = self._transfers
+        device_numbers = transfers.up("numbers of intra blocks", numbers.astype(np.int64))
         tables = np.zeros(symbols.shape, np.uint8)
-        tables[numbers] = moves.down("tables of new blocks", first.there[there].to(torch.uint8))
+        found_tables = first.device_tables[device_numbers].to(torch.uint8)
+        tables[numbers] = transfers.down("tables of intra blocks", found_tables)
         counts = blocks.counts.copy()
         blocks.counts[:] = 0
         blocks.counts.reshape(-1)[numbers] = first.counts.reshape(-1)[numbers]
@@ -267,9 +254,9 @@ class DenseCoding(Coding):
         _core.code(
             self._workspace.blocks,
             _core.CodeParams(
-                mu=weighing * quantise.MU, trend=cx.quality_trend(self._quality, state.quality)
+                mu=lambda_scale * quantise.MU, trend=cx.quality_trend(self._quality, state.quality)
             ),
-            seen.source,
+            analysis.source,
             blocks,
             np.zeros(symbols.shape, np.float32),
             tables,
@@ -277,7 +264,7 @@ class DenseCoding(Coding):
             self._channel_steps_q3,
             state.contexts,
             state.counts,
-            seen.free,
+            analysis.free,
             np.zeros_like(counts),
             found,
             planes,
@@ -285,6 +272,6 @@ class DenseCoding(Coding):
         symbols[numbers] = found[numbers]
         counts.reshape(-1)[numbers] = blocks.counts.reshape(-1)[numbers]
         blocks.counts[:] = counts
-        own = moves.up("symbols of new blocks", found[numbers]).to(torch.int32)
-        self._symbols = self._symbols.index_copy(0, there, own)
-        self._counts = moves.up("counts with new blocks", counts).to(torch.int32)
+        own = transfers.up("symbols of intra blocks", found[numbers]).to(torch.int32)
+        self._symbols = self._symbols.index_copy(0, device_numbers, own)
+        self._counts = transfers.up("counts with intra blocks", counts).to(torch.int32)

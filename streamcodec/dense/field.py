@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where vectors are predicted from, for all blocks or squares of a field at once.
+"""Prediction of vectors, for all blocks or squares of a field at once.
 
 Fields are (2 rows, 2 columns, 2) int32, (dy, dx) in quarter samples on the 8x8 grid. Squares of
 `side` blocks lie at multiples of it; results are (squares down, squares across, ...).
@@ -17,21 +17,21 @@ from streamcodec.dense.constants import constant
 
 CANDIDATES = 3
 _OFFERS = 5  # the predictor, left, above, the reference's, above right
-_NOBODY = 1 << 30  # no vector that is packed
+_NO_VECTOR = 1 << 30  # equals no packed vector
 
 
 def packed(vectors: torch.Tensor) -> torch.Tensor:
-    """One int32 a vector, so that two are compared at once."""
+    """Vectors as one int32 each, for comparison."""
     return vectors[..., 0] * 65536 + vectors[..., 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """Where vectors around squares lie inside the picture; the same for all frames of a size."""
+    """Masks of neighbours that lie inside the picture; the same for all frames of a size."""
 
     left: torch.Tensor
     above: torch.Tensor
-    above_right: torch.Tensor  # and are known when the square is coded
+    above_right: torch.Tensor  # and coded before the square
     offers: torch.Tensor  # (..., 5): the predictor, left, above, the reference's, above right
 
 
@@ -73,29 +73,29 @@ def neighbours(field: torch.Tensor, size: int) -> Neighbours:
         wide[1::size, 0:columns:size],
         wide[0:rows:size, 1 : columns + 1 : size],
         wide[0:rows:size, 1 + size : columns + 1 + size : size],
-        _inside(rows, columns, size, field.device),
+        _masks(rows, columns, size, field.device),
     )
 
 
 @lru_cache(maxsize=32)
-def _inside(rows: int, columns: int, size: int, device: torch.device) -> Inside:
+def _masks(rows: int, columns: int, size: int, device: torch.device) -> Inside:
     y = torch.arange(0, rows, size)[:, None]
     x = torch.arange(0, columns, size)[None]
     nothing = torch.zeros((len(y), x.shape[1]), dtype=torch.bool)
     left, above, right = (x > 0) | nothing, (y > 0) | nothing, (x + size < columns) | nothing
-    # Of cells, above right of the last one lies in a block to come.
+    # The last cell of a block has its upper right neighbour in a block coded later.
     known = above & right if size > 1 else above & right & (((y & 1) == 0) | ((x & 1) == 0))
     every = torch.stack([~nothing, left, above, ~nothing, above & right], 2)
     return Inside(*(mask.to(device) for mask in (left, above, known, every)))
 
 
 def cell_predictor(field: torch.Tensor) -> torch.Tensor:
-    """(2 rows, 2 columns, 2): what each cell's vector is told against in a block of four."""
+    """(2 rows, 2 columns, 2): the predictor of each cell's vector in a block of four."""
     return predictor(neighbours(field, 1))
 
 
 def predictor(around: Neighbours) -> torch.Tensor:
-    """(down, across, 2): the median of three vectors; of the nearest where some lie outside."""
+    """(down, across, 2): the median of three vectors, repeated where some lie outside."""
     above = around.above
     inside = around.inside
     left = torch.where(inside.left[..., None], around.left, above)
@@ -103,7 +103,7 @@ def predictor(around: Neighbours) -> torch.Tensor:
     middle = torch.maximum(
         torch.minimum(left, above), torch.minimum(torch.maximum(left, above), right)
     )
-    # Outside stand zeros: what the first block takes.
+    # Padding is zero: the predictor of the first block.
     return torch.where(inside.above[..., None], middle, around.left)
 
 
@@ -121,15 +121,15 @@ def candidates_of(field: torch.Tensor, reference_field: torch.Tensor, side: int)
         here = reference_field[y.clamp(max=rows - 1)][:, x.clamp(max=columns - 1)]
     offers = torch.stack([first, around.left, around.above, here, around.above_right], 2)
     exists = around.inside.offers
-    values = torch.where(exists, packed(offers), _NOBODY)
+    values = torch.where(exists, packed(offers), _NO_VECTOR)
     earlier = constant(_EARLIER, field.device).to(torch.bool)  # (5, 5): those before each
-    known = ((values[..., None] == values[..., None, :]) & earlier).any(-1)
-    fresh = exists & ~known
+    seen_before = ((values[..., None] == values[..., None, :]) & earlier).any(-1)
+    fresh = exists & ~seen_before
     rank = fresh.to(torch.int32).cumsum(-1)
     count = rank[..., -1].clamp(max=CANDIDATES)
     wanted = constant(((1,), (2,), (3,)), field.device)  # (3, 1)
-    picked = fresh[..., None, :] & (rank[..., None, :] == wanted)
-    at = picked.to(torch.uint8).argmax(-1)  # 0, the first, where there are fewer
+    selected = fresh[..., None, :] & (rank[..., None, :] == wanted)
+    at = selected.to(torch.uint8).argmax(-1)  # 0, the first, where there are fewer
     chosen = torch.gather(offers, 2, at[..., None].expand(-1, -1, -1, 2))
     return Candidates(chosen, (at - 1).clamp(min=0).to(torch.int32), count.to(torch.int32))
 
@@ -142,24 +142,24 @@ class Voters:
 
     def __init__(self, reference_field: torch.Tensor, side: int) -> None:
         self._side = side
-        self._reference = self._seen(reference_field, ((0, 0), (0, 2 * side), (2 * side, 0)))
+        self._reference = self._sampled(reference_field, ((0, 0), (0, 2 * side), (2 * side, 0)))
 
     def votes(self, field: torch.Tensor, candidates: Candidates) -> torch.Tensor:
-        """(down, across, 3): how many of those around equal each candidate; at most 4."""
+        """(down, across, 3): how many of them equal each candidate; at most 4."""
         size = 2 * self._side
-        own = self._seen(field, ((0, -1), (-1, 0), (-1, -1), (-1, size)))
+        own = self._sampled(field, ((0, -1), (-1, 0), (-1, -1), (-1, size)))
         every = torch.cat([own, self._reference])
         found = (every[..., None] == packed(candidates.at)).sum(0, dtype=torch.int32)
         return found.clamp_(max=4)
 
-    def _seen(self, grid: torch.Tensor, places: tuple[tuple[int, int], ...]) -> torch.Tensor:
+    def _sampled(self, grid: torch.Tensor, positions: tuple[tuple[int, int], ...]) -> torch.Tensor:
         size = 2 * self._side
         rows, columns = grid.shape[:2]
-        wide = F.pad(packed(grid), (1, size, 1, size), value=_NOBODY)
+        wide = F.pad(packed(grid), (1, size, 1, size), value=_NO_VECTOR)
         return torch.stack(
             [
                 wide[1 + dy : rows + 1 + dy : size, 1 + dx : columns + 1 + dx : size]
-                for dy, dx in places
+                for dy, dx in positions
             ]
         )
 
@@ -181,7 +181,7 @@ def may_unite(rows: int, columns: int, side: int, device: torch.device) -> torch
 
 
 def united(inter16: torch.Tensor, field: torch.Tensor, side: int) -> torch.Tensor:
-    """(squares down, squares across): true where all blocks have one vector, and the same."""
+    """(squares down, squares across): true where all blocks have one vector, the same."""
     rows, columns = inter16.shape
     values = packed(field[::2, ::2])
     first = spread(values[::side, ::side], side, rows, columns)
@@ -202,7 +202,7 @@ def by_square(values: torch.Tensor, side: int, *, outside: float) -> torch.Tenso
 
 
 def spread(squares: torch.Tensor, side: int, rows: int, columns: int) -> torch.Tensor:
-    """Squares' values (down, across, ...) given to each of their blocks."""
+    """Squares' values (down, across, ...) repeated for each of their blocks."""
     if side == 1:
         return squares
     down, across, *rest = squares.shape

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks that nothing predicts: flat or sloped, from the samples around. No directions.
+"""Intra prediction by the mean or a slope of the samples around a block. No directions.
 
-Looked at open loop, from the source's own neighbours, so that all blocks are weighed at once.
+Open loop, from the source's own samples, so that all blocks are predicted at once.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import torch.nn.functional as F  # noqa: N812
 PLANAR, MEAN = 0, 1  # the intra modes of docs/bitstream.md, section 11
 
 
-def guesses(plane: torch.Tensor, size: int) -> torch.Tensor:
+def predictions(plane: torch.Tensor, size: int) -> torch.Tensor:
     """(2 modes, squares down, squares across, size, size) int16: what each mode predicts."""
-    flat_ones = means(plane, size)[..., None, None].expand(-1, -1, size, size)
-    return torch.stack([slopes(plane, size), flat_ones]).to(torch.int16)
+    constant = means(plane, size)[..., None, None].expand(-1, -1, size, size)
+    return torch.stack([slopes(plane, size), constant]).to(torch.int16)
 
 
 def slopes(plane: torch.Tensor, size: int) -> torch.Tensor:
     """(squares down, squares across, size, size) int32: what mode 0 predicts.
 
-    Exact for 16x16 and chroma 8x8; of quarters in a block, those whose neighbours are known less
-    far get a little more here than a decoder has.
+    Exact for 16x16 and chroma 8x8. Some quarters of a block use samples here that a decoder does
+    not have yet.
     """
     height, width = plane.shape
     rows, columns = height // size, width // size
@@ -52,7 +52,7 @@ def slopes(plane: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def means(plane: torch.Tensor, size: int) -> torch.Tensor:
-    """(H / size, W / size) int32: what mode 1 predicts each square from the samples around it."""
+    """(H / size, W / size) int32: what mode 1 predicts, the mean of the samples around."""
     height, width = plane.shape
     rows, columns = height // size, width // size
     values = plane.to(torch.int32)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A keyframe's modes on a device: each block flat as a whole or by quarters, and their transforms.
+"""A keyframe's modes on a device: each block intra as a whole or by quarters, and its transforms.
 
-Looked at open loop, all blocks at once. What is coded starts from decoded neighbours, one block
-after the other, so the core chooses symbols and rebuilds.
+Modes are chosen open loop, all blocks at once. Coding needs decoded neighbours, block after block,
+so the core chooses symbols and rebuilds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from streamcodec.decoder import empty_planes
 from streamcodec.dense import intra
 from streamcodec.dense import transform as forward
 from streamcodec.dense.costs import estimated_bits
-from streamcodec.dense.moves import Moves
+from streamcodec.dense.transfers import Transfers
 from streamcodec.state import Planes
 
 INTRA16, INTRA8 = 2, 3
@@ -25,16 +25,16 @@ _QUARTERS_BITS = 3.0
 _QUARTER_BITS = 1.0  # of each one's mode, beyond the whole block's
 
 
-def analyse_key(moves: Moves, source: Planes, quality: int) -> Analysis:
-    """Look at a keyframe; depends on `quality` only through its bucket of sixteen."""
+def analyse_key(transfers: Transfers, source: Planes, quality: int) -> Analysis:
+    """Analyse a keyframe; depends on `quality` only through its bucket of sixteen."""
     middle = quality // KEY_BUCKET * KEY_BUCKET + KEY_BUCKET // 2
     rows, columns = source[0].shape[0] // 16, source[0].shape[1] // 16
     step = transform.step_q3(middle) / 8
     bit_weights = hadamard_weights(step, quantise.KEY_MU, KEY_LAMBDA_PER_STEP)
-    luma = moves.up("source", source[0])
+    luma = transfers.up("source", source[0])
     whole, whole_modes, _ = _best(luma, 16, bit_weights)
-    small, small_modes, apart = _best(luma, 8, bit_weights)
-    ratio, kinds = forward.finer(apart, 1 / step)
+    small, small_modes, difference = _best(luma, 8, bit_weights)
+    ratio, kinds = forward.finer(difference, 1 / step)
     four = _by_block(small + _QUARTER_BITS) * ratio.reshape(rows, columns, 4)
     split = _QUARTERS_BITS + four.sum(-1) < whole
     modes = torch.where(split, INTRA8, INTRA16)
@@ -42,10 +42,10 @@ def analyse_key(moves: Moves, source: Planes, quality: int) -> Analysis:
     cells = split.repeat_interleave(2, 0).repeat_interleave(2, 1)
     intra_modes = torch.where(cells, small_modes, intra.flat(whole_modes, 2))
     blocks = _core.Blocks(rows, columns)
-    both = moves.down("modes, splits", torch.stack([modes, splits]).to(torch.uint8))
+    both = transfers.down("modes, splits", torch.stack([modes, splits]).to(torch.uint8))
     blocks.modes[:], blocks.splits[:] = both
-    blocks.intra_modes[:] = moves.down("intra modes", intra_modes.to(torch.int8))
-    # The core transforms intra blocks itself, from what they are then predicted.
+    blocks.intra_modes[:] = transfers.down("intra modes", intra_modes.to(torch.int8))
+    # The core transforms intra blocks itself, from their closed-loop prediction.
     coefficients = np.zeros((rows * columns, layout.CHANNELS), np.float32)
     free = np.zeros((rows, columns), np.uint8)
     return Analysis(source, True, blocks, coefficients, empty_planes(rows, columns), free)
@@ -58,9 +58,11 @@ def _best(
     height, width = luma.shape
     rows, columns = height // size, width // size
     own = luma.reshape(rows, size, columns, size).transpose(1, 2).to(torch.int16)
-    apart = own - intra.guesses(luma, size)
-    least, mode = estimated_bits(apart, bit_weights).min(0)
-    chosen = torch.gather(apart, 0, mode[None, ..., None, None].expand(1, *apart.shape[1:]))[0]
+    difference = own - intra.predictions(luma, size)
+    least, mode = estimated_bits(difference, bit_weights).min(0)
+    chosen = torch.gather(
+        difference, 0, mode[None, ..., None, None].expand(1, *difference.shape[1:])
+    )[0]
     return least, mode, chosen.transpose(1, 2).reshape(height, width).to(torch.float32)
 
 

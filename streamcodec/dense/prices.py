@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What side information costs, for all blocks at once: the mixture that codes it, in parallel.
+"""Prices of side information, for all blocks at once, by the mixtures that code it.
 
 The rows of the contexts are those of docs/bitstream.md, section 4. A parallel encoder does not know
-what neighbours will choose; it takes what they have chosen so far.
+its neighbours' final choices; it uses their choices so far.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from streamcodec import _core
 from streamcodec.dense.constants import constant
 from streamcodec.dense.field import Candidates, Voters, by_square, packed, spread
-from streamcodec.dense.moves import Moves
+from streamcodec.dense.transfers import Transfers
 
 SKIP, WHICH, WHICH_SECOND, COUNT, UNITED = 0, 1, 2, 7, 10  # families of the bitstream
 WHOLE, QUARTERS, TAKEN, WITHIN, JOINED = range(5)  # kinds of a block
@@ -28,7 +28,7 @@ _INPUTS = 6
 
 @lru_cache(maxsize=4)
 def _tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits of estimates, and bits of a one and of a zero (4095, 2) by the mixture's logit."""
+    """Logits of probabilities, and bits of a one and of a zero (4095, 2) by the mixture's logit."""
     costs, stretch, squash = _core.entropy_tables()
     one = squash.astype(np.int64)
     bits = np.stack([costs[one >> 6], costs[(32768 - one) >> 6]], 1).astype(np.float32) / 256
@@ -43,41 +43,40 @@ class Prices:
 
     def __init__(
         self,
-        moves: Moves,
+        transfers: Transfers,
         contexts: np.ndarray[tuple[int, int], np.dtype[np.uint16]],
         reference_counts: torch.Tensor,
         reference_field: torch.Tensor,
         trend: int,
     ) -> None:
-        self.device = moves.device
+        self.device = transfers.device
         stretch, self._bits = _tables(self.device)
-        rows = moves.up("contexts", contexts.astype(np.int32)).to(torch.int64)
+        rows = transfers.up("contexts", contexts.astype(np.int32)).to(torch.int64)
         self._inputs = stretch[rows >> 4]
         self._weights = rows[:, 0] * 65536 + rows[:, 1] - (1 << 31)
         self._bases = _core.context_bases().tolist()
-        vectors = moves.up("prices of vectors", _core.vector_prices(contexts))
+        vectors = transfers.up("prices of vectors", _core.vector_prices(contexts))
         self._vectors = vectors.to(torch.float32).reshape(-1) / 256
         self.reference_field = reference_field
         self.reference_counts = reference_counts
         self.trend = trend
         self._voters: dict[int, Voters] = {}
-        self._likenesses: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._uniformities: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._counted = Around(reference_counts, 1)
 
-    def _mixed(self, asked: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
-        """(2, bits asked, ...): bits of ones and of zeros.
+    def _mixed(self, decisions: list[tuple[int, torch.Tensor]]) -> torch.Tensor:
+        """(2, decisions, ...): bits of ones and of zeros.
 
-        Each bit is a family and (4, ...) rows in it: of the contexts A, B, C, and the set of
-        weights.
+        Each decision is a family and (4, ...) rows in it: of contexts A, B, C, and of the weights.
         """
-        bases = tuple(tuple(self._bases[family]) for family, _ in asked)
-        rows = torch.stack([own for _, own in asked], 1)  # (4, bits, ...)
+        bases = tuple(tuple(self._bases[family]) for family, _ in decisions)
+        rows = torch.stack([own for _, own in decisions], 1)  # (4, bits, ...)
         scale = constant((1, 1, 1, _INPUTS), self.device)
-        lead = (4, len(asked)) + (1,) * (rows.dim() - 2)
+        lead = (4, len(decisions)) + (1,) * (rows.dim() - 2)
         first = constant(bases, self.device).T.reshape(lead)
-        places = rows * scale.reshape(4, *(1,) * (rows.dim() - 1)) + first
-        inputs = self._inputs[places[:3]].movedim(0, -2).flatten(-2)  # (bits, ..., 6)
-        weights = self._weights.unfold(0, _INPUTS, 1)[places[3]]
+        positions = rows * scale.reshape(4, *(1,) * (rows.dim() - 1)) + first
+        inputs = self._inputs[positions[:3]].movedim(0, -2).flatten(-2)  # (bits, ..., 6)
+        weights = self._weights.unfold(0, _INPUTS, 1)[positions[3]]
         logit = ((inputs * weights).sum(-1) >> 16).clamp_(-_LIMIT, _LIMIT)
         return self._bits[logit + _LIMIT].movedim(-1, 0)
 
@@ -94,7 +93,7 @@ class Prices:
         side: int,
         skip: int,
     ) -> torch.Tensor:
-        """(down, across, 3): bits of taking each candidate; `candidate_index` is of blocks."""
+        """(down, across, 3): bits of each candidate; `candidate_index` is of blocks."""
         if side not in self._voters:
             self._voters[side] = Voters(self.reference_field, side)
         first, second, third = self._voters[side].votes(field, candidates).unbind(-1)
@@ -129,40 +128,40 @@ class Prices:
         return torch.where((candidates.count > 1)[..., None], bits, 0.0)
 
     def united(self, sides: torch.Tensor, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Bits of a square's being one, and of its not being one."""
+        """Bits of a square with one vector, and of one without."""
         level = side // 4
         around = Around(sides, side)
-        if side not in self._likenesses:
-            self._likenesses[side] = self._likeness(side)
-        alike, levels = self._likenesses[side]
+        if side not in self._uniformities:
+            self._uniformities[side] = self._uniformity(side)
+        uniform, levels = self._uniformities[side]
         rows = torch.stack(
             [
                 3 * level + around.two(side - 1),
                 16 * level + around.pattern(side - 1),
-                alike,
+                uniform,
                 levels,
             ]
         )
         yes, no = self._mixed([(UNITED, rows)])[:, 0]
         return yes, no
 
-    def _likeness(self, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the reference says of squares, as context C has it, and their level."""
+    def _uniformity(self, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Context C of squares, from the reference, and their level."""
         level = side // 4
-        alike = self._alike(side).to(torch.int32)
-        beyond = F.pad(alike[:, 1:], (0, 1)) + F.pad(alike[1:], (0, 0, 0, 1))
+        uniform = self._uniform(side).to(torch.int32)
+        beyond = F.pad(uniform[:, 1:], (0, 1)) + F.pad(uniform[1:], (0, 0, 0, 1))
         coded = by_square((self.reference_counts > 0).to(torch.int32), side, outside=0).sum(-1)
-        rows = 54 * level + 18 * self.trend + 6 * coded.clamp(max=2) + 3 * alike + beyond
-        return rows, torch.full_like(alike, level)
+        rows = 54 * level + 18 * self.trend + 6 * coded.clamp(max=2) + 3 * uniform + beyond
+        return rows, torch.full_like(uniform, level)
 
-    def _alike(self, side: int) -> torch.Tensor:
+    def _uniform(self, side: int) -> torch.Tensor:
         values = packed(self.reference_field)
         rows, columns = values.shape
         first = spread(values[:: 2 * side, :: 2 * side], 2 * side, rows, columns)
         return ~by_square(first != values, 2 * side, outside=False).any(-1)
 
     def skip(self, skips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Bits (rows, columns) of a skip and of none, as `skips` (0 or 1) are around."""
+        """Bits (rows, columns) of a skip and of none, with these `skips` (0 or 1) around."""
         around = Around(skips, 1)
         reference = self._counted
         own = self.reference_counts
@@ -179,9 +178,10 @@ class Prices:
         return yes, no
 
     def count(self, counts: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
-        """Bits (rows, columns, 5) of each count, as `counts` are around; `kind` WHOLE to JOINED.
+        """Bits (rows, columns, 5) of each count, with these `counts` around.
 
-        A block that took over a vector and is no skip has at least one group: it does not say so.
+        `kind` is WHOLE to JOINED. A block with a candidate's vector that is no skip has at least
+        one group, which is not coded.
         """
         around, reference = Around(counts, 1), self._counted
         own = self.reference_counts
@@ -204,7 +204,7 @@ class Prices:
 
 
 class Around:
-    """Values (rows, columns) at the blocks around squares' upper left ones; 0 outside."""
+    """Values (rows, columns) at the neighbours of each square's upper left block; 0 outside."""
 
     def __init__(self, grid: torch.Tensor, side: int) -> None:
         rows, columns = grid.shape

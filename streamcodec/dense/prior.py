@@ -2,7 +2,7 @@
 """The prior on a device: which table codes which symbol. The integers of docs/bitstream.md, 8, 9.
 
 Products are of float32 that hold integers: their sums stay below 2**24, so every device adds them
-exactly. All blocks of a phase are asked, whether they code the group or not.
+exactly. Tables are computed for all blocks of a phase, whether they code the group or not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from streamcodec import _core
 from streamcodec.blocks import layout
 from streamcodec.blocks.layout import GROUP_STARTS, GROUPS
 from streamcodec.dense.constants import constant
-from streamcodec.dense.motion import turns
+from streamcodec.dense.motion import phases
 from streamcodec.dense.transform import tiles
 from streamcodec.networks import prior as priors
 
@@ -60,7 +60,9 @@ class Prior:
 
     def __init__(self, arrays: priors.Arrays, device: torch.device) -> None:
         self.device = device
-        self.stacks = {place: _stack(arrays, place, device) for place in priors.places()}
+        self.stacks = {
+            stack_id: _stack(arrays, stack_id, device) for stack_id in priors.stack_ids()
+        }
         magnitude = [min(127, round(46 * math.log1p(v))) for v in range(16)]
         energy = [min(127, round(22 * math.log1p(v))) for v in range(512)]
         self.magnitude = torch.tensor(magnitude, dtype=torch.float32).to(device)
@@ -73,9 +75,11 @@ class Prior:
         self.order = torch.from_numpy(layout.ORDER.astype(np.int64)).to(device)
 
 
-def _stack(arrays: priors.Arrays, place: priors.Place, device: torch.device) -> Stack:
+def _stack(arrays: priors.Arrays, stack_id: priors.StackId, device: torch.device) -> Stack:
     def moved(part: str, kind: type[np.generic]) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(arrays[f"{place.name}.{part}"]).astype(kind)).to(device)
+        return torch.from_numpy(np.asarray(arrays[f"{stack_id.name}.{part}"]).astype(kind)).to(
+            device
+        )
 
     return Stack(
         *(moved(f"w{k}", np.float32) for k in "123"), *(moved(f"b{k}", np.int32) for k in "123")
@@ -83,7 +87,7 @@ def _stack(arrays: priors.Arrays, place: priors.Place, device: torch.device) -> 
 
 
 class Frame:
-    """What the prior knows of one frame before its symbols."""
+    """The prior's inputs of one frame, but the symbols."""
 
     def __init__(
         self,
@@ -96,18 +100,18 @@ class Frame:
         shape: tuple[int, int],
     ) -> None:
         self._prior = prior
-        self._kind = 0 if key else 1
+        self._frame_type = 0 if key else 1
         self._quality = quality
-        known = misc if memory is None else torch.cat([misc, memory], 1)
+        inputs = misc if memory is None else torch.cat([misc, memory], 1)
         rows, columns = shape
         every = torch.arange(rows * columns, device=prior.device).reshape(rows, columns)
         grid = F.pad(every, (1, 1, 1, 1), value=rows * columns)  # outside: a row of zeros
         around = torch.stack(
             [grid[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns] for dy, dx in AROUND], -1
         ).reshape(-1, len(AROUND))
-        self._turns = turns(rows, columns, prior.device)
-        self._around = [around[turn] for turn in self._turns]
-        self._known = [known[turn] for turn in self._turns]
+        self._phases = phases(rows, columns, prior.device)
+        self._around = [around[numbers] for numbers in self._phases]
+        self._inputs = [inputs[numbers] for numbers in self._phases]
 
     def tables(self, symbols: torch.Tensor) -> torch.Tensor:
         """Tables (blocks, 384) int64 for symbols (blocks, 384)."""
@@ -117,7 +121,7 @@ class Frame:
         magnitudes = prior.magnitude[sizes[:, :SHOWN]]
         sums = sizes.to(torch.float32) @ prior.bands
         energies = prior.energy[sums.clamp(max=511).to(torch.int64)]
-        # One more row than blocks: what lies outside the picture.
+        # The last row is what lies outside the picture.
         shown = torch.zeros((count + 1, SHOWN), device=prior.device)
         energy = torch.zeros((count + 1, layout.BANDS), device=prior.device)
         found = torch.zeros((count, layout.CHANNELS), dtype=torch.int64, device=prior.device)
@@ -125,22 +129,22 @@ class Frame:
             first, last = GROUP_STARTS[group], GROUP_STARTS[group + 1]
             own = layout.BAND[first:last]
             bands = slice(int(own.min()), int(own.max()) + 1)
-            for phase, (turn, around, known) in enumerate(
-                zip(self._turns, self._around, self._known, strict=True)
+            for phase, (numbers, around, inputs) in enumerate(
+                zip(self._phases, self._around, self._inputs, strict=True)
             ):
                 parts = [
-                    shown[turn],
+                    shown[numbers],
                     energy[around].flatten(1),
                     shown[:, :LOW][around[:, :4]].flatten(1),
-                    known,
+                    inputs,
                 ]
-                stack = prior.stacks[priors.Place(self._kind, group, phase)]
+                stack = prior.stacks[priors.StackId(self._frame_type, group, phase)]
                 tables = stack.tables(torch.cat(parts, 1), self._quality)
-                found[:, first:last].index_copy_(0, turn, tables)
+                found[:, first:last].index_copy_(0, numbers, tables)
                 if first < SHOWN:
                     part = magnitudes[:, first:last]
-                    shown[:, first:last].index_copy_(0, turn, part[turn])
-                energy[:, bands].index_copy_(0, turn, energies[:, bands][turn])
+                    shown[:, first:last].index_copy_(0, numbers, part[numbers])
+                energy[:, bands].index_copy_(0, numbers, energies[:, bands][numbers])
         return found
 
 
@@ -152,7 +156,7 @@ def memory(
     counted: torch.Tensor,
     steps_q3: tuple[int, int],
 ) -> torch.Tensor:
-    """(blocks, 491): moved magnitudes and what the prediction shows; 0 where not `counted`."""
+    """(blocks, 491): moved magnitudes and the prediction's spectrum; 0 where not `counted`."""
     y, u, v = prediction
     sums = torch.cat(
         [
@@ -183,17 +187,18 @@ def misc(
     quality: int,
     reference_quality: int,
 ) -> torch.Tensor:
-    """(blocks, 48) float32 of what the syntax says: grids int32, the last (2 rows, 2 columns).
+    """(blocks, 48) float32 features of the syntax.
 
-    Intra modes are flat or sloped: the dense encoder has no directions.
+    Arguments are int32 grids (rows, columns), `intra_modes` (2 rows, 2 columns). Directional modes
+    do not occur: the dense encoder has none.
     """
     rows, columns = modes.shape
     device = modes.device
 
-    def seen(grid: torch.Tensor, places: tuple[tuple[int, int], ...]) -> torch.Tensor:
+    def neighbours_of(grid: torch.Tensor, positions: tuple[tuple[int, int], ...]) -> torch.Tensor:
         wide = F.pad(grid, (1, 1, 1, 1))
         return torch.stack(
-            [wide[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns] for dy, dx in places]
+            [wide[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns] for dy, dx in positions]
         )
 
     four = constant(((0,), (1,), (2,), (3,)), device)[..., None]  # (4, 1, 1)
@@ -201,22 +206,22 @@ def misc(
     own = field[::2, ::2]
     left = F.pad(own[:, 1:] - field[::2, 1::2][:, :-1], (0, 0, 1, 0))
     above = F.pad(own[1:] - field[1::2, ::2][:-1], (0, 0, 0, 0, 1, 0))
-    moves = _energy(prior, torch.stack([own, left, above]).abs().sum(-1))
+    energies = _energy(prior, torch.stack([own, left, above]).abs().sum(-1))
     cells = intra_modes.reshape(rows, 2, columns, 2).transpose(1, 2).flatten(2)  # -1 in others
     digits = (splits - 1).clamp(min=0) // powers % 3
-    inside = seen(torch.ones_like(counts), AROUND[:4])
-    within = seen((modes >= 2).to(torch.int32), AROUND[:4]).sum(0, keepdim=True)
+    inside = neighbours_of(torch.ones_like(counts), AROUND[:4])
+    intra_around = neighbours_of((modes >= 2).to(torch.int32), AROUND[:4]).sum(0, keepdim=True)
     change = min(max(64 + quality - reference_quality, 0), 127)
     parts = [
         127 * (modes == four),
         127 * (splits != 0)[None],
         127 * (counts == four + 1),
-        31 * seen(counts, AROUND),
+        31 * neighbours_of(counts, AROUND),
         31 * moved_counts[None],
-        moves,
+        energies,
         torch.full((1, rows, columns), change, device=device),
         torch.full((1, rows, columns), 2 * quality, device=device),
-        31 * within,
+        31 * intra_around,
         127 * (1 - inside),
         127 * ((own & 3) != 0).any(-1)[None],
         31 * torch.stack([(cells == flat).sum(-1) for flat in range(2)]),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Symbols by rate and distortion, all coefficients at once, then how many groups of each pay.
+"""Rate-distortion quantisation of all coefficients at once, then how many groups to code.
 
-In units of the step: a coefficient of size a that gets the level k costs (a - k)**2 + mu * bits(k),
-bits by its table (core/blocks/quantise.hpp).
+In units of the step: a coefficient of size a at level k costs (a - k)**2 + mu * bits(k), with the
+bits of its table (core/blocks/quantise.hpp).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from streamcodec.quantise import BIAS_Q8
 MAX_LEVEL = 30_000
 _MAGNITUDES = 16
 _ESCAPE_BITS = 8.0
-_TAKING_BITS = 1.0  # between "no skip" and the count where a vector is taken over
+_CANDIDATE_BITS = 1.0  # between "no skip" and the count, of a block with a candidate's vector
 _BIAS = BIAS_Q8 / 256
 _ROUNDS = 2
 
@@ -42,15 +42,15 @@ def needed(symbols: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """What the choice of counts asks of blocks: (rows, columns)."""
+    """Blocks, for the choice of counts: (rows, columns)."""
 
-    free: torch.Tensor  # 0; TAKEN (1): took over a vector; JOINED (2): part of a square
+    free: torch.Tensor  # 0; TAKEN (1): a candidate's vector; JOINED (2): part of a square
     modes: torch.Tensor
     most: torch.Tensor  # groups that may be coded
     hurdle: torch.Tensor  # bits that coding must gain
 
     def kinds(self) -> torch.Tensor:
-        """Kinds as the prices of counts have them."""
+        """The kind of each block, for the prices of counts."""
         kind = torch.where(self.free == 1, TAKEN, WHOLE)
         kind = torch.where(self.free == 2, JOINED, kind)
         kind = torch.where(self.modes == 1, QUARTERS, kind)
@@ -78,7 +78,7 @@ def choose(
     upper = (size + 0.5).floor()
     large = upper >= _MAGNITUDES - 1
     level = upper.clamp(max=_MAGNITUDES - 1).long()
-    # Above the tables' reach no other level is tried.
+    # Levels beyond the tables are rounded; no other one is tried.
     first_price = flat[row + level] + torch.where(large, _ESCAPE_BITS, 0.0)
     upper = upper.clamp(max=MAX_LEVEL)
     zero = size * size + mu * costs[:, 0][tables]
@@ -90,7 +90,7 @@ def choose(
     take_second = (upper >= 2) & ~large & ~take_first & (second < zero)
     chosen = torch.where(take_first, upper, torch.where(take_second, upper - 1, 0.0))
     gain = torch.where(take_first, zero - first, torch.where(take_second, zero - second, 0.0))
-    # Of coding a group at all: zeros are paid for, too.
+    # Coding a group also codes its zeros.
     net = gain - mu * costs[:, 0][tables]
     gains = torch.stack(
         [net[:, GROUP_STARTS[g] : GROUP_STARTS[g + 1]].sum(1) for g in range(GROUPS)], 1
@@ -109,23 +109,23 @@ def choose(
 def _counts(
     gains: torch.Tensor, chosen: torch.Tensor, mu: float, blocks: Blocks, prices: Prices
 ) -> torch.Tensor:
-    """How many groups pay, as the neighbours' choices of the last round price it."""
+    """Groups to code (rows, columns), priced with the neighbours' choices of the last round."""
     shape = blocks.free.shape
     kinds = blocks.kinds()
     gains = gains.reshape(*shape, GROUPS)
     ends = constant(GROUP_STARTS[1:], gains.device) - 1
-    any_yet = (chosen != 0).cumsum(1)[:, ends].reshape(*shape, GROUPS) > 0
-    counts = torch.where(any_yet.any(-1), blocks.most, 0).to(torch.int32)
+    any_symbol = (chosen != 0).cumsum(1)[:, ends].reshape(*shape, GROUPS) > 0
+    counts = torch.where(any_symbol.any(-1), blocks.most, 0).to(torch.int32)
     for _ in range(_ROUNDS):
         price = prices.count(counts, kinds)
         skips = ((counts == 0) & (blocks.free > 0)).to(torch.int32)
         skip, no_skip = prices.skip(skips)
-        taken = kinds == TAKEN
-        none = torch.where(taken, skip, price[..., 0])
-        spoken = torch.where(taken, no_skip + _TAKING_BITS, 0.0)
-        nets = gains - mu * (price[..., 1:] + (spoken - none)[..., None])
+        by_candidate = kinds == TAKEN
+        none = torch.where(by_candidate, skip, price[..., 0])
+        signalled = torch.where(by_candidate, no_skip + _CANDIDATE_BITS, 0.0)
+        nets = gains - mu * (price[..., 1:] + (signalled - none)[..., None])
         groups = torch.arange(1, GROUPS + 1, device=gains.device)
-        nets = torch.where(any_yet & (groups <= blocks.most[..., None]), nets, -1e9)
+        nets = torch.where(any_symbol & (groups <= blocks.most[..., None]), nets, -1e9)
         best, at = nets.max(-1)
         counts = torch.where(best > mu * blocks.hurdle, at + 1, 0).to(torch.int32)
     return counts

@@ -45,15 +45,15 @@ class Windows:
         self._steps = constant((self.width, 1), planes.device)
 
     def corners(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Where squares at (y, x) start: what `at` asks for."""
+        """Offsets of squares at (y, x), as `at` takes them."""
         return (y + PAD_PX) * self.width + x + PAD_PX
 
     def at(self, corners: torch.Tensor, by: torch.Tensor, size: int) -> torch.Tensor:
-        """Blocks (..., size, size) uint8 that squares moved by (..., 2) come from.
+        """Blocks (..., size, size) uint8 that squares with vectors (..., 2) are predicted from.
 
-        No vector may lead farther out than `PAD_PX`, less the square's size.
+        No vector may lead farther outside than `PAD_PX` less the square's size.
         """
-        places = (by & 3) * self._plane_steps + (by >> 2) * self._steps
+        positions = (by & 3) * self._plane_steps + (by >> 2) * self._steps
         first = self._planes.numel() - (size - 1) * (self.width + 1)
         view = self._planes.as_strided((first, size, size), (1, self.width, 1))
-        return view[places.sum(-1) + corners]
+        return view[positions.sum(-1) + corners]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an inter frame moves between host and device, and how many operations it is there: the
-tables of docs/gpu.md.
+"""Bytes that an inter frame copies between host and device, and its operations there: the tables
+of docs/gpu.md.
 
     python -m streamcodec.dense.table
 
-Two small frames are coded on the processor. Bytes grow by the block, so two sizes tell both the
-bytes of a block and those of a frame, and with them any size's.
+Two small frames are coded on the processor. Bytes are so many a block and so many a frame: two
+sizes give both, and with them those of any size.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from streamcodec.codec import Codec
 from streamcodec.dense.device import Device
 from streamcodec.dense.encoder import DenseFrameEncoder
-from streamcodec.dense.moves import Move
+from streamcodec.dense.transfers import Transfer
 from streamcodec.frame import Frame
 
 BLOCKS = 120 * 68  # of 1920x1080
@@ -30,7 +30,7 @@ _SHAPES = ((3, 3), (3, 6))
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One name's moves in a frame."""
+    """A frame's transfers of one name."""
 
     name: str
     up: bool
@@ -45,20 +45,22 @@ class Line:
 
 
 def lines() -> Iterator[Line]:
-    """What a frame at one quality moves, in the order in which it goes."""
+    """The transfers of a frame at one quality, in order."""
     codec = Codec.load("S")
     device = Device(codec.model, torch.device("cpu"))
     logs = [_log(codec, device, *shape) for shape in _SHAPES]
     few, many = (rows * columns for rows, columns in _SHAPES)
-    for name, move in logs[0].items():
-        of_block = (logs[1][name].size_bytes - move.size_bytes) // (many - few)
-        yield Line(name, move.up, move.copies, of_block, move.size_bytes - of_block * few)
+    for name, transfer in logs[0].items():
+        of_block = (logs[1][name].size_bytes - transfer.size_bytes) // (many - few)
+        yield Line(
+            name, transfer.up, transfer.copies, of_block, transfer.size_bytes - of_block * few
+        )
 
 
-def _log(codec: Codec, device: Device, rows: int, columns: int) -> dict[str, Move]:
+def _log(codec: Codec, device: Device, rows: int, columns: int) -> dict[str, Transfer]:
     encoder = _encoder(codec, device, rows, columns)
     encoder.at(20)
-    return encoder.moves.log
+    return encoder.transfers.log
 
 
 def _encoder(codec: Codec, device: Device, rows: int, columns: int) -> DenseFrameEncoder:
@@ -72,25 +74,26 @@ def _encoder(codec: Codec, device: Device, rows: int, columns: int) -> DenseFram
 def table() -> str:
     """The lines in Markdown, and their sums."""
     rows = list(lines())
-    text = ["| what | way | copies | bytes a block | bytes a frame | at 1920x1080 |"]
+    text = ["| what | direction | copies | bytes a block | bytes a frame | at 1920x1080 |"]
     text.append("| --- | --- | --- | --- | --- | --- |")
     for line in rows:
-        way = "up" if line.up else "down"
+        direction = "up" if line.up else "down"
         text.append(
-            f"| {line.name} | {way} | {line.copies} | {line.of_block} | {line.of_frame} | "
+            f"| {line.name} | {direction} | {line.copies} | {line.of_block} | {line.of_frame} | "
             f"{line.size_bytes:,} |"
         )
-    for way, up in (("up", True), ("down", False)):
+    for direction, up in (("up", True), ("down", False)):
         own = [line for line in rows if line.up == up]
         text.append(
-            f"| **all** | {way} | {sum(x.copies for x in own)} | {sum(x.of_block for x in own)} | "
-            f"{sum(x.of_frame for x in own)} | {sum(x.size_bytes for x in own):,} |"
+            f"| **all** | {direction} | {sum(x.copies for x in own)} | "
+            f"{sum(x.of_block for x in own)} | {sum(x.of_frame for x in own)} | "
+            f"{sum(x.size_bytes for x in own):,} |"
         )
     return "\n".join(text) + "\n"
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types here
-    """Counts what a device would be asked to run: all but views, and numbers of the host."""
+    """Counts the operations that a device would run: all but views and scalars of the host."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # nor here
@@ -104,7 +107,7 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
 
 
 def operations() -> tuple[int, int]:
-    """Of a frame's analysis, and of each attempt at a quality."""
+    """Number of operations of a frame's analysis, and of each quality tried."""
     codec = Codec.load("S")
     device = Device(codec.model, torch.device("cpu"))
     encoder = _encoder(codec, device, 8, 8)
@@ -118,4 +121,4 @@ def operations() -> tuple[int, int]:
 
 if __name__ == "__main__":
     print(table())
-    print("Operations: {:,} to look at a frame, {:,} for each quality tried.".format(*operations()))
+    print("Operations: {:,} to analyse a frame, {:,} for each quality tried.".format(*operations()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All transforms of all blocks as products of matrices, and the cheapest kind of each quarter."""
+"""All transforms of all blocks as matrix products, and the cheapest transform of each quarter."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from streamcodec.dense.constants import constant
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 WHOLE, EIGHT, FOUR, PLAIN = range(4)
-# As in core/blocks/transform.cpp: bits and share by which finer kinds must be cheaper, bits of a
-# block below which nothing is coded, and of a quarter below which no finer kind is tried.
+# As in core/blocks/transform.cpp: bits and ratio by which finer transforms must be cheaper, bits of
+# a block below which nothing is coded, and of a quarter below which no finer one is tried.
 _FOUR_BITS, _PLAIN_BITS = 2.0, 3.0
 _FOUR_RATIO, _PLAIN_RATIO = 1.4, 1.8
 _WHOLE_BITS, _COARSEST_BITS = 20.0, 12.0
@@ -25,13 +25,13 @@ _WHOLE_BITS, _COARSEST_BITS = 20.0, 12.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """Matrices and places, on a device."""
+    """Matrices and positions, on a device."""
 
     sixteen: torch.Tensor  # (256, 256): samples to frequencies
     eight: torch.Tensor
     four: torch.Tensor
-    places: torch.Tensor  # (4 kinds, 384): which of the 1152 coefficients below a channel takes
-    quarters: torch.Tensor  # (384,): the quarter that says so; 4 chroma
+    positions: torch.Tensor  # (4 kinds, 384): which of the 1152 coefficients below a channel takes
+    quarters: torch.Tensor  # (384,): the quarter that a channel belongs to; 4 for chroma
 
 
 @lru_cache(maxsize=4)
@@ -42,11 +42,11 @@ def tables(device: torch.device) -> Tables:
         one = basis(size)
         return torch.from_numpy(np.kron(one, one).T.astype(np.float32)).to(device)
 
-    places = np.zeros((4, layout.CHANNELS), np.int64)
+    positions = np.zeros((4, layout.CHANNELS), np.int64)
     quarters = np.zeros(layout.CHANNELS, np.int64)
     for channel, at in enumerate(layout.ORDER.tolist()):
         if at >= 256:
-            places[:, channel] = 1024 + at - 256
+            positions[:, channel] = 1024 + at - 256
             quarters[channel] = 4
             continue
         y, x = at // 16, at % 16
@@ -54,15 +54,15 @@ def tables(device: torch.device) -> Tables:
         u, v = y // 2, x // 2
         square = 16 * (2 * (u % 2) + v % 2) + 4 * (u // 2) + v // 2
         quarters[channel] = quarter
-        places[WHOLE, channel] = at
-        places[EIGHT, channel] = 256 + 64 * quarter + 8 * u + v
-        places[FOUR, channel] = 512 + 64 * quarter + square
-        places[PLAIN, channel] = 768 + 64 * quarter + square
+        positions[WHOLE, channel] = at
+        positions[EIGHT, channel] = 256 + 64 * quarter + 8 * u + v
+        positions[FOUR, channel] = 512 + 64 * quarter + square
+        positions[PLAIN, channel] = 768 + 64 * quarter + square
     return Tables(
         both(16),
         both(8),
         both(4),
-        torch.from_numpy(places).to(device),
+        torch.from_numpy(positions).to(device),
         torch.from_numpy(quarters).to(device),
     )
 
@@ -83,25 +83,26 @@ class Transformed:
 
 
 def bits_of_levels(levels: torch.Tensor) -> torch.Tensor:
-    """Rough weighed cost in bits of coefficients (..., n) in steps, summed over the last."""
+    """Rough rate-distortion cost in bits of coefficients (..., n) in steps, summed over the last
+    axis."""
     sizes = levels.abs()
     return torch.minimum(sizes * sizes * 7.7, 2.5 + 2.0 * sizes.sqrt()).sum(-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Quarters:
-    """Coefficients (blocks, 4, 64) of quarters by kind, and what they cost: (blocks, 4)."""
+    """Coefficients (blocks, 4, 64) of quarters by transform, and their costs (blocks, 4)."""
 
     eight: torch.Tensor
     fours: torch.Tensor
     plains: torch.Tensor
     coarse: torch.Tensor
     kinds: torch.Tensor
-    bits: torch.Tensor  # of the cheapest kind
+    bits: torch.Tensor  # of the cheapest transform
 
 
 def _quarters(luma: torch.Tensor, inverse_step: float) -> _Quarters:
-    """All kinds of the quarters of luma (blocks, 256)."""
+    """All transforms of the quarters of luma (blocks, 256)."""
     own = tables(luma.device)
     cut = luma.reshape(-1, 2, 8, 2, 8).transpose(2, 3)  # (n, 2, 2, 8, 8)
     parts = cut.reshape(-1, 2, 2, 2, 4, 2, 4).transpose(4, 5).reshape(-1, 4, 4, 16)
@@ -123,8 +124,8 @@ def _split(kinds: torch.Tensor) -> torch.Tensor:
 
 
 def finer(luma: torch.Tensor, inverse_step: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of a plane of differences in quarters: what the cheapest kinds cost as a share of 8x8
-    transforms (blocks, 4), and splits (blocks,)."""
+    """Of a plane of differences: the cost of each quarter's cheapest transform relative to 8x8
+    (blocks, 4), and splits (blocks,)."""
     found = _quarters(tiles(luma, 16), inverse_step)
     return found.bits / found.coarse.clamp(min=1e-6), _split(found.kinds)
 
@@ -132,9 +133,9 @@ def finer(luma: torch.Tensor, inverse_step: float) -> tuple[torch.Tensor, torch.
 def forward(
     differences: Planes, inverse_step: float, whole_only: torch.Tensor | None = None
 ) -> Transformed:
-    """Transform planes of differences (float32), luma in whichever way costs least.
+    """Transform planes of differences (float32), luma by the cheapest transforms.
 
-    Blocks that `whole_only` (blocks,) names take one transform.
+    Blocks that `whole_only` (blocks,) marks get one 16x16 transform.
     """
     own = tables(differences[0].device)
     luma = tiles(differences[0], 16)
@@ -151,7 +152,7 @@ def forward(
 
 
 def by_splits(planes: Planes, splits: torch.Tensor) -> torch.Tensor:
-    """Coefficients (blocks, 384) of planes (float32), each block's luma as its split says."""
+    """Coefficients (blocks, 384) of planes (float32), each block's luma by its split."""
     luma = tiles(planes[0], 16)
     powers = constant((1, 3, 9, 27), luma.device)
     kinds = EIGHT + (splits.reshape(-1, 1) - 1).clamp(min=0) // powers % 3
@@ -162,13 +163,13 @@ def by_splits(planes: Planes, splits: torch.Tensor) -> torch.Tensor:
 def _channels(
     whole: torch.Tensor, quarters: _Quarters, planes: Planes, kinds: torch.Tensor
 ) -> torch.Tensor:
-    """Channels (blocks, 384) of luma's transforms by kinds (blocks, 4), and of chroma's planes."""
+    """Channels (blocks, 384): luma by `kinds` (blocks, 4) of transform, then chroma."""
     own = tables(whole.device)
     chroma = torch.cat([tiles(plane, 8) @ own.eight for plane in planes[1:]], 1)
     parts = (quarters.eight, quarters.fours, quarters.plains)
     every = torch.cat([whole, *(part.flatten(1) for part in parts), chroma], 1)
     with_chroma = torch.cat([kinds, torch.zeros_like(kinds[:, :1])], 1)
-    chosen = own.places[
+    chosen = own.positions[
         with_chroma[:, own.quarters], torch.arange(layout.CHANNELS, device=whole.device)
     ]
     return torch.gather(every, 1, chosen)

@@ -5,7 +5,7 @@
 
 One such stack per frame type, group and checkerboard phase; keyframes have no reference. The
 quality enters as a bias of the first layer and of the last. The native core runs it; `twin_tables`
-is the same in plain int64, which judges the core when weights are loaded.
+is the same in plain int64, and the core is compared with it when weights are loaded.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _ACTIVATION_SHIFT = 6
 _INDEX_SHIFT = 8
 
 
-class Place(NamedTuple):
+class StackId(NamedTuple):
     """Which stack: frame type (0 keyframe, 1 inter frame), group, checkerboard phase."""
 
-    kind: int
+    frame_type: int
     group: int
     phase: int
 
     @property
     def name(self) -> str:
         """Its name in the weights file."""
-        return f"prior.{'key' if self.kind == 0 else 'inter'}.{self.group}.{self.phase}"
+        return f"prior.{'key' if self.frame_type == 0 else 'inter'}.{self.group}.{self.phase}"
 
     @property
     def features(self) -> int:
         """Inputs of its first layer."""
-        return KEY_FEATURES if self.kind == 0 else INTER_FEATURES
+        return KEY_FEATURES if self.frame_type == 0 else INTER_FEATURES
 
     @property
     def channels(self) -> int:
@@ -55,40 +55,39 @@ class Place(NamedTuple):
         return layout.GROUP_STARTS[self.group + 1] - layout.GROUP_STARTS[self.group]
 
 
-def places() -> Iterator[Place]:
+def stack_ids() -> Iterator[StackId]:
     """All stacks of a model."""
-    for kind in range(2):
+    for frame_type in range(2):
         for group in range(layout.GROUPS):
             for phase in range(PHASES):
-                yield Place(kind, group, phase)
-
-
-def stack_name(kind: int, group: int, phase: int) -> str:
-    """Name of a stack in the weights file."""
-    return Place(kind, group, phase).name
+                yield StackId(frame_type, group, phase)
 
 
 def build(arrays: Arrays) -> _core.Prior:
     """The prior as the core runs it. Raises KeyError for an absent array, ModelError for others."""
     prior = _core.Prior()
-    for place in places():
-        w1, w2, w3 = (np.ascontiguousarray(arrays[f"{place.name}.w{k}"], np.int8) for k in "123")
-        b1, b2, b3 = (np.ascontiguousarray(arrays[f"{place.name}.b{k}"], np.int32) for k in "123")
+    for stack_id in stack_ids():
+        w1, w2, w3 = (np.ascontiguousarray(arrays[f"{stack_id.name}.w{k}"], np.int8) for k in "123")
+        b1, b2, b3 = (
+            np.ascontiguousarray(arrays[f"{stack_id.name}.b{k}"], np.int32) for k in "123"
+        )
         try:
-            prior.add(place.kind == 0, place.group, place.phase, w1, w2, w3, b1, b2, b3)
+            prior.add(
+                stack_id.frame_type == 0, stack_id.group, stack_id.phase, w1, w2, w3, b1, b2, b3
+            )
         except (ValueError, TypeError) as error:
-            raise ModelError(f"weights hold a damaged {place.name}: {error}") from None
+            raise ModelError(f"weights hold a damaged {stack_id.name}: {error}") from None
     return prior
 
 
-def twin_tables(arrays: Arrays, place: Place, rows: U8, quality: int) -> U8:
+def twin_tables(arrays: Arrays, stack_id: StackId, rows: U8, quality: int) -> U8:
     """Table indices (n, channels) of rows (n, features) in 0..127, in plain int64."""
 
     def product(inputs: I64, part: str) -> I64:
-        return np.asarray(inputs @ np.asarray(arrays[f"{place.name}.{part}"], np.int64))
+        return np.asarray(inputs @ np.asarray(arrays[f"{stack_id.name}.{part}"], np.int64))
 
     def bias(part: str) -> I64:
-        return np.asarray(arrays[f"{place.name}.{part}"], np.int64)
+        return np.asarray(arrays[f"{stack_id.name}.{part}"], np.int64)
 
     def activated(sums: I64) -> I64:
         half = 1 << (_ACTIVATION_SHIFT - 1)
@@ -100,22 +99,24 @@ def twin_tables(arrays: Arrays, place: Place, rows: U8, quality: int) -> U8:
     return np.asarray(np.clip((sums + (1 << (_INDEX_SHIFT - 1))) >> _INDEX_SHIFT, 0, 63), np.uint8)
 
 
-def fixed_rows(place: Place, count: int) -> U8:
-    """Inputs that need no generator and are the same everywhere, for the self test."""
+def fixed_rows(stack_id: StackId, count: int) -> U8:
+    """Fixed inputs for the self test, without a random generator."""
     # Knuth's multiplicative hash.
-    mixed = np.arange(count * place.features, dtype=np.uint64) * np.uint64(2654435761)
+    mixed = np.arange(count * stack_id.features, dtype=np.uint64) * np.uint64(2654435761)
     rows = ((mixed >> np.uint64(13)) % np.uint64(128)).astype(np.uint8)
-    return rows.reshape(count, place.features)
+    return rows.reshape(count, stack_id.features)
 
 
 def check(prior: _core.Prior, arrays: Arrays, *, rows: int = 4) -> None:
     """Compare the core with the twin on fixed inputs. Raises ModelError where they differ."""
-    for place in places():
-        inputs = fixed_rows(place, rows)
-        quality = 17 * (place.group + 1) % QUALITIES
-        found = prior.tables(place.kind == 0, place.group, place.phase, inputs, quality)
-        if not np.array_equal(found, twin_tables(arrays, place, inputs, quality)):
+    for stack_id in stack_ids():
+        inputs = fixed_rows(stack_id, rows)
+        quality = 17 * (stack_id.group + 1) % QUALITIES
+        found = prior.tables(
+            stack_id.frame_type == 0, stack_id.group, stack_id.phase, inputs, quality
+        )
+        if not np.array_equal(found, twin_tables(arrays, stack_id, inputs, quality)):
             raise ModelError(
-                f"this processor computes {place.name} wrongly at level {_core.level()}: "
+                f"this processor computes {stack_id.name} wrongly at level {_core.level()}: "
                 "set STREAMCODEC_LEVEL=plain and report it (streamcodec doctor)"
             )

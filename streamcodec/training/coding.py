@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Codes pictures and clips with the present codec, for the networks to learn from.
+"""Codes pictures and clips with the present codec, as training data for the networks.
 
 Pictures become keyframes: crops at several scales and qualities. Clips become short chains that
-start anywhere in them, coded as a stream would be. What is held out is kept whole, at fixed
-qualities, so that figures can be compared. Run: `python -m streamcodec.training.coding --help`.
+start anywhere in them, coded as a stream. Held-out files are coded whole at fixed qualities, so
+that results compare. Run: `python -m streamcodec.training.coding --help`.
 """
 
 from __future__ import annotations
@@ -128,17 +128,17 @@ def code(
     networks: Networks | None = None,
     priced: bool = False,
 ) -> Iterator[Coded]:
-    """Code a chain as a stream of this nominal quality would be; yield every frame.
+    """Code a chain as a stream of this nominal quality; yield every frame.
 
-    With `networks` references are corrected ones, but what is yielded is the picture before. With
-    `priced` each frame holds what its quantiser was told.
+    With `networks` references are corrected pictures; what is yielded is the picture before the
+    correction. With `priced` each frame holds the inputs of its quantiser.
     """
     reference = None
     for number, frame in enumerate(frames):
         quality = nominal if keys_only else pattern.quality_at(nominal, number)
         encoder = FrameEncoder(model, frame, reference, keep_unfiltered=True)
         attempt = encoder.at(quality)
-        seen = encoder._look(quality)
+        analysis = encoder.analysis_at(quality)
         source = padded(frame.planes)
         errors = tuple(
             float(np.mean((s.astype(np.float32) - d) ** 2))
@@ -163,24 +163,24 @@ def code(
             priced,
         )
         assert attempt.unfiltered is not None
-        told = None
+        prices = None
         if priced:
-            told = pricing.priced(encoder._first[quality], attempt, seen.prediction)
+            prices = pricing.priced(encoder.first_pass_at(quality), attempt, analysis.prediction)
         yield Coded(
             entry,
             source,
             attempt.planes,
             attempt.unfiltered,
-            None if reference is None else seen.prediction,
+            None if reference is None else analysis.prediction,
             blocks.counts,
             blocks.modes,
             blocks.splits,
             moves,
-            told,
+            prices,
         )
-        network = None if networks is None else networks.of(seen.key)
+        network = None if networks is None else networks.of(analysis.key)
         if network is not None and number + 1 < len(frames):
-            stage = Stage(network, quality, blocks, None if seen.key else seen.prediction)
+            stage = Stage(network, quality, blocks, None if analysis.key else analysis.prediction)
             _, after = stage.choose(source, attempt.planes, transform.plane_steps_q3(quality))
             attempt = replace(attempt, planes=after)
         reference = encoder.reference_after(attempt)
@@ -194,10 +194,10 @@ def main() -> None:
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--kind", choices=("pictures", "clips"), required=True)
-    parser.add_argument("--skip", type=int, default=0, help="files that are done already")
+    parser.add_argument("--skip", type=int, default=0, help="files already done")
     parser.add_argument("--weights", type=Path, help="of size M: its networks correct references")
-    parser.add_argument("--round", type=int, default=0, help="another one draws anew")
-    parser.add_argument("--priced", action="store_true", help="keep what quantisers were told")
+    parser.add_argument("--round", type=int, default=0, help="draw other crops and chains")
+    parser.add_argument("--priced", action="store_true", help="keep the quantisers' inputs")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     model = Codec.load("S").model if options.weights is None else files.load("M", options.weights)
@@ -205,7 +205,7 @@ def main() -> None:
     found = data.find(options.data)
     kinds = data.PICTURES if options.kind == "pictures" else data.CLIPS
     paths = sorted(p for p in found.train + found.held_out if p.suffix.lower() in kinds)
-    # In an order that mixes sources, so that a part of the work is a fair sample.
+    # Sorted by a hash, so that each part is a random sample of all sources.
     paths.sort(key=lambda p: zlib.crc32(p.name.encode()))
     del paths[: options.skip]
     name = f"{options.kind}-{options.round}-{options.part}of{options.parts}-{options.skip}"

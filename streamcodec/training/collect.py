@@ -19,6 +19,7 @@ from streamcodec.blocks import layout
 from streamcodec.encoder import FrameEncoder
 from streamcodec.frame import Frame, Reference
 from streamcodec.model import Model
+from streamcodec.networks.prior import StackId
 from streamcodec.passes import Attempt
 from streamcodec.pattern import quality_at
 from streamcodec.training.filters import Equations
@@ -32,9 +33,7 @@ _ROWS_PER_VISIT = (448, 96)
 class Rows:
     """Rows of one stack. `weight` is the row's share of its frame's bits, about 1 on average."""
 
-    kind: int  # 0 keyframe, 1 inter frame
-    group: int
-    phase: int
+    stack: StackId
     inputs: U8  # (n, features)
     targets: U8  # (n, channels of the group) magnitudes up to 15
     quality: U8  # (n,)
@@ -70,24 +69,22 @@ def chain(
 
 
 def _rows(
-    encoder: FrameEncoder, attempt: Attempt, kind: int, rng: np.random.Generator
+    encoder: FrameEncoder, attempt: Attempt, frame_type: int, rng: np.random.Generator
 ) -> list[Rows]:
     """Some rows of every group and phase of one coded frame."""
     frame_bits = 8 * len(attempt.packet)
     collected = []
-    for group, phase, turn, inputs in encoder.seen_by_prior(attempt):
+    for group, phase, numbers, inputs in encoder.feature_rows(attempt):
         first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
-        keep = rng.permutation(turn.size)[: _ROWS_PER_VISIT[kind]]
-        magnitudes = np.abs(attempt.symbols[turn[keep], first:last])
+        keep = rng.permutation(numbers.size)[: _ROWS_PER_VISIT[frame_type]]
+        magnitudes = np.abs(attempt.symbols[numbers[keep], first:last])
         collected.append(
             Rows(
-                kind,
-                group,
-                phase,
+                StackId(frame_type, group, phase),
                 inputs[keep],
                 np.minimum(magnitudes, 15).astype(np.uint8),
                 np.full(keep.size, attempt.quality, np.uint8),
-                np.full(keep.size, turn.size / keep.size / frame_bits, np.float32),
+                np.full(keep.size, numbers.size / keep.size / frame_bits, np.float32),
             )
         )
     return collected

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from streamcodec.entropy import tables
-from streamcodec.networks.prior import Place
+from streamcodec.networks.prior import StackId
 from streamcodec.training.collect import Rows
 
 ANCHORS = 17  # qualities 0, 4, ..., 64 between which biases are interpolated
@@ -117,24 +117,20 @@ def price(index: Tensor, targets: Tensor, costs_bits: Tensor) -> Tensor:
 class StackData:
     """All rows of one stack in one piece."""
 
-    kind: int
-    group: int
-    phase: int
+    stack: StackId
     inputs: npt.NDArray[np.uint8]
     targets: npt.NDArray[np.uint8]
     quality: npt.NDArray[np.uint8]
     weight: npt.NDArray[np.float32]
 
 
-def gather(rows: Sequence[Rows], kind: int, group: int, phase: int) -> StackData:
+def gather(rows: Sequence[Rows], stack: StackId) -> StackData:
     """Concatenate what belongs to a stack; weights are scaled to a mean of 1 and bounded."""
-    mine = [r for r in rows if (r.kind, r.group, r.phase) == (kind, group, phase)]
+    mine = [r for r in rows if r.stack == stack]
     weight = np.concatenate([r.weight for r in mine])
     weight = np.clip(weight / weight.mean(), 0.05, 10).astype(np.float32)
     return StackData(
-        kind,
-        group,
-        phase,
+        stack,
         np.concatenate([r.inputs for r in mine]),
         np.concatenate([r.targets for r in mine]),
         np.concatenate([r.quality for r in mine]),
@@ -158,11 +154,11 @@ def fit(
     # thread but the first take all cores, and many times as long when they are busy.
     torch.get_num_threads()
     rng = np.random.default_rng(seed)
-    place = Place(data.kind, data.group, data.phase)
-    channels = place.channels
-    stack = TrainableStack(place.features, hidden, channels, torch.Generator().manual_seed(seed))
+    channels = data.stack.channels
+    generator = torch.Generator().manual_seed(seed)
+    stack = TrainableStack(data.stack.features, hidden, channels, generator)
     if start is not None:
-        stack.load_arrays(place.name, start)
+        stack.load_arrays(data.stack.name, start)
     costs = torch.from_numpy(costs_q8 / 256.0).float()
     count = len(data.inputs)
     held = np.arange(count - max(count // 20, 1), count)

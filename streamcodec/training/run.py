@@ -24,17 +24,16 @@ import safetensors
 import safetensors.numpy
 
 from streamcodec import model as models
-from streamcodec.blocks import layout
 from streamcodec.entropy import tables
 from streamcodec.errors import ModelError
 from streamcodec.model import Model
-from streamcodec.networks.prior import PHASES, stack_name
+from streamcodec.networks.prior import StackId, stack_ids
 from streamcodec.training import card, collect, data, prior
 from streamcodec.training.config import TrainConfig, TrainingConfigError
 from streamcodec.training.filters import Equations
 from streamcodec.training.store import Arrays, Store
 
-STACKS = [(k, g, p) for k in range(2) for g in range(layout.GROUPS) for p in range(PHASES)]
+STACKS = tuple(stack_ids())
 _FEWEST_ROWS = 64  # a stack that met fewer keeps what it had
 _COLLECT_SHARE = 0.4  # of the minutes given
 _CONTEXT_FILES = 20  # clips, and as many pictures, that starting contexts are taken from
@@ -93,7 +92,7 @@ def run(
     began = clock()
     files = data.find(config.data)
     arrays = start_arrays(config.start, config.hidden)
-    hidden = int(arrays[f"{stack_name(0, 0, 0)}.w1"].shape[1])
+    hidden = int(arrays[f"{STACKS[0].name}.w1"].shape[1])
     store = Store(Path(config.output))
     settings = f"{config.fingerprint()}.{models.digest(arrays).hex()}"
     if store.decision("run", lambda: settings) != settings:
@@ -114,8 +113,8 @@ def run(
         int(store.piece(name, dict)["skipped"][0])
         for number in range(config.rounds)
         for fitting in range(2)
-        for key in STACKS
-        if store.has(name := _fit_name(number, fitting, key))
+        for stack in STACKS
+        if store.has(name := _fit_name(number, fitting, stack))
     )
     outcome = Outcome(weights, digest, before, after, skipped, clock() - began)
     text = card.write(config, files, digest, before, after, skipped, outcome.seconds)
@@ -124,8 +123,8 @@ def run(
     return outcome
 
 
-def _fit_name(number: int, fitting: int, key: tuple[int, int, int]) -> str:
-    return f"round{number}.fit{fitting}.{stack_name(*key)}"
+def _fit_name(number: int, fitting: int, stack: StackId) -> str:
+    return f"round{number}.fit{fitting}.{stack.name}"
 
 
 @dataclass(slots=True)
@@ -152,13 +151,13 @@ class _Round:
         for fitting in range(2):
             count = max(steps // 4, 1) if fitting else steps
             met = np.zeros((tables.TABLES, tables.MAGNITUDES))
-            keys = [key for key in STACKS if key in gathered]
+            present = [stack for stack in STACKS if stack in gathered]
             start = dict(new)
             fit = partial(self._fit, start, cumulative, count, fitting)
             with ThreadPoolExecutor(self.config.jobs) as pool:
-                results = pool.map(fit, keys, [gathered[key] for key in keys])
-                for done, key in enumerate(STACKS):
-                    if key in gathered:
+                results = pool.map(fit, present, [gathered[stack] for stack in present])
+                for done, stack in enumerate(STACKS):
+                    if stack in gathered:
                         fitted = next(results)
                         met += fitted.pop("met").astype(np.float64)
                         fitted.pop("skipped")
@@ -244,18 +243,18 @@ class _Round:
             return {}
         return self.store.piece(f"round{self.number}.contexts", make)
 
-    def _gathered(self, rows: list[collect.Rows]) -> dict[tuple[int, int, int], prior.StackData]:
+    def _gathered(self, rows: list[collect.Rows]) -> dict[StackId, prior.StackData]:
         mixed = [rows[i] for i in self._rng(3).permutation(len(rows))]
         result = {}
-        for key in STACKS:
-            count = sum(len(r.inputs) for r in mixed if (r.kind, r.group, r.phase) == key)
+        for stack in STACKS:
+            count = sum(len(r.inputs) for r in mixed if r.stack == stack)
             if count >= _FEWEST_ROWS:
-                result[key] = prior.gather(mixed, *key)
+                result[stack] = prior.gather(mixed, stack)
         return result
 
     def _steps(
         self,
-        gathered: dict[tuple[int, int, int], prior.StackData],
+        gathered: dict[StackId, prior.StackData],
         cumulative: np.ndarray[tuple[int, ...], np.dtype[np.uint16]],
         began: float,
     ) -> int:
@@ -285,13 +284,13 @@ class _Round:
         cumulative: np.ndarray[tuple[int, ...], np.dtype[np.uint16]],
         steps: int,
         fitting: int,
-        key: tuple[int, int, int],
+        stack: StackId,
         rows: prior.StackData,
     ) -> Arrays:
         fresh = self.config.start == "untrained" and not fitting and not self.number
 
         def make() -> Arrays:
-            stack, before, after = prior.fit(
+            fitted, before, after = prior.fit(
                 rows,
                 tables.costs_q8(cumulative),
                 steps=steps,
@@ -299,25 +298,25 @@ class _Round:
                 rate=self.config.rate if fresh else self.config.rate / _WARM,
                 hidden=self.hidden,
                 start=None if fresh else start,
-                seed=self.config.seed + 1000 * self.number + STACKS.index(key),
+                seed=self.config.seed + 1000 * self.number + STACKS.index(stack),
             )
             self.store.log(
                 "stack",
                 round=self.number,
                 fitting=fitting,
-                stack=stack_name(*key),
+                stack=stack.name,
                 rows=len(rows.inputs),
                 steps=steps,
                 bits_before=round(before, 3),
                 bits_after=round(after, 3),
-                skipped_steps=stack.skipped_steps,
+                skipped_steps=fitted.skipped_steps,
             )
-            return stack.arrays(stack_name(*key)) | {
-                "met": prior.histogram(stack, rows),
-                "skipped": np.array([stack.skipped_steps], np.int64),
+            return fitted.arrays(stack.name) | {
+                "met": prior.histogram(fitted, rows),
+                "skipped": np.array([fitted.skipped_steps], np.int64),
             }
 
-        return self.store.piece(_fit_name(self.number, fitting, key), make)
+        return self.store.piece(_fit_name(self.number, fitting, stack), make)
 
 
 def _order(rng: np.random.Generator, files: int, number: int) -> int:
@@ -330,7 +329,7 @@ def _order(rng: np.random.Generator, files: int, number: int) -> int:
 def _packed(rows: list[collect.Rows]) -> Arrays:
     arrays: Arrays = {}
     for n, r in enumerate(rows):
-        name = f"{n:05d}.{r.kind}.{r.group}.{r.phase}"
+        name = f"{n:05d}.{r.stack.frame_type}.{r.stack.group}.{r.stack.phase}"
         arrays |= {
             f"{name}.inputs": r.inputs,
             f"{name}.targets": r.targets,
@@ -341,21 +340,16 @@ def _packed(rows: list[collect.Rows]) -> Arrays:
 
 
 def _unpacked(arrays: Arrays) -> list[collect.Rows]:
-    rows = []
-    for name in sorted({key.rsplit(".", 1)[0] for key in arrays}):
-        kind, group, phase = (int(part) for part in name.split(".")[1:])
-        rows.append(
-            collect.Rows(
-                kind,
-                group,
-                phase,
-                arrays[f"{name}.inputs"].astype(np.uint8),
-                arrays[f"{name}.targets"].astype(np.uint8),
-                arrays[f"{name}.quality"].astype(np.uint8),
-                arrays[f"{name}.weight"].astype(np.float32),
-            )
+    return [
+        collect.Rows(
+            StackId(*(int(part) for part in name.split(".")[1:])),
+            arrays[f"{name}.inputs"].astype(np.uint8),
+            arrays[f"{name}.targets"].astype(np.uint8),
+            arrays[f"{name}.quality"].astype(np.uint8),
+            arrays[f"{name}.weight"].astype(np.float32),
         )
-    return rows
+        for name in sorted({key.rsplit(".", 1)[0] for key in arrays})
+    ]
 
 
 def _spread(files: Sequence[Path], count: int) -> Sequence[Path]:

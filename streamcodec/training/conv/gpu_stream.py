@@ -27,8 +27,8 @@ from streamcodec.dense import (
     transform,
 )
 from streamcodec.dense.device import Device
-from streamcodec.dense.moves import Moves
 from streamcodec.dense.prior import Frame as PriorFrame
+from streamcodec.dense.transfers import Transfers
 from streamcodec.frame import Frame
 from streamcodec.model import Model
 
@@ -37,8 +37,8 @@ _KEY_EVERY = 60
 # Stage -> functions that belong to it, where their callers look them up. Nested ones count once,
 # for the innermost.
 _STAGES: tuple[tuple[str, object, str], ...] = (
-    ("upload", Moves, "up"),
-    ("download", Moves, "down"),
+    ("upload", Transfers, "up"),
+    ("download", Transfers, "down"),
     ("shifted planes", analysis, "shifts"),
     ("motion", motion.Search, "run"),
     ("quarters", quarters, "divide"),

@@ -49,7 +49,7 @@ def test_intra_blocks_are_coded_as_from_the_moved_source(codec: Codec, frames: l
     rng = np.random.default_rng(8)
     wanted, added = moved(frames[0], rng)
     at_once = FrameEncoder(codec.model, wanted, None)
-    seen = at_once._look(30)
+    seen = at_once.analysis_at(30)
     coding = at_once._coding(30)
     first = coding.first_pass(at_once._trying)
 

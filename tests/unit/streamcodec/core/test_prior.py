@@ -20,20 +20,22 @@ def arrays(hidden: int, seed: int = 0, *, extreme: bool = False) -> dict[str, np
     """Random stacks, or such whose every weight is -127 or 127."""
     rng = np.random.default_rng(seed)
     made: dict[str, np.ndarray] = {}
-    for place in priors.places():
+    for stack_id in priors.stack_ids():
         shapes = (
-            ("w1", (place.features, hidden)),
+            ("w1", (stack_id.features, hidden)),
             ("w2", (hidden, hidden)),
-            ("w3", (hidden, place.channels)),
+            ("w3", (hidden, stack_id.channels)),
         )
         for part, shape in shapes:
-            made[f"{place.name}.{part}"] = (
+            made[f"{stack_id.name}.{part}"] = (
                 rng.choice([-127, 127], shape) if extreme else rng.integers(-127, 128, shape) // 8
             ).astype(np.int8)
         made |= {
-            f"{place.name}.b1": rng.integers(-9000, 9000, (64, hidden)).astype(np.int32),
-            f"{place.name}.b2": rng.integers(-9000, 9000, hidden).astype(np.int32),
-            f"{place.name}.b3": rng.integers(0, 63 * 256, (64, place.channels)).astype(np.int32),
+            f"{stack_id.name}.b1": rng.integers(-9000, 9000, (64, hidden)).astype(np.int32),
+            f"{stack_id.name}.b2": rng.integers(-9000, 9000, hidden).astype(np.int32),
+            f"{stack_id.name}.b3": rng.integers(0, 63 * 256, (64, stack_id.channels)).astype(
+                np.int32
+            ),
         }
     return made
 
@@ -75,10 +77,10 @@ def test_stacks_equal_plain_integers(hidden: int, level: str) -> None:
 def test_stacks_do_not_saturate_at_the_extremes(level: str) -> None:
     made = arrays(64, extreme=True)
     prior = priors.build(made)
-    for place in priors.places():
-        rows = np.full((5, place.features), 127, np.uint8)
-        found = prior.tables(place.kind == 0, place.group, place.phase, rows, 63)
-        assert np.array_equal(found, priors.twin_tables(made, place, rows, 63))
+    for stack_id in priors.stack_ids():
+        rows = np.full((5, stack_id.features), 127, np.uint8)
+        found = prior.tables(stack_id.frame_type == 0, stack_id.group, stack_id.phase, rows, 63)
+        assert np.array_equal(found, priors.twin_tables(made, stack_id, rows, 63))
 
 
 def test_sums_stay_far_below_what_32_bits_hold() -> None:
@@ -127,8 +129,8 @@ def test_tables_follow_from_the_features(level: str) -> None:
     expected = np.zeros(symbols.shape, np.uint8)
     for group, phase, turn, rows in _core.feature_rows(workspace, blocks.counts, symbols):
         first, last = layout.GROUP_STARTS[group], layout.GROUP_STARTS[group + 1]
-        place = priors.Place(1, group, phase)
-        expected[turn.ravel(), first:last] = priors.twin_tables(made, place, rows, 40)
+        stack_id = priors.StackId(1, group, phase)
+        expected[turn.ravel(), first:last] = priors.twin_tables(made, stack_id, rows, 40)
     assert np.array_equal(found, expected)
     with_threads = np.zeros_like(found)
     pool = _core.Pool(3)

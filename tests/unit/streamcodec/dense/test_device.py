@@ -45,7 +45,7 @@ def test_a_frame_is_encoded_on_the_device_that_is_given_to_the_same_packet(codec
         found = encoder.at(30)
     assert found.packet == expected.packet
     assert all(np.array_equal(a, b) for a, b in zip(found.planes, expected.planes, strict=True))
-    log = encoder.moves.log
+    log = encoder.transfers.log
     assert mode.operations > 500
     assert mode.downs - checked == sum(move.copies for move in log.values() if not move.up)
     assert mode.ups - made >= sum(move.copies for move in log.values() if move.up)
@@ -90,7 +90,7 @@ def test_where_the_device_is_not_exact_the_core_computes_what_packets_depend_on(
         attempt = encoder.at(30)
         assert (attempt.blocks.modes >= 2).any()
         packets.append(attempt.packet)
-        assert ("tables" in encoder.moves.log) == exact
+        assert ("tables" in encoder.transfers.log) == exact
     assert packets[0] == packets[1]
 
 

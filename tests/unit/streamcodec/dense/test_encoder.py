@@ -113,11 +113,11 @@ def test_the_prior_is_told_of_the_reference_when_its_rows_are_asked_for(
     device = Device(codec.model, torch.device("cpu"))
     encoder = DenseFrameEncoder(codec.model, frames[1], key, device=device)
     attempt = encoder.at(30)
-    rows = encoder.seen_by_prior(attempt)
+    rows = encoder.feature_rows(attempt)
     assert rows
     device.exact = False
     again = DenseFrameEncoder(codec.model, frames[1], key, device=device)
-    for one, other in zip(rows, again.seen_by_prior(again.at(30)), strict=True):
+    for one, other in zip(rows, again.feature_rows(again.at(30)), strict=True):
         assert one[:2] == other[:2]
         assert np.array_equal(one[3], other[3])
         assert one[3][:, 328:].any()

@@ -14,9 +14,9 @@ from streamcodec.dense import compensate, intra, prior, quantise
 from streamcodec.dense import transform as forward
 from streamcodec.dense.costs import Blocks, estimated_bits
 from streamcodec.dense.field import candidates_of, sides_of
-from streamcodec.dense.moves import Moves
 from streamcodec.dense.prices import Prices
 from streamcodec.dense.shifts import Windows, shifts
+from streamcodec.dense.transfers import Transfers
 from tests.unit.streamcodec.core.test_contexts import learned
 
 CPU = torch.device("cpu")
@@ -105,7 +105,7 @@ def test_candidates_squares_and_prices_are_the_cores(size: tuple[int, int], side
     _core.unite(np.zeros(size, np.uint8), own, sides)
     reference_counts = rng.integers(0, 5, size).astype(np.uint8)
     contexts = learned(4)
-    prices = Prices(Moves(CPU), contexts, tensor(reference_counts), tensor(reference_field), 2)
+    prices = Prices(Transfers(CPU), contexts, tensor(reference_counts), tensor(reference_field), 2)
     found = candidates_of(tensor(field), tensor(reference_field), side)
     which = prices.which(tensor(field), found, tensor(candidate_index), side, 1)
     whole = torch.ones(size, dtype=torch.bool)
@@ -139,7 +139,7 @@ def test_prices_of_skips_and_counts_are_the_cores(size: tuple[int, int]) -> None
     counts, before = (rng.integers(0, 5, size).astype(np.uint8) for _ in range(2))
     skips = rng.integers(0, 2, size).astype(np.uint8)
     contexts = learned(5)
-    prices = Prices(Moves(CPU), contexts, tensor(before), tensor(field), 0)
+    prices = Prices(Transfers(CPU), contexts, tensor(before), tensor(field), 0)
     yes, no = prices.skip(tensor(skips))
     for kind in range(5):
         kinds = torch.full(size, kind, dtype=torch.int32)
@@ -248,7 +248,7 @@ def test_transforms_and_their_kinds_are_the_cores(scale: int) -> None:
 @pytest.mark.parametrize("size", [8, 16])
 def test_new_blocks_are_predicted_as_a_decoder_does(size: int, mode: int) -> None:
     plane = np.random.default_rng(7).integers(0, 256, (48, 64)).astype(np.uint8)
-    found = intra.guesses(torch.from_numpy(plane), size)[mode].numpy()
+    found = intra.predictions(torch.from_numpy(plane), size)[mode].numpy()
     out = np.zeros((size, size), np.uint8)
     for row in range(48 // size):
         for column in range(64 // size):
@@ -293,7 +293,7 @@ def test_symbols_and_counts_are_chosen_as_the_core_does(codec: Codec) -> None:
             expected,
             tuple(plane.copy() for plane in grey),
         )
-        prices = Prices(Moves(CPU), contexts, tensor(zero), tensor(field), 1)
+        prices = Prices(Transfers(CPU), contexts, tensor(zero), tensor(field), 1)
         found, counts = quantise.choose(
             torch.from_numpy(coefficients),
             torch.from_numpy(steps_q3.astype(np.float32) / 8),
@@ -321,7 +321,7 @@ def test_no_two_vectors_lie_farther_apart_than_the_syntax_can_say() -> None:
 def test_fresh_contexts_price_every_mixed_bit_at_one() -> None:
     zero = np.zeros((2, 3), np.uint8)
     prices = Prices(
-        Moves(CPU), cx.fresh(), tensor(zero), torch.zeros((4, 6, 2), dtype=torch.int32), 1
+        Transfers(CPU), cx.fresh(), tensor(zero), torch.zeros((4, 6, 2), dtype=torch.int32), 1
     )
     yes, no = prices.skip(tensor(zero))
     assert torch.allclose(yes, torch.ones(2, 3), atol=0.01)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that goes between the host and the device, counted by name."""
+"""Copies between host and device, counted by name."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import torch
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """What went under one name: `up` to the device or back, in bytes and number of copies."""
+class Transfer:
+    """Copies of one name: `up` to the device or down from it, in bytes and number."""
 
     up: bool
     size_bytes: int
     copies: int
 
 
-class Moves:
-    """Copies arrays to a device and back. `log` has what went since it was last cleared."""
+class Transfers:
+    """Copies arrays to a device and back. `log` has all copies since it was last cleared."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.log: dict[str, Move] = {}
+        self.log: dict[str, Transfer] = {}
 
     def up(self, name: str, array: npt.NDArray[np.generic]) -> torch.Tensor:
         """A tensor on the device, of the array's type."""
@@ -37,5 +37,5 @@ class Moves:
         return np.asarray(tensor.contiguous().to("cpu").numpy())
 
     def _note(self, name: str, *, up: bool, size_bytes: int) -> None:
-        before = self.log.get(name, Move(up, 0, 0))
-        self.log[name] = Move(up, before.size_bytes + size_bytes, before.copies + 1)
+        before = self.log.get(name, Transfer(up, 0, 0))
+        self.log[name] = Transfer(up, before.size_bytes + size_bytes, before.copies + 1)
