@@ -34,7 +34,7 @@ from streamcodec.encoder import FrameEncoder
 from streamcodec.errors import ModelError
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611
-from streamcodec.networks.conv.correct import Blocks, correction_of
+from streamcodec.networks.conv.correct import BlockMaps, correction_of
 from streamcodec.networks.conv.executions import Execution
 from streamcodec.networks.conv.network import ExecutedNetwork
 from streamcodec.networks.conv.network import load as load_network
@@ -128,7 +128,7 @@ def look_at(codec: Codec, network: ExecutedNetwork, frames: Sequence[Frame], qua
     source = padded(frames[-1].planes)
     steps_q3 = transform.plane_steps_q3(quality)
     levels, corrected = Stage(network, quality, blocks, predicted).choose(source, plain, steps_q3)
-    told = Blocks(blocks.counts, blocks.modes, blocks.splits)
+    told = BlockMaps(blocks.counts, blocks.modes, blocks.splits)
     maps, added = _maps(network, plain, predicted, told, quality)
     by_sample = _spread(levels[0], 64, plain[0].shape)
     vectors = blocks.field.reshape(blocks.rows, 2, blocks.columns, 2, 2)
@@ -197,7 +197,7 @@ def _show(panel: Any, values: npt.NDArray[Any], title: str, **how: Any) -> Any:
 
 
 def _maps(
-    network: ExecutedNetwork, planes: Planes, predicted: Planes, blocks: Blocks, quality: int
+    network: ExecutedNetwork, planes: Planes, predicted: Planes, blocks: BlockMaps, quality: int
 ) -> tuple[F32, npt.NDArray[np.int16]]:
     """The body's last activations, and luma's correction in 1/16 grey level."""
     name = f"body.{network.weights.shape.blocks - 1}.b"
@@ -210,7 +210,7 @@ def _maps(
     finally:
         layers[name] = own
     assert watched.given is not None
-    return watched.given[0].cpu().numpy().astype(np.float32), found.planes[0]
+    return watched.given[0].cpu().numpy().astype(np.float32), found[0]
 
 
 def _spread(values: npt.NDArray[Any], side: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:

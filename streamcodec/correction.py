@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The decoder network as a stage of the bitstream: its levels by area, chosen, written and read.
 
-Models of size M hold a network for keyframes and one for inter frames. After deblocking and the
-loop filter it corrects the picture; each area of 64x64 luma samples with a block in it that coded
-something, is new or moved carries a level for luma and one for chroma: nothing, half, all
-(docs/bitstream.md). Bits adapt within a frame; nothing of them is kept.
+Models of size M hold a network for keyframes and one for inter frames. It corrects the picture
+after deblocking and the loop filter. Each area of 64x64 luma samples with an acting block (one that
+coded symbols, is intra or moved) has a level for luma and one for chroma: nothing, half or all of
+the correction (docs/bitstream.md). The levels' contexts start anew in each frame.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from streamcodec import _core, quantise
 
 if TYPE_CHECKING:
     from streamcodec.networks.conv.encoder import EncoderNetwork
-    from streamcodec.networks.conv.shape import Added
+    from streamcodec.networks.conv.shape import Correction
     from streamcodec.networks.conv.weights import NetworkWeights
     from streamcodec.state import Planes
 
@@ -34,14 +34,14 @@ _ROOM_LEAST_BITS = 24
 
 
 class Network(Protocol):
-    """A decoder network on a device. Results are equal on all of them."""
+    """A decoder network on a device. Results are equal on all devices."""
 
     @property
     def weights(self) -> NetworkWeights:
         """Its integers."""
         ...
 
-    def added(
+    def correction(
         self,
         planes: Planes,
         predicted: Planes | None,
@@ -50,18 +50,18 @@ class Network(Protocol):
         *,
         workspace: _core.ConvWorkspace,
         pool: _core.Pool | None,
-    ) -> Added:
-        """What it would add to each sample of a picture of whole blocks."""
+    ) -> Correction:
+        """The correction of each sample of a picture of whole blocks."""
         ...
 
     def raw(self, fine: I64, maps: I64, quality: int) -> I64:
-        """(24, H/4, W/4) in -127..127 of inputs and maps as the twin takes them."""
+        """(24, H/4, W/4) in -127..127, before scaling, of the twin's inputs and maps."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A model's networks on a device; any may be absent. `encoders` only decide, at the sender."""
+    """A model's networks on a device; any may be absent. Only senders use `encoders`."""
 
     key: Network | None
     inter: Network | None
@@ -78,35 +78,35 @@ class Networks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """One frame's correction: what the network says of the picture before it."""
+    """One frame's correction: chosen by area in an encoder, applied in a decoder."""
 
     network: Network
     quality: int
     blocks: _core.Blocks
-    predicted: Planes | None  # before anything coded was added; None in keyframes
+    predicted: Planes | None  # the prediction; None in keyframes
     workspace: _core.ConvWorkspace = field(default_factory=_core.ConvWorkspace)
     pool: _core.Pool | None = None
 
     def choose(
         self, source: Planes, planes: Planes, steps_q3: tuple[int, int]
     ) -> tuple[U8, Planes]:
-        """Levels (luma or chroma, down, across) of the lowest errors and bits together, and the
-        picture corrected by them. All are 0 where they cost more than they bring."""
+        """Levels (luma or chroma, down, across) of least rate-distortion cost, and the corrected
+        picture. All levels are 0 where they cost more than they save."""
         luma, chroma = (quantise.MU * (step / 8) ** 2 for step in steps_q3)
-        added = self._added(planes)
+        correction = self._correction(planes)
         areas = areas_acting(self.blocks)
         saved = np.zeros((_LEVELS, 2, *areas.shape), np.int64)
-        _core.correction_saves(source, planes, added, self.blocks, saved, self.pool)
+        _core.correction_saves(source, planes, correction, self.blocks, saved, self.pool)
         levels = np.zeros((2, *areas.shape), np.uint8)
         _core.choose_levels(saved, areas, (luma, chroma), levels)
-        return levels, self._corrected(planes, added, levels) if levels.any() else planes
+        return levels, self._corrected(planes, correction, levels) if levels.any() else planes
 
     def apply(self, planes: Planes, levels: U8) -> Planes:
         """The corrected picture."""
-        return self._corrected(planes, self._added(planes), levels)
+        return self._corrected(planes, self._correction(planes), levels)
 
-    def _added(self, planes: Planes) -> Added:
-        return self.network.added(
+    def _correction(self, planes: Planes) -> Correction:
+        return self.network.correction(
             planes,
             self.predicted,
             self.blocks,
@@ -115,22 +115,22 @@ class Stage:
             pool=self.pool,
         )
 
-    def _corrected(self, planes: Planes, added: Added, levels: U8) -> Planes:
+    def _corrected(self, planes: Planes, correction: Correction, levels: U8) -> Planes:
         y, u, v = planes
         after = (y.copy(), u.copy(), v.copy())
-        _core.add_correction(after, added, self.blocks, levels, self.pool)
+        _core.add_correction(after, correction, self.blocks, levels, self.pool)
         return after
 
 
 def areas_acting(blocks: _core.Blocks) -> U8:
-    """(areas down, areas across) 1 where a block acts: only these carry a level, others 0."""
+    """(areas down, areas across) 1 where a block acts, else 0: only acting areas have levels."""
     areas = np.zeros((-(-blocks.rows // AREA_BLOCKS), -(-blocks.columns // AREA_BLOCKS)), np.uint8)
     _core.areas_acting(blocks, areas)
     return areas
 
 
 def room_bytes(areas: U8) -> int:
-    """Bytes that a budget keeps for the levels of these areas."""
+    """Bytes that a budget reserves for the levels of these areas."""
     acting = int(areas.sum())
     return -(-int(max(2 * acting * _ROOM_BITS, _ROOM_LEAST_BITS)) // 8) if acting else 0
 

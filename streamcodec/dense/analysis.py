@@ -21,7 +21,7 @@ from streamcodec.blocks import layout, transform
 from streamcodec.decoder import empty_planes
 from streamcodec.dense import compensate, intra, motion, quarters, squares
 from streamcodec.dense import transform as forward
-from streamcodec.dense.costs import Blocks, estimated_bits
+from streamcodec.dense.costs import SourceBlocks, estimated_bits
 from streamcodec.dense.field import candidates_of, sides_of
 from streamcodec.dense.prices import Prices
 from streamcodec.dense.prior import move
@@ -86,7 +86,7 @@ def analyse_inter(
         per_square=16 * STATIC_ERROR_WEIGHT / (quantise.MU * step * step),
     )
     windows = Windows(shifts(luma))
-    blocks = Blocks(y, windows, 16)
+    blocks = SourceBlocks(y, windows, 16)
     search = motion.Search(blocks, prices, reference_field, params)
     found = quarters.divide(search, search.run(y, luma), y)
     found = squares.unite(search, found)
@@ -136,7 +136,10 @@ class _Intra:
 
 
 def _intra_blocks(
-    own: compensate.Planes, blocks: Blocks, found: motion.Found, bit_weights: tuple[float, float]
+    own: compensate.Planes,
+    blocks: SourceBlocks,
+    found: motion.Found,
+    bit_weights: tuple[float, float],
 ) -> _Intra:
     predicted = [intra.predictions(plane, 8 if number else 16) for number, plane in enumerate(own)]
     least, modes = estimated_bits(blocks.samples - predicted[0], bit_weights).min(0)

@@ -40,7 +40,7 @@ def estimated_bits(difference: torch.Tensor, bit_weights: tuple[float, float]) -
     return each.reshape(*lead, -1).sum(-1)
 
 
-class Blocks:
+class SourceBlocks:
     """The source's blocks of 16x16 (or cells of 8x8), and their costs under vectors."""
 
     def __init__(self, luma: torch.Tensor, windows: Windows, size: int) -> None:
@@ -64,7 +64,7 @@ class Blocks:
         self.least = self.least.clamp(min=-_LONGEST).to(torch.int32)
         self.most = self.most.clamp(max=_LONGEST).to(torch.int32)
 
-    def select(self, index: torch.Tensor) -> Blocks:
+    def select(self, index: torch.Tensor) -> SourceBlocks:
         """The blocks of these numbers (n,), in a row."""
         part = copy(self)
         part.samples = self.samples.reshape(-1, self.size, self.size)[index]

@@ -215,7 +215,7 @@ class DenseCoding(Coding):
             first.device_tables,
             costs=self._device.costs,
             mu=lambda_scale * quantise.MU,
-            blocks=dense_quantise.Blocks(analysis.free, analysis.modes, first.most, hurdle),
+            blocks=dense_quantise.BlockLimits(analysis.free, analysis.modes, first.most, hurdle),
             prices=prices,
         )
         symbols[:] = self._transfers.down("symbols", self._symbols.to(torch.int16))

@@ -15,7 +15,7 @@ import torch
 
 from streamcodec.dense import coarse
 from streamcodec.dense.constants import constant
-from streamcodec.dense.costs import UNREACHABLE, Blocks
+from streamcodec.dense.costs import UNREACHABLE, SourceBlocks
 from streamcodec.dense.field import Candidates, candidates_of, neighbours, packed, predictor, spread
 from streamcodec.dense.prices import Prices
 
@@ -61,7 +61,7 @@ class Search:
     """One frame's search."""
 
     def __init__(
-        self, blocks: Blocks, prices: Prices, reference_field: torch.Tensor, params: Params
+        self, blocks: SourceBlocks, prices: Prices, reference_field: torch.Tensor, params: Params
     ) -> None:
         self.blocks = blocks
         self.prices = prices

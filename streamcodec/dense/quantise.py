@@ -41,8 +41,8 @@ def needed(symbols: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Blocks:
-    """Blocks, for the choice of counts: (rows, columns)."""
+class BlockLimits:
+    """Limits of each block's count: grids (rows, columns)."""
 
     free: torch.Tensor  # 0; TAKEN (1): a candidate's vector; JOINED (2): part of a square
     modes: torch.Tensor
@@ -64,7 +64,7 @@ def choose(
     *,
     costs: torch.Tensor,
     mu: float,
-    blocks: Blocks,
+    blocks: BlockLimits,
     prices: Prices,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Symbols (blocks, 384) int32 and counts (rows, columns) int32.
@@ -107,7 +107,7 @@ def choose(
 
 
 def _counts(
-    gains: torch.Tensor, chosen: torch.Tensor, mu: float, blocks: Blocks, prices: Prices
+    gains: torch.Tensor, chosen: torch.Tensor, mu: float, blocks: BlockLimits, prices: Prices
 ) -> torch.Tensor:
     """Groups to code (rows, columns), priced with the neighbours' choices of the last round."""
     shape = blocks.free.shape

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 
 from streamcodec.dense.constants import constant
-from streamcodec.dense.costs import UNREACHABLE, Blocks, estimated_bits
+from streamcodec.dense.costs import UNREACHABLE, SourceBlocks, estimated_bits
 from streamcodec.dense.field import cell_predictor
 from streamcodec.dense.motion import AROUND, Found, Search, on_grid
 
@@ -17,7 +17,7 @@ _STEPS = (4, 2, 1)  # quarter samples
 
 def divide(search: Search, found: Found, luma: torch.Tensor) -> Found:
     """Give blocks four vectors where that is cheaper."""
-    cells = Blocks(luma, search.blocks.windows, 8)
+    cells = SourceBlocks(luma, search.blocks.windows, 8)
     vectors = on_grid(found.vectors)
     tries = torch.stack([vectors, *(on_grid(by) for by in search.neighbour_vectors(found.vectors))])
     sads = cells.sad(tries)

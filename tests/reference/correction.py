@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain twin of core/conv/levels.cpp: what a correction spares, and where it is added."""
+"""The plain twin of core/conv/levels.cpp: error that a correction saves, and its application."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Planes = tuple[U8, U8, U8]
-Added = tuple[I16, I16, I16]
+Correction = tuple[I16, I16, I16]
 
 AREA_BLOCKS = 4
 
@@ -31,10 +31,10 @@ def areas(blocks: _core.Blocks) -> Bools:
     return np.asarray(_sums(acting(blocks).astype(np.int64), AREA_BLOCKS) > 0)
 
 
-def saved(source: Planes, picture: Planes, added: Added, blocks: _core.Blocks) -> I64:
+def saved(source: Planes, picture: Planes, correction: Correction, blocks: _core.Blocks) -> I64:
     """(half or all, luma or chroma, down, across): squared errors less."""
     found = np.zeros((2, 2, *areas(blocks).shape), np.int64)
-    for number, (wanted, plane, more) in enumerate(zip(source, picture, added, strict=True)):
+    for number, (wanted, plane, more) in enumerate(zip(source, picture, correction, strict=True)):
         side = 8 if number else 16
         mask = _by_sample(acting(blocks), side)
         before = (wanted.astype(np.int64) - plane) ** 2
@@ -44,20 +44,20 @@ def saved(source: Planes, picture: Planes, added: Added, blocks: _core.Blocks) -
     return found
 
 
-def corrected(picture: Planes, added: Added, blocks: _core.Blocks, levels: U8) -> Planes:
-    """New planes with each area's share added in blocks that act."""
+def corrected(picture: Planes, correction: Correction, blocks: _core.Blocks, levels: U8) -> Planes:
+    """New planes with each area's share of the correction added in acting blocks."""
     acts = acting(blocks)
     found = []
-    for number, (plane, more) in enumerate(zip(picture, added, strict=True)):
+    for number, (plane, more) in enumerate(zip(picture, correction, strict=True)):
         area = _by_sample(levels[min(number, 1)], AREA_BLOCKS)[: acts.shape[0], : acts.shape[1]]
         found.append(share(plane, more, _by_sample(area * acts, 8 if number else 16)))
     return found[0], found[1], found[2]
 
 
-def share(plane: U8, added: I16, levels: npt.NDArray[np.generic]) -> U8:
+def share(plane: U8, correction: I16, levels: npt.NDArray[np.generic]) -> U8:
     """Level 2 is all of it: in 1/32 grey level, half a step to round."""
     value = (
-        32 * plane.astype(np.int64) + added.astype(np.int64) * levels.astype(np.int64) + 16
+        32 * plane.astype(np.int64) + correction.astype(np.int64) * levels.astype(np.int64) + 16
     ) >> 5
     return np.asarray(np.clip(value, 0, 255), np.uint8)
 

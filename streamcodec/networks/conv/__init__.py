@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convolutional networks around the block codec: an exact decoder side, a free encoder side."""
+"""Convolutional networks: exact decoder networks, and encoder networks of any precision."""

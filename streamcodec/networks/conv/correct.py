@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a decoder network on a device says of a picture, sample by sample. Integers throughout."""
+"""A decoder network's correction of a picture, computed on a device. Integers throughout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from streamcodec.networks.conv import inputs
-from streamcodec.networks.conv.shape import STEPS_Q3
+from streamcodec.networks.conv.shape import STEPS_Q3, Correction
 
 if TYPE_CHECKING:
     from streamcodec.networks.conv.network import ExecutedNetwork
@@ -25,31 +25,24 @@ _STEP_BITS = 5  # corrections come in 1/64 step, steps in 1/8 level: a 32nd of t
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Blocks:
-    """What the network sees of a packet's blocks: arrays (rows, columns)."""
+class BlockMaps:
+    """The network's inputs from a packet's blocks: arrays (rows, columns)."""
 
     counts: U8
     modes: U8
     splits: U8
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Correction:
-    """Planes of int16 in 1/16 grey level, as large as the picture's."""
-
-    planes: tuple[I16, I16, I16]
-
-
 def correction_of(
     network: ExecutedNetwork,
     planes: Planes,
     predicted: Planes | None,
-    blocks: Blocks,
+    blocks: BlockMaps,
     quality: int,
 ) -> Correction:
     """Run the network on a picture (sides multiples of 16, chroma 8), on the network's device.
 
-    `predicted` is the picture before anything coded was added, None in keyframes.
+    `predicted` is the prediction, None in keyframes.
     """
     device = network.device
 
@@ -68,17 +61,15 @@ def correction_of(
     maps = inputs.maps(
         moved(blocks.counts)[None], moved(blocks.modes)[None], moved(blocks.splits)[None]
     )
-    raw = network.correction(fine, maps, quality)
+    raw = network.run(fine, maps, quality)
     luma, chroma = (int(step) for step in STEPS_Q3[quality])
 
     def scaled(part: torch.Tensor, side: int, step_q3: int) -> I16:
         levels = (part * step_q3 + (1 << (_STEP_BITS - 1))) >> _STEP_BITS
         return np.asarray(F.pixel_shuffle(levels.to(torch.int16), side)[0, 0].cpu().numpy())
 
-    return Correction(
-        (
-            scaled(raw[:, :16], 4, luma),
-            scaled(raw[:, 16:20], 2, chroma),
-            scaled(raw[:, 20:], 2, chroma),
-        )
+    return (
+        scaled(raw[:, :16], 4, luma),
+        scaled(raw[:, 16:20], 2, chroma),
+        scaled(raw[:, 20:], 2, chroma),
     )

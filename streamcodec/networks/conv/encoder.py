@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder network: what it adds to a frame's samples before they are transformed.
+"""The encoder network: adds to a frame's samples before they are transformed.
 
-A transform is linear, so adding to samples adds to the latents, whichever transform a block takes:
-16x16, 8x8, 4x4 or none. The network sees the source and, in units of the quantiser's step, the
-coefficients of the 8x8 transform of source minus prediction. It only decides: any precision, any
-device, and no decoder needs to know it. Its last layer starts at zero, which adds nothing. A
-weights file may hold one for keyframes and one for inter frames.
+Transforms are linear, so adding to samples adds to coefficients, whichever transform a block uses:
+16x16, 8x8, 4x4 or none. Inputs are the source and, in units of the quantiser's step, the 8x8
+transform of source minus prediction. Only senders run it, at any precision, on any device; decoders
+do not need it. Its last layer starts at zero, which adds nothing. A weights file may hold one for
+keyframes and one for inter frames.
 
-    source, 96 channels at 1/8 --------+
-    8x8 coefficients / step, pressed --+-> enter 1x1 -> (3x3, 3x3 + skip) x n -> leave 1x1 -> 96
+    source, 96 channels at 1/8 ------+
+    8x8 coefficients / step, log1p --+-> enter 1x1 -> (3x3, 3x3 + skip) x n -> leave 1x1 -> 96
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def patches(planes: Planes) -> torch.Tensor:
 
 
 def planes_of(channels: torch.Tensor) -> Planes:
-    """What `patches` undoes."""
+    """The inverse of `patches`."""
     return (
         F.pixel_shuffle(channels[:, :64], 8),
         F.pixel_shuffle(channels[:, 64:80], 4),
@@ -125,13 +125,13 @@ class EncoderNetwork(nn.Module):
         step = self.get_buffer("steps")[quality][:, :, None, None]
         x = patches(source)
         c = F.conv2d(x - patches(predicted), self.get_buffer("bases").to(x.dtype)) / step
-        pressed = torch.sign(c) * torch.log1p(c.abs())
+        compressed = torch.sign(c) * torch.log1p(c.abs())
         place = quality.to(torch.float32) * ((_KNOTS - 1) / QUALITIES)
         knot = place.long()
         share = (place - knot)[:, None]
         bias = self.by_quality[knot] * (1 - share) + self.by_quality[knot + 1] * share
-        seen = torch.cat([(x - 128) / _SAMPLE_SCALE, pressed], 1)
-        h = self.body(self.enter(seen) + bias[:, :, None, None])
+        inputs = torch.cat([(x - 128) / _SAMPLE_SCALE, compressed], 1)
+        h = self.body(self.enter(inputs) + bias[:, :, None, None])
         return planes_of(self.leave(F.relu(h)).to(step.dtype) * step / 8)
 
     def to_arrays(self, kind: str) -> dict[str, npt.NDArray[np.generic]]:

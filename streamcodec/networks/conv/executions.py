@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One layer by torch, two ways that give equal integers: which is fastest depends on the device.
+"""A layer in torch, in two implementations with equal integers; the device decides which is faster.
 
 `FloatLayer` runs anywhere: sums stay below 2**24, so float32 holds them in any order of adding, and
-a power of two moves only the exponent. `ByteProductLayer` lays windows out as rows for torch's
-product of bytes. A processor that needs no torch runs the core's convolutions (native.py).
+a power of two changes only the exponent. `ByteProductLayer` lays windows out as rows for torch's
+int8 matrix product. Without torch, processors run the core's convolutions (native.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Execution(Protocol):
     def __call__(
         self, x: torch.Tensor, quality: int, skip: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Clamped outputs (1, outputs, H, W) of inputs (1, inputs, H, W), in the type of inputs."""
+        """Clamped outputs (1, outputs, H, W) of inputs (1, inputs, H, W), in the inputs' dtype."""
         ...
 
 
@@ -33,11 +33,10 @@ class FloatLayer:
 
     dtype = torch.float32
 
-    def __init__(self, own: LayerWeights, device: torch.device, *, signed: int) -> None:
-        del signed
+    def __init__(self, own: LayerWeights, device: torch.device) -> None:
         scale = torch.exp2(-torch.from_numpy(own.shift).to(torch.float32))
         weight = torch.from_numpy(own.weight).to(torch.float32)
-        # Scaled by powers of two beforehand: every product and sum stays exact.
+        # Scaled by powers of two: every product and sum stays exact.
         self._weight = (weight * scale[:, None, None, None]).to(device)
         self._bias = (torch.from_numpy(own.bias).to(torch.float32) * scale).to(device)
         self._by_quality = own.layer.by_quality
@@ -55,15 +54,14 @@ class FloatLayer:
 
 
 class ByteProductLayer:
-    """Windows as rows, times int8 weights: int32 sums by construction."""
+    """Windows as rows, times int8 weights, with int32 sums."""
 
     dtype = torch.int8
 
-    def __init__(self, own: LayerWeights, device: torch.device, *, signed: int) -> None:
-        del signed
+    def __init__(self, own: LayerWeights, device: torch.device) -> None:
         self._layer = own.layer
         flat = torch.from_numpy(own.weight.transpose(2, 3, 1, 0).reshape(-1, own.layer.outputs))
-        # CUDA takes multiples of eight only.
+        # CUDA takes only multiples of eight.
         self._columns = -own.layer.inputs * own.layer.side**2 % 8
         flat = F.pad(flat, (0, -own.layer.outputs % 8, 0, self._columns))
         self._weight = flat.to(device).contiguous()
@@ -80,7 +78,7 @@ class ByteProductLayer:
         rows = _windows(x, own.side)
         if self._columns:
             rows = F.pad(rows, (0, self._columns))
-        few = max(0, 17 - len(rows))  # CUDA takes more than sixteen rows only
+        few = max(0, 17 - len(rows))  # CUDA takes only more than sixteen rows
         if few:
             rows = F.pad(rows, (0, 0, 0, few))
         sums = torch._int_mm(rows.contiguous(), self._weight)[: height * width, : own.outputs]
@@ -89,7 +87,7 @@ class ByteProductLayer:
             flat = skip.permute(0, 2, 3, 1).reshape(-1, own.outputs).to(torch.int32)
             sums = sums + (flat << self._shift)
         odd = (sums >> self._shift) & 1
-        # With a shift of 0 there is nothing to round.
+        # A shift of 0 rounds nothing.
         rounded = (sums + torch.where(self._shift > 0, self._half + odd, 0)) >> self._shift
         out = rounded.clamp_(self._low, ACTIVATION_MAX).to(torch.int8)
         return out.reshape(1, height, width, own.outputs).permute(0, 3, 1, 2)

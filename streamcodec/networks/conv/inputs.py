@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the decoder network sees, in integers that come out equal everywhere.
+"""The decoder network's inputs, in integers that are equal on every device.
 
-A sample is seen as its deviation from the mean of the 3x3 cells around its own (a cell is 4x4 luma
-or 2x2 chroma samples), in eighths of the quantiser's step: the error that a step leaves then looks
-the same at every quality. Differences to the prediction are in the same unit.
+A sample enters as its deviation from the mean of the 3x3 cells around its own (a cell is 4x4 luma
+or 2x2 chroma samples), in eighths of the quantiser's step, so that quantisation errors look alike
+at every quality. Differences to the prediction are in the same unit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def _factors(samples: int, bits: int) -> torch.Tensor:
-    """(64, 2) what a sum of `samples` differences is multiplied by, `bits` fraction bits."""
+    """(64, 2) factors of a sum of `samples` differences, with `bits` fraction bits."""
     exact = (8 * UNITS_PER_STEP << bits) / (samples * STEPS_Q3.astype(np.float64))
     return torch.from_numpy(np.rint(exact).astype(np.int32))
 
@@ -76,7 +76,7 @@ def at_quarter(planes: Planes, predicted: Planes | None, quality: torch.Tensor) 
 
 
 def maps(counts: torch.Tensor, modes: torch.Tensor, splits: torch.Tensor) -> torch.Tensor:
-    """(n, 5, H/8, W/8) int32 of block maps (n, rows, columns): counts, modes, kinds, places."""
+    """(n, 5, H/8, W/8) int32 of block maps (n, rows, columns): count, mode, transform, position."""
     n, rows, columns = counts.shape
 
     def twice(blocks: torch.Tensor) -> torch.Tensor:
@@ -85,7 +85,7 @@ def maps(counts: torch.Tensor, modes: torch.Tensor, splits: torch.Tensor) -> tor
     down = torch.arange(2 * rows, device=counts.device)[:, None].expand(-1, 2 * columns) & 1
     across = torch.arange(2 * columns, device=counts.device)[None].expand(2 * rows, -1) & 1
     split = twice(splits.to(torch.int32))
-    digit = (1 + 2 * across) * (1 + 8 * down)  # 1, 3, 9, 27: no table to move to the device
+    digit = (1 + 2 * across) * (1 + 8 * down)  # 1, 3, 9, 27, without a table on the device
     kind = torch.where(split > 0, 1 + (split - 1).clamp(min=0) // digit % 3, 0)
     return torch.stack(
         [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoder network in the native core: what a processor runs. No torch is needed for it."""
+"""The decoder network in the native core, for processors. It needs no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from streamcodec import _core
 from streamcodec.errors import ModelError
 from streamcodec.networks.conv import exactness
-from streamcodec.networks.conv.shape import CORRECTION_CHANNELS, STEPS_Q3, Added
+from streamcodec.networks.conv.shape import CORRECTION_CHANNELS, STEPS_Q3, Correction
 from streamcodec.networks.conv.weights import NetworkWeights
 
 U8 = npt.NDArray[np.uint8]
@@ -28,7 +28,7 @@ class NativeNetwork:
             [(own.weight, own.bias, own.shift) for own in weights.layers]
         )
 
-    def added(
+    def correction(
         self,
         planes: Planes,
         predicted: Planes | None,
@@ -37,11 +37,10 @@ class NativeNetwork:
         *,
         workspace: _core.ConvWorkspace,
         pool: _core.Pool | None,
-    ) -> Added:
-        """What the network would add to each sample, in 1/16 grey level.
+    ) -> Correction:
+        """The correction of each sample, in 1/16 grey level.
 
-        Planes have whole blocks; `predicted` is the picture before anything coded was added, None
-        for keyframes.
+        Planes have whole blocks; `predicted` is the prediction, None for keyframes.
         """
         y, u, v = planes
         found = (
@@ -56,7 +55,7 @@ class NativeNetwork:
         return found
 
     def raw(self, fine: I64, maps: I64, quality: int) -> I64:
-        """(24, H/4, W/4) in -127..127 of inputs and maps as the twin takes them."""
+        """(24, H/4, W/4) in -127..127, before scaling, of the twin's inputs and maps."""
         out = np.empty((CORRECTION_CHANNELS, *fine.shape[1:]), np.int8)
         self._network.raw(
             _core.ConvWorkspace(), fine.astype(np.int8), maps.astype(np.uint8), quality, out
@@ -65,7 +64,7 @@ class NativeNetwork:
 
 
 def load(weights: NetworkWeights) -> NativeNetwork:
-    """The network, held against its int64 twin. Raises ModelError where it differs."""
+    """The network, compared with its int64 twin. Raises ModelError where it differs."""
     network = NativeNetwork(weights)
     if exactness.difference(network.raw, weights):
         raise ModelError(

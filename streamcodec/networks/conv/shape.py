@@ -2,15 +2,15 @@
 """The decoder network's layers, as data.
 
     inputs, 1/4 resolution -----------------------------------+
-       | 2x2 cells side by side, and block maps               |
+       | pixel unshuffle 2x2, with block maps                 |
     enter 1x1 -> blocks at 1/8: (3x3, 3x3 + skip) x n         |
        |                                                      |
-    leave 1x1 -> 2x2 shuffle to 1/4 -> beside the inputs -----+
+    leave 1x1 -> shuffle 2x2 to 1/4 -> concat with inputs ----+
                                           |
                       first 3x3 -> second 3x3 -> last 3x3 -> correction, 16 + 4 + 4 channels
 
-Every layer is a convolution with int8 weights of inputs in -64..127, an int32 sum, a shift for each
-output channel that rounds half to even, and a clamp to 0..127 (the last one: -127..127).
+Every layer is a convolution with int8 weights and inputs in -64..127, an int32 sum, a shift for
+each output channel that rounds half to even, and a clamp to 0..127 (the last layer: -127..127).
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ import numpy.typing as npt
 from streamcodec.blocks import transform
 
 I16 = npt.NDArray[np.int16]
-Added = tuple[I16, I16, I16]  # to the samples of a picture, in 1/16 grey level
+Correction = tuple[I16, I16, I16]  # of each sample of a picture, in 1/16 grey level
 
 PICTURE_CHANNELS = 27  # deviations of 16 luma, 4 U, 4 V samples, and three means
-PREDICTION_CHANNELS = 24  # how each sample differs from its prediction
-MAP_CHANNELS = 5  # at 1/8: what the bitstream says of a block
+PREDICTION_CHANNELS = 24  # difference of each sample to its prediction
+MAP_CHANNELS = 5  # at 1/8: a block's fields in the bitstream
 CORRECTION_CHANNELS = 24
 QUALITIES = 64
 ACTIVATION_MAX = 127
 INPUT_MIN = -64
 SUM_LIMIT = 1 << 24  # below it float32 holds every sum, in any order of adding
 MOST_SHIFT = 15
-FINEST_STEP_Q3 = 32  # finer steps count as this one: four grey levels
+FINEST_STEP_Q3 = 32  # finer steps count as this: four grey levels
 
 
 def effective_steps_q3(quality: int) -> tuple[int, int]:
-    """Steps of luma and chroma in eighths that inputs and corrections are measured in."""
+    """Units of inputs and corrections: steps of luma and chroma in eighths."""
     luma, chroma = transform.plane_steps_q3(quality)
     return max(luma, FINEST_STEP_Q3), max(chroma, FINEST_STEP_Q3)
 
@@ -63,7 +63,7 @@ class Layer:
 class Shape:
     """Widths and depth of a decoder network."""
 
-    predicted: bool  # sees the prediction: for inter frames
+    predicted: bool  # has the prediction as input: for inter frames
     body: int = 64  # channels at 1/8
     blocks: int = 3
     renderer: int = 32  # channels at 1/4

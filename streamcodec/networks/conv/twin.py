@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoder network in plain int64: what every execution is held against. Slow."""
+"""The decoder network in plain int64, the reference for every execution. Slow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamcodec.networks.conv.weights import LayerWeights, NetworkWeights
 I64 = npt.NDArray[np.int64]
 
 
-def correction(weights: NetworkWeights, fine: I64, maps: I64, quality: int) -> I64:
+def raw(weights: NetworkWeights, fine: I64, maps: I64, quality: int) -> I64:
     """(24, H/4, W/4) in -127..127 of inputs (27 or 51, H/4, W/4) and maps (5, H/8, W/8)."""
     layers = {own.layer.name: own for own in weights.layers}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoder network's inputs in plain int64: what every device is held against."""
+"""The decoder network's inputs in plain int64, the reference for every device."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoder network's integers: as a weights file holds them, checked.
+"""The decoder network's integers in a weights file, checked.
 
 For a network NAME ("key" or "inter") and each layer: `decoder.NAME.LAYER.weight` int8 (outputs,
 inputs, height, width), `.bias` int32 (1 or 64 qualities, outputs), `.shift` uint8 (outputs,).
@@ -42,7 +42,7 @@ class LayerWeights:
         return np.asarray(self.bias[quality if self.layer.by_quality else 0])
 
     def largest_sum(self) -> int:
-        """What no sum's magnitude exceeds, whatever the inputs are."""
+        """Bound of the magnitude of every sum, for any inputs."""
         weights = np.abs(self.weight.astype(np.int64)).sum((1, 2, 3)) * ACTIVATION_MAX
         bias = np.abs(self.bias.astype(np.int64)).max(0)
         skip = (ACTIVATION_MAX << self.shift.astype(np.int64)) if self.layer.skip else 0
@@ -76,7 +76,7 @@ class NetworkWeights:
         return cls(shape, found)
 
     def to_arrays(self, kind: str) -> dict[str, npt.NDArray[np.generic]]:
-        """What `from_arrays` reads."""
+        """Arrays as `from_arrays` reads them."""
         arrays: dict[str, npt.NDArray[np.generic]] = {}
         for own in self.layers:
             name = f"decoder.{kind}.{own.layer.name}"

@@ -28,7 +28,7 @@ from streamcodec import _core
 from streamcodec import weights as files
 from streamcodec.networks.conv import encoder, inputs, native
 from streamcodec.networks.conv import network as networks
-from streamcodec.networks.conv.correct import Blocks, Planes, correction_of
+from streamcodec.networks.conv.correct import BlockMaps, Planes, correction_of
 from streamcodec.networks.conv.network import ExecutedNetwork
 from streamcodec.networks.conv.shape import Shape
 from streamcodec.networks.conv.weights import NetworkWeights
@@ -88,7 +88,7 @@ def exactness(
             frame.splits,
         )
         found = [
-            n.added(
+            n.correction(
                 frame.decoded,
                 frame.predicted,
                 blocks,
@@ -121,7 +121,9 @@ def times(network: ExecutedNetwork, height: int, width: int) -> dict[str, float]
     )
     predicted = planes if network.weights.shape.predicted else None
     shape = (height // 16, width // 16)
-    blocks = Blocks(np.ones(shape, np.uint8), np.zeros(shape, np.uint8), np.ones(shape, np.uint8))
+    blocks = BlockMaps(
+        np.ones(shape, np.uint8), np.zeros(shape, np.uint8), np.ones(shape, np.uint8)
+    )
 
     def upload() -> inputs.Planes:
         y, u, v = (torch.from_numpy(p).to(device).to(torch.int32)[None, None] for p in planes)
@@ -149,7 +151,7 @@ def times(network: ExecutedNetwork, height: int, width: int) -> dict[str, float]
         "inputs_ms": _ms(
             lambda: inputs.at_quarter(there, there if predicted is not None else None, q), device
         ),
-        "network_ms": _ms(lambda: network.correction(fine, maps, 30), device),
+        "network_ms": _ms(lambda: network.run(fine, maps, 30), device),
         "whole_ms": _ms(lambda: correction_of(network, planes, predicted, blocks, 30), device),
         "encoder_network_ms": _ms(encode, device),
     }

@@ -8,9 +8,11 @@ import numpy.typing as npt
 import pytest
 
 from streamcodec import Frame, _core
+from streamcodec.blocks import transform
 from streamcodec.codec import Codec
 from streamcodec.encoder import FrameEncoder
 from streamcodec.frame import Reference
+from streamcodec.state import ReferenceState
 
 Planes = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
@@ -49,29 +51,28 @@ def test_intra_blocks_are_coded_as_from_the_moved_source(codec: Codec, frames: l
     rng = np.random.default_rng(8)
     wanted, added = moved(frames[0], rng)
     at_once = FrameEncoder(codec.model, wanted, None)
-    seen = at_once.analysis_at(30)
-    coding = at_once._coding(30)
-    first = coding.first_pass(at_once._trying)
+    at_once.at(30)
+    analysis, first = at_once.analysis_at(30), at_once.first_pass_at(30)
 
     def coded(source: Planes, extra: tuple[np.ndarray, ...] | None) -> tuple[np.ndarray, Planes]:
-        blocks = seen.blocks.copy()
+        blocks = analysis.blocks.copy()
         blocks.counts[:] = first.counts
         symbols = np.zeros((blocks.rows * blocks.columns, 384), np.int16)
-        y, u, v = seen.prediction
+        y, u, v = analysis.prediction
         planes = (y.copy(), u.copy(), v.copy())
-        state = at_once._state_at(seen, 30)
+        state = ReferenceState.none(codec.model, blocks.rows, blocks.columns, 30)
         _core.code(
             _core.BlocksWorkspace(),
             _core.CodeParams(mu=0.1, trend=1),
             source,
             blocks,
-            seen.coefficients,
+            analysis.coefficients,
             first.tables,
             codec.model.costs_q8,
-            coding._channel_steps_q3,
+            transform.CHANNEL_STEPS_Q3[30],
             state.contexts,
             state.counts,
-            seen.free,
+            analysis.free,
             np.zeros_like(blocks.counts),
             symbols,
             planes,
@@ -81,9 +82,9 @@ def test_intra_blocks_are_coded_as_from_the_moved_source(codec: Codec, frames: l
 
     from streamcodec.analysis import padded  # noqa: PLC0415
 
-    shape = seen.source[0].shape
+    shape = analysis.source[0].shape
     assert shape == frames[0].y.shape, "sides that are multiples of 16 need no padding"
-    expected, picture = coded(seen.source, None)
+    expected, picture = coded(analysis.source, None)
     found, same = coded(padded(frames[0].planes), added)
     assert expected.any()
     np.testing.assert_array_equal(found, expected)

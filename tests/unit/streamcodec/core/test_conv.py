@@ -25,7 +25,7 @@ def blocks_of(own: samples.Said) -> _core.Blocks:
     return blocks
 
 
-def added_to(planes: samples.Planes, seed: int, most: int = 900) -> reference.Added:
+def correction_for(planes: samples.Planes, seed: int, most: int = 900) -> reference.Correction:
     rng = np.random.default_rng(seed)
     y, u, v = (rng.integers(-most, most + 1, p.shape).astype(np.int16) for p in planes)
     return y, u, v
@@ -50,7 +50,7 @@ def test_a_correction_is_the_twins_in_sixteenths_of_a_grey_level(
     own = samples.blocks(ROWS, COLUMNS)
     pool = _core.Pool(threads)
     try:
-        found = NativeNetwork(weights).added(
+        found = NativeNetwork(weights).correction(
             picture,
             guess,
             blocks_of(own),
@@ -60,7 +60,7 @@ def test_a_correction_is_the_twins_in_sixteenths_of_a_grey_level(
         )
     finally:
         pool.close()
-    raw = twin.correction(
+    raw = twin.raw(
         weights,
         twin_inputs.at_quarter(picture, guess, quality),
         twin_inputs.maps(own.counts, own.modes, own.splits),
@@ -81,7 +81,7 @@ def test_a_workspace_serves_pictures_and_networks_of_any_size() -> None:
         guess = samples.planes(rows, columns, seed=9) if predicted else None
         blocks = blocks_of(samples.blocks(rows, columns))
         again, alone = (
-            network.added(picture, guess, blocks, 30, workspace=workspace, pool=None)
+            network.correction(picture, guess, blocks, 30, workspace=workspace, pool=None)
             for workspace in (shared, _core.ConvWorkspace())
         )
         assert all(np.array_equal(a, b) for a, b in zip(again, alone, strict=True))
@@ -97,7 +97,7 @@ def test_weights_and_pictures_that_do_not_fit_are_refused() -> None:
     network = NativeNetwork(weights)
     blocks = _core.Blocks(ROWS, COLUMNS)
     with pytest.raises(ValueError, match="prediction"):
-        network.added(
+        network.correction(
             samples.planes(ROWS, COLUMNS),
             None,
             blocks,
@@ -106,7 +106,7 @@ def test_weights_and_pictures_that_do_not_fit_are_refused() -> None:
             pool=None,
         )
     with pytest.raises(ValueError, match="as large as the blocks"):
-        network.added(
+        network.correction(
             samples.planes(ROWS, COLUMNS + 1),
             samples.planes(ROWS, COLUMNS),
             blocks,
@@ -141,17 +141,17 @@ def test_blocks_act_that_coded_or_moved_or_are_new() -> None:
 def test_what_a_correction_saves_and_adds_is_its_twins(level: str, seed: int) -> None:
     picture, source = samples.planes(ROWS, COLUMNS, seed), samples.planes(ROWS, COLUMNS, seed + 7)
     blocks = blocks_of(samples.blocks(ROWS, COLUMNS, seed))
-    added = added_to(picture, seed)
+    correction = correction_for(picture, seed)
     areas = areas_acting(blocks)
     assert np.array_equal(areas, reference.areas(blocks))
     saved = np.full((2, 2, *areas.shape), -1, np.int64)
-    _core.correction_saves(source, picture, added, blocks, saved, None)
-    assert np.array_equal(saved, reference.saved(source, picture, added, blocks))
+    _core.correction_saves(source, picture, correction, blocks, saved, None)
+    assert np.array_equal(saved, reference.saved(source, picture, correction, blocks))
     levels = np.random.default_rng(seed).integers(0, 3, (2, *areas.shape)).astype(np.uint8)
     y, u, v = picture
     found = (y.copy(), u.copy(), v.copy())
-    _core.add_correction(found, added, blocks, levels, None)
-    expected = reference.corrected(picture, added, blocks, levels)
+    _core.add_correction(found, correction, blocks, levels, None)
+    expected = reference.corrected(picture, correction, blocks, levels)
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 

@@ -12,7 +12,7 @@ from streamcodec import weights as files
 from streamcodec.dense.device import Device
 from streamcodec.dense.encoder import DenseFrameEncoder
 from streamcodec.dense.prior import Stack
-from streamcodec.networks.conv.correct import Blocks, correction_of
+from streamcodec.networks.conv.correct import BlockMaps, correction_of
 from streamcodec.networks.conv.network import ExecutedNetwork
 from tests.unit.streamcodec.dense.elsewhere import DEVICE, Elsewhere
 from tests.unit.streamcodec.dense.material import material
@@ -63,7 +63,7 @@ def test_the_decoder_network_runs_on_the_device_that_is_given(
     rng = np.random.default_rng(2)
     y, u, v = (rng.integers(0, 256, (side, 2 * side)).astype(np.uint8) for side in (32, 16, 16))
     grid = np.ones((2, 4), np.uint8)
-    blocks = Blocks(grid, 0 * grid, grid)
+    blocks = BlockMaps(grid, 0 * grid, grid)
     found = []
     for device in (torch.device("cpu"), DEVICE):
         with Elsewhere() as mode:
@@ -71,7 +71,7 @@ def test_the_decoder_network_runs_on_the_device_that_is_given(
             found.append(correction_of(network, (y, u, v), (y, u, v), blocks, 30))
             assert (mode.operations > 50) == (device == DEVICE)
             assert mode.downs == (3 if device == DEVICE else 0)
-    for a, b in zip(found[0].planes, found[1].planes, strict=True):
+    for a, b in zip(found[0], found[1], strict=True):
         assert np.array_equal(a, b)
 
 

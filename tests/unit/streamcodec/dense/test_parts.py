@@ -12,7 +12,7 @@ from streamcodec import contexts as cx
 from streamcodec.blocks import layout, transform
 from streamcodec.dense import compensate, intra, prior, quantise
 from streamcodec.dense import transform as forward
-from streamcodec.dense.costs import Blocks, estimated_bits
+from streamcodec.dense.costs import SourceBlocks, estimated_bits
 from streamcodec.dense.field import candidates_of, sides_of
 from streamcodec.dense.prices import Prices
 from streamcodec.dense.shifts import Windows, shifts
@@ -300,7 +300,7 @@ def test_symbols_and_counts_are_chosen_as_the_core_does(codec: Codec) -> None:
             torch.from_numpy(tables.astype(np.int64)),
             costs=costs,
             mu=0.1,
-            blocks=quantise.Blocks(
+            blocks=quantise.BlockLimits(
                 tensor(free), tensor(zero), torch.full((1, 1), 4, dtype=torch.int32), tensor(zero)
             ),
             prices=prices,
@@ -311,7 +311,7 @@ def test_symbols_and_counts_are_chosen_as_the_core_does(codec: Codec) -> None:
 
 def test_no_two_vectors_lie_farther_apart_than_the_syntax_can_say() -> None:
     luma = torch.zeros((16, 4096), dtype=torch.uint8)
-    blocks = Blocks(luma, Windows(shifts(luma)), 16)
+    blocks = SourceBlocks(luma, Windows(shifts(luma)), 16)
     far = torch.full((1, 256, 2), 30_000, dtype=torch.int32)
     apart = blocks.clamp(far).amax((0, 1)) - blocks.clamp(-far).amin((0, 1))
     assert (apart < 1 << 13).all()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from streamcodec.networks.conv import inputs, twin, twin_inputs
-from streamcodec.networks.conv.correct import Blocks, correction_of
+from streamcodec.networks.conv.correct import BlockMaps, correction_of
 from streamcodec.networks.conv.network import ExecutedNetwork
 from tests.unit.streamcodec.networks.conv import samples
 
@@ -50,9 +50,9 @@ def test_a_correction_is_the_twins_in_sixteenths_of_a_grey_level(quality: int) -
     network = executed(predicted=True)
     picture, guess = samples.planes(ROWS, COLUMNS), samples.planes(ROWS, COLUMNS, seed=9)
     own = samples.blocks(ROWS, COLUMNS)
-    told = Blocks(own.counts, own.modes, own.splits)
+    told = BlockMaps(own.counts, own.modes, own.splits)
     found = correction_of(network, picture, guess, told, quality)
-    raw = twin.correction(
+    raw = twin.raw(
         network.weights,
         twin_inputs.at_quarter(picture, guess, quality),
         twin_inputs.maps(own.counts, own.modes, own.splits),
@@ -62,5 +62,5 @@ def test_a_correction_is_the_twins_in_sixteenths_of_a_grey_level(quality: int) -
     # raw is in 1/64 step: times step_q3 / 8 grey levels, times 16.
     expected = np.floor(raw[:16] / 64 * step_q3 / 8 * 16 + 0.5)
     cells = expected.reshape(4, 4, 4 * ROWS, 4 * COLUMNS).transpose(2, 0, 3, 1)
-    assert np.array_equal(found.planes[0], cells.reshape(16 * ROWS, 16 * COLUMNS))
-    assert [p.shape for p in found.planes] == [p.shape for p in picture]
+    assert np.array_equal(found[0], cells.reshape(16 * ROWS, 16 * COLUMNS))
+    assert [p.shape for p in found] == [p.shape for p in picture]

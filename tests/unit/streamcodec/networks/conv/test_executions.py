@@ -48,7 +48,7 @@ def test_an_execution_equals_the_twin_for_random_and_for_extreme_inputs(
 
 def test_the_samples_use_the_range_of_activations() -> None:
     rng = np.random.default_rng(1)
-    found = twin.correction(
+    found = twin.raw(
         samples.network(predicted=True),
         rng.integers(-64, 64, (51, 8, 8)),
         rng.integers(0, 65, (5, 4, 4)),
@@ -74,9 +74,7 @@ def test_the_quality_changes_the_result() -> None:
     weights = samples.network(predicted=False)
     rng = np.random.default_rng(2)
     fine, maps = rng.integers(-64, 64, (27, 4, 4)), rng.integers(0, 65, (5, 2, 2))
-    assert not np.array_equal(
-        twin.correction(weights, fine, maps, 10), twin.correction(weights, fine, maps, 50)
-    )
+    assert not np.array_equal(twin.raw(weights, fine, maps, 10), twin.raw(weights, fine, maps, 50))
 
 
 def test_loading_takes_an_execution_that_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,8 +105,8 @@ def test_weights_and_frames_are_where_the_device_says() -> None:
     assert {tensor.device for tensor in held} == {stand_in}
     fine = torch.zeros((1, 51, 8, 12), dtype=torch.int32, device=stand_in)
     maps = torch.zeros((1, 5, 4, 6), dtype=torch.int32, device=stand_in)
-    found = network.correction(fine, maps, 20)
+    found = network.run(fine, maps, 20)
     assert found.device == stand_in
     assert found.shape == (1, 24, 8, 12)
     with pytest.raises(RuntimeError):
-        network.correction(fine.new_zeros(fine.shape, device="cpu"), maps, 20)
+        network.run(fine.new_zeros(fine.shape, device="cpu"), maps, 20)

@@ -38,7 +38,7 @@ def test_the_forward_pass_is_that_of_the_shipped_integers(predicted: bool, quali
             torch.tensor([quality]),
             exact=True,
         )
-    expected = twin.correction(weights_of(network), fine, maps, quality)
+    expected = twin.raw(weights_of(network), fine, maps, quality)
     assert np.abs(expected).max() > 10
     assert np.array_equal((found[0].numpy() * CORRECTION_UNIT).round(), expected)
 
@@ -47,9 +47,7 @@ def test_an_untrained_network_corrects_nothing() -> None:
     network = Trainable(Shape(predicted=False, body=16, blocks=1, renderer=8))
     weights = weights_of(network)
     rng = np.random.default_rng(1)
-    found = twin.correction(
-        weights, rng.integers(-64, 64, (27, 4, 4)), rng.integers(0, 65, (5, 2, 2)), 30
-    )
+    found = twin.raw(weights, rng.integers(-64, 64, (27, 4, 4)), rng.integers(0, 65, (5, 2, 2)), 30)
     assert not found.any()
 
 
