@@ -15,7 +15,7 @@ __all__ = ["Codec", "Frame", "Reference", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    """Import on first use: the codec loads torch, which those who only handle frames need not."""
+    """Import `Codec` on first use: code that only handles frames need not load it."""
     if name == "Codec":
         from streamcodec.codec import Codec  # noqa: PLC0415  # lazy on purpose
 

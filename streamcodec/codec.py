@@ -38,7 +38,7 @@ class Encoded:
     """Result of `Codec.encode`.
 
     `packet` and `reference` are None when not even quality 0 fits the budget; `quality` is
-    then -1. `reference.frame` is the picture that the receiver will see.
+    then -1. `reference.frame` is the picture that the receiver will show.
     """
 
     packet: bytes | None
@@ -100,9 +100,8 @@ class Codec:
         """Load the shipped weights of a size. Raises ModelError when they are absent or damaged.
 
         Size `auto` is M where there is a CUDA device that `device` allows, else S. The encoder is
-        `native`, `dense`, or by `auto` dense where the codec is on a GPU.
-        `threads` may do a picture's independent jobs at once; bytes are the same either way. Their
-        owner closes them.
+        `native` or `dense`; `auto` is dense on a GPU. `threads` run a picture's independent jobs
+        in parallel, with the same bytes; their owner closes them.
         """
         from streamcodec import weights as files  # noqa: PLC0415  (weights build on this)
 
@@ -124,7 +123,7 @@ class Codec:
         )
 
     def sharing(self, threads: Threads) -> Codec:
-        """The same codec, a picture's independent jobs done by these threads."""
+        """The same codec with these threads for a picture's independent jobs."""
         return self._with(self.effort, threads)
 
     def trying(self, effort: str) -> Codec:
@@ -238,10 +237,10 @@ class Codec:
         self._workspaces.clear()
 
     def self_test(self) -> bytes:
-        """8 bytes that come out equal on every device that parses packets identically.
+        """8 bytes that are equal on all devices that decode packets identically.
 
-        They are made of the tables that every stack of the prior chooses for fixed inputs, and of
-        what the decoder networks say of some.
+        A digest of the tables that every stack of the prior chooses for fixed inputs, and of the
+        decoder networks' outputs for others.
         """
         state = hashlib.blake2b(self.model_hash, digest_size=bitstream.MODEL_HASH_BYTES)
         for stack_id in priors.stack_ids():
@@ -258,7 +257,7 @@ class Codec:
         return state.digest()
 
     def warm_up(self, width: int, height: int) -> None:
-        """Compile and touch everything, so that the next encode and decode run at full speed."""
+        """Encode and decode once, so that the next calls run at full speed."""
         flat = np.full((height, width), 90, np.uint8)
         flat[::3, ::5] = 160
         frame = Frame.grey(flat)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The adaptive contexts of a packet's side information: how many there are, and where they start.
 
-An array of contexts is (CONTEXTS, 2) uint16. Most of its rows are contexts: a quick and a slow
-estimate of a bit's probability. The others are weights that mix three contexts; a row's two halves
-are one weight. The native core knows what each is for (core/contexts.hpp); docs/bitstream.md,
-section 4, has them as tables.
+An array of contexts is (CONTEXTS, 2) uint16. Most rows are contexts: a fast and a slow estimate of
+a bit's probability. The others are weights that mix three contexts; a row's two halves are one
+weight. Their layout is in the native core (core/contexts.hpp) and in docs/bitstream.md, section 4.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ U16 = npt.NDArray[np.uint16]
 CONTEXTS = _core.CONTEXTS
 _INPUTS = 6  # of a mixture: three contexts, two estimates each
 _ONE = 1 << 16  # the weight 1
-_ZERO = 1 << 31  # what is added to a weight, so that it is never negative
+_ZERO = 1 << 31  # offset of stored weights, which are unsigned
 
 
 @cache
@@ -35,7 +34,7 @@ def _weight_rows() -> tuple[tuple[int, int], ...]:
 
 
 def fresh() -> U16:
-    """Contexts that know nothing, every bit at even odds, mixed in equal parts."""
+    """Untrained contexts: every bit has probability 1/2, all weights are equal."""
     contexts = np.full((CONTEXTS, 2), 32768, np.uint16)
     value = _ZERO + _ONE // _INPUTS
     for first, count in _weight_rows():
@@ -44,13 +43,13 @@ def fresh() -> U16:
 
 
 def mean(several: list[U16]) -> U16:
-    """The middle of contexts as they stand after many frames, a start for new streams."""
+    """The mean of contexts after many frames: starting contexts for new streams."""
     stacked = np.stack(several)
     result = np.repeat(np.rint(stacked[..., 1].mean(axis=0)).astype(np.uint16)[:, None], 2, axis=1)
     for first, count in _weight_rows():
-        held = stacked[:, first : first + count].astype(np.float64)
-        middle = np.rint((held[..., 0] * 65536 + held[..., 1]).mean(axis=0)).astype(np.int64)
-        result[first : first + count] = np.stack((middle >> 16, middle & 0xFFFF), axis=1)
+        halves = stacked[:, first : first + count].astype(np.float64)
+        weight = np.rint((halves[..., 0] * 65536 + halves[..., 1]).mean(axis=0)).astype(np.int64)
+        result[first : first + count] = np.stack((weight >> 16, weight & 0xFFFF), axis=1)
     return result
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a packet's payload to the next reference."""
+"""Decodes a packet's payload to the next reference."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ def _read_symbols(
     workspace: Workspace,
     pool: _core.Pool | None,
 ) -> tuple[I16, U8]:
-    """Symbols (blocks, 384) and the memory that their prior saw; leaves the prediction in the
-    planes of an inter frame. Raises Damaged."""
+    """Symbols (blocks, 384) and the moved memory; fills the planes of an inter frame with the
+    prediction. Raises Damaged."""
     symbols = np.zeros((len(state.memory), layout.CHANNELS), np.int16)
     moved, moved_counts = state.moved(blocks)
     _core.describe(workspace.prior, blocks, moved_counts, header.quality, state.quality, key)
@@ -143,7 +143,7 @@ def empty_planes(rows: int, columns: int) -> Planes:
 
 
 def room_for_planes(rows: int, columns: int) -> Planes:
-    """Planes of so many blocks that whoever fills them writes all of."""
+    """Uninitialised planes of so many blocks."""
     return (
         np.empty((16 * rows, 16 * columns), np.uint8),
         np.empty((8 * rows, 8 * columns), np.uint8),

@@ -7,7 +7,7 @@ class StreamCodecError(Exception):
 
 
 class FrameError(StreamCodecError):
-    """The caller's frame does not fit: wrong shape, dtype, or a size outside 16x16 to 4096x2304."""
+    """The caller's frame has a wrong shape or dtype, or a size outside 16x16 to 4096x2304."""
 
 
 class BitstreamError(StreamCodecError):
@@ -19,12 +19,12 @@ class HeaderError(BitstreamError):
 
 
 class PayloadError(BitstreamError):
-    """The header is fine, but what follows it is not."""
+    """The header is valid, but the payload is not."""
 
 
 class ReferenceMissing(StreamCodecError):
-    """The packet names a reference that the caller does not hold: ask for a keyframe."""
+    """The packet needs a reference that the caller does not have: ask for a keyframe."""
 
 
 class ModelError(StreamCodecError):
-    """The weights are absent, damaged, or not the ones that the packet was made with."""
+    """The weights are missing, damaged, or not those that the packet was made with."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture as the codec sees it (`Frame`), and what a decoder holds after one (`Reference`)."""
+"""A picture in the codec's format (`Frame`), and a decoder's state after one (`Reference`)."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """What a decoder holds after a frame, and an encoder with it. Opaque outside the codec.
+    """The state of a decoder after a frame; an encoder holds the same. Opaque outside the codec.
 
     `digest` (4 bytes) names the chain of packets that led here: a packet says which digest it
     needs. `frame` is the decoded picture, `quality` the index it was coded at. `state` belongs to

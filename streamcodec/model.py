@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A loaded model: prior, tables, starting contexts, and the hash that names them."""
+"""A loaded model: prior, tables, starting contexts, networks, and the hash that names them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streamcodec.networks.conv.weights import NetworkWeights
 from streamcodec.weights_check import check_like, hidden_width
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
-_ENCODERS_OWN = "encoder."  # begins the names of arrays that no decoder needs
+_ENCODER_ONLY = "encoder."  # prefix of arrays that no decoder needs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +34,8 @@ class Model:
     filter_weights: npt.NDArray[np.int16]  # see blocks/loopfilter.py
     digest: bytes  # 8 bytes
     decoder_networks: tuple[NetworkWeights | None, NetworkWeights | None] = (None, None)
-    stacks: Arrays | None = None  # the prior's arrays, for whoever runs it elsewhere
-    # Arrays of networks that only an encoder needs (networks/conv/encoder.py); may be empty.
+    stacks: Arrays | None = None  # the prior's arrays, for the dense encoder
+    # Arrays of encoder networks (networks/conv/encoder.py); may be empty.
     encoder_arrays: Arrays = field(default_factory=dict)
 
     @classmethod
@@ -71,23 +71,23 @@ class Model:
                 NetworkWeights.from_arrays(arrays, "inter"),
             ),
             {name: array for name, array in arrays.items() if name.startswith("prior.")},
-            {name: a for name, a in arrays.items() if name.startswith(_ENCODERS_OWN)},
+            {name: a for name, a in arrays.items() if name.startswith(_ENCODER_ONLY)},
         )
 
     @property
     def has_networks(self) -> bool:
-        """Whether networks correct its pictures, or add to its sources."""
+        """Whether it has decoder or encoder networks."""
         return any(self.decoder_networks) or bool(self.encoder_arrays)
 
 
 def digest(arrays: Arrays) -> bytes:
-    """8 bytes that name these integers, whatever file they came from.
+    """8 bytes that name these integers, whatever their file.
 
-    What only an encoder needs does not count: packets are the same without it.
+    Encoder networks do not count: packets decode without them.
     """
     state = hashlib.blake2b(digest_size=8)
     for name in sorted(arrays):
-        if name.startswith(_ENCODERS_OWN):
+        if name.startswith(_ENCODER_ONLY):
             continue
         values = np.ascontiguousarray(arrays[name])
         state.update(f"{name}{values.dtype.str}{values.shape}".encode())
@@ -96,7 +96,7 @@ def digest(arrays: Arrays) -> bytes:
 
 
 def untrained(hidden: int = 128) -> dict[str, npt.NDArray[np.generic]]:
-    """Arrays of a model that knows only that high frequencies are rarer: a start for training."""
+    """Arrays of a model that only expects less at high frequencies: a start for training."""
     scales = np.exp(np.arange(tables.TABLES) / 7 - 5)
     levels = np.arange(tables.MAGNITUDES)
     rows = (

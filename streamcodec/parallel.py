@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads that a codec may borrow for one picture. Bytes and samples are the same without them."""
+"""A thread pool for the jobs of one picture. Bytes and samples are the same without it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from streamcodec import _core
 
-MOST_THREADS = 16  # more than a picture's bands are of no use
+MOST_THREADS = 16  # more threads than a picture has bands bring nothing
 
 
 def cores() -> int:
@@ -33,7 +33,7 @@ class Threads:
         return self.pool.threads
 
     def close(self) -> None:
-        """Stop the threads; codecs that hold them work on alone."""
+        """Stop the threads; codecs that use them go on without."""
         self.pool.close()
 
     def __enter__(self) -> Threads:

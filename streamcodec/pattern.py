@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames deserve better: the quality of a frame relative to its stream's.
+"""The quality of each frame relative to its stream's: finer keyframes, and every eighth frame.
 
-Every later frame copies from the ones before, so bits spent on a keyframe, and a little less so on
-every eighth frame, come back many times (the same reason for which HEVC's low-delay test conditions
-vary the quantiser). Measured in docs/training.md.
+Later frames copy from earlier ones, so bits spent on a keyframe, and to a lesser degree on every
+eighth frame, pay off many times (HEVC's low-delay test conditions vary the quantiser for the same
+reason). Measured in docs/training.md.
 """
 
 from __future__ import annotations

@@ -22,12 +22,12 @@ Planes = tuple[U8, U8, U8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceState:
-    """Decoder memory after a frame. Never written to once made.
+    """Decoder memory after a frame. Immutable.
 
     `planes` have sides of multiples of 16 (chroma 8); `field` holds the vectors of the 8x8 blocks;
-    `counts` how many symbol groups each block coded; `memory` (blocks, 384) the magnitudes that the
-    next frame's prior sees; `contexts` the adaptive contexts of inter frames. `tables` (blocks,
-    384) are those that coded the symbols, where an encoder keeps them for a guess at the next ones.
+    `counts` how many symbol groups each block coded; `memory` (blocks, 384) the magnitudes for the
+    next frame's prior; `contexts` the adaptive contexts of inter frames. `tables` (blocks, 384)
+    coded the symbols; only an encoder of effort `fast` keeps them, to price the next symbols.
     """
 
     planes: Planes
@@ -40,7 +40,7 @@ class ReferenceState:
 
     @classmethod
     def none(cls, model: Model, rows: int, columns: int, quality: int) -> ReferenceState:
-        """What a keyframe starts from."""
+        """The state that a keyframe starts from."""
         empty = np.zeros((0, 0), np.uint8)
         return cls(
             (empty, empty, empty),
@@ -52,7 +52,7 @@ class ReferenceState:
         )
 
     def moved(self, blocks: _core.Blocks) -> tuple[U8, U8]:
-        """Memory and counts, fetched from where each block came from."""
+        """Memory and counts, moved with each block's vector."""
         memory = np.empty_like(self.memory)
         counts = np.empty_like(self.counts)
         _core.move_memory(blocks, self.memory, self.counts, memory, counts)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether arrays from a file are weights at all: names, shapes, kinds of number, ranges.
+"""Checks the arrays of a weights file: names, shapes, dtypes, ranges.
 
-A file may come from a stranger. What passes here can be computed with: no index leaves an array, no
-sum leaves its integer.
+A file may come from an attacker. What passes is safe to compute with: no index leaves an array, no
+sum overflows its integer.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _BIAS_LIMIT = 1 << 24
 
 
 def check_header(data: bytes) -> None:
-    """Raise ModelError unless the file's list of arrays is as short as that of any weights: the
-    library takes a minute for a long one."""
+    """Raise ModelError where the file's list of arrays is too long for weights: the library takes
+    a minute to parse a long one."""
     listed = int.from_bytes(data[:8], "little")
     if len(data) < 8 or listed > min(MAX_HEADER_BYTES, len(data) - 8):
         raise ModelError(
@@ -35,8 +35,8 @@ def check_header(data: bytes) -> None:
 
 
 def hidden_width(arrays: Arrays) -> int:
-    """The width of the prior's hidden layers, as the file has it. Raises ModelError, or KeyError
-    where it is not there."""
+    """The width of the prior's hidden layers in the file. Raises ModelError, or KeyError where the
+    array is missing."""
     bias = arrays["prior.key.0.0.b2"]
     if bias.ndim != 1 or not 1 <= bias.size <= MAX_HIDDEN:
         raise ModelError(
@@ -46,9 +46,9 @@ def hidden_width(arrays: Arrays) -> int:
 
 
 def check_like(arrays: Arrays, expected: Arrays) -> None:
-    """Compare with a model of the same width, array by array; others are let be.
+    """Compare each array of a model of the same width; other arrays are ignored.
 
-    Raises ModelError naming the array, or KeyError for one that is not there.
+    Raises ModelError naming the array, or KeyError for a missing one.
     """
     for name, pattern in expected.items():
         found = arrays[name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scratch memory of one encode or decode: grows once, and is used again from frame to frame."""
+"""Scratch memory of an encode or decode, reused from frame to frame."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from streamcodec import _core
 
-_KEPT = 4  # workspaces that wait to be used again
+_KEPT = 4  # idle workspaces
 
 
 @dataclass(slots=True)
 class Workspace:
-    """What the core's rooms work in, and arrays that a frame needs for itself only."""
+    """Scratch memory of the core's rooms, and arrays that only one frame needs."""
 
     motion: _core.MotionWorkspace = field(default_factory=_core.MotionWorkspace)
     blocks: _core.BlocksWorkspace = field(default_factory=_core.BlocksWorkspace)
@@ -27,7 +27,7 @@ class Workspace:
     _arrays: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
 
     def floats(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """A float32 array of this name and shape, with whatever it last held."""
+        """A float32 array of this name and shape, with its last contents."""
         held = self._arrays.get(name)
         if held is None or held.shape != shape or held.dtype != np.float32:
             held = self._arrays[name] = np.zeros(shape, np.float32)
@@ -35,14 +35,14 @@ class Workspace:
 
 
 class Workspaces:
-    """Lends a workspace to each encode or decode that is under way; any thread may ask."""
+    """Lends a workspace to each running encode or decode. Thread-safe."""
 
     def __init__(self) -> None:
         self._free: list[Workspace] = []
 
     @contextmanager
     def borrow(self) -> Iterator[Workspace]:
-        """A workspace that nobody else works in."""
+        """A workspace for exclusive use."""
         try:
             workspace = self._free.pop()
         except IndexError:
@@ -54,5 +54,5 @@ class Workspaces:
                 self._free.append(workspace)
 
     def clear(self) -> None:
-        """Free those that nobody works in."""
+        """Free the idle workspaces."""
         self._free.clear()

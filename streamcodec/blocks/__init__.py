@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens inside 16x16 blocks: transform, intra prediction, quantisation, deblocking."""
+"""The layout of 16x16 blocks: channels, quantiser steps, loop filter weights."""

@@ -2,8 +2,8 @@
 """How the 384 samples of a 16x16 block become 384 channels ordered by frequency.
 
 A block holds 256 luma and 2 x 64 chroma samples. Each transform coefficient gets one channel; low
-frequencies come first, luma and chroma interleaved. Luma is one 16x16 transform or four 8x8 ones;
-coefficient (u, v) of the 8x8 block (a, b) takes the place of (2u + a, 2v + b) of the 16x16 one, so
+frequencies come first, luma and chroma interleaved. Luma is one 16x16 transform or four 8x8 ones:
+coefficient (u, v) of the 8x8 block (a, b) has the channel of (2u + a, 2v + b) of the 16x16 one, so
 that a channel means about the same frequency in both.
 """
 
@@ -40,9 +40,9 @@ ORDER = _order()  # channel -> position
 
 
 def _bands() -> npt.NDArray[np.int32]:
-    """(384,) band of each channel: what the prior sums up of a neighbouring block.
+    """(384,) band of each channel: the prior sums a neighbouring block's symbols by band.
 
-    A band never spans two groups, so that it is known as soon as its group is.
+    A band never spans two groups, so that it is known as soon as its group is decoded.
     """
     bands = np.zeros(CHANNELS, np.int32)
     following = 0

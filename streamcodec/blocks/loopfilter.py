@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop filter's weights: a classified linear filter that was fitted by least squares.
 
-After deblocking, every sample of a block that coded something moves by a weighted sum of its
+After deblocking, each sample of a block that coded symbols changes by a weighted sum of its
 differences to the 12 neighbours in a diamond of radius 2 (six point-symmetric pairs), each
 difference clipped to the quantiser step so that real edges stay (the idea of VVC's adaptive loop
-filter, M. Karczewicz et al., TCSVT 2021). Each 4x4 square picks its weights by how busy it is and
-which way; weights exist per frame type, band of eight qualities, and luma or chroma. The encoder
+filter, M. Karczewicz et al., TCSVT 2021). Each 4x4 square has a class by activity and direction;
+weights exist per frame type, band of eight qualities, luma or chroma, and class. The encoder
 switches luma and chroma for areas of 64x64 luma samples by true distortion. The native core
 filters (core/pictures/).
 """

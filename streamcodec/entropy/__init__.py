@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entropy coding: integer tables, a rANS coder, and adaptive binary contexts. No torch here."""
+"""Integer tables for the entropy coder; the core holds the coder itself."""

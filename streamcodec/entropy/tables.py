@@ -2,8 +2,8 @@
 """Symbol tables: 64 integer distributions of a symbol's magnitude.
 
 A table is a cumulative row of 17 integers from 0 to 2**15: magnitudes 0 to 14 and "15 or more". The
-sign of a magnitude above zero is one raw bit. What is above 15 follows as an Exp-Golomb code of
-order 2 in raw bits, with a prefix of at most 14, so that a symbol always fits int16.
+sign of a magnitude above zero is one raw bit. The excess over 15 is an Exp-Golomb code of order 2
+in raw bits, with a prefix of at most 14, so that a symbol always fits int16.
 """
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How weights are made. Nothing else imports this room but the `train` command."""
+"""Training of weights. Only the `train` command imports this room."""

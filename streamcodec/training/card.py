@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a model is on files it has not seen, and the card that tells what it was made of."""
+"""Evaluates a model on held-out files, and writes the model card."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def judge(
     config: TrainConfig,
     networks: Networks | None = None,
 ) -> Figures:
-    """Code the beginnings of the held-out files; the same cuts for every model."""
+    """Code the first frames of the held-out files; the same crops for every model."""
     spent = 0
     quality_db = []
     for number, path in enumerate(paths[:_MOST_FILES]):
@@ -65,7 +65,7 @@ def write(  # noqa: PLR0917  (one argument for each part of the card)
     seconds: float,
     learned: str = "the prior, the tables, the starting contexts and the loop filter",
 ) -> str:
-    """The model card, as Markdown; `learned` is what this run learned."""
+    """The model card in Markdown; `learned` names the parts that this run trained."""
     change = 100 * (after.held_out_bytes / max(before.held_out_bytes, 1) - 1)
     return f"""# Model {digest}
 
@@ -76,7 +76,7 @@ def write(  # noqa: PLR0917  (one argument for each part of the card)
 | start | {config.start if config.start in ("shipped", "untrained") else Path(config.start).name} |
 | rounds, passes, steps, batch | {config.rounds}, {config.passes}, {config.steps}, {config.batch} |
 | minutes allowed | {config.minutes or "no limit"} |
-| last sitting, seconds | {seconds:.0f} |
+| last run, seconds | {seconds:.0f} |
 | steps skipped as not finite | {skipped_steps} |
 | machine | {platform.machine()}, {platform.system()} |
 | seed | {config.seed} |

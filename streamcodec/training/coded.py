@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames as the present codec codes them, kept as bytes for the networks to learn from.
+"""Coded frames on disk, as training data for the networks.
 
-A shard is two files: `NAME.bin` holds planes and block maps one after the other, `NAME.jsonl` says
-in one line a frame where they lie. A line is written after its bytes, so a shard whose writer was
-killed reads as the frames that were whole.
+A shard is two files: `NAME.bin` holds planes and block maps one after the other, `NAME.jsonl` has a
+line for each frame with its offset. A line is written after its bytes, so a shard whose writer was
+killed holds only whole frames.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Planes = tuple[U8, U8, U8]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a shard's index says of a frame: sizes, where it came from, what it cost."""
+    """A frame in a shard's index: sizes, origin, bits and errors."""
 
     offset: int  # of its first byte
     rows: int  # blocks of 16x16 luma samples
@@ -37,16 +37,16 @@ class Entry:
     quality: int
     bits: int
     errors: tuple[float, float, float]  # mean squared error of each decoded plane
-    priced: bool = False  # holds what the quantiser was told, too
+    priced: bool = False  # also holds the quantiser's inputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Priced:
-    """What the quantiser was told of a frame.
+    """The quantiser's inputs of a frame.
 
-    `base` is what each block's coefficients were added to: its inter prediction, or the intra
-    prediction from decoded neighbours. `most` (rows, columns) are the groups that a block might
-    code, `tables` (rows, columns, 384) those that priced its levels.
+    `base` is each block's prediction: inter, or intra from decoded neighbours. `most` (rows,
+    columns) are the groups that a block could code, `tables` (rows, columns, 384) those that priced
+    its levels.
     """
 
     base: Planes
@@ -108,7 +108,7 @@ def _arrays(frame: Coded) -> Iterator[U8]:
 
 
 class Shard:
-    """Reads a shard that may still be growing: sees the frames there were when it was opened."""
+    """Reads a shard, which may still be growing: the frames that it held when opened."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.entries: list[Entry] = []
@@ -116,12 +116,12 @@ class Shard:
             try:
                 values = json.loads(line)
             except json.JSONDecodeError:
-                break  # its writer is at work, or was killed here
+                break  # still being written, or its writer was killed
             self.entries.append(Entry(**values | {"errors": tuple(values["errors"])}))
         self._bytes = np.memmap(folder / f"{name}.bin", np.uint8, "r")
 
     def raw(self, entry: Entry) -> U8:
-        """All bytes of a frame but what is priced, in the order of `Coded`'s arrays."""
+        """All bytes of a frame without `priced`, in the order of `Coded`'s arrays."""
         blocks = entry.rows * entry.columns
         size = blocks * (384 * (3 if entry.key else 4) + 4)
         return np.array(self._bytes[entry.offset : entry.offset + size])

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Material for the prior: what it saw and what came, from the product's own encoder at work.
+"""Training data of the prior: its inputs and the coded symbols, from the product's own encoder.
 
-A chain is one clip or picture coded at one quality (with a little jitter, as rate control has it):
-a keyframe and the inter frames after it. Every row pairs the features of a block with the
-magnitudes of the group that was then coded.
+A chain is one clip or picture coded at one quality (with some jitter, as under rate control): a
+keyframe and the inter frames after it. Every row pairs the features of a block with the magnitudes
+of the group that was coded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streamcodec.pattern import quality_at
 from streamcodec.training.filters import Equations
 
 U8 = npt.NDArray[np.uint8]
-# Of one frame, group and phase. A chain has one keyframe and many inter frames, much alike.
+# Of one frame, group and phase: keyframes, inter frames. Inter frames are many and similar.
 _ROWS_PER_VISIT = (448, 96)
 
 
@@ -52,8 +52,8 @@ def chain(
     Adds to the loop filter's `equations`.
     """
     reference: Reference | None = None
-    # Qualities over frames as streamcodec/pattern.py has them, more or less so, and shifted in
-    # time; a budget moves them about.
+    # The pattern of streamcodec/pattern.py, scaled and shifted in time at random, as a budget would
+    # change it.
     share = float(rng.uniform(0, 1.2)) if len(frames) > 1 else 0.0
     phase = int(rng.integers(0, 8))
     for number, frame in enumerate(frames):
@@ -93,7 +93,7 @@ def _rows(
 def starting_contexts(
     model: Model, clips: Sequence[Sequence[Frame]], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
-    """Contexts as they stand on average after a keyframe, and after inter frames.
+    """The mean of contexts after a keyframe, and after inter frames.
 
     Every chain is coded at a coarse and at a fine quality.
     """

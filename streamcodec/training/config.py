@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run is told: a small TOML file, checked key by key."""
+"""Settings of a training run: a small TOML file, checked key by key."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class TrainConfig:
     start: str = "shipped"
     licence: str = "not stated"
     seed: int = 0
-    rounds: int = 1  # collect and fit anew with the model of the round before
-    passes: int = 4  # chains made of each file in a round
+    rounds: int = 1  # each collects and fits again, with the model of the round before
+    passes: int = 4  # chains from each file in a round
     frames: int = 6  # of a chain
-    crop_px: int = 512  # longest side that is cut from a file
-    steps: int = 1500  # of each of the 16 stacks; a quarter of it again after the tables
+    crop_px: int = 512  # longest side of a crop
+    steps: int = 1500  # of each of the 16 stacks; a quarter of them again after the tables
     batch: int = 1024
     rate: float = 2e-3
     hidden: int = 128  # width of an untrained start: 128 size S, 256 M, 512 L
@@ -40,7 +40,7 @@ class TrainConfig:
     jobs: int = 2  # chains or stacks at once; changes nothing but the time
 
     def fingerprint(self) -> str:
-        """Names everything that decides the result; a run resumes only under the same name."""
+        """A hash of all settings that decide the result; a run resumes only with the same hash."""
         relevant = {k: v for k, v in asdict(self).items() if k not in ("output", "jobs")}
         return hashlib.blake2b(json.dumps(relevant).encode(), digest_size=8).hexdigest()
 
@@ -75,14 +75,14 @@ def read_config(path: Path) -> TrainConfig:
 
 
 def from_table(table: dict[str, object], *, where: str) -> TrainConfig:
-    """Check a table of settings against what a run takes."""
+    """Check a table of settings: names, types and ranges."""
     known = {field.name: field for field in fields(TrainConfig)}
     config = TrainConfig()
     checked: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
             raise TrainingConfigError(f"{where}: unknown key {key}{hint}")
         checked[key] = _checked(key, value, getattr(config, key), where)
     return replace(config, **checked)

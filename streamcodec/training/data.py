@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures and clips to learn from: found, checked, and cut into short chains of frames."""
+"""Pictures and clips for training: found, checked, and cut into short chains of frames."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from streamcodec.frame import MIN_SIDE_PX, Frame
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 CLIPS = frozenset({".mp4", ".mkv", ".mov", ".webm", ".avi", ".y4m"})
 
-# What quality is measured on: learning from it would make the figures worthless.
+# The evaluation set: training on it would make its figures worthless.
 _EVALUATION = re.compile(
     r"kodim\d\d|autumn_street_pan|bee_flower|bunny_animation|mobile_calendar|rollercoaster"
     r"|screen_paper|screen_scroll|talking_head_room|talking_selfie|walkers_static"
 )
 _DRAWN_FROM = 600  # frames of a clip, from which chains are drawn
-_HELD_OUT_EVERY = 12  # files, one of which is kept back to tell whether training helped
+_HELD_OUT_EVERY = 12  # one file in so many is held out, to measure whether training helped
 
 
 class DataError(StreamCodecError):
@@ -35,7 +35,7 @@ class DataError(StreamCodecError):
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What a run learns from, and what it is judged by."""
+    """Files to train on, and files to evaluate on."""
 
     train: tuple[Path, ...]
     held_out: tuple[Path, ...]
@@ -81,7 +81,7 @@ def _is_readable(path: Path) -> bool:
 
 
 def _picture(path: Path) -> npt.NDArray[np.uint8] | None:
-    """A picture as BGR, or None where it is none, or smaller than the codec takes."""
+    """A picture as BGR, or None where it cannot be read or is too small for the codec."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if picture is None or min(picture.shape[:2]) < MIN_SIDE_PX:
@@ -90,15 +90,15 @@ def _picture(path: Path) -> npt.NDArray[np.uint8] | None:
 
 
 def _frame_count(path: Path) -> int:
-    """Frames of a clip, at most `_DRAWN_FROM`: counted, since what files say of it is not true."""
+    """Frames of a clip, at most `_DRAWN_FROM`: counted, since counts in files are unreliable."""
     with av.open(str(path)) as container:
         return sum(1 for _ in islice(container.decode(video=0), _DRAWN_FROM))
 
 
 def chain(path: Path, *, frames: int, crop_px: int, rng: np.random.Generator) -> list[Frame]:
-    """A short chain of a file: of a clip as it is, of a picture with a camera moved over it.
+    """A short chain of a file: of a clip its frames, of a picture a pan over it.
 
-    A picture gets half as many frames: real motion teaches more.
+    A picture gets half as many frames: real motion is better training data.
     """
     if path.suffix.lower() in PICTURES:
         picture = _picture(path)
@@ -114,8 +114,8 @@ def chain(path: Path, *, frames: int, crop_px: int, rng: np.random.Generator) ->
 
 
 def _part_of_clip(path: Path, frames: int, crop_px: int, rng: np.random.Generator) -> list[Frame]:
-    """Frames in a row from anywhere in a clip, in a window of them; half of the time mirrored,
-    half of the time backwards."""
+    """A crop of consecutive frames from a random place in a clip, mirrored half of the time and
+    reversed half of the time."""
     first = int(rng.integers(0, max(_frame_count(path) - frames, 0) + 1))
     with av.open(str(path)) as container:
         seen = [
@@ -165,7 +165,7 @@ def _window(shape: tuple[int, ...], crop_px: int) -> tuple[tuple[int, int], tupl
 def _panned(
     picture: npt.NDArray[np.uint8], frames: int, crop_px: int, rng: np.random.Generator
 ) -> list[Frame]:
-    """A window that drifts over the picture by a constant sub-sample motion."""
+    """A window that moves over the picture at a constant, sub-sample velocity."""
     side = max(int(0.9 * min(crop_px, *picture.shape[:2])), MIN_SIDE_PX)
     (height, width), (down, across) = _window(picture.shape, side)
     start = rng.uniform(0, 1, 2) * (down, across)

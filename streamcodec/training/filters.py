@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fits the loop filter: least squares from deblocked pictures to the originals.
 
-Normal equations are added up over all frames that a round codes, apart by frame type, band of
+Normal equations are summed over all frames that a round codes, separately by frame type, band of
 qualities, luma or chroma, and class of 4x4 squares (blocks/loopfilter.py).
 """
 
@@ -18,9 +18,9 @@ from streamcodec.passes import Attempt
 
 F64 = npt.NDArray[np.float64]
 
-_NEIGHBOURS = 0.1  # share of the bands beside it that a band's equations borrow
-_DAMPING = 0.01  # pulls weights of rare classes towards zero, relative to their mean square
-_MOST = 1 << 10  # of a weight, four times the identity
+_NEIGHBOURS = 0.1  # share of the neighbouring bands' equations that is added to a band's
+_DAMPING = 0.01  # ridge, relative to the mean square: keeps weights of rare classes small
+_MOST = 1 << 10  # bound of a weight, four times the identity
 
 
 class Equations:
@@ -32,7 +32,7 @@ class Equations:
         self.products: F64 = np.zeros(shape)
 
     def add_frame(self, frame: Frame, attempt: Attempt, *, key: bool) -> None:
-        """Add what one coded frame says; its encoder kept the unfiltered picture."""
+        """Add the equations of one coded frame, whose encoder kept the unfiltered picture."""
         assert attempt.unfiltered is not None
         kind = 0 if key else 1
         band = attempt.quality * loopfilter.BANDS // 64
@@ -51,12 +51,12 @@ class Equations:
             )
 
     def add(self, squares: F64, products: F64) -> None:
-        """Add sums that were made elsewhere."""
+        """Add sums of other equations."""
         self.squares += squares
         self.products += products
 
     def solve(self) -> npt.NDArray[np.int16]:
-        """Integer weights as the model stores them; zero where nothing was seen."""
+        """Integer weights as the model stores them; zero without data."""
         squares, products = _borrow(self.squares), _borrow(self.products)
         eye = np.eye(loopfilter.PAIRS)
         size = np.trace(squares, axis1=-2, axis2=-1)[..., None, None] / loopfilter.PAIRS
@@ -67,7 +67,7 @@ class Equations:
 
 
 def _borrow(sums: F64) -> F64:
-    """Each band with a share of the bands beside it, so that empty ones are filled."""
+    """Each band with a share of its neighbours, so that empty bands are filled."""
     result = sums.copy()
     result[:, 1:] += _NEIGHBOURS * sums[:, :-1]
     result[:, :-1] += _NEIGHBOURS * sums[:, 1:]

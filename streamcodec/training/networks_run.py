@@ -4,9 +4,10 @@
     files -> frames coded by the model so far (material/) -> network for keyframes (key/)
           -> network for inter frames (inter/) -> weights.safetensors, card.md
 
-The minutes given are shared out: a quarter at most to coding, the rest to the networks, in the last
-three tenths of each on rounded weights at a falling rate. Killed and started again it goes on: a
-group of files is coded whole or again, a network goes on from its last save (conv/run.py).
+The minutes given are divided: a quarter at most for coding, the rest for the networks; the last
+three tenths of each network's time train rounded weights at a falling rate. After a kill, the same
+command resumes: a group of files is coded again unless it was finished, a network continues from
+its last save (conv/run.py).
 """
 
 from __future__ import annotations
@@ -41,16 +42,16 @@ from streamcodec.training.run import Outcome, Progress
 from streamcodec.training.store import Arrays, Store
 
 _CODING_SHARE = 0.25  # of the minutes, at most
-_KEY_SHARE = 0.45  # of what is left, to the network for keyframes
-_ROUNDED_SHARE = 0.3  # of a network's time, its last part
+_KEY_SHARE = 0.45  # of the remaining time, for the network for keyframes
+_ROUNDED_SHARE = 0.3  # last part of a network's time
 _FILES_A_GROUP = 8
 _CROPS = 8
 _MOST_BLOCKS = 8  # side of a crop
 _FRESH_RATE, _FURTHER_RATE = 2e-3, 5e-4
 _SAVED_EVERY_S = 15.0
 _LOGGED_EVERY = 50
-_EVER = 10**9
-_WIDTHS = (64, 3, 32)  # body, blocks and renderer of networks that start untrained
+_NEVER = 10**9  # steps
+_WIDTHS = (64, 3, 32)  # body, blocks and renderer of untrained networks
 _PANNED_PX = 384
 _PANNED_FRAMES = 8  # a picture gets half as many
 
@@ -61,12 +62,12 @@ def run(
     progress: Progress = lambda stage, done, total: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
-    """Train, or go on with a run that was interrupted in the same output folder.
+    """Train, or resume an interrupted run in the same output folder.
 
     Raises DataError, TrainingConfigError or ModelError.
     """
     if config.minutes <= 0:
-        raise TrainingConfigError("size M learns for as long as it is told: give --minutes")
+        raise TrainingConfigError("size M needs a time to train for: give --minutes")
     began = clock()
     files = data.find(config.data)
     arrays = _start(config.start)
@@ -152,7 +153,7 @@ class _Coding:
     def code(self, limit_s: float, store: Store) -> float:
         """Code as many groups as there is time for, at least one; returns the seconds it took.
 
-        Which groups there are is decided once, so that networks keep to what they began with.
+        The number of groups is decided once, so that a resumed run has the same training data.
         """
         self.folder.mkdir(exist_ok=True)
         order = np.random.default_rng(self.config.seed).permutation(len(self.paths))
@@ -191,12 +192,12 @@ class _Coding:
                 ):
                     writer.add(coded)
         writer.close()
-        for suffix in (".bin", ".jsonl"):  # the index last: a shard is there when it is
+        for suffix in (".bin", ".jsonl"):  # the index last: it makes the shard complete
             (fresh / f"{name}{suffix}").replace(self.folder / f"{name}{suffix}")
 
 
 def _chains(path: Path, rng: np.random.Generator) -> Iterator[tuple[list[Frame], int]]:
-    """Chains of a file with their qualities: of a picture, some keyframes and a moving camera."""
+    """Chains of a file with their qualities: of a picture, some keyframes and a pan."""
     if path.suffix.lower() in data.CLIPS:
         yield from coding.clip_chains(path, rng, held_out=False)
         return
@@ -219,7 +220,7 @@ class _Learning:
     def learn(
         self, start: NetworkWeights | None, share_s: float, told: Callable[[float], None]
     ) -> NetworkWeights | None:
-        """Train until so many seconds were spent, in all sittings; None without material."""
+        """Train until so many seconds were spent, over all runs; None without training data."""
         sides = [
             min(entry.rows, entry.columns)
             for shard in shards(self.material)
@@ -232,9 +233,9 @@ class _Learning:
         shape = Shape(not key, *_WIDTHS) if start is None else start.shape
         plan = correction.Plan(
             key,
-            steps=_EVER,
-            decay_from=_EVER,
-            exact_from=_EVER,
+            steps=_NEVER,
+            decay_from=_NEVER,
+            exact_from=_NEVER,
             rate=_FRESH_RATE if start is None else _FURTHER_RATE,
             crops=_CROPS,
             crop_blocks=min(_MOST_BLOCKS, int(np.median(sides))),
@@ -244,7 +245,7 @@ class _Learning:
             renderer=shape.renderer,
         )
         own = correction.Run(self.folder, plan, self.material)
-        own.says = False
+        own.verbose = False
         if start is not None and own.step == 0:
             own.network.load_state_dict(frozen(start).state_dict())
             own.average = copy.deepcopy(own.network.state_dict())

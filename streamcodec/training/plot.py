@@ -14,11 +14,11 @@ from streamcodec.training.data import DataError
 def plot(folder: Path) -> Path:
     """Draw bits of every stack before and after, and the held-out figures; returns the PNG.
 
-    Of size M, what each network gained by its steps.
+    For size M, draw the learning curve of each network.
     """
     log = folder / "log.jsonl"
     if not log.is_file():
-        raise DataError(f"{log} is not there: train first, then plot")
+        raise DataError(f"{log} does not exist: train first, then plot")
     import matplotlib as mpl  # noqa: PLC0415  (an extra)
 
     mpl.use("Agg")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a frame's quantiser was told, for the encoder network to learn from."""
+"""The inputs of a frame's quantiser, as training data of the encoder network."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def priced(first: FirstPass, attempt: Attempt, prediction: Planes) -> Priced:
 
 
 def _base(attempt: Attempt, prediction: Planes) -> Planes:
-    """What each block's residual was added to: of intra blocks, the picture less the residual."""
+    """Each block's prediction: of intra blocks, the picture less the residual."""
     blocks, quality = attempt.blocks, attempt.quality
     y, u, v = prediction
     planes = (y.copy(), u.copy(), v.copy())
-    within = blocks.modes >= _INTRA
-    if not within.any():
+    is_intra = blocks.modes >= _INTRA
+    if not is_intra.any():
         return planes
     _core.rebuild(blocks, attempt.symbols, transform.CHANNEL_STEPS_Q3[quality], planes)
-    coded = np.where(within.reshape(-1, 1), attempt.symbols, 0).astype(np.float32)
+    coded = np.where(is_intra.reshape(-1, 1), attempt.symbols, 0).astype(np.float32)
     values = levels.dequantised(
         torch.from_numpy(coded.reshape(1, blocks.rows, blocks.columns, -1)), torch.tensor([quality])
     )
@@ -46,7 +46,7 @@ def _base(attempt: Attempt, prediction: Planes) -> Planes:
     found = []
     for number, (own, plane, added) in enumerate(zip(prediction, planes, residual, strict=True)):
         side = 8 if number else 16
-        mask = np.repeat(np.repeat(within, side, 0), side, 1)
+        mask = np.repeat(np.repeat(is_intra, side, 0), side, 1)
         less = np.clip(np.rint(plane - added[0, 0].numpy()), 0, 255).astype(np.uint8)
         found.append(np.where(mask, less, own))
     return found[0], found[1], found[2]

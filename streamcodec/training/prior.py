@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fits the integer prior: the network as it will run, trained through its rounding.
+"""Fits the integer prior, with rounding in the forward pass (straight-through gradients).
 
 Each stack is fitted alone on rows from `collect`. The loss is the price in bits by the integer
 tables, interpolated between neighbouring tables so that the index has a gradient. Afterwards the
-tables are refitted to what each index really met.
+tables are refitted to the symbols that each index coded.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _spread(anchors: Tensor) -> Tensor:
 
 
 class TrainableStack(nn.Module):
-    """One stack in real numbers that behave as the integers will; unit: a step of an activation."""
+    """One stack in floats that round to its integers; unit: a step of an activation."""
 
     def __init__(
         self, inputs: int, hidden: int, channels: int, generator: torch.Generator | None = None
@@ -72,7 +72,7 @@ class TrainableStack(nn.Module):
         return _through(b1.round(), b1), _through(b2.round(), b2), _through(b3.round(), b3)
 
     def forward(self, inputs: Tensor, quality: Tensor) -> Tensor:
-        """Real-valued table index (n, channels), whose rounding the coder would use."""
+        """Real-valued table index (n, channels); rounded, it is the coder's."""
         b1, b2, b3 = self._biases()
         hidden = self._act(inputs @ self._weight(self.w1) + b1[quality])
         hidden = self._act(hidden @ self._weight(self.w2) + b2)
@@ -105,7 +105,7 @@ class TrainableStack(nn.Module):
 
 
 def price(index: Tensor, targets: Tensor, costs_bits: Tensor) -> Tensor:
-    """Bits of each row: prices of the two nearest tables, mixed. costs_bits is (64, 16)."""
+    """Bits of each row, interpolated between the two nearest tables. costs_bits is (64, 16)."""
     low = index.detach().floor().clamp(0, 62)
     part = index - low
     flat = low.long() * 16 + targets
@@ -150,8 +150,8 @@ def fit(
     seed: int = 0,
 ) -> tuple[TrainableStack, float, float]:
     """Train one stack; returns it with its mean bits a row before and after, on held-out rows."""
-    # torch hands its thread count to a thread only when asked in it; without this, products in any
-    # thread but the first take all cores, and many times as long when they are busy.
+    # torch applies its thread count to a thread only once this is called in it; otherwise products
+    # in all threads but the first use all cores, and are many times slower when those are busy.
     torch.get_num_threads()
     rng = np.random.default_rng(seed)
     channels = data.stack.channels
@@ -178,7 +178,7 @@ def fit(
         return total / len(held)
 
     optimiser = torch.optim.Adam(stack.parameters(), rate, betas=(0.9, 0.98))
-    # A cycle of ten steps would have a rise of none, which it divides by.
+    # With a cycle of ten steps the rise has length zero, and OneCycleLR divides by it.
     cycle = max(steps, 20)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, cycle, pct_start=0.1)
     before = bits()
@@ -202,7 +202,7 @@ def fit(
 
 
 def histogram(stack: TrainableStack, data: StackData) -> npt.NDArray[np.float64]:
-    """(64, 16) weighted count of magnitudes that met each table index."""
+    """(64, 16) weighted count of magnitudes by table index."""
     counts = np.zeros((tables.TABLES, tables.MAGNITUDES))
     with torch.no_grad():
         for at in range(0, len(data.inputs), 4096):
@@ -220,6 +220,6 @@ def histogram(stack: TrainableStack, data: StackData) -> npt.NDArray[np.float64]
 def refit(
     counts: npt.NDArray[np.float64], current: npt.NDArray[np.uint16]
 ) -> npt.NDArray[np.uint16]:
-    """Tables from counts; indices that were seldom met lean on the tables they had."""
+    """Tables from counts, with the present tables as a prior for rare indices."""
     old = np.diff(current.astype(np.float64), axis=1) / tables.TOTAL
     return tables.from_probabilities(counts + 300 * old + 1e-9)

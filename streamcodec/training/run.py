@@ -4,8 +4,8 @@
     files -> chains coded by the model so far -> rows -> 16 stacks -> tables -> 16 stacks -> tables
           -> starting contexts -> weights.safetensors, card.md
 
-Each piece has its own seed, made of the run's and its place, so that order and interruption change
-nothing (training/store.py).
+Each piece has its own seed, derived from the run's, so that order and interruption change nothing
+(training/store.py).
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from streamcodec.training.filters import Equations
 from streamcodec.training.store import Arrays, Store
 
 STACKS = tuple(stack_ids())
-_FEWEST_ROWS = 64  # a stack that met fewer keeps what it had
+_FEWEST_ROWS = 64  # a stack with fewer is not fitted
 _COLLECT_SHARE = 0.4  # of the minutes given
-_CONTEXT_FILES = 20  # clips, and as many pictures, that starting contexts are taken from
+_CONTEXT_FILES = 20  # clips, and as many pictures, for the starting contexts
 _TRIAL_STEPS = 10
-_WARM = 10  # by which the rate is lower when stacks start from fitted ones
-# A decibel is worth about so much in bytes: enough to tell whether training helped.
+_WARM = 10  # the rate is lower by this factor when stacks start from fitted ones
+# About the ratio of bytes for one decibel: enough to decide whether training helped.
 _BYTES_PER_DB = 1.15
 
 
 class Progress(Protocol):
-    """Told after each piece of work, `done` and `total` in the same unit."""
+    """Called after each piece of work, with `done` and `total` in the same unit."""
 
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run ended with."""
+    """The result of a run."""
 
     weights: Path
     digest: str
@@ -62,7 +62,7 @@ class Outcome:
 
     @property
     def helped(self) -> bool:
-        """True when held-out files take fewer bytes than before, lost quality counted in."""
+        """True when held-out files take fewer bytes than before, at equal quality."""
         lost_db = self.before.held_out_psnr_y_db - self.after.held_out_psnr_y_db
         return bool(self.after.held_out_bytes * _BYTES_PER_DB**lost_db < self.before.held_out_bytes)
 
@@ -85,7 +85,7 @@ def run(
     progress: Progress = lambda stage, done, total: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
-    """Train, or go on with a run that was interrupted in the same output folder.
+    """Train, or resume an interrupted run in the same output folder.
 
     Raises DataError, TrainingConfigError or ModelError.
     """
@@ -175,8 +175,8 @@ class _Round:
     ) -> tuple[list[collect.Rows], Equations]:
         total = self.config.passes * len(files.train)
         limit = began + _COLLECT_SHARE * self.share_s
-        # The first pass may not be cut short: each file is seen once.
-        late = self.share_s > 0
+        # The first pass is not cut short: each file is used at least once.
+        limited = self.share_s > 0
         stop = f"round{self.number}.chains"
         rows: list[collect.Rows] = []
         equations = Equations()
@@ -188,7 +188,7 @@ class _Round:
         with ThreadPoolExecutor(self.config.jobs) as pool:
             for first in range(0, total, self.config.jobs):
                 if (
-                    late
+                    limited
                     and first >= min(len(files.train), 8)
                     and not self.store.has(f"{stop}.{first}")
                     and self.clock() > limit
@@ -205,7 +205,7 @@ class _Round:
         return rows, equations
 
     def _enough(self, name: str, total: int, decided: bool) -> int:
-        """How many chains this round has; once time has decided, that stays."""
+        """How many chains this round has; decided by time once, then kept."""
         if decided or (self.store.folder / f"{name}.json").is_file():
             return int(str(self.store.decision(name, lambda: total)))
         return total
@@ -228,7 +228,7 @@ class _Round:
             rng = self._rng(2)
             clips = [path for path in files.train if path.suffix.lower() in data.CLIPS]
             pictures = [path for path in files.train if path.suffix.lower() in data.PICTURES]
-            # Real motion tells what inter frames are like; pictures have it only where need be.
+            # Inter frames come from clips; from pictures only where there are no clips.
             frames = 2 if clips else self.config.frames
             chosen = [(path, self.config.frames) for path in _spread(clips, _CONTEXT_FILES)]
             chosen += [(path, frames) for path in _spread(pictures, _CONTEXT_FILES)]
@@ -258,7 +258,7 @@ class _Round:
         cumulative: np.ndarray[tuple[int, ...], np.dtype[np.uint16]],
         began: float,
     ) -> int:
-        """Steps of each stack: as configured, or as many as the time left allows."""
+        """Steps of each stack: as configured, or as many as the remaining time allows."""
         if not self.share_s or not gathered:
             return self.config.steps
 
@@ -320,7 +320,7 @@ class _Round:
 
 
 def _order(rng: np.random.Generator, files: int, number: int) -> int:
-    """Which file is chain `number`: a new shuffle in every pass."""
+    """Index of the file of chain `number`: shuffled again in every pass."""
     for _ in range(number // files):
         rng.permutation(files)
     return int(rng.permutation(files)[number % files])
@@ -353,5 +353,5 @@ def _unpacked(arrays: Arrays) -> list[collect.Rows]:
 
 
 def _spread(files: Sequence[Path], count: int) -> Sequence[Path]:
-    """About `count` of the files, from all over the list."""
+    """About `count` of the files, evenly spaced."""
     return files[:: max(len(files) // count, 1)]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HIDDEN = {"S": 128, "M": 128}  # width of the prior of each size that is shipped
 SIZES = tuple(HIDDEN)
-# What the library raises for files that are no weights.
+# Errors of the library for files that are no weights.
 _DAMAGE = (
     safetensors.SafetensorError,
     ArithmeticError,
@@ -77,10 +77,9 @@ def _read(path: Path) -> bytes:
 
 
 def pick_size(size: str, device: str, weights: Path | None = None) -> str:
-    """Turn size "auto" into M where a CUDA device is there and allowed, else into S.
+    """Turn size "auto" into M where there is a CUDA device and it is allowed, else into S.
 
-    A file of weights is of the size that it holds networks for. Raises ModelError when it cannot be
-    read.
+    A weights file with networks is size M. Raises ModelError when it cannot be read.
     """
     if size != "auto":
         return size
@@ -90,9 +89,9 @@ def pick_size(size: str, device: str, weights: Path | None = None) -> str:
 
 
 def alternatives(asked: str, taken: str, device: str) -> tuple[tuple[str, str], ...]:
-    """Sizes that a receiver may decode by instead of the one taken, each with its device.
+    """Other sizes that a receiver may switch to, each with its device.
 
-    All where it was to choose (`auto`), none else. Size S is the processor's.
+    All sizes if `auto` was asked for, else none. Size S runs on the processor.
     """
     others = (size for size in SIZES if size != taken) if asked == "auto" else ()
     return tuple((size, "cpu" if size == "S" else device) for size in others)
@@ -111,10 +110,10 @@ def has_cuda() -> bool:
 
 
 def pick_device(device: str, *, networks: bool = False) -> str:
-    """Turn "auto" into the device that a model runs on. Raises ModelError where it does not run.
+    """Turn "auto" into the device that a model runs on. Raises ModelError where it cannot run.
 
-    A model without networks in the path of the pixels (size S) runs on the processor, and torch is
-    never imported for it. Networks, and a dense encoder, run where the device says.
+    A model without networks (size S) runs on the processor, and torch is not imported for it.
+    Networks and the dense encoder run on the device.
     """
     if device not in {"auto", "cpu"} and not re.fullmatch(r"cuda(:\d{1,3})?", device):
         raise ModelError(f"device is {device!r}, expected auto, cpu, cuda or cuda:NUMBER")
@@ -144,10 +143,10 @@ def pick_device(device: str, *, networks: bool = False) -> str:
 
 
 def load_networks(model: Model, device: str) -> Networks:
-    """A model's networks on a device, decoder networks exact there. Raises ModelError.
+    """A model's networks on a device, checked to be exact there. Raises ModelError.
 
-    On a processor they are the native core's, and torch is not imported, but for encoder networks:
-    where there is no torch, a model does without them.
+    On a processor decoder networks run in the native core. Encoder networks need torch; without it
+    they are left out.
     """
     key, inter = (
         None if weights is None else _network(weights, device) for weights in model.decoder_networks
@@ -165,13 +164,13 @@ def load_networks(model: Model, device: str) -> Networks:
 
 
 def load_dense(model: Model, device: str) -> Device:
-    """What the dense encoder needs of a model, on a device. Raises ModelError without torch."""
+    """A model's tensors for the dense encoder, on a device. Raises ModelError without torch."""
     torch = _torch()
     from streamcodec.dense.device import Device  # noqa: PLC0415  (torch)
     from streamcodec.networks.conv import encoder  # noqa: PLC0415  (torch)
 
-    there = torch.device(device)
-    return Device(model, there, adding=encoder.from_arrays(model.encoder_arrays, "inter", there))
+    target = torch.device(device)
+    return Device(model, target, adding=encoder.from_arrays(model.encoder_arrays, "inter", target))
 
 
 def _network(weights: NetworkWeights, device: str) -> Network:

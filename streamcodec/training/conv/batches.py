@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crops of coded frames in batches; which ones follows from the seed and the step alone."""
+"""Crops of coded frames in batches; seed and step alone decide which."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamcodec.training.coded import Coded, Entry, Shard
 
 U8 = npt.NDArray[np.uint8]
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-_TRIES = 3  # crops looked at, of which the one with most to correct is taken
+_TRIES = 3  # crops compared; the one with most coded blocks is used
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,16 +32,16 @@ class Batch:
     errors: torch.Tensor  # mean squared error of the whole frame's planes
 
     def acts(self, moved: bool = True) -> torch.Tensor:
-        """(n, rows, columns) bool: blocks that are not plain copies."""
+        """(n, rows, columns) bool: acting blocks; without `moved`, those that are not copies."""
         coded = (self.counts > 0) | (self.modes >= 2)
         return coded | (self.moves > 0) if moved else coded
 
 
 class Material:
-    """Frames of one type to draw from, those held out apart."""
+    """Frames of one type: for training, and held out."""
 
     def __init__(self, found: Sequence[Shard], *, key: bool, limits: Sequence[int] = ()) -> None:
-        """`limits` is how many entries of each shard a run began with."""
+        """`limits` is the number of entries of each shard when a run began."""
         self.limits = tuple(len(s.entries) for s in found) if not limits else tuple(limits)
         self.train: list[tuple[Shard, Entry]] = []
         self.held: list[tuple[Shard, Entry]] = []
@@ -76,7 +76,7 @@ class Material:
 
     @staticmethod
     def whole(shard: Shard, entry: Entry) -> Batch:
-        """One frame as it is."""
+        """A whole frame."""
         frame = shard.frame(entry)
         return _stack([_cut(frame, 0, 0, entry.rows, entry.columns, flip=0)])
 
@@ -112,7 +112,7 @@ def _cut(frame: Coded, row: int, column: int, rows: int, columns: int, *, flip: 
 
 
 def _flipped_splits() -> U8:
-    """(4 flips, 256) the split of a block turned over: its quarters change places."""
+    """(4 flips, 256) the split of a mirrored block, whose quarters swap."""
     table = np.zeros((4, 256), np.uint8)
     for flip in range(4):
         for split in range(1, 82):

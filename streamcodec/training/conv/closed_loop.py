@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Codes whole clips with and without the decoder networks in the loop: the figure that decides.
+"""Bits at equal quality of whole clips, with and without the decoder networks in the loop.
 
-Real packets and real references, so every later frame is predicted from corrected pictures. Run:
-`python -m streamcodec.training.conv.closed_loop M.safetensors FOLDER...` judges by the clips and
+Real packets and references, so later frames are predicted from corrected pictures. Run:
+`python -m streamcodec.training.conv.closed_loop M.safetensors FOLDER...` codes the clips and
 pictures held out of training.
 """
 
@@ -55,7 +55,7 @@ def code(codec: Codec, frames: Sequence[Frame], quality: int) -> Point:
 
 
 def bits_change_percent(before: Sequence[Point], after: Sequence[Point]) -> float:
-    """Bjontegaard's rate difference: mean over the PSNR range that both have, in percent."""
+    """Bjontegaard's rate difference over the common PSNR range, in percent."""
     curves = []
     for points in (before, after):
         ordered = sorted(points, key=lambda p: p.psnr_db)

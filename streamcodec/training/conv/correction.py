@@ -22,13 +22,13 @@ from streamcodec.training.conv.judge import Verdict, planes_of, verdict
 from streamcodec.training.conv.trainable import Trainable
 
 _PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)
-_LEAST_ERROR = 0.1  # squared grey levels: finer frames do not count for more
+_LEAST_ERROR = 0.1  # squared grey levels: bounds the weight of very fine frames
 _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan(run.Plan):
-    """What a run does. From `exact_from` on, weights and activations are rounded as shipped."""
+    """Settings of a run. From `exact_from` on, weights and activations are rounded as shipped."""
 
     exact_from: int = 80_000
     body: int = 64
@@ -50,9 +50,9 @@ def corrected(network: Trainable, batch: Batch, exact: bool) -> torch.Tensor:
 
 
 def loss_of(correction: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """How much of the frames' squared error is left, each plane by its weight in PSNR 6:1:1.
+    """Change of the frames' squared error, relative to it, planes weighted as in PSNR 6:1:1.
 
-    Zero for no correction. A frame counts by what its PSNR gains, whatever its quality.
+    Zero without correction, negative for a gain. Relative, so frames of all qualities weigh alike.
     """
     total = torch.zeros(len(batch.quality), device=correction.device)
     mask = batch.acts().to(torch.float32)[:, None]
@@ -89,7 +89,7 @@ class Run(run.Run):
         found = shards(data)
         self.material = Material(found, key=plan.key, limits=[] if refresh else self.limits)
         self.limits = self.material.limits
-        # Where there is a device with memory of its own, frames lie in it; it sees all there are.
+        # On a device frames are kept in its memory, all of them.
         self._draw = (
             self.material.batch
             if device.type == "cpu"
@@ -99,7 +99,7 @@ class Run(run.Run):
         )
 
     def start_from(self, other: Path) -> None:
-        """Take over weights of another run where names and shapes agree."""
+        """Copy weights of another run where names and shapes agree."""
         if other.suffix == ".safetensors":
             halves = safetensors.torch.load_file(other)
             kept = {name: values.float() for name, values in halves.items()}
@@ -110,7 +110,7 @@ class Run(run.Run):
         for name, value in kept.items():
             if own[name].shape == value.shape:
                 own[name].copy_(value)
-            elif name == "layers.enter.weight":  # the prediction's channels are new
+            elif name == "layers.enter.weight":  # of a keyframe's network: no prediction inputs
                 own[name].zero_()
                 known = value.shape[1] - MAP_CHANNELS
                 own[name][:, :known] = value[:, :known]
@@ -134,20 +134,20 @@ class Run(run.Run):
         return self.moved(loss, rate_scale)
 
     def judged(self) -> dict[str, object]:
-        """What the averaged weights gain on frames held out."""
+        """Gains of the averaged weights on held-out frames."""
         return summary(self.judge())
 
     def learned(self, losses: Sequence[float]) -> dict[str, object]:
-        """PSNR gained on the last batches."""
+        """PSNR gain on the last batches."""
         return {"gain_db": round(-10 * math.log10(1 + min(0.0, float(np.mean(losses)))), 4)}
 
     def judge(self) -> list[Verdict]:
-        """The averaged weights on frames held out."""
+        """Evaluate the averaged weights on held-out frames."""
         plan = self.plan
         judged = _made(self.network.shape)
         judged.load_state_dict({k: v.cpu() for k, v in self.average.items()})
         held = self.material.held
-        # Every so-many-th would be of one quality.
+        # A regular stride would select one quality.
         order = np.random.default_rng(0).permutation(len(held))
         chosen = [held[n] for n in np.sort(order[: plan.judge_frames])]
         found = []
@@ -161,7 +161,7 @@ class Run(run.Run):
 
 
 def summary(found: list[Verdict]) -> dict[str, object]:
-    """Means over all frames, and of what is gated by quarter of the quality range."""
+    """Means over all frames, and gated gains by quarter of the quality range."""
 
     def mean(values: list[float]) -> float | None:
         return round(float(np.mean(values)), 4) if values else None
@@ -171,7 +171,7 @@ def summary(found: list[Verdict]) -> dict[str, object]:
         "ungated_db": mean([v.ungated_db for v in found]),
         "gated_db": mean([v.gated_db for v in found]),
         "gated_luma_db": mean([v.gated_luma_db for v in found]),
-        "with_moved_db": mean([v.still_db for v in found]),
+        "with_moved_db": mean([v.with_moved_db for v in found]),
         "by_quality": [mean([v.gated_db for v in found if v.quality // 16 == k]) for k in range(4)],
     }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coded frames as bytes in a device's memory: batches are gathered there, nothing is copied to it.
+"""Coded frames in a device's memory: batches are gathered there, without copies from the host.
 
-Draws the same kind of batches as `batches.Material`, by index arithmetic instead of slices.
+Batches as those of `batches.Material`, by index arithmetic instead of slices.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains the encoder network against a decoder network: `python -m ...conv.encoding`.
 
-Without a decoder network the levels that are best for the source are best. With one, a level that
-costs a little more may leave a picture that the decoder network makes more of. What a step teaches:
+Without a decoder network the levels that are cheapest for the source are best. With one, a slightly
+costlier level may leave a picture that the decoder network corrects better. A training step:
 
-    source - prediction -> transform -> levels by their true prices, and which came near
+    source - prediction -> transform -> levels by their true prices, and close alternatives
       -> some of these moved half-way to the other level -> dequantise -> inverse transform
-      -> picture -> decoder network, as it stands, by levels of areas
-      -> by how many bits' worth the network lowers or raises what each move costs: its gradient
-      -> what should be added to the coefficient, so that the encoder weighs that in
+      -> picture -> frozen decoder network, gated by area
+      -> gradient: by how many bits the network lowers or raises the cost of each move
+      -> target: what to add to the coefficient so that the encoder takes that into account
 
-and the network learns to add it, knowing only the source and its prediction. (A gradient at the
-levels taken would not do: errors are squares, and levels are a whole step apart.) Prices are those
-of the tables that the frame was really coded with. Deblocking and the loop filter are left out, and
-that the prior and intra predictions would answer to a change.
+The network learns to add the target, with only the source and its prediction as inputs. (A gradient
+at the chosen levels fails: errors are squares, and levels are a whole step apart.) Prices are those
+of the tables that coded the frame. Not modelled: deblocking, the loop filter, and changes of the
+prior's tables and of intra predictions.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from streamcodec.training.conv.judge import AREA_BLOCKS, LEVELS, planes_of
 from streamcodec.training.conv.priced_batches import Planes, PricedBatch, PricedMaterial
 from streamcodec.training.conv.trainable import Trainable
 
-_SIDE_BITS = 1.5  # about what else is said of a block
-_MOVED = 0.25  # share of the levels that come near that a step moves
-_COMPARED_EVERY = 4  # steps: what is saved need not be known to learn
+_SIDE_BITS = 1.5  # rough side information of a block
+_MOVED = 0.25  # share of the close alternatives that a step tries
+_COMPARED_EVERY = 4  # steps between measurements of the bits saved, for the log
 _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan(run.Plan):
-    """What a run does, and how large its network is."""
+    """Settings of a run, and the size of its network."""
 
     channels: int = encoders.SMALL.channels
     depth: int = encoders.SMALL.blocks
-    weights: str = ""  # of size M, whose decoder network it learns for; the shipped ones
+    weights: str = ""  # of size M, whose decoder network it is trained against; "": the shipped
 
 
 class Outcome:
-    """What coding a batch costs, with samples added to its source or without."""
+    """Cost of coding a batch, with or without samples added to its source."""
 
     def __init__(self, model: Model, decoder: Trainable | None) -> None:
         self._prices = levels.price_table(model.costs_q8)
@@ -76,10 +76,10 @@ class Outcome:
     def wanted(
         self, batch: PricedBatch, before: levels.Levels, moves: torch.Tensor
     ) -> torch.Tensor:
-        """What should be added to coefficients, in steps, where `moves` is 1: else nothing is said.
+        """Target of the network: what to add to coefficients, in steps, where `moves` is 1.
 
-        A move to the next level costs (1 - 2 a) less where a is added: a follows from what the
-        decoder network makes of the move.
+        Adding a changes the cost of a move to the next level by -2 a, so a follows from how the
+        decoder network changes the cost of the move.
         """
         half = (before.levels + 0.5 * before.towards * moves).requires_grad_()
         picture = _picture(batch, half)
@@ -127,7 +127,7 @@ class Outcome:
 def _gates(
     source: torch.Tensor, plane: torch.Tensor, change: torch.Tensor, side: int
 ) -> torch.Tensor:
-    """The level of each area that leaves the least error, by sample."""
+    """The level of each area with the least error, repeated for each sample."""
     errors = torch.stack(
         [
             F.avg_pool2d((source - plane - share * change) ** 2, side, ceil_mode=True)
@@ -140,7 +140,7 @@ def _gates(
 
 
 def _picture(batch: PricedBatch, chosen: torch.Tensor) -> Planes:
-    """What levels rebuild."""
+    """The picture rebuilt from levels."""
     residual = transforms.inverse(levels.dequantised(chosen, batch.quality), batch.splits)
     y, u, v = ((a + b).clamp(0, 255) for a, b in zip(batch.base, residual, strict=True))
     return y, u, v
@@ -151,8 +151,8 @@ def _error_bits(batch: PricedBatch, picture: Planes) -> torch.Tensor:
     total = torch.zeros(len(batch.quality))
     steps = levels.plane_steps(batch.quality)
     for number, (source, plane) in enumerate(zip(batch.source, picture, strict=True)):
-        worth = _mu(batch) * steps[:, min(number, 1)] ** 2
-        total = total + ((source - plane) ** 2).sum((1, 2, 3)) / worth
+        lambda_ = _mu(batch) * steps[:, min(number, 1)] ** 2
+        total = total + ((source - plane) ** 2).sum((1, 2, 3)) / lambda_
     return total
 
 
@@ -197,31 +197,31 @@ class Run(run.Run):
         self._outcome = Outcome(model, None if own is None else frozen.frozen(own))
 
     def start_from(self, other: Path) -> None:
-        """Take over another run's averaged weights."""
+        """Copy another run's averaged weights."""
         kept = torch.load(other / "state.pt", weights_only=False)["average"]
         self.network.load_state_dict(kept)
         self.average = {k: v.detach().clone() for k, v in kept.items()}
 
     def one_step(self, rate_scale: float = 1.0) -> float:
-        """Draw a batch, move the weights; returns the loss: what is missed, by bits spent."""
+        """Draw a batch, update the weights; returns the loss: the target's error, by bits spent."""
         plan = self.plan
         rng = np.random.default_rng([plan.seed, self.step])
         batch = self.material.batch(rng, plan.crops, plan.crop_blocks)
         before = self._outcome.plain(batch)
         spent = _spent(batch, before)
-        draws = torch.from_numpy(rng.random(before.near.shape, np.float32))
-        moves = (draws < _MOVED * before.near).float()
+        draws = torch.from_numpy(rng.random(before.closeness.shape, np.float32))
+        moves = (draws < _MOVED * before.closeness).float()
         wanted = self._outcome.wanted(batch, before, moves)
         added = added_by(self.network, batch)
         own = transforms.forward(added, batch.splits) / levels.steps_of(batch.quality)
-        # A coefficient that is moved by an amount too much takes a wrong level as often as that.
+        # The larger a coefficient's error, the more often the encoder takes a wrong level.
         missed = ((own - wanted) ** 2 - wanted**2) * moves
         if self.step % _COMPARED_EVERY == 0:
             plainly = self._outcome.cost(batch, before, None)
             truly = self._outcome.cost(batch, before, _detached(added))
             self._saved.append(float(((plainly - truly) / spent).mean()))
-        lesson = missed.sum((1, 2, 3)) / (_MOVED * _mu(batch) * spent)
-        return self.moved(lesson.mean(), rate_scale)
+        loss = missed.sum((1, 2, 3)) / (_MOVED * _mu(batch) * spent)
+        return self.moved(loss.mean(), rate_scale)
 
     def learned(self, losses: Sequence[float]) -> dict[str, object]:
         """Bits saved on some of the last batches, and the loss."""
@@ -230,7 +230,7 @@ class Run(run.Run):
         return {"saved_percent": saved, "missed": round(float(np.mean(losses)), 6)}
 
     def judge(self) -> list[tuple[int, float]]:
-        """Quality, and percent of bits saved at equal cost, of each frame held out."""
+        """Quality, and percent of bits saved at equal cost, of each held-out frame."""
         plan = self.plan
         judged = encoders.EncoderNetwork(self.network.shape)
         judged.load_state_dict(self.average)
@@ -248,7 +248,7 @@ class Run(run.Run):
         return found
 
     def judged(self) -> dict[str, object]:
-        """Means over frames held out, and by quarter of the quality range."""
+        """Means over held-out frames, and by quarter of the quality range."""
         found = self.judge()
 
         def mean(values: Sequence[float]) -> float | None:

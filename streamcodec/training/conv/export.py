@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a trained network to the integers that ship."""
+"""Rounds a trained network to the integers that are shipped."""
 
 from __future__ import annotations
 

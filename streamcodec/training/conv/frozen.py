@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A decoder network that stands still: shipped integers as floats that gradients pass through."""
+"""A frozen decoder network: shipped integers as floats, differentiable in its inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LARGEST = 63
 
 
 def frozen(weights: NetworkWeights) -> Trainable:
-    """The network of a weights file, to be called without `exact`; its parameters do not learn."""
+    """The network of a weights file, to be called without `exact`; its parameters are fixed."""
     network = Trainable(weights.shape)
     for own, layer in zip(weights.layers, network.layers.values(), strict=True):
         assert isinstance(layer, TrainableLayer)
@@ -32,7 +32,7 @@ def frozen(weights: NetworkWeights) -> Trainable:
 
 
 def _knots(bias: np.ndarray) -> np.ndarray:
-    """The knots between which straight lines give these rows, one for each quality."""
+    """The knots whose linear interpolation gives these rows, one for each quality."""
     if len(bias) == 1:
         return bias
     apart = QUALITIES // (KNOTS - 1)

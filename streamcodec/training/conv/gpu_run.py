@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One prepared run on a large GPU: is it exact, how fast is it, and train with the rest.
+"""One prepared run on a large GPU: exactness, times, and training for the remaining time.
 
     python -m streamcodec.training.conv.gpu_run CODED OUT --minutes 9 [--key RUN] [--inter RUN]
 
-CODED is a folder of shards (`python -m streamcodec.training.coding`), RUN a run to go on from. OUT
+CODED is a folder of shards (`python -m streamcodec.training.coding`), RUN a run to continue. OUT
 gets report.json and the runs: whether corrections and whole streams are equal on the device and on
-the processor, ms of each stage of encode and decode, steps trained. The same command runs on a CPU
-with `--device cpu`, in small.
+the processor, ms of each stage of encode and decode, steps trained. `--device cpu --small` does the
+same on a processor, in small.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _REPEATS = 20
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything; `SMALL` is for a test."""
+    """Sizes of the run; `SMALL` is for a test."""
 
     exact_frames: int
     stream: tuple[int, int]  # (height, width) of the frames that are coded and decoded

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole frames on a device: are streams equal to the processor's, and how long do they take?"""
+"""Whole frames on a device: whether streams equal the processor's, and their times."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from streamcodec.model import Model
 
 _QUALITY = 30
 _KEY_EVERY = 60
-# Stage -> functions that belong to it, where their callers look them up. Nested ones count once,
-# for the innermost.
+# Stage, and a function that belongs to it, where its callers look it up. Nested calls count for the
+# innermost stage only.
 _STAGES: tuple[tuple[str, object, str], ...] = (
     ("upload", Transfers, "up"),
     ("download", Transfers, "down"),
@@ -60,7 +60,7 @@ _STAGES: tuple[tuple[str, object, str], ...] = (
 
 
 def moving(height: int, width: int, count: int) -> Iterator[Frame]:
-    """A texture that pans, a square that goes its own way, a little noise: a made-up camera."""
+    """A synthetic camera: a panning texture, a square with another motion, a little noise."""
     rng = np.random.default_rng(5)
     tall, wide = height + 2 * count + 16, width + 4 * count + 16
     spectrum = np.fft.rfft2(rng.normal(0, 1, (tall, wide)))
@@ -133,7 +133,7 @@ def times(dense: Codec, height: int, width: int, count: int) -> dict[str, dict[s
                 wait()
                 whole = 1000 * (time.perf_counter() - begun)
             if number < min(2, count - 1):
-                continue  # a keyframe, and what is only done once
+                continue  # a keyframe, and the warm-up
             stages["other (core, copies)"] = whole - sum(stages.values())
             for stage, ms in (*stages.items(), ("whole", whole)):
                 of.setdefault(stage, []).append(ms)
@@ -149,7 +149,7 @@ def _nothing() -> None:
 
 @contextmanager
 def _watching(wait: Callable[[], None]) -> Iterator[dict[str, float]]:
-    """Within the block, the functions of `_STAGES` add their ms; each waits for the device."""
+    """Within the context, the functions of `_STAGES` add their ms; each waits for the device."""
     spent: dict[str, float] = defaultdict(float)
     before = [getattr(owner, name) for _, owner, name in _STAGES]
     inner = [0.0]

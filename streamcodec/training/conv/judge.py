@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much nearer to the source a correction brings whole frames that no training saw."""
+"""PSNR that a correction gains on whole held-out frames."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Verdict:
     ungated_db: float
     gated_db: float
     gated_luma_db: float
-    still_db: float  # gated, on moved copies, too
+    with_moved_db: float  # gated, also on moved copies
 
 
 def verdict(batch: Batch, correction: torch.Tensor) -> Verdict:
-    """Judge the correction of a single frame."""
+    """The gains of a single frame's correction."""
     added = planes_of(correction, batch.quality)
     coded = batch.acts(moved=False)
     moved = batch.acts(moved=True)

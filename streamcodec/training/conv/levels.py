@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The encoder's choice of levels, as the core makes it.
 
-A coefficient of `v` steps with the table t takes the level k that costs least:
-(|v| - k + bias)^2 + mu * bits(t, k). How near the next best level came is kept, too: what might
-have been taken instead is what an encoder network can change.
+A coefficient of `v` steps with the table t gets the level k that costs least:
+(|v| - k + bias)^2 + mu * bits(t, k). How little more the next best level costs is kept as well:
+those levels are what an encoder network can change.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ import torch
 from streamcodec import quantise
 from streamcodec.blocks import layout, transform
 
-_NEAR = 0.15  # squared steps by which a level may cost more and still be near
+_CLOSENESS = 0.15  # squared steps: how much more a close alternative costs
 _MAGNITUDES = 16
 _ESCAPE_BITS = 8.0
 _BIAS = quantise.BIAS_Q8 / 256
-_SMALLEST = 0.4  # steps: what is smaller is never coded
+_SMALLEST = 0.4  # steps: smaller coefficients are never coded
 _GROUP_OF = np.repeat(np.arange(layout.GROUPS), np.diff(layout.GROUP_STARTS))
 _UP_TO = torch.from_numpy((_GROUP_OF[:, None] <= np.arange(layout.GROUPS)).astype(np.float32))
-# About what saying costs that a block codes something which coded nothing before.
-_SPEAKING_BITS = 4.0
+# Rough bits of coding anything in a block that would code nothing.
+_FIRST_GROUP_BITS = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Levels:
     """Levels (n, rows, columns, 384), with sign, and the bits of each frame's crop (n,).
 
-    `towards` is -1 or 1, the way to the next best level, and `near` how little more that one costs:
-    1 for as much, falling to 0.
+    `towards` is -1 or 1, the direction of the next best level, and `closeness` is 1 where that one
+    costs the same, falling to 0 where it costs more.
     """
 
     levels: torch.Tensor
     bits: torch.Tensor
     towards: torch.Tensor
-    near: torch.Tensor
+    closeness: torch.Tensor
 
     def groups(self) -> torch.Tensor:
         """(n, rows, columns) uint8 how many groups hold a level other than 0."""
@@ -79,32 +79,34 @@ def chosen(
 ) -> Levels:
     """Levels of coefficients (n, rows, columns, 384) in grey levels.
 
-    `tables` (n, rows, columns, 384), `most` and `counts` (n, rows, columns) are what the encoder
-    was told, the groups it might code, and those it coded.
+    `tables` (n, rows, columns, 384) priced the levels, `most` and `counts` (n, rows, columns) are
+    the groups that could be coded, and those that were.
     """
     shape = coefficients.shape
     signed = (coefficients / steps_of(quality)).reshape(-1)
     groups = torch.from_numpy(_GROUP_OF).to(most.device)
-    # Most coefficients are never coded: only the others are looked at.
+    # Most coefficients are never coded: only the others are computed.
     at = ((signed.abs() > _SMALLEST) & (groups < most[..., None]).reshape(-1)).nonzero()[:, 0]
     place = tables.reshape(-1).int() * _MAGNITUDES
     zero_bits = prices[place]
     size = signed[at].abs()
     low = size.floor().clamp(max=_MAGNITUDES - 2)
-    first, none_bits = place[at], zero_bits[at]
+    first, zero_level_bits = place[at], zero_bits[at]
     at_low = first + low.int()
-    bits = torch.stack([prices[at_low], prices[at_low + 1], none_bits])
+    bits = torch.stack([prices[at_low], prices[at_low + 1], zero_level_bits])
     candidates = torch.stack([low, low + 1, torch.zeros_like(low)])
     cost = (size - candidates + _BIAS * (candidates > 0)) ** 2 + mu * bits
     least, best = cost.min(0, keepdim=True)
     level = candidates.gather(0, best)[0]
-    more = bits.gather(0, best)[0] - none_bits
-    # Larger levels than tables know: rounded, at the price of an escape.
+    more = bits.gather(0, best)[0] - zero_level_bits
+    # Levels beyond the tables: rounded, at the price of an escape.
     large = size > _MAGNITUDES - 1.5
     level = torch.where(large, size.round(), level)
-    more = torch.where(large, prices[first + _MAGNITUDES - 1] - none_bits, more)
-    gains = (at, size**2 + mu * none_bits - least[0])
-    keep = _kept(-mu * zero_bits.reshape(shape), gains, most, mu * _SPEAKING_BITS * (counts == 0))
+    more = torch.where(large, prices[first + _MAGNITUDES - 1] - zero_level_bits, more)
+    gains = (at, size**2 + mu * zero_level_bits - least[0])
+    keep = _kept(
+        -mu * zero_bits.reshape(shape), gains, most, mu * _FIRST_GROUP_BITS * (counts == 0)
+    )
     coded = groups < keep[..., None]
     mine = coded.reshape(-1)[at]
     spent = (zero_bits.reshape(shape) * coded).sum((1, 2, 3))
@@ -119,7 +121,7 @@ def chosen(
         spread(sign * level * mine),
         spent,
         spread(sign * torch.where(level > low, -1.0, 1.0)),
-        spread(torch.exp(-apart / _NEAR) * mine),
+        spread(torch.exp(-apart / _CLOSENESS) * mine),
     )
 
 
@@ -129,9 +131,10 @@ def _kept(
     most: torch.Tensor,
     hurdle: torch.Tensor,
 ) -> torch.Tensor:
-    """(n, rows, columns) how many groups of a block pay, by what each coefficient gains.
+    """(n, rows, columns) how many groups of a block to code, by the gain of each coefficient.
 
-    `others` are places of coefficients and what they gain beside `zeros`.
+    `zeros` are the gains of all coefficients as zeros; `others` are positions of coefficients and
+    their additional gains.
     """
     gains = zeros.reshape(-1).index_add(0, *others).reshape(zeros.shape)
     total = (gains @ _UP_TO.to(gains.device)) - hurdle[..., None]
@@ -141,5 +144,5 @@ def _kept(
 
 
 def dequantised(levels: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
-    """Coefficients in grey levels that a decoder makes of levels (n, rows, columns, 384)."""
+    """Coefficients in grey levels, as a decoder dequantises levels (n, rows, columns, 384)."""
     return (levels - torch.sign(levels) * _BIAS) * steps_of(quality)

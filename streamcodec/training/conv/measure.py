@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the shipped integers gain on frames held out: dB, and the bits that those are worth.
+"""Gain of the shipped integers on held-out frames: dB, and the equivalent change of bits.
 
-Everything as a decoder does it: exact network, areas chosen by true distortion, levels paid for by
-their entropy. Frames are judged one by one; what a better reference brings later is not in it.
+As in the codec: exact network, areas chosen by true distortion, levels at their entropy. Frames are
+measured one by one; gains of later frames from better references are not included.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WEIGHTS = (6 / 8, 1 / 8, 1 / 8)
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Of one frame. `psnr_db` is PSNR 6:1:1 without the network."""
+    """A frame's gain. `psnr_db` is PSNR 6:1:1 without the network."""
 
     entry: Entry
     psnr_db: float
@@ -47,7 +47,7 @@ def gain_of(network: Network, frame: Coded) -> Gain:
     blocks = _core.Blocks(entry.rows, entry.columns)
     blocks.counts[:], blocks.modes[:], blocks.splits[:] = frame.counts, frame.modes, frame.splits
     if not entry.key:
-        # A shard knows which blocks moved, not how: any vector will do.
+        # A shard has which blocks moved, not their vectors: any vector does.
         blocks.field[:] = np.repeat(np.repeat(frame.moves, 2, 0), 2, 1)[:, :, None]
     stage = Stage(network, entry.quality, blocks, frame.predicted)
     steps_q3 = transform.plane_steps_q3(entry.quality)
@@ -71,7 +71,7 @@ def _bits_of(levels: U8, blocks: _core.Blocks) -> float:
 
 
 def slopes(found: Sequence[Shard], *, key: bool) -> dict[str, float]:
-    """Relative change of a held-out file's bits for one dB more, from its several qualities."""
+    """Change of log bits for one dB more of each held-out file, from its qualities."""
     every = [e for s in found for e in s.entries if e.held_out and e.key == key]
     result = {}
     for name in sorted({e.file for e in every}):
@@ -106,16 +106,16 @@ class Row:
 
 
 def table(
-    gains: Sequence[Gain], worth: Mapping[str, float], bands: Iterable[tuple[int, int]]
+    gains: Sequence[Gain], log_bits_per_db: Mapping[str, float], bands: Iterable[tuple[int, int]]
 ) -> list[Row]:
-    """One row for each band of qualities, and one for all; `worth` is what `slopes` found."""
-    usual = float(np.median(list(worth.values()))) if worth else math.nan
+    """One row for each band of qualities, and one for all; `log_bits_per_db` is from `slopes`."""
+    median = float(np.median(list(log_bits_per_db.values()))) if log_bits_per_db else math.nan
     rows = []
     for first, last in [*bands, (0, 63)]:
         own = [g for g in gains if first <= g.entry.quality <= last]
         if not own:
             continue
-        saved = float(np.mean([g.gain_db * worth.get(g.entry.file, usual) for g in own]))
+        saved = float(np.mean([g.gain_db * log_bits_per_db.get(g.entry.file, median) for g in own]))
         flags = sum(g.flag_bits for g in own) / sum(g.entry.bits for g in own)
         rows.append(
             Row(
@@ -131,7 +131,7 @@ def table(
 
 
 def held_out(found: Sequence[Shard], *, key: bool, most: int) -> list[tuple[Shard, Entry]]:
-    """At most `most` frames that training never sees, drawn at random, the same every time."""
+    """At most `most` held-out frames, drawn with a fixed seed."""
     every = [(s, e) for s in found for e in s.entries if e.held_out and e.key == key]
     order = np.random.default_rng(0).permutation(len(every))
     return [every[n] for n in np.sort(order[:most])]

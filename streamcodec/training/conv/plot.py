@@ -11,11 +11,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """What a kind of run logs: on its batches, on frames held out, and what that is."""
+    """The logged quantity of a kind of run: its keys for batches and held-out frames, its label."""
 
     batches: str
     held_out: str
-    says: str
+    label: str
 
 
 _DECODERS = _Measure("gain_db", "with_moved_db", "decoder networks: PSNR 6:1:1 gained, dB")
@@ -23,7 +23,7 @@ _ENCODERS = _Measure("saved_percent", "saved_percent", "encoder networks: bits s
 
 
 def plot(runs: list[Path], target: Path) -> Path:
-    """Draw what each run gained on its batches and on frames held out; returns the picture."""
+    """Draw each run's gain on its batches and on held-out frames; returns the picture."""
     import matplotlib as mpl  # noqa: PLC0415  (an extra)
 
     mpl.use("Agg")
@@ -46,7 +46,7 @@ def plot(runs: list[Path], target: Path) -> Path:
             if judged:
                 label = f"{name}, frames held out"
                 own.plot(*zip(*judged, strict=True), "o--", color=line.get_color(), label=label)
-        own.set(xlabel="steps", ylabel=measure.says)
+        own.set(xlabel="steps", ylabel=measure.label)
         own.axhline(0, color="black", linewidth=0.5)
         own.grid(alpha=0.3)
         own.legend()
@@ -57,7 +57,7 @@ def plot(runs: list[Path], target: Path) -> Path:
 
 
 def _read(run: Path) -> dict[tuple[str, int], dict[str, float]]:
-    """Lines by event and step: steps done again after a kill count once."""
+    """Lines by event and step: steps repeated after a kill count once."""
     lines = [
         json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
     ]

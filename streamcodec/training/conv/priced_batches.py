@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crops of coded frames with what their quantiser was told, in batches."""
+"""Crops of coded frames with the inputs of their quantiser, in batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamcodec.training.coded import Coded, Entry, Shard
 
 U8 = npt.NDArray[np.uint8]
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-_TRIES = 3  # crops of an inter frame looked at, of which the one with most coded is taken
+_TRIES = 3  # crops of an inter frame compared; the one with most coded blocks is used
 _INTRA = 2  # modes from here on are intra
 
 
@@ -22,7 +22,7 @@ _INTRA = 2  # modes from here on are intra
 class PricedBatch:
     """Planes float32 (n, 1, H, W) and half of it; maps (n, rows, columns).
 
-    `base` is what residuals are added to, `predicted` what networks are shown as the prediction:
+    `base` is the prediction of every block, `predicted` that of inter blocks, a network's input:
     None in keyframes, zeros in intra blocks of inter frames.
     """
 
@@ -41,10 +41,10 @@ class PricedBatch:
 
 
 class PricedMaterial:
-    """Frames of one type to draw from, those held out apart."""
+    """Frames of one type: for training, and held out."""
 
     def __init__(self, found: Sequence[Shard], *, key: bool, limits: Sequence[int] = ()) -> None:
-        """`limits` is how many entries of each shard a run began with."""
+        """`limits` is the number of entries of each shard when a run began."""
         self.limits = tuple(limits) or tuple(len(s.entries) for s in found)
         self.train: list[tuple[Shard, Entry]] = []
         self.held: list[tuple[Shard, Entry]] = []
@@ -72,7 +72,7 @@ class PricedMaterial:
 
     @staticmethod
     def whole(shard: Shard, entry: Entry) -> PricedBatch:
-        """One frame as it is."""
+        """A whole frame."""
         return _stacked([(shard.frame(entry), 0, 0)], entry.rows, entry.columns)
 
 

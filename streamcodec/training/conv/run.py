@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training run in its folder: goes on after a kill as if there had been none.
+"""A training run in its folder; after a kill it resumes without a difference.
 
-`state.pt` holds everything a step depends on and is replaced in one step; `log.jsonl` has a line
-every two hundred steps and one for each judgement on frames held out. What a step and a judgement
-are, and what the log says of them, a kind of run says (`correction.py`, `encoding.py`).
+`state.pt` holds everything a step depends on and is replaced atomically; `log.jsonl` has a line
+every two hundred steps and one for each evaluation on held-out frames. Subclasses define steps and
+evaluations (`correction.py`, `encoding.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LOGGED_EVERY = 200
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What every run does. From `decay_from` to `steps` the rate falls straight to nothing."""
+    """Settings of every run. From `decay_from` to `steps` the rate falls linearly to zero."""
 
     key: bool
     steps: int = 100_000
@@ -53,16 +53,16 @@ class Plan:
 
 
 def channels_last(network: nn.Module) -> None:
-    """Lay kernels out as the processor's convolutions want them."""
+    """Lay kernels out for the processor's convolutions."""
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 class Run(ABC):
-    """Network, its running average, optimiser, step, and how much material it began with."""
+    """Network, its running average, optimiser, step, and the limits of its training data."""
 
-    says = True  # on the screen, too, what it logs
+    verbose = True  # print the log, too
 
     def __init__(
         self, folder: Path, plan: Plan, network: nn.Module, *, device: torch.device
@@ -84,18 +84,18 @@ class Run(ABC):
 
     @abstractmethod
     def one_step(self, rate_scale: float = 1.0) -> float:
-        """Draw a batch, move the weights by `moved`; returns the loss."""
+        """Draw a batch, update the weights by `moved`; returns the loss."""
 
     @abstractmethod
     def judged(self) -> dict[str, object]:
-        """What the averaged weights do on frames held out, as the log says it."""
+        """Evaluation of the averaged weights on held-out frames, for the log."""
 
     @abstractmethod
     def learned(self, losses: Sequence[float]) -> dict[str, object]:
-        """What the log says of the losses of the last steps."""
+        """Summary of the losses of the last steps, for the log."""
 
     def moved(self, loss: torch.Tensor, rate_scale: float) -> float:
-        """Move the weights and their average along a loss's gradient; returns the loss."""
+        """Update the weights by a loss's gradient, and their average; returns the loss."""
         torch.autograd.backward(loss)
         self.optimiser.step(self.plan.rate_at(self.step) * rate_scale)
         self.step += 1
@@ -106,7 +106,7 @@ class Run(ABC):
         return float(loss.detach())
 
     def save(self) -> None:
-        """Replace the state in one step."""
+        """Replace the state atomically."""
         fresh = self.folder / "state.pt.part"
         torch.save(
             {
@@ -125,15 +125,15 @@ class Run(ABC):
         fresh.replace(self.folder / "state.pt")
 
     def log(self, **values: object) -> None:
-        """A line of log.jsonl, and of the screen."""
+        """Add a line to log.jsonl, and print it if `verbose`."""
         line = json.dumps(values)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        if self.says:
+        if self.verbose:
             print(line, flush=True)
 
     def go(self, minutes: float) -> None:
-        """Train until the plan's last step, or for so many minutes."""
+        """Train until the plan's last step, at most for so many minutes."""
         plan = self.plan
         begun = time.monotonic()
         before_s = self.spent_s
@@ -160,14 +160,14 @@ class Run(ABC):
 
 
 def parser(what: str, plan: type[Plan]) -> argparse.ArgumentParser:
-    """Command line of a kind of run: where, of what, how long, and the plan's fields."""
+    """Command line of a kind of run: folders, frame type, minutes, and the plan's fields."""
     made = argparse.ArgumentParser(description=what)
     made.add_argument("run", type=Path)
     made.add_argument("data", type=Path)
     made.add_argument("--kind", choices=("key", "inter"), required=True)
     made.add_argument("--minutes", type=float, default=1e9)
-    made.add_argument("--from-run", type=Path, help="a run, or the checkpoint of one")
-    made.add_argument("--refresh", action="store_true", help="see frames that came since")
+    made.add_argument("--from-run", type=Path, help="a run, or a checkpoint, to start from")
+    made.add_argument("--refresh", action="store_true", help="use frames added since the run began")
     for field in fields(plan)[1:]:
         kind = type(field.default)
         made.add_argument("--" + field.name.replace("_", "-"), type=kind, default=field.default)
@@ -175,5 +175,5 @@ def parser(what: str, plan: type[Plan]) -> argparse.ArgumentParser:
 
 
 def planned(options: Mapping[str, Any], plan: type[P]) -> P:
-    """The plan that a command line says."""
+    """The plan of a parsed command line."""
     return plan(options["kind"] == "key", **{f.name: options[f.name] for f in fields(plan)[1:]})

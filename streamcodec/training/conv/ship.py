@@ -2,7 +2,7 @@
 """Makes the weights file of size M: S's arrays, the decoder networks, and the encoder networks.
 
 Run: `python -m streamcodec.training.conv.ship OUT --key RUN --inter RUN [--coded FOLDER]`, with
-`--encoder-key RUN --encoder-inter RUN` for encoder networks; `--base M` begins with a size M.
+`--encoder-key RUN --encoder-inter RUN` for encoder networks; `--base M` starts from a size M.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def main() -> None:
     parser.add_argument("--inter", type=Path)
     parser.add_argument("--encoder-key", type=Path)
     parser.add_argument("--encoder-inter", type=Path)
-    parser.add_argument("--base", type=Path, help="weights to begin with; size S as shipped")
+    parser.add_argument(
+        "--base", type=Path, help="weights to start from; default: the shipped size S"
+    )
     parser.add_argument("--coded", type=Path)
     parser.add_argument("--frames", type=int, default=100)
     options = parser.parse_args()
@@ -83,8 +85,8 @@ def main() -> None:
         if options.coded:
             chosen = measure.held_out(shards(options.coded), key=kind == "key", most=options.frames)
             gains = [measure.gain_of(executed, s.frame(e)) for s, e in chosen]
-            worth = measure.slopes(shards(options.coded), key=kind == "key")
-            for row in measure.table(gains, worth, _BANDS):
+            log_bits_per_db = measure.slopes(shards(options.coded), key=kind == "key")
+            for row in measure.table(gains, log_bits_per_db, _BANDS):
                 print(
                     json.dumps(
                         {

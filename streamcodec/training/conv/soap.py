@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SOAP: Adam in the slowly turning eigenbasis of each weight's gradients.
+"""SOAP: Adam in a slowly updated eigenbasis of each weight's gradients.
 
 N. Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam" (2024), algorithm 3, with a
-basis for each axis of a kernel: outputs, inputs, and its places taken together. Not a
+basis for each axis of a kernel: outputs, inputs, and its positions together. Not a
 torch.optim.Optimizer: importing those takes longer than a hundred steps.
 """
 
@@ -21,9 +21,10 @@ State = dict[str, torch.Tensor]
 
 
 class Soap:
-    """Moves parameters by their gradients. `state` is plain tensors, saved and loaded as they are.
+    """Updates parameters by their gradients. `state` holds plain tensors, to be saved and loaded.
 
-    The bases turn every `refresh` steps, each parameter on its own turn, so that no step is long.
+    Bases are updated every `refresh` steps, different parameters in different steps, so that no
+    step is slow.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Soap:
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """One step at this learning rate; takes the gradients away."""
+        """One step at this learning rate; clears the gradients."""
         self.steps += 1
         for number, (parameter, state) in enumerate(zip(self._parameters, self.state, strict=True)):
             if parameter.grad is None:
@@ -46,7 +47,7 @@ class Soap:
             parameter.grad = None
             if not state:
                 _begin(state, gradient)
-                continue  # its first gradient only tells where to look
+                continue  # the first gradient only sets the basis
             for axis in _axes(state):
                 state[f"product.{axis}"].lerp_(_product(gradient, axis), 1 - _BASIS_BETA)
             if (self.steps + number) % self._refresh == 0:
@@ -72,21 +73,21 @@ def _turned(values: torch.Tensor, basis: torch.Tensor, axis: int) -> torch.Tenso
 
 
 def _begin(state: State, gradient: torch.Tensor) -> None:
-    """The mean is kept in the basis, like the squares."""
+    """Mean and squares are kept in the basis."""
     state["mean"] = torch.zeros_like(gradient)
     state["square"] = torch.zeros_like(gradient)
     for axis, length in enumerate(gradient.shape):
         if 1 < length <= _LARGEST_BASIS:
             product = _product(gradient, axis)
             state[f"product.{axis}"] = product
-            # Of a first gradient of low rank any basis that holds it will do.
+            # A first gradient of low rank determines only a part of the basis.
             scale = product.diagonal().mean() + 1e-30
             ridge = torch.eye(length, device=product.device) * 1e-6
             state[f"basis.{axis}"] = torch.linalg.eigh(product / scale + ridge)[1].flip(1)
 
 
 def _turn(state: State) -> None:
-    """One power iteration; columns sorted by how much they hold, moments along with them."""
+    """One power iteration; columns sorted by their share, moments along with them."""
     for axis in _axes(state):
         basis, product = state[f"basis.{axis}"], state[f"product.{axis}"]
         held = (basis * (product @ basis)).sum(0)

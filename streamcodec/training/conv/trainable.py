@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoder network while it learns: floats that stand for the integers it will ship as.
+"""The decoder network in training: floats that will be rounded to the shipped integers.
 
-An activation of 1.0 here is 16 there. With `exact` every weight, bias and activation is rounded to
-what is shipped and the gradient passes straight through; without, only the clamps are there.
+An activation of 1.0 is 16 as an integer. With `exact` every weight, bias and activation is rounded
+as shipped, with straight-through gradients; without, values are only clamped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from streamcodec.networks.conv.shape import (
 )
 
 UNIT = 16  # of an activation of 1.0
-KNOTS = 9  # qualities at which a bias is learned; straight lines between
+KNOTS = 9  # qualities at which a bias is learned; linear interpolation between
 CORRECTION_UNIT = 64  # of a correction by one step
 _TOP = ACTIVATION_MAX / UNIT
 
@@ -94,13 +94,13 @@ class Trainable(nn.Module):
     def forward(
         self, inputs: torch.Tensor, maps: torch.Tensor, quality: torch.Tensor, exact: bool = False
     ) -> torch.Tensor:
-        """(n, 24, H/4, W/4) from integer inputs (`networks/conv/inputs.py`) as they are."""
+        """(n, 24, H/4, W/4) from the integer inputs of `networks/conv/inputs.py`."""
 
         def run(name: str, x: torch.Tensor, skip: torch.Tensor | None = None) -> torch.Tensor:
             return torch.as_tensor(self.layers[name](x, quality, skip, exact))
 
         def act(x: torch.Tensor) -> torch.Tensor:
-            y = F.hardtanh(x, 0, _TOP)  # one pass back, where clamp takes three
+            y = F.hardtanh(x, 0, _TOP)  # one backward pass, where clamp takes three
             return straight((y * UNIT).round() / UNIT, y) if exact else y
 
         fine = (inputs.to(torch.float32) / UNIT).contiguous(memory_format=torch.channels_last)

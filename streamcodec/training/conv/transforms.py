@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder's block transforms as matrices, so that gradients pass through them.
+"""The encoder's block transforms as matrices, for gradients.
 
-The matrices are read off the core's own transforms, so a channel means here what it means there.
-All are orthonormal: a transposed one undoes it.
+The matrices are computed with the core's transforms, so channels are the same. All are orthonormal:
+the transpose is the inverse.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from streamcodec import _core
 from streamcodec.blocks import layout
 
 Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-_ALIKE = (0, 1, 41, 81)  # splits: one transform, all quarters of kind 0 (8x8), 1 (4x4), 2 (none)
+_UNIFORM = (0, 1, 41, 81)  # splits: one transform; all quarters 8x8, all 4x4, all without one
 _POWERS = (1, 3, 9, 27)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Matrices:
-    """Rows are channels: of `luma` in the order of `places`, of chroma as they come."""
+    """Rows are channels: of luma in the order of `places`, of chroma in channel order."""
 
     whole: torch.Tensor  # (256, 256)
     quarters: torch.Tensor  # (3 kinds, 4 quarters, 64, 64)
     chroma: torch.Tensor  # (128, 128)
-    places: torch.Tensor  # (384,) where each channel stands: 4 x 64 of luma, then chroma
+    places: torch.Tensor  # (384,) position of each channel: 4 x 64 of luma, then chroma
 
 
 @lru_cache(maxsize=4)
 def _matrices(device: torch.device) -> _Matrices:
-    found = np.zeros((len(_ALIKE), layout.CHANNELS, layout.CHANNELS), np.float32)
+    found = np.zeros((len(_UNIFORM), layout.CHANNELS, layout.CHANNELS), np.float32)
     samples = np.eye(layout.CHANNELS, dtype=np.float32)
     out = np.zeros(layout.CHANNELS, np.float32)
-    for number, split in enumerate(_ALIKE):
+    for number, split in enumerate(_UNIFORM):
         for sample in range(layout.CHANNELS):
             _core.block_forward(samples[sample], split, out)
             found[number, :, sample] = out
@@ -68,7 +68,7 @@ def _samples_of(quarter: int) -> np.ndarray:
 
 
 def forward(planes: Planes, splits: torch.Tensor) -> torch.Tensor:
-    """Channels (n, rows, columns, 384) of planes (n, 1, H, W), each block as its split says."""
+    """Channels (n, rows, columns, 384) of planes (n, 1, H, W), each block by its split."""
     y, u, v = planes
     own = _matrices(y.device)
     n, rows, columns = splits.shape
@@ -84,7 +84,7 @@ def forward(planes: Planes, splits: torch.Tensor) -> torch.Tensor:
 
 
 def inverse(channels: torch.Tensor, splits: torch.Tensor) -> Planes:
-    """What `forward` undoes."""
+    """The inverse of `forward`."""
     own = _matrices(channels.device)
     n, rows, columns = splits.shape
     listed = channels.reshape(-1, layout.CHANNELS)[:, torch.argsort(own.places)]
@@ -98,7 +98,7 @@ def inverse(channels: torch.Tensor, splits: torch.Tensor) -> Planes:
 
 
 def _by_kind(quarters: torch.Tensor, by: torch.Tensor, splits: torch.Tensor) -> torch.Tensor:
-    """(blocks, 4, 64) quarters times the matrix of their kind: `by` (3, 4, 64, 64)."""
+    """(blocks, 4, 64) quarters times the matrix of their transform: `by` (3, 4, 64, 64)."""
     powers = torch.tensor(_POWERS, device=splits.device)
     kinds = (splits.reshape(-1, 1).int() - 1).clamp(min=0) // powers % 3
     found = torch.bmm(quarters.transpose(0, 1), by[0]).transpose(0, 1)
