@@ -28,14 +28,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.link_scenarios import (
-    ENCODE_MS,
-    Check,
-    Scenario,
-    checks,
-    scenarios,
-    trace_scenario,
-)
+from benchmarks.link_checks import ENCODE_MS, Check, checks
+from benchmarks.link_scenarios import Scenario, scenarios, trace_scenario
 from services.emulator.footage import ClipFootage, Footage, ModelFootage
 from services.emulator.plot import plot_run
 from services.emulator.simulate import SimulationResult, simulate

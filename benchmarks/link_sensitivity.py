@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.link_scenarios import Scenario, scenarios, worst_rate_kbps
+from benchmarks.link_checks import worst_rate_kbps
+from benchmarks.link_scenarios import Scenario, scenarios
 from services.emulator.simulate import simulate
 from services.rate.congestion import Tuning
 

@@ -19,8 +19,9 @@ import numpy.typing as npt
 from streamcodec import _core
 from streamcodec.blocks import layout
 from tests.reference import contexts as cx
+from tests.reference import families, intra, mixing, quantise, transform
 from tests.reference import field as fields
-from tests.reference import intra, mixing, quantise, transform
+from tests.reference import prices as prices_of
 
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
@@ -35,7 +36,7 @@ _CHANNEL_OF = np.argsort(layout.ORDER)  # position -> channel
 # What `free` says of a block: it takes over a vector, or is part of a square with one vector.
 TAKEN, JOINED = 1, 2
 # Price of what stands between "no skip" and the count where a vector is taken over.
-_TAKING_Q8 = 256
+_CANDIDATE_Q8 = 256
 
 
 def _places(square: intra.Square) -> npt.NDArray[np.int64]:
@@ -238,10 +239,12 @@ class _Block:
         prices, here = self.prices, (self.row, self.column)
         scratch, by_count = np.zeros(mixing.SCRATCH, np.int32), np.zeros(5, np.int32)
         known = (self.blocks.counts, prices.reference_counts, *here)
-        cx.count_prices(prices.contexts, scratch, *known, self._kind(), prices.trend, by_count)
-        none, spoken = by_count[0], 0
+        prices_of.count_prices(
+            prices.contexts, scratch, *known, self._kind(), prices.trend, by_count
+        )
+        none, signalled = by_count[0], 0
         if prices.free[here] == TAKEN:
-            spoken, none = cx.skip_prices_q8(
+            signalled, none = prices_of.skip_prices_q8(
                 *(
                     prices.contexts,
                     scratch,
@@ -251,13 +254,13 @@ class _Block:
                     prices.trend,
                 )
             )
-            spoken += _TAKING_Q8
+            signalled += _CANDIDATE_Q8
         per_bit = prices.mu / 256
         best, best_count = np.float32(per_bit * 256 * prices.hurdle[here]), 0
         gain = np.float32(0)
         for g in range(most):
             gain += self._weigh(levels, _STARTS[g], _STARTS[g + 1], tables)
-            net = gain - np.float32(per_bit * (by_count[g + 1] + spoken - none))
+            net = gain - np.float32(per_bit * (by_count[g + 1] + signalled - none))
             if net > best:
                 best, best_count = net, g + 1
         self.symbols[_STARTS[best_count] :] = 0
@@ -269,10 +272,10 @@ class _Block:
             self.prices.free[self.row, self.column],
         )
         if mode >= fields.INTRA16:
-            return cx.WITHIN
+            return families.WITHIN
         if mode == fields.INTER8:
-            return cx.QUARTERS
-        return {0: cx.WHOLE, TAKEN: cx.TAKEN, JOINED: cx.JOINED}[int(free)]
+            return families.QUARTERS
+        return {0: families.WHOLE, TAKEN: families.TAKEN, JOINED: families.JOINED}[int(free)]
 
     def _code_square(self, square: intra.Square, tables: U8, most: int) -> None:
         """Code one luma square of a block in quarters against the prediction that stands there."""

@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tests.reference import contexts as cx
 from tests.reference import field as fields
 from tests.reference import intra, intra_search, mixing, squares
+from tests.reference import prices as prices_of
 from tests.reference.cost import FAR, cost_moved, sad, squared, vector_bits_q8
 from tests.reference.shifts import REACH_PX
 
@@ -130,7 +130,7 @@ def analyse_inter(
             p0, p1 = int(candidates[0, 0]), int(candidates[0, 1])
             best = FAR
             v0, v1 = 0, 0
-            cx.which_prices(
+            prices_of.which_prices(
                 contexts,
                 scratch,
                 candidate_index,

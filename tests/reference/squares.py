@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tests.reference import contexts as cx
 from tests.reference import field as fields
 from tests.reference import mixing
+from tests.reference import prices as prices_of
 from tests.reference.cost import FAR, cost_moved, squared, vector_bits_q8
 from tests.reference.shifts import REACH_PX
 
@@ -73,7 +74,7 @@ def _motion_price(
 ) -> int:
     """Price of a vector for a block or a square, in 1/16 bit, by what is around it now."""
     candidate_count = fields.candidates_of(field, reference_field, row, column, blocks, candidates)
-    cx.which_prices(
+    prices_of.which_prices(
         contexts,
         scratch,
         candidate_index,
@@ -309,7 +310,7 @@ def _mend(
             if fields.which(candidates, candidate_count, field, y, x) >= 0:
                 continue
             v0, v1 = int(field[y, x, 0]), int(field[y, x, 1])
-            cx.which_prices(
+            prices_of.which_prices(
                 contexts,
                 scratch,
                 candidate_index,

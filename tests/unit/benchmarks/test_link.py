@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks import link, link_table
 from benchmarks.compare_peers import marked, read_mark
-from benchmarks.link_scenarios import checks, fresh_frame_ms, scenarios, worst_rate_kbps
+from benchmarks.link_checks import checks, fresh_frame_ms, worst_rate_kbps
+from benchmarks.link_scenarios import scenarios
 from services.emulator.simulate import simulate
 from streamcodec.frame import Frame
 

@@ -6,17 +6,17 @@ from __future__ import annotations
 import numpy as np
 
 from streamcodec import contexts
-from tests.reference import contexts as cx
+from tests.reference import families as cx
 from tests.reference import mixing
 
 
 def test_families_follow_each_other_and_fill_the_rows() -> None:
     starts = cx.BASE.ravel()
-    sizes = cx._SIZES.ravel()
+    sizes = cx.SIZES.ravel()
     assert starts[0] == cx.TOP + 8
     assert np.array_equal(starts[1:], starts[:-1] + sizes[:-1])
     assert starts[-1] + sizes[-1] == cx.CONTEXTS
-    assert all(count % mixing.INPUTS == 0 for *_, count in cx._SIZES)
+    assert all(count % mixing.INPUTS == 0 for *_, count in cx.SIZES)
 
 
 def test_a_mean_of_equal_contexts_is_themselves() -> None:

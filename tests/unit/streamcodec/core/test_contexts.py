@@ -11,8 +11,9 @@ import pytest
 from streamcodec import _core
 from streamcodec import contexts as cx
 from tests.reference import contexts as twin
+from tests.reference import families, mixing
 from tests.reference import field as fields
-from tests.reference import mixing
+from tests.reference import prices as prices_of
 
 Place = tuple[int, int, int]
 
@@ -56,7 +57,7 @@ def test_candidates_and_what_taking_them_costs(size: tuple[int, int]) -> None:
         ]
         assert [v[2] for v in found[1:]] == [found_by_twin[k, 2] for k in range(1, candidate_count)]
         for skip in (0, 1):
-            twin.which_prices(
+            prices_of.which_prices(
                 *(
                     contexts,
                     scratch,
@@ -103,7 +104,7 @@ def test_prices_of_squares_skips_and_counts(trend: int) -> None:
                 == wanted
             )
             continue
-        no, yes = twin.skip_prices_q8(
+        no, yes = prices_of.skip_prices_q8(
             contexts, scratch, skips, reference_counts, row, column, trend
         )
         assert _core.skip_prices(contexts, skips, before, reference_counts, trend, row, column) == (
@@ -112,7 +113,7 @@ def test_prices_of_squares_skips_and_counts(trend: int) -> None:
         )
         for kind in range(5):
             prices = np.zeros(5, np.int32)
-            twin.count_prices(
+            prices_of.count_prices(
                 *(contexts, scratch, counts, reference_counts, row, column, kind, trend, prices)
             )
             assert _core.count_prices(
@@ -122,12 +123,12 @@ def test_prices_of_squares_skips_and_counts(trend: int) -> None:
 
 def test_prices_of_vector_differences() -> None:
     contexts = learned(5)
-    assert np.array_equal(_core.vector_prices(contexts), twin.vector_prices(contexts))
+    assert np.array_equal(_core.vector_prices(contexts), prices_of.vector_prices(contexts))
 
 
 def test_rows_of_the_families_are_where_the_format_has_them() -> None:
     assert cx.CONTEXTS == _core.CONTEXTS
-    assert np.array_equal(_core.context_bases(), twin.BASE)
+    assert np.array_equal(_core.context_bases(), families.BASE)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (6, 9), (2, 3), (9, 4)])

@@ -9,9 +9,9 @@ import pytest
 
 from streamcodec import _core
 from streamcodec import contexts as cx
-from tests.reference import contexts as reference_contexts
 from tests.reference import cost, intra_search, search, shifts
 from tests.reference import field as fields
+from tests.reference import prices as prices_of
 
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
@@ -171,7 +171,7 @@ class Case:
         field = np.zeros(self.reference_field.shape, np.int16)
         intra_modes = np.full(self.reference_field.shape[:2], -1, np.int8)
         planes = shifts.shifted_planes(self.reference)
-        prices = reference_contexts.vector_prices(self.contexts)
+        prices = prices_of.vector_prices(self.contexts)
         for index in range(_core.band_count(self.rows)):
             first, last = _core.band_of(self.rows, index)
             search.analyse_inter(
