@@ -233,14 +233,14 @@ def _trace_rows(traces: Path, base: SimulationOptions) -> list[Scenario]:
         ),
         Scenario(
             "att-2016",
-            "ATT-LTE-driving-2016.down, quality as a sender has it",
+            "ATT-LTE-driving-2016.down, default quality cap",
             _profile(rate("ATT-LTE-driving-2016.down"), queue_bytes=300_000),
             Targets(None, None, None, p95_outside_ms=120, p95_screen_ms=120, fresh_each_ms=400),
             SimulationOptions(seconds=60),
         ),
         Scenario(
             "umts-up",
-            "TMobile-UMTS-driving.up, quality as a sender has it",
+            "TMobile-UMTS-driving.up, default quality cap",
             _profile(rate("TMobile-UMTS-driving.up"), queue_bytes=300_000),
             Targets(None, None, None, p95_outside_ms=180, p95_screen_ms=180, fresh_each_ms=400),
             SimulationOptions(seconds=60),

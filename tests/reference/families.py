@@ -37,14 +37,14 @@ WHOLE, QUARTERS, TAKEN, WITHIN, JOINED = range(5)
 # Contexts on their own: how many of each.
 _SINGLE = (
     3,  # KEY_SPLIT
-    1,  # PROBABLE
-    2,  # PROBABLE_WHICH
+    1,  # LIKELY
+    2,  # LIKELY_WHICH
     32,  # MODE: binary tree of five levels
     2,  # FILTER: area filtered, luma and chroma
     8,  # TOP: highest bit of a magnitude below its leading one: size of block x length
 )
 _STARTS_AT = np.concatenate(([0], np.cumsum(_SINGLE)))
-KEY_SPLIT, PROBABLE, PROBABLE_WHICH, MODE, FILTER, TOP = (int(n) for n in _STARTS_AT[:-1])
+KEY_SPLIT, LIKELY, LIKELY_WHICH, MODE, FILTER, TOP = (int(n) for n in _STARTS_AT[:-1])
 SIZES = np.array(MIXED, np.int64) * np.array([1, 1, 1, mixing.INPUTS])
 # First row of each family of contexts, and of the weights.
 BASE: npt.NDArray[np.int64] = (

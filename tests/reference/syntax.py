@@ -322,10 +322,10 @@ class _Traversal:
         written = int(self.blocks.intra_modes[y, x])
         probable = most_probable(self.blocks.intra_modes, y, x)
         found = probable.index(written) if written in probable else -1
-        if self.coder.single(families.PROBABLE, found >= 0):
-            which = self.coder.single(families.PROBABLE_WHICH, found > 0)
+        if self.coder.single(families.LIKELY, found >= 0):
+            which = self.coder.single(families.LIKELY_WHICH, found > 0)
             if which:
-                which += self.coder.single(families.PROBABLE_WHICH + 1, found > 1)
+                which += self.coder.single(families.LIKELY_WHICH + 1, found > 1)
             return probable[which]
         rank = written - sum(mode < written for mode in probable)
         node = 1
