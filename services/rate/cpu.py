@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 BUSY_SHARE = 0.93  # of the frame period: above it frames will be missed
 IDLE_SHARE = 0.87  # below it there is time for finer frames
-# Of the frame period: below it there is time for more effort, which takes at most half as long
-# again (measured; docs/benchmarks.md).
-EASY_SHARE = 0.55
+# Times of an inter frame over its time at the next lower effort, at most (measured;
+# docs/benchmarks.md).
+_HARDER = {"best": 1.5, "normal": 1.9}
+_KEYFRAME = 2.5  # times of a keyframe over that of an inter frame, at most
 LEAST_QUALITY = 12
 EFFORTS = ("best", "normal", "fast")  # from the hardest down
 _CUT = 2.0  # indices: about 17% fewer bytes
@@ -23,6 +24,8 @@ _GROWTH = 0.15
 _SMOOTHING = 0.3
 _SETTLE_FRAMES = 6  # between two cuts, for the average to show what the first one did
 _EASY_FRAMES = 60  # with time to spare before more effort is tried
+_MOST_EASY_FRAMES = 1920  # the same, where trying failed again and again
+_TRIAL_FRAMES = 120  # that more effort has to fit before it counts as fitting
 
 
 class CpuGovernor:
@@ -43,6 +46,8 @@ class CpuGovernor:
         self._efforts = tuple(efforts)
         self._lowered = 0  # efforts below the one asked for
         self._easy = 0  # frames in a row with time to spare
+        self._patience = _EASY_FRAMES  # of these before more effort is tried
+        self._trial = 0  # frames left of one
 
     @property
     def ceiling(self) -> int:
@@ -54,12 +59,20 @@ class CpuGovernor:
         """How hard the next frame is tried."""
         return self._efforts[self._lowered]
 
+    def began(self, *, encode_us: int) -> None:
+        """The first keyframe took this long: too long, and inter frames start at less effort."""
+        if encode_us > _KEYFRAME * BUSY_SHARE * self._interval_us:
+            self._lowered = min(self._lowered + 1, len(self._efforts) - 1)
+
     def encoded(self, *, encode_us: int, quality: int) -> None:
         """An inter frame took this long. Keyframes are not counted: they are rare and slow."""
         if self._encode_us == 0.0:
             self._encode_us = float(encode_us)
         self._encode_us += _SMOOTHING * (encode_us - self._encode_us)
         self._settling = max(0, self._settling - 1)
+        self._trial = max(0, self._trial - 1)
+        if self._trial == 1:
+            self._patience = _EASY_FRAMES
         if self._encode_us > BUSY_SHARE * self._interval_us:
             self._easy = 0
             if self._settling:
@@ -67,6 +80,9 @@ class CpuGovernor:
             self._settling = _SETTLE_FRAMES
             if self._lowered + 1 < len(self._efforts):
                 self._lowered += 1
+                if self._trial:
+                    self._patience = min(2 * self._patience, _MOST_EASY_FRAMES)
+                self._trial = 0
                 return
             self._ceiling = max(float(LEAST_QUALITY), min(self._ceiling, quality) - _CUT)
         elif self._encode_us < IDLE_SHARE * self._interval_us:
@@ -74,10 +90,17 @@ class CpuGovernor:
             self._try_harder()
 
     def _try_harder(self) -> None:
-        """More effort once quality is back and there has been much time to spare."""
-        easy = self._encode_us < EASY_SHARE * self._interval_us
+        """More effort once quality is back and there has been much time to spare.
+
+        The longer the more often it did not fit when it was tried.
+        """
+        if not self._lowered:
+            return
+        harder = self._efforts[self._lowered - 1]
+        easy = _HARDER[harder] * self._encode_us < IDLE_SHARE * self._interval_us
         self._easy = self._easy + 1 if easy and self._ceiling >= self._finest else 0
-        if self._lowered and self._easy >= _EASY_FRAMES:
+        if self._easy >= self._patience:
             self._lowered -= 1
             self._easy = 0
             self._settling = _SETTLE_FRAMES
+            self._trial = _TRIAL_FRAMES
