@@ -130,3 +130,18 @@ def test_a_first_keyframe_that_took_long_lowers_the_effort_of_the_next_frame() -
         )
         governed.began(encode_us=encode_us)
         assert governed.effort == effort
+
+
+def test_one_frame_that_was_held_up_changes_nothing() -> None:
+    governed = CpuGovernor(frame_interval_us=FRAME_US, finest=FINEST, efforts=("normal", "fast"))
+    for frame in range(300):
+        governed.encoded(encode_us=200_000 if frame % 10 == 0 else 20_000, quality=governed.ceiling)
+        assert (governed.effort, governed.ceiling) == ("normal", FINEST)
+
+
+def test_quality_is_back_within_two_seconds_where_there_is_much_time() -> None:
+    governed = governor()
+    run(governed, base_us=40_000, us_per_index=0)
+    assert governed.ceiling == LEAST_QUALITY
+    run(governed, base_us=10_000, us_per_index=100, frames=60)
+    assert governed.ceiling == FINEST
