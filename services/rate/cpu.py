@@ -88,7 +88,7 @@ class CpuGovernor:
                 return
             self._settling = _SETTLE_FRAMES
             if self._lowered + 1 < len(self._efforts):
-                self._lowered += 1
+                self._change_effort(1)
                 if self._trial:
                     self._patience = min(2 * self._patience, _MOST_EASY_FRAMES)
                 self._trial = 0
@@ -112,7 +112,13 @@ class CpuGovernor:
         easy = _HARDER[harder] * self._encode_us < IDLE_SHARE * self._interval_us
         self._easy = self._easy + 1 if easy and self._ceiling >= self._finest else 0
         if self._easy >= self._patience:
-            self._lowered -= 1
-            self._easy = 0
+            self._change_effort(-1)
             self._settling = _SETTLE_FRAMES
             self._trial = _TRIAL_FRAMES
+
+    def _change_effort(self, lower: int) -> None:
+        """What frames took before says nothing of those to come."""
+        self._lowered += lower
+        self._easy = 0
+        self._last_us.clear()
+        self._encode_us = self._apart_us = 0.0
