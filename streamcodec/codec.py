@@ -152,8 +152,9 @@ class Codec:
         """Code a frame: a keyframe without reference, else an inter frame against it.
 
         `quality` (0 coarsest to 63 finest) alone is met exactly. With `budget_bytes` the packet is
-        never larger and has the highest quality that fits, at most `quality` where both are
-        given. Raises FrameError when the reference has another size.
+        never larger and has the highest quality that fits (effort `fast`: one that uses most of the
+        budget), at most `quality` where both are given. Raises FrameError when the reference has
+        another size.
         """
         if quality is None and budget_bytes is None:
             raise ValueError("give quality, budget_bytes, or both")

@@ -26,6 +26,8 @@ class EffortParams:
     encoder_network: whether an encoder network, where the model has one, adds to the source.
     split_from_bits, quarter_from_bits: estimated bits of a block, and of a quarter of one, from
         which finer transforms are tried.
+    budget_filled: with a budget, find the highest quality that fits and use the rest of the budget;
+        without it, the first quality that fits and uses most of the budget is taken.
     """
 
     search: str
@@ -34,6 +36,7 @@ class EffortParams:
     encoder_network: bool = True
     split_from_bits: float = 20
     quarter_from_bits: float = 12
+    budget_filled: bool = True
 
 
 PARAMS = {
@@ -43,6 +46,7 @@ PARAMS = {
         encoder_network=False,
         split_from_bits=40,
         quarter_from_bits=48,
+        budget_filled=False,
     ),
     Effort.NORMAL: EffortParams(search="normal", prior_pass=True),
     Effort.BEST: EffortParams(search="best", prior_pass=True, extra_rounds=1),

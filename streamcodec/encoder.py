@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log, sqrt
+from math import floor, inf, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,9 @@ _SENSITIVITY, _LEAST_SENSITIVITY, _MOST_SENSITIVITY = 2.75, 1.15, 2.4
 _FILLED = 0.98  # share of a budget that is aimed at, so that the attempt is seldom over it
 _LEAST_ROOM = 1.02  # budget over size from which one more attempt is made
 MOST_ATTEMPTS = 12  # of `highest_that_fits`
+_INDEX_SIZE = 1.08  # least growth of a packet with each quality index
+_FIRST_STRIDE = 4  # of `highest_that_fits`; it doubles
+_NEARLY = 0.85  # share of a budget that is enough where the time of an attempt matters more
 
 
 class FrameEncoder:
@@ -82,16 +85,19 @@ class FrameEncoder:
         """The finest attempt within a budget, or None when not even quality 0 fits.
 
         It has the highest quality index up to `finest` that fits. Where bytes are left, one more
-        attempt (of the second pass alone) uses a smaller lambda. With a decoder network, a quality
-        fits when its packet and `Attempt.room_bytes` do; the network runs once, for the attempt
-        chosen. Where only that room is missing at quality 0, or the levels turn out larger than
-        it, the picture stays uncorrected.
+        attempt (of the second pass alone) uses a smaller lambda. Efforts that do not fill a budget
+        stop at the first attempt that lacks about one index or less. With a decoder network, a
+        quality fits when its packet and `Attempt.room_bytes` do; the network runs once, for the
+        attempt chosen. Where only that room is missing at quality 0, or the levels turn out larger
+        than it, the picture stays uncorrected.
         """
-        best = highest_that_fits(self._uncorrected_at, budget_bytes, start, finest)
+        filled = self._params.budget_filled
+        enough = inf if filled else _NEARLY
+        best = highest_that_fits(self._uncorrected_at, budget_bytes, start, finest, enough=enough)
         if best is None:
             coarsest = self._uncorrected_at(0)
             return coarsest if len(coarsest.packet) <= budget_bytes else None
-        return self._corrected(self._filled(best, budget_bytes), budget_bytes)
+        return self._corrected(self._filled(best, budget_bytes) if filled else best, budget_bytes)
 
     def _filled(self, best: Attempt, budget_bytes: int) -> Attempt:
         """The same quality with more of the budget used, where the next quality's size is known."""
@@ -224,26 +230,45 @@ def _added_by(network: EncoderNetwork, analysed: Analysis, quality: int) -> Floa
 
 
 def highest_that_fits(
-    attempt_at: Callable[[int], Attempt], budget_bytes: int, start: int, finest: int = 63
+    attempt_at: Callable[[int], Attempt],
+    budget_bytes: int,
+    start: int,
+    finest: int = 63,
+    *,
+    enough: float = inf,
 ) -> Attempt | None:
     """The finest quality up to `finest` that is within the budget, or None if none is.
 
-    Sizes rise with quality (each step is 9% finer). The search doubles its stride away from
-    `start`, the reference's quality, until it has a quality that fits and one that does not, then
-    bisects: one attempt when `start` is `finest` and fits, two when little has changed,
-    `MOST_ATTEMPTS` at most.
+    Sizes rise with quality. The search begins at `start`, the reference's quality, strides to the
+    other side of the budget, and continues where a line between the logarithms of both sizes meets
+    it (regula falsi), or halves after two misses on one side. One attempt when `start` is `finest`
+    and fits, two when little has changed, `MOST_ATTEMPTS` at most. The first that fits and uses
+    `enough` of the budget is taken.
     """
-    fits = -1  # highest known to fit
-    fails = finest + 1  # lowest known not to, or out of bounds
+    fits, fails = -1, finest + 1  # highest known to fit; lowest known not to, or out of bounds
+    fitting = failing = 0  # bytes there
     quality = min(start, finest)
-    stride = 1
+    stride = _FIRST_STRIDE
+    fitted, repeats = False, 0  # side of the last attempt, and how often in a row before
     while fails - fits > 1:
-        if attempt_at(quality).size_bytes <= budget_bytes:
-            fits = quality
-            quality = quality + stride if fails == finest + 1 else (fits + fails) // 2
+        size = attempt_at(quality).size_bytes
+        repeats = repeats + 1 if fitted == (size <= budget_bytes) else 0
+        fitted = size <= budget_bytes
+        if fitted:
+            fits, fitting = quality, size
+            if fitting >= enough * budget_bytes:
+                break
         else:
-            fails = quality
-            quality = quality - stride if fits == -1 else (fits + fails) // 2
-        stride *= 2
+            fails, failing = quality, size
+        if fits < 0 or fails > finest:
+            indices = abs(floor(log(max(budget_bytes, 1) / size) / log(_INDEX_SIZE)))
+            indices = min(max(indices, stride // 8, 1), stride)
+            quality += indices if fitted else -indices
+            stride *= 2
+        elif repeats > 1 or failing <= fitting:
+            quality = (fits + fails) // 2
+        else:
+            share = log(budget_bytes / fitting) / log(failing / fitting)
+            quality = fits + floor(share * (fails - fits))
         quality = min(max(quality, fits + 1), fails - 1)
     return attempt_at(fits) if fits >= 0 else None
