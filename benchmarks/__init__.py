@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measurements that back every figure in the documents; each prints its own command."""
+"""The measurements behind the figures in the documents; each records its command."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each network of size M brings, by real packets: `python -m benchmarks.ablation PATH...`.
+"""The gain of each network of size M, with real packets: `python -m benchmarks.ablation PATH...`.
 
 Codes clips with one keyframe, and pictures, at four qualities: without networks (size S), with the
-decoder networks, with the encoder networks, with both; `--dense`: and each by the encoder of a GPU
-(docs/gpu.md), run on the processor. Prints bits at equal PSNR 6:1:1 against S (Bjontegaard;
+decoder networks, with the encoder networks, with both; `--dense`: and each with the dense encoder
+(docs/gpu.md), on the processor. Prints bits at equal PSNR 6:1:1 against S (Bjontegaard;
 negative: fewer), and milliseconds of one core a frame, a line a file and the means.
 """
 
@@ -44,7 +44,7 @@ class Coded:
 
 
 def variants(weights: Path | None, *, dense: bool = False) -> dict[str, Codec]:
-    """Codecs that differ in their networks only, with `dense` in their encoder as well.
+    """Codecs that differ only in their networks, and with `dense` also in their encoder.
 
     Encoder networks may be absent.
     """
@@ -90,7 +90,7 @@ def code(codec: Codec, frames: Sequence[Frame], quality: int) -> Coded:
 
 
 def found_below(paths: Sequence[Path], *, held_out: bool) -> Iterator[Path]:
-    """Pictures and clips, of folders those below; with `held_out` only those held out."""
+    """Pictures and clips, also of folders; with `held_out` only those held out."""
     for path in paths:
         for one in sorted(path.rglob("*")) if path.is_dir() else [path]:
             known = one.suffix.lower() in data.PICTURES | data.CLIPS

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classical codecs to be measured against: low latency, one thread, one keyframe, fixed QP.
+"""Classical codecs for comparison: low latency, one thread, one keyframe, fixed QP.
 
-Every anchor gets the same planes as we do, its real bytes are counted (x264's version text, an
-SEI that players ignore, is not) and a real decoder gives the planes that are scored.
+Every anchor gets the same planes as our codec, its real bytes are counted (x264's version text, an
+SEI that players ignore, is not) and a real decoder makes the planes that are compared.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _x264(preset: str) -> Anchor:
 
 
 def _x265(preset: str) -> Anchor:
-    # x265 takes one tune only: zerolatency there, and what its psnr tune sets by hand.
+    # x265 accepts one tune: zerolatency; the settings of its psnr tune are added by hand.
     text = (
         "keyint=-1:scenecut=0:pools=none:frame-threads=1:aq-mode=0:psy-rd=0:psy-rdoq=0"
         ":cutree=0:info=0:log-level=none"
@@ -216,7 +216,7 @@ def _svt_av1(preset: int) -> Anchor:
 def _jpeg_bytes(frame: Frame, quality: int) -> bytes:
     """Our planes as an optimised 4:2:0 JPEG.
 
-    Pillow wants full chroma and halves it again by 2x2 means, which gives our samples back.
+    Pillow takes full chroma and halves it by 2x2 means, which restores our samples.
     """
     height, width = frame.y.shape
     chroma = (plane.repeat(2, 0).repeat(2, 1)[:height, :width] for plane in (frame.u, frame.v))
@@ -286,4 +286,4 @@ ANCHORS: dict[str, Anchor] = {
 _ALIASES = {"vp9": "vp9-rt", "svt-av1": "svtav1", "av1": "svtav1", "motion-jpeg": "mjpeg"}
 
 av.logging.set_level(av.logging.PANIC)
-os.environ.setdefault("SVT_LOG", "0")  # its encoder greets on standard error otherwise
+os.environ.setdefault("SVT_LOG", "0")  # otherwise its encoder prints to standard error

@@ -14,7 +14,7 @@ from benchmarks.anchors import Anchor
 from benchmarks.material import Clip
 from benchmarks.points import Point
 
-ENOUGH_DB = 43.0  # finer points than this lie beyond every BD-rate range
+ENOUGH_DB = 43.0  # finer points are outside every BD-rate range
 
 
 def default_path() -> Path:
@@ -31,7 +31,7 @@ class AnchorCache:
         self._known = self._read()
 
     def points(self, clip: Clip, anchor: Anchor, *, with_msssim: bool) -> list[Point]:
-        """Points of an anchor from coarse to fine, measured now where they are not known.
+        """Points of an anchor from coarse to fine, measured unless cached.
 
         Ends with the first point above ENOUGH_DB.
         """
@@ -57,7 +57,7 @@ class AnchorCache:
         return loaded
 
     def _add(self, fresh: dict[str, Any]) -> None:
-        """Merge with what another run may have written meanwhile, and replace in one step."""
+        """Merge with another run's results, and replace the file atomically."""
         self._known = {**self._read(), **self._known, **fresh}
         if self._path is None:
             return

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long chains: does the picture get worse over hundreds of frames without a keyframe?
+"""Long chains: quality over hundreds of frames without a keyframe.
 
     python -m benchmarks.chain --clips DIR --only walkers_static,rollercoaster --frames 300
 
-A clip is played forth and back. The last thirty frames are compared with frames 30 to 59, and the
-chain is made so much longer than `--frames` that both windows show the same source frames.
+A clip is played forwards and backwards. The last thirty frames are compared with frames 30 to 59;
+the chain is extended beyond `--frames` so that both windows have the same source frames.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ def chain_length(clip_frames: int, at_least: int) -> int:
 
 
 def source_index(number: int, clip_frames: int) -> int:
-    """Which frame of the clip is shown when it is played forth and back."""
+    """Index of the frame when the clip is played forwards and backwards."""
     period = max(2 * (clip_frames - 1), 1)
     place = number % period
     return place if place < clip_frames else period - place
 
 
 def drift(codec: Codec, clip: Clip, quality: int, at_least: int) -> dict[str, Any]:
-    """Code a chain without a keyframe but its first; PSNR 6:1:1 of both windows."""
+    """Code a chain with one keyframe, its first; PSNR 6:1:1 of both windows."""
     length = chain_length(len(clip.frames), at_least)
     reference: Reference | None = None
     quality_db: list[float] = []

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Side by side over the same links: this project, imageZMQ, VidGear NetGear, x264 at a fixed rate.
+"""Comparison over the same links: this project, imageZMQ, VidGear NetGear, x264 at a fixed rate.
 
     python -m benchmarks.compare --clip CLIP --traces DIR --json docs/benchmarks/compare.json
 
-All run in real time through the stream proxy, one after the other, with sender and receiver in
+All run in real time through the link proxy, one after the other, with sender and receiver in
 processes of their own. Delay is from capture to the decoded picture. Needs imagezmq, vidgear,
-colorlog and simplejpeg for the first two; a system whose library is absent is left out, by name.
+colorlog and simplejpeg for the first two; a system without its library is skipped and named.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _measure(system: str, scenario: Scenario, options: argparse.Namespace) -> Su
             ]
 
         try:
-            # NetGear's log is loud when a run ends.
+            # NetGear logs a lot when a run ends.
             quiet = system == "netgear"
             with (
                 worker(command("sender"), quiet=quiet) as sender,

@@ -4,7 +4,7 @@
     imagezmq   PUB/SUB, JPEG of quality 95 as in its examples
     netgear    VidGear NetGear, REQ/REP with its JPEG compression (quality 90, fast DCT)
     x264       libx264 veryfast zerolatency at a fixed rate over this project's own transport;
-               a frame that the socket refuses is skipped before encoding, never after
+               a frame is skipped before encoding when the socket is full
 
 `python -m benchmarks.compare_peers SYSTEM ROLE ...` runs one end in a process of its own, with the
 same protocol as benchmarks/link_worker.py.
@@ -37,7 +37,7 @@ from streamcodec.frame import Frame
 from streamcodec.metrics import psnr611, ssim
 
 Picture = npt.NDArray[np.uint8]
-_KEPT = 5  # quality is measured on every so many-th frame, after the run
+_KEPT = 5  # quality is measured on every n-th frame, after the run
 _MARK_PX = 16
 _IDLE_S = 3.0
 _HEAD = struct.Struct("<I")
@@ -78,7 +78,7 @@ def _send(options: argparse.Namespace, frames: list[Frame]) -> dict[str, Any]:
     source = ClipSource(frames, fps=options.fps, seconds=options.seconds)
     sent: dict[int, int] = {}
     captured_us: list[int] = []
-    # As a camera thread would: what is not taken in time is replaced by the next capture.
+    # Like a camera thread: a frame not taken in time is replaced by the next capture.
     start_us = now_us()
     index = 0
     while (index := max(index, int((now_us() - start_us) * options.fps / 1e6))) < int(
@@ -142,7 +142,7 @@ def _imagezmq_in(options: argparse.Namespace) -> Iterator[tuple[int, int, Callab
     while True:
         try:
             index, data = hub.recv_jpg()
-        except Exception:  # whatever the library makes of a timeout
+        except Exception:  # any exception of the library for a timeout
             return
         picture = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), -1), np.uint8)
         at_us = now_us()
@@ -169,7 +169,7 @@ class _NetGearOut:
 
     def send(self, index: int, frame: Frame) -> int | None:
         self._server.send(marked(frame, index).to_bgr())
-        return 1  # the library does not tell
+        return 1  # the library does not report it
 
 
 def _netgear_in(options: argparse.Namespace) -> Iterator[tuple[int, int, Callable[[], Frame]]]:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a frame would take on 1, 2, 4, 8 and 16 cores, from times that one core measures.
+"""Time of a frame on 1, 2, 4, 8 and 16 cores, computed from times on one core.
 
     python -m benchmarks.cores [--resolutions 1280x720] [--effort normal] [--frames 24]
 
-Every job that a pool may do beside others is timed on one thread, in processor time, so that other
-load does not count; all else is serial. A call that
-hands jobs over takes, on n cores, what n workers need who take the next job whenever they are free.
-Not in it: that cores share caches and memory, and what a thread's waking takes (some 10 us a call).
+Every job that a pool may run in parallel is timed on one thread, in processor time, so that other
+load does not count; the rest is serial. A call that
+submits jobs takes, on n cores, as long as n workers that take the next job whenever they are free.
+Not included: shared caches and memory, and the wake-up of threads (some 10 us a call).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _WARM_UP = 4
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One encode or decode: processor seconds in all, and of each job of each call."""
+    """One encode or decode: total processor seconds, and those of each job of each call."""
 
     total_s: float
     jobs_s: list[list[float]]
 
     @property
     def serial_s(self) -> float:
-        """What no other core can take over."""
+        """The serial part."""
         return self.total_s - sum(map(sum, self.jobs_s))
 
     def on(self, cores: int) -> float:
@@ -45,7 +45,7 @@ class Work:
 
 
 def makespan(jobs_s: Sequence[float], workers: int) -> float:
-    """When the last of them ends, if each worker takes the next job as soon as it is free."""
+    """End of the last job, if each worker takes the next job as soon as it is free."""
     free = [0.0] * workers
     for job in jobs_s:
         first = free.index(min(free))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the efforts cost in bits: BD-rates against `normal` on the camera clips.
+"""The cost of the efforts in bits: BD-rates against `normal` on the camera clips.
 
 python -m benchmarks.efforts --clips DIR [--efforts fast,best] [--frames 40]
 """

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way to compute size M's networks, on real frames: `python -m benchmarks.exactness CLIP...`.
+"""Compares all implementations of size M's networks on real frames.
+
+    python -m benchmarks.exactness CLIP...
 
 Codes the clips one after the other (one keyframe each), then decodes the packets by each execution
 of the decoder networks that runs here, at 1 and at 2 threads, and counts samples that differ from
-the encoder's own picture. None may. Exit code 1 where one does.
+the encoder's own picture. Exit code 1 where one does.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from streamcodec.training.coding import frames_of
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A packet, and the picture that it must give."""
+    """A packet, and the picture that it must decode to."""
 
     packet: bytes
     picture: Frame
@@ -53,7 +55,7 @@ def code(codec: Codec, paths: Sequence[Path], quality: int, most: int) -> list[C
 
 
 def executions(model: Model, device: str) -> dict[str, Networks]:
-    """The ways to compute the decoder networks: the core's, and torch's on the device."""
+    """The executions of the decoder networks: the core's, and torch's on the device."""
     key, inter = model.decoder_networks
     assert key is not None
     assert inter is not None
@@ -68,7 +70,7 @@ def executions(model: Model, device: str) -> dict[str, Networks]:
 
 
 def differing(codec: Codec, coded: Sequence[Coded]) -> int:
-    """Samples that come out otherwise than at the encoder."""
+    """Number of samples that differ from the encoder's."""
     reference, count = None, 0
     for one in coded:
         key = read_header(one.packet).keyframe

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws what size M's decoder network sees, thinks and adds on a frame.
+"""Draws inputs, feature maps and correction of size M's decoder network for a frame.
 
     python -m benchmarks.feature_maps --source clip.mp4 --out feature-maps.png
 
 The frame is an inter frame of a stream of size M: the source, its prediction, the corrected
-picture, the correction as the areas' levels let it in, and feature maps of the network's body.
+picture, the correction as scaled by the areas' levels, and feature maps of the network's body.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ F32 = npt.NDArray[np.float32]
 
 MAPS = 8
 _SCENE_SIZE = (640, 360)
-_ALIKE = 0.7  # maps that agree more than this show the same thing
+_ALIKE = 0.7  # correlation above which two maps count as equal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What the network did to one frame. Planes have sides of multiples of 16.
+    """The network's effect on one frame. Planes have sides of multiples of 16.
 
-    `correction` is what luma got, in grey levels; `levels` (areas down, areas across) is 0 to 2 of
+    `correction` is that of luma, in grey levels; `levels` (areas down, areas across) is 0 to 2 of
     luma; `maps` (channels, H/8, W/8) are the body's last activations, 0 to 127.
     """
 
@@ -67,7 +67,7 @@ class Look:
 
 
 class _Watched:
-    """A layer that keeps what it gave last."""
+    """A layer that keeps its last output."""
 
     def __init__(self, layer: Execution) -> None:
         self._layer = layer
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.frame < 1 or not 0 <= options.quality < 64:
         parser.error("--frame is 1 or later (frame 0 is a keyframe), --quality 0 to 63")
-    torch.set_num_threads(1)  # small layers: more threads wait for each other
+    torch.set_num_threads(1)  # small layers: more threads only wait for each other
     try:
         frames = list(islice(_frames(options.source), options.frame + 1))
         codec = Codec.load("M", device="cpu")
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{options.source} has {len(frames)} frames, asked for frame {options.frame}")
     weights = codec.model.decoder_networks[1]
     assert weights is not None
-    # By torch, whose layers can be watched.
+    # In torch, whose layers can be observed.
     network = load_network(weights, torch.device("cpu"))
     look = look_at(codec, network, frames, options.quality)
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -115,12 +115,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def look_at(codec: Codec, network: ExecutedNetwork, frames: Sequence[Frame], quality: int) -> Look:
-    """Code frames as a stream of one quality; what the network did to the last one."""
+    """Code frames as a stream of one quality; the network's effect on the last one."""
     reference: Reference | None = None
     for frame in frames[:-1]:
         reference = codec.encode(frame, reference, quality=quality).reference
     assert reference is not None
-    # The network comes last and moves no decision: without it, this is what it corrects.
+    # The network comes last and changes no decision: without it, this is its input.
     attempt = FrameEncoder(codec.model, frames[-1], reference).at(quality)
     blocks, plain = attempt.blocks, attempt.planes
     predicted = empty_planes(blocks.rows, blocks.columns)
@@ -139,7 +139,7 @@ def look_at(codec: Codec, network: ExecutedNetwork, frames: Sequence[Frame], qua
 
 
 def chosen(maps: F32, count: int = MAPS) -> list[int]:
-    """Channels that show most, without those that repeat another one."""
+    """The channels with most variation, without near copies of others."""
     flat = maps.reshape(len(maps), -1)
     order = np.argsort(-flat.std(1), kind="stable")
     centred = flat - flat.mean(1, keepdims=True)

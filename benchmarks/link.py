@@ -7,10 +7,10 @@
     python -m benchmarks.link --live proxy --rows const2,step414  # real time, real sockets
     python -m benchmarks.link --live namespaces                   # real TCP of the kernel
 
-Virtual time runs the rate control, a model of TCP and the real codec on the clip (played forth
-and back); encoding counts as 10 ms whatever it takes here. Every row states what was used. In real
-time it takes what it takes: bounds of delay hold 10 ms of it, or the median that was measured if
-that is more, and each row states it beside the load of the machine.
+Virtual time runs the rate control, a model of TCP and the real codec on the clip (played forwards
+and backwards); encoding counts as 10 ms whatever it takes. Every row states what was used. In real
+time encoding takes its own time: bounds of delay include 10 ms of it, or the measured median if
+that is more, and each row has it and the load of the machine.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HEADINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A scenario, what came out, and how it compares with its targets."""
+    """A scenario, its result, and the comparison with its targets."""
 
     scenario: Scenario
     result: SimulationResult
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rows asked for; 1 when a target was missed, 3 when an input was wrong."""
     options = _options(arguments)
     if options.live and threading.current_thread() is threading.main_thread():
-        # Processes and namespaces must not outlive a run that is told to stop.
+        # Processes and namespaces must not outlive a terminated run.
         signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         rows = _run(options)
@@ -110,7 +110,7 @@ def _run(options: argparse.Namespace) -> list[Row]:
         )
         rows.append(row)
         _print(row)
-        if options.json:  # after each row: a long run that is cut short keeps what it has
+        if options.json:  # after each row: an interrupted run keeps its rows
             text = json.dumps(_report(rows), indent=1, allow_nan=False)
             options.json.write_text(text + "\n", encoding="utf-8")
         if options.plots:
@@ -149,7 +149,7 @@ _loaded: dict[str, ClipFootage] = {}
 
 
 def _footage(options: argparse.Namespace, number: int) -> Footage:
-    """The codec is pure, so streams may share it; the model's content is a stream's own."""
+    """The codec is pure, so streams may share it; the model's content differs by stream."""
     if options.codec == "model" or options.clip is None:
         return ModelFootage(seed=1 + number)
     if "clip" not in _loaded:
@@ -170,8 +170,8 @@ def load_clip(clip: Path, codec: str) -> ClipFootage:
     else:
         import torch  # noqa: PLC0415  # only where needed
 
-        # More threads wait for each other in products this small: six times slower where the
-        # cores are shared. The product's default is one, too.
+        # More threads only wait for each other in products this small: six times slower where
+        # cores are shared. The product's default is one as well.
         torch.set_num_threads(1)
         loaded = Codec.load(codec, device="cpu")
     frames = next(iter(load_clips(clip.parent, only=clip.stem))).frames
@@ -241,7 +241,7 @@ def _row_json(row: Row) -> dict[str, object]:
 
 
 def plain(value: object) -> object:
-    """Rounded for reading; JSON knows no NaN."""
+    """Rounded; None for NaN, which JSON does not have."""
     if isinstance(value, dict):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, float):

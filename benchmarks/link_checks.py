@@ -77,7 +77,7 @@ def fresh_frame_ms(result: SimulationResult, profile: Profile) -> float:
 
 
 def worst_rate_kbps(result: SimulationResult, span_s: float) -> float:
-    """The least that any span within the summary's window carried of the first stream."""
+    """The lowest rate of the first stream over any span within the summary's window."""
     options = result.options
     end_s = options.seconds - options.cool_down_s
     starts = range(int(options.warm_up_s * 10), int((end_s - span_s) * 10))
@@ -107,7 +107,7 @@ def _recovered_share(result: SimulationResult) -> float:
 
 def _settled_ms(result: SimulationResult) -> float:
     """From the step down at 10 s to the capture after which five frames in a row are below
-    100 ms; a single slow frame later is a hiccup of the machine, not of the control."""
+    100 ms; a single slow frame later is caused by the machine, not by the control."""
     arrived = [
         (f.captured_us / 1000 - 10_000, f.arrived_us - f.captured_us <= 100_000)
         for f in result.streams[0].frames

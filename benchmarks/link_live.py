@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A row of the link benchmark in real time: sender and receiver as processes, a link between."""
+"""A row of the link benchmark in real time: two processes and a link between."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Path(Protocol):
 
 
 class ProxyPath:
-    """The stream proxy; `side` tells which end connects to it."""
+    """The link proxy; `side` is the end that connects to it."""
 
     def __init__(self, profile: Profile, side: SenderSide = SenderSide.CONNECT) -> None:
         with socket.create_server(("127.0.0.1", 0)) as one:
@@ -179,7 +179,7 @@ def worker(command: list[str], *, quiet: bool = False) -> Iterator[subprocess.Po
 
 
 def say(process: subprocess.Popen[str]) -> None:
-    """Give a worker its word."""
+    """Write a line to a worker."""
     assert process.stdin is not None
     try:
         process.stdin.write("go\n")

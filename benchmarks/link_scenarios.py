@@ -33,7 +33,7 @@ class Targets:
     skip: float | None = None
     skip_outside: float | None = 0.05  # of the frames outside outages
     p95_outside_ms: float | None = None
-    p95_screen_ms: float | None = None  # of the frames that were on the screen, outages included
+    p95_screen_ms: float | None = None  # of the frames on screen, outages included
     fresh_each_ms: float | None = None  # as `fresh_ms`, of every outage
     frames_per_second: float | None = None
     fresh_ms: float | None = None  # capture to display of the first frame after a gap
@@ -49,7 +49,7 @@ class Scenario:
     """One row."""
 
     name: str
-    link: str  # in words
+    link: str  # description
     profile: Profile
     targets: Targets | None
     options: SimulationOptions = field(default_factory=SimulationOptions)
@@ -57,8 +57,8 @@ class Scenario:
 
 
 def scenarios(traces: Path | None) -> list[Scenario]:
-    """The matrix; rows on recorded traces only where the folder with them is known."""
-    base = SimulationOptions(quality=63)  # the link shall be the limit, not the sender's cap
+    """The matrix; rows on recorded traces only with their folder."""
+    base = SimulationOptions(quality=63)  # only the link limits, not the sender's quality cap
     rows = _rate_rows()
     if traces is not None:
         rows += _trace_rows(traces, base)
@@ -86,7 +86,7 @@ def _rate_rows() -> list[Scenario]:
 
 
 def _path_rows(base: SimulationOptions) -> list[Scenario]:
-    """A steady rate on a path that loses, delays or gathers."""
+    """A constant rate on a path with loss, delay or aggregation."""
     return [
         Scenario(
             "loss1",
@@ -133,7 +133,7 @@ def _path_rows(base: SimulationOptions) -> list[Scenario]:
 
 
 def _hard_rows() -> list[Scenario]:
-    """Links that are away for a while, or nearly too thin for any stream."""
+    """Links with outages, or almost too thin for a stream."""
     return [
         Scenario(
             "hold5s",
@@ -194,14 +194,14 @@ def _company_rows(base: SimulationOptions) -> list[Scenario]:
 
 
 def trace_scenario(path: Path, seconds: float) -> Scenario:
-    """One Mahimahi trace, read as it is."""
+    """One Mahimahi trace."""
     profile = _profile(TraceRate(read_trace(path), name=path.name), queue_bytes=300_000)
     options = SimulationOptions(seconds=seconds)
     return Scenario(path.name, f"trace {path.name}", profile, None, options)
 
 
 def _trace_rows(traces: Path, base: SimulationOptions) -> list[Scenario]:
-    """Links as they were recorded."""
+    """Recorded links."""
 
     def rate(name: str, length_ms: int | None = None) -> Rate:
         return TraceRate(read_trace(traces / name), length_ms=length_ms, name=name)

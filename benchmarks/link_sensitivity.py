@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much each constant of the rate control matters: one changed at a time, in virtual time.
+"""Sensitivity of the rate control: one constant changed at a time, in virtual time.
 
     python -m benchmarks.link_sensitivity --traces DIR > docs/benchmarks/link-sensitivity.md
 
 Runs with the model of the codec. Each cell: utilisation in percent, p95 and p99 of the frame delay
 in milliseconds; beside a bulk flow also the worst two seconds in kbit/s, for two streams Jain's
-index. Differences below two points or ten milliseconds are chance.
+index. Differences below two points or ten milliseconds are noise.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of the link benchmarks for people: reads their JSON, writes Markdown.
+"""Tables of the link benchmarks: reads their JSON, writes Markdown.
 
 python -m benchmarks.link_table docs/benchmarks/link*.json docs/benchmarks/compare.json
 """
@@ -67,7 +67,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _link_cells(row: dict[str, Any]) -> list[str]:
     missed = [f"{one['what']} {one['measured']:.3g}" for one in row["targets"] if not one["met"]]
-    live = row["backend"] != "virtual time"  # there neither counts
+    live = row["backend"] != "virtual time"  # without load and encoding time there
     met = f"all {len(row['targets'])} met" if row["targets"] else "none set"
     return [
         row["name"],

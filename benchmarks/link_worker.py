@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One end of a live run, in a process of its own: `python -m benchmarks.link_worker sender ...`.
 
-Loads everything, says "ready", waits for "go" on its input, runs, and writes what it saw as JSON.
-Times are of the monotonic clock that all processes of one boot share.
+Loads everything, prints "ready", waits for "go" on its input, runs, and writes its result as JSON.
+Times are of the monotonic clock, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611, ssim
 from streamcodec.parallel import Threads
 
-_MEASURED = 5  # quality is measured on every so many-th frame, outside the coding thread
+_MEASURED = 5  # quality is measured on every n-th frame, outside the coding thread
 
 
 def main() -> None:
@@ -66,14 +66,14 @@ def _work(options: argparse.Namespace, codec: Codec) -> None:
 
 
 def load_codec(name: str, threads: Threads) -> Codec:
-    """A size of the real codec, or "model" for one of plausible sizes that costs no time."""
+    """A size of the real codec, or "model" for one with plausible sizes that takes no time."""
     if name == "model":
         return SizedCodec()
     return Codec.load(name, device="cpu").sharing(threads)
 
 
 class ClipSource:
-    """A clip forth and back at a fixed frame rate; notes each capture."""
+    """A clip forwards and backwards at a fixed frame rate; records each capture."""
 
     name = "clip"
     live = True
@@ -103,7 +103,7 @@ class ClipSource:
         return CapturedFrame(frame, captured_us)
 
     def frame(self, number: int) -> Frame:
-        """The picture with this number, the clip going forth and back."""
+        """The picture with this number, the clip forwards and backwards."""
         period = max(1, 2 * len(self._frames) - 2)
         position = number % period
         return self._frames[min(position, period - position)]
@@ -113,7 +113,7 @@ class ClipSource:
 
 
 class NotedCodec(Codec):
-    """The codec, remembering the budget of its last frame; None where only quality counted."""
+    """The codec, with the budget of its last frame; None where only a quality was given."""
 
     def __init__(self, inner: Codec) -> None:
         self._inner = inner
@@ -187,7 +187,7 @@ def _send(options: argparse.Namespace, codec: Codec, frames: list[Frame]) -> dic
     if options.send_buffer:
         endpoint = replace(endpoint, send_buffer_bytes=options.send_buffer)
     sender = Sender(
-        # The link shall be the limit: unless asked the sender stops at 42 dB.
+        # Only the link limits: by default the sender caps quality at 42 dB.
         SenderConfig(endpoint, rules=Rules(quality=63)),
         codec=noted,
         source=source,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a figure was measured on and with: processor, versions, command."""
+"""Conditions of a measurement: processor, versions, command."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Group = Literal["camera", "screen", "pictures"]
 
 VIDEO_SUFFIXES = (".mkv", ".mp4", ".y4m", ".webm", ".mov", ".avi")
 PICTURE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-_SYNTHETIC_PREFIXES = ("screen_", "bunny_")  # reported apart from camera clips
+_SYNTHETIC_PREFIXES = ("screen_", "bunny_")  # reported separately from camera clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def load_pictures(folder: Path, *, only: str = "") -> Iterator[Clip]:
 
 
 def digest_of(frames: list[Frame]) -> str:
-    """Names the samples of these frames, independent of the file they came from."""
+    """A digest of the samples of these frames, independent of their file."""
     digest = hashlib.blake2b(digest_size=16)
     for frame in frames:
         digest.update(f"{frame.width}x{frame.height}".encode())

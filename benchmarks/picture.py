@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     frame = read_picture(options.image) if options.image else _portrait()
     codec = Codec.load("S", device="cpu")
-    # JPEG's sizes are coarse: ours gets the bytes that the best fitting JPEG has.
+    # JPEG's sizes are coarse: our budget is the size of the best fitting JPEG.
     jpeg = best_jpeg(frame, options.bytes)
     encoded = codec.encode(frame, budget_bytes=len(jpeg))
     if encoded.packet is None:

@@ -50,7 +50,7 @@ def measure(
     decode_s: float,
     with_msssim: bool,
 ) -> Point:
-    """Score what a decoder gave back. Raises ValueError when frames were lost."""
+    """Compare decoded frames with their sources. Raises ValueError when frames were lost."""
     if len(decoded) != len(originals):
         raise ValueError(f"{setting}: {len(decoded)} of {len(originals)} frames came back")
     scores = [psnr(a, b) for a, b in zip(originals, decoded, strict=True)]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many times x264 veryfast's encode a frame of ours takes: `python -m benchmarks.ratios`.
+"""Time of our encode and decode relative to x264 veryfast's encode: `python -m benchmarks.ratios`.
 
-On a machine that others share, speed changes within seconds. So x264 and ours take turns on short
-pieces of the built-in scene, each piece gives ratios of its own, and their median and quartiles are
-told. Processor time of one thread; everything else is as in `benchmarks.speed`.
+On a shared machine speed changes within seconds. So x264 and ours alternate on short
+pieces of the built-in scene, and the median and quartiles of the pieces' ratios are
+printed. Processor time of one thread; everything else is as in `benchmarks.speed`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.media.scene import Scene
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 
-_PIECE_FRAMES = 13  # a keyframe, and as many as tell a median
+_PIECE_FRAMES = 13  # a keyframe, and enough for a median
 _PIECES = 4
 _SETTLING = 3  # frames of a piece that are not counted
 

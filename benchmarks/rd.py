@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rate and distortion of our codec against classical ones: real packets, really decoded.
+"""Rate and distortion of our codec and classical ones, with real packets and decoders.
 
     python -m benchmarks.rd --clips DIR --images DIR --sizes S --anchors all --json rd.json
     python -m benchmarks.rd --quick
@@ -41,12 +41,12 @@ Results = dict[str, dict[str, list[Point]]]
 
 QUICK_FRAMES = 20
 QUICK_ANCHORS = "mjpeg,x264-ultrafast,x264-veryfast,x264-medium"
-_AIM_DB = (29.5, 42.5)  # PSNR at the ends of an automatic set of qualities
+_AIM_DB = (29.5, 42.5)  # PSNR at both ends of an automatic set of qualities
 _PROBE_FRAMES = 6
 
 
 class Mismatch(Exception):
-    """Our decoder did not return the picture that our encoder holds."""
+    """Our decoder's picture differs from the encoder's reference."""
 
 
 def main(arguments: Sequence[str] | None = None, *, load: Loader | None = None) -> int:
@@ -130,9 +130,9 @@ def measure_ours(codec: Codec, clip: Clip, quality: int, *, with_msssim: bool = 
 
 
 def spread_qualities(codec: Codec, frames: Sequence[Frame], count: int) -> list[int]:
-    """`count` qualities, evenly apart, that span the range that BD-rate needs.
+    """`count` equally spaced qualities over the range of the BD-rate.
 
-    Judged by the last of the first few frames: inter frames settle above or below the keyframe.
+    Chosen by the last of the first few frames: inter frames settle above or below the keyframe.
     """
     start = frames[:_PROBE_FRAMES]
 
@@ -176,7 +176,7 @@ def build_report(clips: Sequence[Clip], points: Results, sizes: Sequence[str]) -
     for size in sizes:
         everything = _means(rates[size], [clip.name for clip in clips])
         rates[size]["mean"] = {
-            # An anchor only for pictures, beside camera clips, keeps the mean of the pictures.
+            # With camera clips, an anchor only for pictures keeps the mean of the pictures.
             anchor: groups[size].get("camera", {}).get(anchor, value)
             for anchor, value in everything.items()
         }
@@ -280,7 +280,7 @@ def _measure_size(
     return [measure_ours(codec, clip, quality, with_msssim=with_msssim) for quality in chosen]
 
 
-_codecs: dict[tuple[Loader, str, str], Codec] = {}  # one a process: loading and compiling is slow
+_codecs: dict[tuple[Loader, str, str], Codec] = {}  # one a process: loading is slow
 
 
 def _loaded(load: Loader, size: str, device: str) -> Codec:

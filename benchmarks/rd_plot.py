@@ -36,7 +36,7 @@ _OTHER_SIZES = ("#1a1a1a", "-")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write what was asked for."""
+    """Write the picture or the table."""
     parser = argparse.ArgumentParser(prog="benchmarks.rd_plot", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("report", type=Path, help="JSON file of benchmarks.rd")

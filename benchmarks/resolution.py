@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a smaller picture is worth at the same bytes a frame: where adaptation should step.
+"""Quality of a smaller picture at the same bytes a frame: the thresholds of adaptation.
 
     python -m benchmarks.resolution --clips DIR --only mobile,walkers
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time of a frame in our codec and its stages, beside x264 and JPEG in the same run.
+"""Time of a frame in our codec and its stages, with x264 and JPEG in the same run.
 
     python -m benchmarks.speed [--device cuda] [--sizes S,M] [--efforts normal,fast]
                                [--resolutions 640x360] [--json FILE]
@@ -47,14 +47,14 @@ CPU_RESOLUTIONS = "320x180,640x360,1280x720"
 CUDA_RESOLUTIONS = "1280x720,1920x1080"
 _WARM_UP_FRAMES = 5
 _X264_QP = 30
-_ANCHOR = "veryfast"  # of x264: what our times are compared with
+_ANCHOR = "veryfast"  # of x264, for comparison with our times
 _JPEG_QUALITY = 80
 _QUALITY = 36
 
 
 @dataclass(slots=True)
 class Clock:
-    """Seconds by which calls are timed."""
+    """The clock of the calls, in seconds."""
 
     now: Callable[[], float] = time.thread_time
 
@@ -64,7 +64,7 @@ _clock = Clock()
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Times of one codec on one resolution, in milliseconds a frame, and what it made."""
+    """Times of one codec at one resolution, in milliseconds a frame, and its results."""
 
     codec: str
     resolution: str
@@ -159,10 +159,10 @@ def time_ours(
         {"quality": quality} if budget_bytes is None else {"budget_bytes": budget_bytes}
     )
     key, key_encode_ms = _timed(codec.encode, frames[0], quality=quality)
-    assert key.packet is not None  # a quality was asked for, not a budget
+    assert key.packet is not None  # without a budget
     decoded, key_decode_ms = _timed(codec.decode, key.packet)
     ahead, behind = key.reference, decoded.reference
-    # Stages are timed in a round of their own, so that timing them costs the totals nothing.
+    # Stages are timed in a separate round, so that timing them does not change the totals.
     packets, encode_ms, decode_ms, quality_db = time_round(codec, frames, ahead, behind, asked)
     with watching(ENCODE_STAGES, _clock.now) as encode_stages:
         time_round(codec, frames, ahead, behind, asked, encoding=encode_stages)
@@ -254,7 +254,7 @@ def time_jpeg(frames: Sequence[Frame]) -> Run:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """A line a run, stages of ours under it."""
+    """A line for each run, then the stages of our codec."""
     lines = [
         f"{'':<34} {'encode p50':>10} {'p95':>8} {'decode p50':>11} {'p95':>8}"
         f" {'bytes':>8} {'PSNR':>6}"
@@ -277,7 +277,7 @@ def table(runs: Sequence[Run]) -> str:
 
 
 def ratios(runs: Sequence[Run]) -> str:
-    """A line a run of ours: how many times x264 veryfast's encode its p50 times are."""
+    """A line for each run of our codec: its p50 times relative to x264 veryfast's encode."""
     lines = [f"{f'times x264 {_ANCHOR}':<34} {'encode':>10} {'decode':>8}"]
     for run in runs:
         anchors = [
@@ -305,8 +305,8 @@ def time_round(
 ) -> tuple[list[int], list[float], list[float], float]:
     """Code all frames after the first; sizes, times and mean PSNR.
 
-    As with the other codecs, a picture was made just before it is encoded, so that it lies in the
-    processor's cache as a camera's does, and is compared when the times are taken.
+    As with the other codecs, a picture is made just before it is encoded, so that it is in the
+    processor's cache like a camera's; it is compared after the timing.
     """
     sizes, encode_ms, decode_ms = [], [], []
     pictures: list[tuple[Frame, Frame]] = []  # decoded, and the encoder's own

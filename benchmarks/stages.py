@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time inside a codec call by stage, measured from outside: the product carries no stopwatch."""
+"""Time inside a codec call by stage, measured from outside: the product has no timers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-# Stage -> functions that belong to it, as the caller looks them up. Nested ones count once, for
-# the outermost. A name that is gone is left out, and its time shows as "other".
+# Stage -> its functions, as the caller looks them up. Nested calls count only for
+# the outermost stage. A name that no longer exists is skipped, its time counts as "other".
 ENCODE_STAGES: Mapping[str, Sequence[str]] = {
     "motion and modes": ("streamcodec._core.analyse_inter", "streamcodec._core.analyse_key"),
     "prediction": ("streamcodec._core.predict",),
@@ -52,11 +52,11 @@ class StageTimes:
         self._counting = False
 
     def begin_call(self) -> None:
-        """Count from here: functions that encoder and decoder share belong to one of them."""
+        """Start a call: functions shared by encoder and decoder count for the running one."""
         self._counting = True
 
     def finish_call(self, total_ms: float) -> None:
-        """Note one codec call; what no stage took is "other"."""
+        """End a codec call; the time outside all stages is "other"."""
         self._counting = False
         self._current_ms["other"] = total_ms - sum(self._current_ms.values())
         for stage, spent_ms in self._current_ms.items():
@@ -85,7 +85,7 @@ class StageTimes:
 def watching(
     stages: Mapping[str, Sequence[str]], clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[StageTimes]:
-    """Within the block, the named functions report their time."""
+    """Within the context, the named functions report their time."""
     times = StageTimes(clock)
     with ExitStack() as patches:
         for stage, names in stages.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A codec of two sizes and no work, for runs in which only the way of packets counts."""
+"""A codec with two packet sizes and no work, for runs that measure only the transport."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Material:
     keyframe_bytes: int = 9_000
     inter_bytes: int = 1_200
     encode_us: int = 15_000
-    keyframe_every: int = 0  # frames; 0: only when somebody asks
+    keyframe_every: int = 0  # frames; 0: only on request
 
 
 class SteadyCodec(Codec):
-    """Packets of two sizes and no work; no two of them begin alike."""
+    """Packets of two sizes, without work; their first bytes all differ."""
 
     def __init__(self, material: Material) -> None:
         self.model_hash = MODEL
@@ -39,7 +39,7 @@ class SteadyCodec(Codec):
         self._numbers = count()
 
     def trying(self, effort: str) -> SteadyCodec:
-        """Every effort costs the same: nothing."""
+        """All efforts are the same."""
         del effort
         return self
 
@@ -54,7 +54,7 @@ class SteadyCodec(Codec):
         quality: int | None = None,
         budget_bytes: int | None = None,
     ) -> Encoded:
-        """The next packet, whatever is asked for."""
+        """The next packet; quality and budget are ignored."""
         keyframe = reference is None
         size_bytes = self._material.keyframe_bytes if keyframe else self._material.inter_bytes
         before = MODEL if reference is None else reference.digest

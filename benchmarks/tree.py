@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tree of relays and a hundred thousand viewers in virtual time: `python -m benchmarks.tree`.
 
-Everybody joins within a second, long after the last keyframe: how many requests reach the sender,
-and when has everybody a picture? Then latency by depth. Then a relay near the root and two relays
-of viewers are lost: how long are those behind them without a new picture? Seeded; the same
+All viewers join within a second, long after the last keyframe: how many requests reach the sender,
+and when do all have a picture? Then latency by depth. Then a relay near the root and two relays
+of viewers are lost: how long do the viewers behind them have no new picture? Seeded; the same
 arguments give the same figures.
 """
 
@@ -28,11 +28,9 @@ from services.protocol.chain import MAX_FRAMES
 
 # One relay process on one core of a server CPU, by `python -m benchmarks.tree_live`.
 MEASURED = Costs(wake_us=300, message_us=20, handout_us=85)
-RECONNECT_US = (
-    100_000  # as in services.wire.transport, where the system says that a connection broke
-)
+RECONNECT_US = 100_000  # as in services.wire.transport, after a connection broke
 PROBES = 10  # viewers at every node above the leaves, to see latency by depth
-STEADY_US = 500_000  # of latencies: enough, with so many viewers
+STEADY_US = 500_000  # of latencies: enough for so many viewers
 _START_US = 10_000_000
 _SECOND_US = 1_000_000
 
@@ -53,7 +51,7 @@ class Plan:
 
 
 class Tree:
-    """The tree of a plan, with its clockwork."""
+    """The tree of a plan, with its virtual clock."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -102,7 +100,7 @@ class Tree:
             self.clockwork.call(at_us, _joining(viewer, node))
 
     def lose(self, relay: RelayNode, *, silently: bool) -> list[ViewerNode]:
-        """A relay dies: its process, which its peers see at once, or `silently` its machine.
+        """A relay dies: its process, which its peers notice at once, or `silently` its machine.
 
         Its viewers move to other leaves; relays behind it find another parent. Returns all
         viewers behind it.
@@ -164,7 +162,7 @@ def simulate(plan: Plan) -> dict[str, object]:
     """Run a plan; its figures, ready for JSON."""
     tree = Tree(plan)
     tree.join_probes()
-    tree.run(MAX_FRAMES / plan.fps + 2.0)  # until no chain has its keyframe any more
+    tree.run(MAX_FRAMES / plan.fps + 2.0)  # until no chain has its keyframe
     keyframes, requests = tree.sender.keyframes, tree.sender.core.broadcast.keyframe_requests
     asked = [sum(relay.core.intake.keyframe_requests for relay in level) for level in tree.levels]
     tree.book.first_pictures_us = array("q")
@@ -262,7 +260,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     wanted = parser.parse_args()
     relays = tuple(int(text) for text in wanted.relays.split(","))
-    gc.disable()  # millions of objects, and no cycles among those that come and go
+    gc.disable()  # millions of objects, and no cycles among the short-lived ones
     started_s = time.monotonic()
     plan = Plan(viewers=wanted.viewers, relays=relays, fps=wanted.fps, seed=wanted.seed)
     found = simulate(plan)

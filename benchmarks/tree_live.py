@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Relays as real processes, measured and compared with the model: `python -m benchmarks.tree_live`.
 
-`load`: what one relay takes for its viewers: processor, memory, bytes. `chain`: one relay behind an
+`load`: processor, memory and bytes of one relay for its viewers. `chain`: one relay behind an
 emulated link gives the constant of a hop; with it the model of `tree_model` predicts the latency at
 each depth of three relays in a row, which is then measured. The sender is a replay, so that every
 run has the same packets.
@@ -34,7 +34,7 @@ from streamcodec.container import FileHeader, ScvWriter
 
 FPS = 30
 MATERIAL = Material(fps=FPS, encode_us=0, keyframe_every=60)
-QUIET_US = 60_000  # of a viewer beside the sender, 95th percentile: above it processes starve
+QUIET_US = 60_000  # of a viewer next to the sender, 95th percentile: above it processes starve
 _TAPE_S = 60
 _START_US = 10_000_000
 LINK = """
@@ -149,10 +149,10 @@ def load(tape: Path, counts: Sequence[int], seconds: float) -> list[dict[str, ob
 def chains(
     tape: Path, profile: Path, lengths: Sequence[int], seconds: float
 ) -> list[list[list[int]]]:
-    """Latencies at the sender and at each of the relays of rows of relays, a link before each.
+    """Latencies at the sender and at each relay of chains of relays, with a link before each.
 
-    All rows run at the same time, each with a sender of its own, so that what else the machine
-    does falls on all alike.
+    All chains run at the same time, each with its own sender, so that other load of the machine
+    affects all equally.
     """
     rows: list[list[str]] = []
     with ExitStack() as stack:
@@ -172,7 +172,7 @@ def chains(
 
 
 def predicted(profile: Profile, *, relays: int, hop_us: int, seconds: float) -> list[list[int]]:
-    """The same in the model, `hop_us` being what relay and emulator add to the link itself."""
+    """The same in the model; `hop_us` is the delay that relay and emulator add to the link."""
     clockwork, book = Clockwork(), Book()
     clockwork.run(_START_US)
     free = Costs(wake_us=0, message_us=0, handout_us=0)
@@ -203,7 +203,7 @@ def predicted(profile: Profile, *, relays: int, hop_us: int, seconds: float) -> 
 def compare(
     tape: Path, folder: Path, *, kbps: int, delay_ms: int, seconds: float, attempts: int
 ) -> object:
-    """Calibrate with one relay, predict three others in a row, and measure those."""
+    """Calibrate with one relay, predict a chain of three others, and measure it."""
     path = folder / "hop.toml"
     path.write_text(LINK.format(kbps=kbps, delay_ms=delay_ms), encoding="utf-8")
     profile = load_profile(str(path))
@@ -221,7 +221,7 @@ def compare(
     model = predicted(profile, relays=3, hop_us=max(0, hop_us), seconds=seconds)
     rows = []
     for depth in range(4):
-        # The first leg, from the replay to a viewer beside it, is in both.
+        # Both include the first leg, from the replay to a viewer next to it.
         ours = statistics.median(model[depth]) + statistics.median(one[0])
         theirs = statistics.median(real[depth])
         rows.append(
@@ -239,7 +239,7 @@ def compare(
 
 
 def quantile_us(latencies_us: Sequence[int], percent: int) -> int:
-    """What that share of the frames stayed below."""
+    """The value that this share of the frames stayed below."""
     return sorted(latencies_us)[min(len(latencies_us) - 1, len(latencies_us) * percent // 100)]
 
 
@@ -256,7 +256,7 @@ def _wire_bytes(stats: Path) -> int:
 
 
 def _wait_for_viewers(relay: subprocess.Popen[str], stats: Path, viewers: int) -> None:
-    """Wait until a relay serves so many."""
+    """Wait until a relay serves so many viewers."""
     while relay.poll() is None:
         there = _last(stats).get("viewers", [])
         if isinstance(there, list) and len(there) >= viewers:

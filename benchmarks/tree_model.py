@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes, connections and time for a model of a tree of relays.
 
-A process is a server with one thread: work takes the time of `Costs`, and what comes meanwhile
-waits. All clocks run alike, but nobody knows that: they are compared by PINGs as on machines of
-their own. Who lives in the tree: `benchmarks.tree_nodes`.
+A process is a server with one thread: work takes the time of `Costs`, and messages that
+arrive meanwhile wait. All clocks are equal, but the nodes do not
+know: they compare them by PINGs as on separate machines. The nodes of the tree: `benchmarks.tree_nodes`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _BATCH = 256  # as in services.wire.transport
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What work takes in one process, on its one thread."""
+    """Times of work in one process, on its one thread."""
 
-    wake_us: int  # from the arrival of a message to the turn that takes it
-    message_us: int  # to take a message in
-    handout_us: int  # to hand a packet to one receiver, its reports included
+    wake_us: int  # from the arrival of a message to the loop iteration that reads it
+    message_us: int  # to read a message
+    handout_us: int  # to send a packet to one receiver, its reports included
 
 
 class Wire(Protocol):
-    """One way of a connection."""
+    """One direction of a connection."""
 
     def arrival_us(self, now_us: int, size_bytes: int) -> int: ...
 
@@ -47,12 +47,12 @@ class PlainWire:
     delay_us: int
 
     def arrival_us(self, now_us: int, size_bytes: int) -> int:
-        """When the last byte is there."""
+        """Time of arrival of the last byte."""
         return now_us + self.delay_us
 
 
 class EmulatedWire:
-    """The link model of the product, with TCP's cutting into packets, and what ends add to it."""
+    """The link model of the product, with TCP's packets and a constant of the ends."""
 
     def __init__(self, direction: Direction, *, seed: int, ends_us: int = 0) -> None:
         self._link: Link[None] = Link(direction, seed=seed)
@@ -60,7 +60,7 @@ class EmulatedWire:
         self._now_us = 0
 
     def arrival_us(self, now_us: int, size_bytes: int) -> int:
-        """When the last byte is there. RuntimeError where the queue is too short for the stream."""
+        """When the last byte arrives. RuntimeError where the queue is too short for the stream."""
         self._now_us = max(now_us, self._now_us)
         at_us: int | None = None
         for begin in range(0, size_bytes, MSS_BYTES):
@@ -73,7 +73,7 @@ class EmulatedWire:
 
 
 class Clockwork:
-    """Calls what is due, in order of time; equal times in order of asking."""
+    """Calls what is due, in order of time; equal times in order of scheduling."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Callable[[int], None]]] = []
@@ -94,7 +94,7 @@ class Clockwork:
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """What is known about a packet beside its bytes."""
+    """Metadata of a packet."""
 
     captured_us: int
     reference: bytes
@@ -102,7 +102,7 @@ class Coded:
 
 
 class Book:
-    """What everybody measured. Latencies: capture to arrival of frames captured in `window_us`."""
+    """Measurements of all nodes. Latency: capture to arrival, frames captured in `window_us`."""
 
     def __init__(self) -> None:
         self.packets: dict[bytes, Coded] = {}  # by the first bytes
@@ -121,13 +121,13 @@ class Book:
 
 
 class Downstream(Protocol):
-    """Who is served by a node."""
+    """A receiver served by a node."""
 
     def take(self, message: m.Message, at_us: int) -> None: ...
 
 
 class Node:
-    """A process: takes messages in turns, and is busy with each for a while."""
+    """A process: reads messages one by one, and is busy with each for a while."""
 
     def __init__(self, clockwork: Clockwork, costs: Costs, *, depth: int) -> None:
         self.clockwork = clockwork
@@ -164,7 +164,7 @@ class Node:
 
     def _turn(self, now_us: int) -> None:
         if now_us != self._due_us or self.dead:
-            return  # an earlier turn was asked for meanwhile
+            return  # an earlier iteration was scheduled meanwhile
         self._due_us = None
         self._busy_us = now_us
         for _ in range(_BATCH):
@@ -188,15 +188,15 @@ class Node:
         raise NotImplementedError
 
     def _serve(self) -> None:
-        """Hand out what is due."""
+        """Send what is due."""
 
 
 def connect_us(wire: Wire) -> int:
-    """What a new connection takes: the round trips of TCP and of ZeroMQ's greeting."""
+    """Time of a new connection: the round trips of TCP and of ZeroMQ's greeting."""
     delay_us = wire.delay_us if isinstance(wire, PlainWire) else 20_000
     return 4 * delay_us
 
 
 def silence_us(heard_us: int) -> int:
-    """When a peer that was heard then is given up for a second connection (`Standby`)."""
+    """When a peer last heard then is replaced by a second connection (`Standby`)."""
     return heard_us + OPEN_US + GRACE_US + 2 * TICK_US

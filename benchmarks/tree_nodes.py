@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sender, relays upon relays and viewers in virtual time, around the product's own cores.
 
-Sender and relays are the product's cores with all that is in them, chains, credit and timers;
-between them travel the bytes of the protocol. Viewers are a few lines that obey the protocol, and
-get messages as values, since there are a hundred thousand of them.
+Sender and relays are the product's cores, with chains, credit and timers;
+they exchange the bytes of the protocol. Viewers are a few lines that follow the protocol, and
+get messages as objects, since there are a hundred thousand of them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PARENT = b""
 
 
 class _Unlimited:
-    """Rate control that never limits: the tree is what is looked at."""
+    """Rate control that never limits: only the tree is measured."""
 
     capacity_bps = 0
     queue_us = 0
@@ -147,7 +147,7 @@ class SenderNode(Node):
 
 
 class RelayNode(Node):
-    """A relay. `parents` gives it another place to go when its own is lost."""
+    """A relay. `parents` has others to connect to when its own is lost."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class RelayNode(Node):
 
     @property
     def address(self) -> bytes:
-        """Its routing id at the parent: another one for each connection."""
+        """Its routing id at the parent, different for each connection."""
         return b"%s/%d" % (self.identity, self._connects)
 
     def take(self, message: m.Message, at_us: int) -> None:
@@ -231,7 +231,7 @@ class RelayNode(Node):
             at_us = self._up.arrival_us(now_us, len(data))
             self.parent.deliver(at_us, self.address, m.unpack(data))
         if results.standby is Move.OPEN:
-            # Some parent answers at that address, whichever of them died.
+            # Another parent answers at that address.
             self.clockwork.call(now_us + connect_us(self._up), self.core.spare_connected)
         if results.standby is Move.TAKE:
             self._join()
@@ -245,7 +245,7 @@ class RelayNode(Node):
 
 
 class ViewerNode:
-    """Takes frames and reports; finds another relay when its own is lost."""
+    """Receives frames and reports; finds another relay when its own is lost."""
 
     __slots__ = (
         "_asked_us",
@@ -274,7 +274,7 @@ class ViewerNode:
         self._node: Node | None = None
         self._session = 0  # counts connections; 0: none yet
         self._welcomed = False
-        self._asked_us: int | None = None  # since when it waits for its first picture
+        self._asked_us: int | None = None  # time since which it waits for its first picture
         self._held: deque[bytes] = deque(maxlen=REFERENCES_HELD)
         self._shown_us: int | None = None
         self.gap_us = 0  # the longest time without a new picture

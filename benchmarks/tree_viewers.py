@@ -20,7 +20,7 @@ from services.protocol.intake import Intake, Profile, Results
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
 
 _POLL_MS = 20
-_FLOWING = 30  # frames: then a stream counts as begun
+_FLOWING = 30  # frames after which a stream counts as started
 _PATIENCE_S = 120.0
 
 
