@@ -5,7 +5,7 @@ Adaptive binary contexts: each learns how often its bit is one, in integers.
 
 A context is a row of two uint16 estimates of P(bit = 1) in 1/65536, one quick (rate 1/16) and one
 slow (rate 1/128); their mean codes the bit. The pair adapts to a new scene within a few blocks and
-is still precise in a still one (two-rate estimation as in VVC, JVET-K0430).
+is precise in a static one (two-rate estimation as in VVC, JVET-K0430).
 
 The same functions serve as writer and reader: `put` appends the bit's interval to a list that
 `rans.encode` turns into bytes, `get` reads it back. `cost_q8` is its price in 1/256 bit.
@@ -33,7 +33,7 @@ COST_Q8 = np.array([round(-256 * math.log2((i + 0.5) / 512)) for i in range(512)
 
 
 def _one(contexts: Contexts, index: int) -> int:
-    """Frequency of a one, in 1/2**15, kept away from both ends."""
+    """Frequency of a one in 1/2**15, clamped away from 0 and 1."""
     mean = (np.int64(contexts[index, 0]) + np.int64(contexts[index, 1])) >> 2
     return min(max(mean, _FLOOR), rans.TOTAL - _FLOOR)
 
@@ -48,7 +48,7 @@ def adapt(contexts: Contexts, index: int, bit: int) -> None:
 
 
 def put_estimated(out: U32, at: int, one: int, bit: int) -> int:
-    """Append a bit whose frequency of a one is known; return the next free place in `out`."""
+    """Append a bit whose frequency of a one is known; return the next free index of `out`."""
     out[at] = np.uint32(one) if bit else np.uint32(one << 16 | (rans.TOTAL - one))
     return at + 1
 
@@ -64,7 +64,7 @@ def get_estimated(state: U64, words: npt.NDArray[np.uint16], one: int) -> int:
 
 
 def put(out: U32, at: int, contexts: Contexts, index: int, bit: int) -> int:
-    """Append the bit, adapt, return the next free place in `out`."""
+    """Append the bit, adapt, return the next free index of `out`."""
     at = put_estimated(out, at, _one(contexts, index), bit)
     adapt(contexts, index, bit)
     return at

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes and reads bits of a payload: by a mixture of contexts, by one context, or without."""
+"""Writes and reads bits of a payload: with mixed contexts, one context, or none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Writer:
         self._count = 0
 
     def mixed(self, weights: int, scratch: I32, bit: bool) -> int:
-        """Append a bit by a mixture of three contexts."""
+        """Append a bit with a mixture of three contexts."""
         self._count = mixing.put(self._out, self._count, self._contexts, weights, scratch, int(bit))
         return int(bit)
 
@@ -56,7 +56,7 @@ class Writer:
 
 
 class Reader:
-    """Takes bits from a payload."""
+    """Reads bits from a payload."""
 
     def __init__(self, contexts: U16, payload: bytes) -> None:
         self._contexts = contexts
@@ -64,7 +64,7 @@ class Reader:
         self._state = rans.start(self._words)
 
     def mixed(self, weights: int, scratch: I32, bit: bool) -> int:
-        """Read a bit by a mixture of three contexts."""
+        """Read a bit with a mixture of three contexts."""
         del bit
         return mixing.get(self._state, self._words, self._contexts, weights, scratch)
 
@@ -80,5 +80,5 @@ class Reader:
 
     @property
     def overrun(self) -> bool:
-        """True when more was read than there is."""
+        """True when more was read than the payload has."""
         return bool(self._state[rans.STATE_OVERRUN])

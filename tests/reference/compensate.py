@@ -2,7 +2,7 @@
 """The plain twin of core/pictures/compensate: blocks of a reference moved in quarter samples.
 
 Filters of HEVC (ITU-T H.265, tables 8-11 and 8-12): rows first without rounding, then columns, then
-one rounding shift. Outside the reference its edge samples repeat, as far as one may ask.
+one rounding shift. Outside the reference its edge samples repeat.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHROMA = np.array(
 
 
 def window(plane: U8, top: int, left: int, height: int, width: int) -> I64:
-    """Samples of a plane whose edges repeat without end."""
+    """Samples of a plane; outside it the edge samples repeat."""
     rows = np.clip(np.arange(top, top + height), 0, plane.shape[0] - 1)
     columns = np.clip(np.arange(left, left + width), 0, plane.shape[1] - 1)
     return plane[np.ix_(rows, columns)].astype(np.int64)

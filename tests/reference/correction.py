@@ -20,7 +20,7 @@ AREA_BLOCKS = 4
 
 
 def acting(blocks: _core.Blocks) -> Bools:
-    """Blocks that coded something, are new, or moved: only these are corrected."""
+    """Blocks that coded something, are intra, or moved: only these are corrected."""
     vectors = blocks.field.reshape(blocks.rows, 2, blocks.columns, 2, 2)
     moved = (vectors != 0).any(axis=(1, 3, 4))
     return np.asarray((blocks.counts > 0) | (blocks.modes >= 2) | moved)
@@ -32,7 +32,7 @@ def areas(blocks: _core.Blocks) -> Bools:
 
 
 def saved(source: Planes, picture: Planes, correction: Correction, blocks: _core.Blocks) -> I64:
-    """(half or all, luma or chroma, down, across): squared errors less."""
+    """(half or all, luma or chroma, down, across): decrease of the squared error."""
     found = np.zeros((2, 2, *areas(blocks).shape), np.int64)
     for number, (wanted, plane, more) in enumerate(zip(source, picture, correction, strict=True)):
         side = 8 if number else 16
@@ -45,7 +45,7 @@ def saved(source: Planes, picture: Planes, correction: Correction, blocks: _core
 
 
 def corrected(picture: Planes, correction: Correction, blocks: _core.Blocks, levels: U8) -> Planes:
-    """New planes with each area's share of the correction added in acting blocks."""
+    """New planes: each area's correction, scaled by its level, added in acting blocks."""
     acts = acting(blocks)
     found = []
     for number, (plane, more) in enumerate(zip(picture, correction, strict=True)):
@@ -55,7 +55,7 @@ def corrected(picture: Planes, correction: Correction, blocks: _core.Blocks, lev
 
 
 def share(plane: U8, correction: I16, levels: npt.NDArray[np.generic]) -> U8:
-    """Level 2 is all of it: in 1/32 grey level, half a step to round."""
+    """Level 2 adds all of it; 1/32 grey level, rounded."""
     value = (
         32 * plane.astype(np.int64) + correction.astype(np.int64) * levels.astype(np.int64) + 16
     ) >> 5

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/kernels/motion and core/motion/cost.
 
-What a block would cost, estimated: by differences, or by Hadamard coefficients.
+Estimated cost of a block: by differences, or by Hadamard coefficients.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def block_of(source: U8, y: int, x: int, size: int) -> npt.NDArray[np.int64]:
 
 
 def moved(planes: U8, y: int, x: int, vy: int, vx: int, size: int) -> npt.NDArray[np.int64]:
-    """The reference's samples that a square moved by (vy, vx) quarter samples comes from."""
+    """The reference's samples for a square with the vector (vy, vx), in quarter samples."""
     plane = planes[4 * (vy & 3) + (vx & 3)]
     return block_of(plane, y + PAD_PX + (vy >> 2), x + PAD_PX + (vx >> 2), size)
 

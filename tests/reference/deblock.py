@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain twin of core/pictures/deblock: steps at block edges, smoothed.
+"""The plain twin of core/pictures/deblock: smooths steps at block edges.
 
 An edge is filtered where a block beside it has symbols, is intra, or moves differently. Samples p1
 p0 | q0 q1 move by a clipped (9 (q0 - p0) - 3 (q1 - p1) + 8) / 16 (the weak filter of ITU-T H.265,

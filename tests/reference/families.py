@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain twin of core/contexts: families of contexts, and where their rows begin.
+"""The plain twin of core/contexts: families of contexts and their first rows.
 
 docs/bitstream.md, section 4, has them as tables.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain twin of core/prior/: what the prior looks at, block by block, with NumPy."""
+"""The plain twin of core/prior/: the inputs of the prior, block by block, with NumPy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AROUND = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 @dataclass
 class BlockSyntax:
-    """What the packet says of blocks; arrays as in `_core.Blocks`."""
+    """The blocks of a packet; arrays as in `_core.Blocks`."""
 
     modes: U8
     field: npt.NDArray[np.int16]
@@ -131,7 +131,7 @@ def kinds(split: int) -> list[int]:
 
 
 def misc(syntax: BlockSyntax, moved_counts: U8, quality: int, reference_quality: int) -> U8:
-    """(blocks, 48): mode, counts around, motion, quality, intra directions."""
+    """(blocks, 48): mode, neighbours' counts, motion, quality, intra directions."""
     rows, columns = syntax.modes.shape
     out = np.zeros((rows, columns, MISC), np.int64)
     for row in range(rows):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/motion/field.
 
-The motion field: block modes, where vectors are predicted from, and what vectors cost.
+The motion field: block modes, prediction of vectors, candidates.
 
 Every 16x16 block has a mode; vectors live on a grid of 8x8 blocks in quarter samples, (dy, dx).
-Prediction looks at blocks already known: left, above, above right, and the same place in the
+Predictors are blocks already coded: left, above, above right, and the same place in the
 reference's field.
 """
 
@@ -56,7 +56,7 @@ def predictor(field: I16, y: int, x: int, size: int, out: I32, at: int) -> None:
 def candidates_of(
     field: I16, reference_field: I16, row: int, column: int, blocks: int, out: I32
 ) -> int:
-    """Distinct vectors that a square of `blocks` times `blocks` blocks may take over.
+    """Distinct candidate vectors of a square of `blocks` times `blocks` blocks.
 
     Returns how many (1 to 3); out[0] is also the predictor. The order: median, left, above, the
     middle of the same place before, above right; but for the first, out[k, 2] says which of the
@@ -103,7 +103,7 @@ def which(candidates: I32, candidate_count: int, field: I16, y: int, x: int) -> 
 
 
 def may_unite(rows: int, columns: int, row: int, column: int, blocks: int) -> bool:
-    """True where a square of this side starts, and reaches beyond its first quarter."""
+    """True where a square of this side starts and has blocks beyond its first quarter."""
     return (
         row % blocks == 0
         and column % blocks == 0
@@ -112,7 +112,7 @@ def may_unite(rows: int, columns: int, row: int, column: int, blocks: int) -> bo
 
 
 def is_united(modes: U8, field: I16, row: int, column: int, blocks: int) -> bool:
-    """True when all blocks of a square have one vector, and the same."""
+    """True when all blocks of a square have one vector each, all equal."""
     vy, vx = field[2 * row, 2 * column, 0], field[2 * row, 2 * column, 1]
     for i in range(row, min(row + blocks, modes.shape[0])):
         for j in range(column, min(column + blocks, modes.shape[1])):

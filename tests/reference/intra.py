@@ -32,7 +32,7 @@ def gather(plane: U8, y: int, x: int, size: int, right: int, below: int, edge: I
     """Collect the 4 * size + 1 samples around a block into edge, from lower left to upper right.
 
     edge[2 * size] is the corner; edge[2 * size - 1 - i] lies i below it, edge[2 * size + 1 + i] i
-    to its right. `right` and `below` say how many samples beyond `size` are decoded already;
+    to its right. `right` and `below`: how many samples beyond `size` are decoded already;
     missing ones repeat the nearest known, and without any neighbour all are 128.
     """
     corner = 2 * size
@@ -155,7 +155,7 @@ def predict(edge: I32, size: int, mode: int, line: I32, out: U8) -> None:
 
 
 def predicted(plane: U8, y: int, x: int, size: int, right: int, below: int, mode: int) -> U8:
-    """A square (size, size) predicted from what stands around it in the plane."""
+    """A square (size, size) predicted from its neighbours in the plane."""
     edge = np.empty(65, np.int32)
     gather(plane, y, x, size, right, below, edge)
     if wants_smooth(mode, size):
@@ -169,7 +169,7 @@ def predicted(plane: U8, y: int, x: int, size: int, right: int, below: int, mode
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A square of luma predicted by itself: where in its block, and what is known around."""
+    """A separately predicted square of luma: position in its block and decoded neighbours."""
 
     quarter: int  # of which quarter, 0 where the block is one square
     part: int  # which 4x4 square of the quarter, 0 where it is one

@@ -87,9 +87,9 @@ def best_intra(
 def _transform_of_quarter(
     source: U8, row: int, column: int, quarter: int, mode: int, inverse_step: float
 ) -> tuple[int, float, float]:
-    """How an 8x8 quarter is best transformed: kind, rough bits of one 8x8, and of that kind.
+    """The best transform of an 8x8 quarter: kind, rough bits of 8x8, rough bits of that kind.
 
-    Predicted from the source's own neighbours; finer transforms predict each 4x4 square anew.
+    Predicted from the source's own neighbours; finer transforms predict each 4x4 square.
     """
     coarse = _differences(source, row, column, quarter, mode, 0)
     eight = transform.level_bits(transform.dct(coarse), inverse_step)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain twin of core/pictures/loopfilter: a classified linear filter, sample after sample."""
+"""The plain twin of core/pictures/loopfilter: a classified linear filter, sample by sample."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/entropy/mixing.
 
-Several contexts, one bit: their opinions are mixed, and the mixture learns whom to trust.
+Mixes the estimates of several contexts for one bit, with adaptive weights.
 
 Each context gives two inputs, its quick and its slow estimate, in the logistic domain
 (ln(p / (1 - p)) in 1/256). Weights in 1/65536 are moved after every bit along the gradient of its
 price (logistic mixing as in lpaq, M. Mahoney). All in integers: the same on every machine.
 
 Weights live among the contexts, one in a row: the row's two uint16 are its high and low half, plus
-2**31. So whatever carries contexts carries weights.
+2**31. So weights are copied wherever contexts are.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _adapt(contexts: U16, at: int, scratch: I32, bit: int, one: int) -> None:
 
 
 def put(out: U32, at: int, contexts: U16, weights_at: int, scratch: I32, bit: int) -> int:
-    """Append the bit, adapt contexts and weights, return the next free place in `out`.
+    """Append the bit, adapt contexts and weights, return the next free index of `out`.
 
     scratch[:MIXED_CONTEXTS] names the contexts; the INPUTS weights start at row `weights_at`.
     """

@@ -46,7 +46,7 @@ def inter_samples(
 
 
 def open_loop(source: Planes, blocks: _core.Blocks, splits: U8, coefficients: F32) -> None:
-    """Coefficients of intra blocks predicted from the source: a first guess for the prior."""
+    """Coefficients of intra blocks predicted from the source: a first estimate for the prior."""
     for row, column in np.ndindex(blocks.rows, blocks.columns):
         mode = blocks.modes[row, column]
         if mode < fields.INTRA16:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain twin of core/pictures/overlap: moved blocks, mixed where their vectors differ."""
+"""The plain twin of core/pictures/overlap: overlapped motion compensation where vectors differ."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def predict_plainly(reference: Planes, modes: U8, field: I16, out: Planes) -> No
 
 
 def overlap(reference: Planes, modes: U8, field: I16, out: Planes) -> None:
-    """Mix each 8x8 cell with what the vectors of its left, upper, right, lower neighbour predict.
+    """Mix each 8x8 cell with the predictions by its left, upper, right, lower neighbour's vector.
 
     The half of the cell that lies at a side takes a share of 1/4 at the edge, halving with each row
     (in chroma, where two rows are one, falling to a quarter).

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/blocks/quantise.
 
-Rate-distortion quantisation: levels as distortion plus price say, with true table costs.
+Rate-distortion quantisation: levels of least distortion plus price, with exact table costs.
 
 All in units of the step: a coefficient x of step D has the level a = |x| / D; choosing k costs
 (a - k)**2 + mu * bits(k). mu = lambda / D**2 is the same at every quality.
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from streamcodec.blocks import layout
 
 # Of 0.05 to 0.16 the best on training clips and pictures; H.264's 0.85 * 2**((QP - 12) / 3) is 0.13
-# in our unit. All that follows is predicted from a keyframe, which is worth more bits.
+# in our unit. Later frames are predicted from a keyframe, so it gets more bits.
 MU = 0.10
 KEY_MU = 0.09
 BIAS_Q8 = 10  # decoders put a level 10/256 of a step nearer to zero
@@ -62,7 +62,7 @@ def weighed(
 ) -> None:
     """Choose levels of channels [first, last) by true costs.
 
-    saved[0] gets the weighed cost of coding them, saved[1] that of leaving all at zero.
+    saved[0] gets the rate-distortion cost of coding them, saved[1] that of all zero.
     """
     price = np.float32(mu / 256)
     coded = np.float32(0)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/entropy/rans.
 
-rANS: turns a list of (start, frequency) intervals into bytes and back, at entropy's price.
+rANS: codes a list of (start, frequency) intervals as bytes, at the size of their entropy.
 
 Asymmetric numeral systems (J. Duda, arXiv 1311.2540; range variant) keep one integer `x` below
 2**47. Coding a symbol of probability f / 2**15 grows x by 2**15 / f; when x would leave its range,
-its low 16 bits go out as a word, and x stays above 2**31 from then on. The decoder undoes the steps
-in reverse order, so the encoder works on the list from its end. `x` starts at 2**16 (as high as
-precision needs: the start is paid for), and the decoder must be back there after the last symbol: a
-free check that nothing was damaged.
+its low 16 bits are written as a word, and x stays above 2**31 from then on. The decoder undoes the
+steps in reverse order, so the encoder works on the list from its end. `x` starts at 2**16 (no
+higher than precision needs, as the start costs bits), and the decoder must be back there after the
+last symbol: a check for damage without extra bytes.
 
 An interval is packed as start << 16 | frequency in one uint32; starts and frequencies are below and
 up to 2**15. Payload: three little-endian words of final state, low word first (two when it has no
@@ -23,7 +23,7 @@ import numpy.typing as npt
 PRECISION_BITS = 15
 TOTAL = 1 << PRECISION_BITS
 SEED = 1 << 16
-LOWER_BOUND = 1 << 31  # below it a word is taken in, while there is one
+LOWER_BOUND = 1 << 31  # below it the next word is read, if there is one
 STATE_WORDS = 3
 
 U16 = npt.NDArray[np.uint16]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/blocks/rebuild and code.
 
-From symbols to pictures, for both ends: prediction plus residual, block after block.
+From symbols to pictures, in encoder and decoder: prediction plus residual, block by block.
 
 `code` is the encoder's loop: it chooses the final symbols, since intra prediction starts from
 decoded neighbours, and leaves exactly the picture that `rebuild`, the decoder's loop, makes from
@@ -33,9 +33,9 @@ Planes = tuple[U8, U8, U8]
 
 _STARTS = np.array(layout.GROUP_STARTS, np.int64)
 _CHANNEL_OF = np.argsort(layout.ORDER)  # position -> channel
-# What `free` says of a block: it takes over a vector, or is part of a square with one vector.
+# Values of `free`: the block has a candidate's vector, or is part of a square with one vector.
 TAKEN, JOINED = 1, 2
-# Price of what stands between "no skip" and the count where a vector is taken over.
+# Price of the syntax between "no skip" and the count of a block with a candidate's vector.
 _CANDIDATE_Q8 = 256
 
 
@@ -72,7 +72,7 @@ def _predict_within(
     column: int,
     follow: Callable[[intra.Square], None],
 ) -> None:
-    """Predict an intra block from what is decoded around it; `follow` comes after each square."""
+    """Predict an intra block from decoded neighbours; calls `follow` after each square."""
     y, u, v = planes
     modes = blocks.intra_modes[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
     small = blocks.modes[row, column] == fields.INTRA8
@@ -123,10 +123,10 @@ def rebuild(blocks: _core.Blocks, symbols: I16, steps_q3: I32, planes: Planes) -
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prices:
-    """What tells which symbols pay.
+    """Inputs of the choice of symbols.
 
-    `tables` (blocks, 384) are those that a first pass found; `free` (0, TAKEN or JOINED) marks
-    blocks that cost next to nothing when their count is 0, and coding them must gain more than
+    `tables` (blocks, 384) are those of a first pass; `free` (0, TAKEN or JOINED) marks
+    blocks that cost almost no bits when their count is 0: coding them must gain more than
     their `hurdle` in bits.
     """
 
@@ -154,7 +154,7 @@ def code(
     symbols: I16,
     planes: Planes,
 ) -> None:
-    """Choose symbols by rate and distortion, and rebuild the picture along the way.
+    """Choose symbols by rate and distortion, and reconstruct the picture.
 
     `coefficients` (blocks, 384) are those of the inter blocks. On entry `blocks.counts` holds the
     first pass' counts, an upper bound; on return the final ones. The planes hold the inter
@@ -221,7 +221,7 @@ class _Block:
                 _add(samples, part)
 
     def _weigh(self, levels: F32, first: int, last: int, tables: U8) -> float:
-        """Choose symbols of channels [first, last); what coding them saves."""
+        """Choose symbols of channels [first, last); returns the cost that coding them saves."""
         saved = np.zeros(2, np.float32)
         prices = self.prices
         quantise.weighed(
@@ -235,7 +235,7 @@ class _Block:
         return max(coded, default=0)
 
     def _choose_count(self, levels: F32, most: int, tables: U8) -> int:
-        """How many groups pay; symbols beyond them become zero."""
+        """How many groups to code by rate and distortion; later symbols become zero."""
         prices, here = self.prices, (self.row, self.column)
         scratch, by_count = np.zeros(mixing.SCRATCH, np.int32), np.zeros(5, np.int32)
         known = (self.blocks.counts, prices.reference_counts, *here)
@@ -278,7 +278,7 @@ class _Block:
         return {0: families.WHOLE, TAKEN: families.TAKEN, JOINED: families.JOINED}[int(free)]
 
     def _code_square(self, square: intra.Square, tables: U8, most: int) -> None:
-        """Code one luma square of a block in quarters against the prediction that stands there."""
+        """Code one luma square of a block in quarters against the prediction in the picture."""
         own = slice(square.y, square.y + square.size), slice(square.x, square.x + square.size)
         source = _views(self.source, self.row, self.column)[0][own]
         here = _views(self.planes, self.row, self.column)[0][own]

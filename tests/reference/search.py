@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/motion/search.
 
-Which mode and vectors a block gets: the encoder's own business, since the result is signalled.
+The search for a block's mode and vectors; only in the encoder, as the result is signalled.
 
-Each block tries the vectors of its neighbours and of the frame before, walks downhill from the best
-in growing detail (whole, half, quarter samples) by the sum of absolute differences, then compares
-whole block, four quarters, and intra prediction by the sum of absolute Hadamard coefficients, which
-estimates bits better. Bits are weighed in everywhere, at the price of the adaptive contexts.
+Each block tries the vectors of its neighbours and of the frame before, descends from the
+best in finer and finer steps (whole, half, quarter samples) by the sum of absolute differences,
+then compares whole block, four quarters, and intra prediction by the sum of absolute Hadamard
+coefficients, which estimates bits better. All costs include bits, at the price of the adaptive
+contexts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ F32 = npt.NDArray[np.float32]
 # Estimated bits of a whole block from which quarters, and intra prediction, are tried.
 QUARTERS_FROM = 60
 INTRA_FROM = 100
-# What a vector costs besides its bits where all around is static: such a block would be a skip.
+# Penalty of a vector besides its bits where all neighbours are static: the block would be a skip.
 ALONE = 4
 
 
@@ -47,7 +48,7 @@ def _descend(
     prices: I32,
     first_step: int,
 ) -> int:
-    """Walk start = (vy, vx, cost) to a nearby minimum; quarter samples; returns the cost."""
+    """Descend from start = (vy, vx, cost) to a local minimum, quarter samples; returns the cost."""
     height, width = source.shape
     vy, vx, best = int(start[0]), int(start[1]), int(start[2])
     step = first_step
@@ -97,14 +98,14 @@ def analyse_inter(
 ) -> None:
     """Choose mode and vectors for every block of a band of rows of an inter frame.
 
-    The band starts `offset` blocks below the top; it looks at no vectors above itself, so that
-    bands can be searched side by side. modes, field, intra_modes and `reference_field` are the rows
+    The band starts `offset` blocks below the top; it reads no vectors above itself, so that
+    bands can be searched in parallel. modes, field, intra_modes and `reference_field` are the rows
     of the band.
 
     `planes` are the reference's 16 quarter-sample planes, `reference_field` its vectors,
     `lambda_q8` the price of a bit in absolute difference, `still` the difference below which a
-    candidate is taken without a search. `bit_weights` and `per_square` (of a squared difference)
-    are in 1/16 bit. `contexts` tell what bits cost. Fills modes, field and intra_modes (-1 in inter
+    candidate is used without a search. `bit_weights` and `per_square` (of a squared difference)
+    are in 1/16 bit. `contexts` give prices of bits. Fills modes, field and intra_modes (-1 in inter
     blocks).
     """
     rows, columns = modes.shape
@@ -158,7 +159,7 @@ def analyse_inter(
                 for j in range(2):
                     intra_modes[2 * row + i, 2 * column + j] = -1
             if best < still:
-                # Differences this small are not coded: what counts is the error that stays.
+                # Differences this small are not coded: the error that remains counts.
                 least = np.float32(1e30)
                 for k in range(count):
                     c0, c1 = int(candidates[k, 0]), int(candidates[k, 1])
@@ -209,7 +210,7 @@ def analyse_inter(
             wide = 16 if best > 8 * still else 4
             _descend(source, planes, y, x, 16, p0, p1, start, lambda_q8, prices, wide)
             v0, v1 = int(start[0]), int(start[1])
-            # Now by Hadamard: the found vector, the best free one, four quarters, intra.
+            # Compared by Hadamard: the found vector, the best free one, four quarters, intra.
             rate = (512 + vector_bits_q8(prices, v0 - p0, v1 - p1)) >> 4
             if count == 1 and p0 == 0 and p1 == 0:
                 rate += 16 * ALONE
@@ -247,7 +248,7 @@ def analyse_inter(
                     if other < cost:
                         start[0], start[1], start[2] = o0, o1, other
                 _descend(source, planes, yy, xx, 8, o0, o1, start, lambda_q8, prices, 8)
-                # Reach is checked for the 16x16 block at this corner; keep the whole block's too.
+                # `_descend` checks reach for a 16x16 block at this corner; the block needs it too.
                 if not fields.within_reach(y, x, start[0], start[1], height, width, REACH_PX):
                     start[0], start[1] = v0, v1
                 part[k, 0], part[k, 1] = start[0], start[1]
@@ -265,7 +266,7 @@ def analyse_inter(
             else:
                 fields.set_block(field, row, column, v0, v1)
             if whole > 16 * INTRA_FROM:
-                # Few blocks of an inter frame are intra: five modes tell whether to try them all.
+                # Few blocks of an inter frame are intra: five modes decide whether to try all.
                 mode, cost = intra_search.best_intra(
                     source,
                     y,

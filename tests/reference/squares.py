@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain twin of core/motion/squares.
 
-Squares of blocks that share one vector: the encoder unites blocks after its own search of them.
+Squares of blocks that share one vector: the encoder merges blocks after the search.
 
 Small squares first. All prices are those of the adaptive contexts, in 1/16 bit.
 """
@@ -25,8 +25,8 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 
-# Fixed signalling overhead besides the vector, in 1/16 bit: for a block that takes over a
-# neighbour's, for a block on its own, for a square of blocks with one vector.
+# Fixed signalling overhead besides the vector, in 1/16 bit: for a block with a
+# candidate's vector, for a block on its own, for a square of blocks with one vector.
 TAKING = 4
 SINGLE = 6
 SQUARE = 4
@@ -43,7 +43,7 @@ def _cost_at(
     bit_weights: F32,
     per_square: float,
 ) -> int:
-    """What a block costs besides its motion, in 1/16 bit, in the measure it was searched by."""
+    """Cost of a block without its motion, in 1/16 bit, by the measure used in its search."""
     if not fields.within_reach(y, x, vy, vx, source.shape[0], source.shape[1], REACH_PX):
         return FAR
     if static:
@@ -72,7 +72,7 @@ def _motion_price(
     vy: int,
     vx: int,
 ) -> int:
-    """Price of a vector for a block or a square, in 1/16 bit, by what is around it now."""
+    """Price of a vector for a block or a square, in 1/16 bit, by its present neighbours."""
     candidate_count = fields.candidates_of(field, reference_field, row, column, blocks, candidates)
     prices_of.which_prices(
         contexts,
@@ -103,7 +103,7 @@ def _is_inter(modes: U8, top: int, bottom: int, left: int, right: int) -> bool:
 
 
 def _add(tries: I64, count: int, vy: int, vx: int) -> int:
-    """Add a vector to the first `count` of `tries` unless it is there; the new count."""
+    """Add a vector to the first `count` of `tries` unless present; returns the new count."""
     for k in range(count):
         if tries[k, 0] == vy and tries[k, 1] == vx:
             return count
@@ -130,7 +130,7 @@ def unite(
 ) -> None:
     """Give squares of blocks one vector where that is cheaper, small squares first.
 
-    Tried are the vectors of the square's blocks and those that it could take over.
+    Tries the vectors of the square's blocks and the square's candidates.
     """
     rows, columns = modes.shape
     candidates = np.zeros((5, 3), np.int32)
@@ -297,7 +297,7 @@ def _mend(
     taking: I32,
     scratch: I32,
 ) -> None:
-    """Let blocks on their own choose again, whose neighbours' vectors may have changed."""
+    """Repeat the choice of single blocks, as their neighbours' vectors may have changed."""
     rows, columns = modes.shape
     for row in range(rows):
         for column in range(columns):

@@ -8,7 +8,7 @@ estimate (mixing.py), the others have one context (binary.py) or none. One trave
 reads: a writing coder codes the bit that it is given, a reading one ignores it and returns the one
 that it reads. docs/bitstream.md has the same as tables. `count` is how many of a block's four
 symbol groups are coded, from low frequencies up; a block with a candidate's vector and no groups is
-a *skip*: one bit and a candidate index. `written` are values that only a writer has.
+a *skip*: one bit and a candidate index. `written` are values that only the writer has.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BITS_PER_BLOCK = 4 * 2 * 40 + 80  # intervals that are appended for one block a
 
 
 class OutOfReachError(Exception):
-    """A vector points further outside the reference than packets may say."""
+    """A vector points further outside the reference than the format allows."""
 
 
 def write(contexts: U16, key: bool, blocks: Blocks, reference: Reference) -> Writer:

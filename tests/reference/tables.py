@@ -31,7 +31,7 @@ I32 = npt.NDArray[np.int32]
 
 
 def put_symbols(out: U32, at: int, symbols: I16, tables: U8, cumulative: U16) -> int:
-    """Append all symbols, each by its own table; return the next free place in `out`."""
+    """Append all symbols, each by its own table; return the next free index of `out`."""
     half = rans.TOTAL >> 1
     zero = np.uint32(half)
     one = np.uint32(half << 16 | half)

@@ -7,8 +7,8 @@ The decoder's arithmetic is integer throughout, so every machine rebuilds the sa
 bit. Dequantised coefficients are in 1/8 of an orthonormal DCT's unit, bases are scaled by 2**12,
 and both passes stay below 2**31 (16 x 65535 x 1448 < 2**31).
 
-A block's 384 samples are luma 16x16, then U and V 8x8, by rows; its coefficients stand likewise,
-by position, or in channels (`layout.ORDER`).
+A block's 384 samples are luma 16x16, then U and V 8x8, by rows; its coefficients are in the same
+order, by position, or in channels (`layout.ORDER`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def corner(quarter: int, size: int = 8) -> tuple[slice, slice]:
 
 
 def apart(quarter: int) -> tuple[slice, slice]:
-    """Where a quarter's coefficients stand among the whole's: every second one."""
+    """A quarter's coefficients among those of the whole: every second one."""
     return slice(quarter >> 1, None, 2), slice(quarter & 1, None, 2)
 
 
@@ -78,7 +78,7 @@ def dct(square: F32) -> F32:
 
 
 def level_bits(levels: F32, inverse_step: float) -> float:
-    """Rough weighed cost of coefficients: what coding or dropping each costs.
+    """Rough rate-distortion cost of coefficients, each coded or dropped.
 
     In bits: dropping costs a**2 / 0.13, coding about 2.5 + 2 sqrt(a).
     """
@@ -122,14 +122,14 @@ def forward(samples: F32, split: int) -> F32:
 
 
 def cheaper(samples: F32, inverse_step: float, splits: U8, coefficients: F32) -> None:
-    """Transform (blocks, 384) samples into channels, luma in whichever way is cheapest.
+    """Transform (blocks, 384) samples into channels, luma by the cheapest transform.
 
     Fills `splits`.
     """
     for index, own in enumerate(samples):
         luma = next(planes_of(own))
         cost = level_bits(dct(luma), inverse_step)
-        # Below this nothing is coded in either.
+        # Below this neither transform codes anything.
         if cost > 20:
             split, total = 1, 0.0
             for k in range(4):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The byte budget: never exceeded, met by the highest quality that fits, and filled."""
+"""The byte budget: never exceeded, met by the highest quality that fits; the rest is used."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Codec: what the encoder promises the decoder shows, at every size, and who is refused."""
+"""Codec: the decoder shows the encoder's own picture at every size; wrong input is refused."""
 
 from __future__ import annotations
 
@@ -204,6 +204,6 @@ def test_a_still_scene_takes_40_bytes_a_frame_and_never_falls_below_its_keyframe
         assert len(result.packet) <= 40
         now = psnr_plane(frame.y, result.reference.frame.y)
         assert now >= psnr_plane(frame.y, key.reference.frame.y)
-        # A deblocked sample here or there goes to and fro.
+        # A few deblocked samples alternate between two values.
         assert now >= psnr_plane(frame.y, reference.frame.y) - 0.001
         reference = result.reference

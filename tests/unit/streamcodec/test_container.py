@@ -42,7 +42,7 @@ def write(path: Path, packets: list[bytes], *, close: bool = True) -> Path:
     if close:
         writer.close()
     else:
-        writer._file.close()  # as a killed process leaves it
+        writer._file.close()  # as after a killed process
     return path
 
 
@@ -216,7 +216,7 @@ def test_an_index_that_claims_more_than_fits_is_not_believed(tmp_path: Path) -> 
     path = write(tmp_path / "a.scv", PACKETS)
     data = bytearray(path.read_bytes())
     with patch("google_crc32c.value", return_value=0):
-        data[-8:-4] = bytes(4)  # the CRC that the patched function will agree with
+        data[-8:-4] = bytes(4)  # the CRC that the patched function returns
         data[-32:-24] = (HEADER_BYTES).to_bytes(8, "little")
         path.write_bytes(data)
         header = bytearray(data[:HEADER_BYTES])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of contexts: no two families share one, and means are of the right kind."""
+"""The rows of contexts: no two families share one, and means have the right type."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_levels_that_are_alike_cost_a_few_bytes() -> None:
     areas = np.ones((9, 15), np.uint8)
     writer = _core.Writer()
     _core.write_levels(writer, areas, np.full((2, 9, 15), 2, np.uint8))
-    assert len(writer.encode()) <= 34  # half of what fixed bits would take
+    assert len(writer.encode()) <= 34  # half the size of fixed bits
 
 
 def test_the_self_test_of_size_m_is_not_that_of_size_s(large: Codec, codec: Codec) -> None:
@@ -200,6 +200,6 @@ def test_a_page_of_text_is_no_larger_than_that_of_size_s(large: Codec, codec: Co
                 for page, a, b in zip(pages, ours, plain, strict=True)
             ]
         )
-        # A decibel is worth about 12 percent of the bits; what is left is within 1 percent.
+        # A decibel equals about 12 percent of the bits; the remaining error is within 1 percent.
         assert bits[0] <= bits[1] * (1.01 + 0.12 * max(float(gained_db), 0.0))
         assert gained_db > -0.02

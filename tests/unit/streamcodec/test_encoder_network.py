@@ -22,7 +22,7 @@ from streamcodec.networks.conv.encoder import EncoderNetwork, EncoderShape  # no
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped size M and encoder networks that add something."""
+    """The shipped size M, and encoder networks with an effect."""
     shipped = resources.files("streamcodec.weights") / "m.safetensors"
     arrays = dict(safetensors.numpy.load(shipped.read_bytes()))
     torch.manual_seed(5)
@@ -69,7 +69,7 @@ def test_effort_fast_does_not_ask_it(weights: Path, frames: list[Frame]) -> None
 def test_levels_of_the_decoder_network_are_chosen_by_the_true_source(
     weights: Path, frames: list[Frame]
 ) -> None:
-    """However far off the encoder network is, the decoder network brings the picture nearer."""
+    """With any encoder network, the decoder network lowers the picture's error."""
     from streamcodec.correction import Networks  # noqa: PLC0415
     from streamcodec.encoder import FrameEncoder  # noqa: PLC0415
     from streamcodec.metrics import psnr611  # noqa: PLC0415

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quality measures against closed forms, scikit-image, SciPy and a plain second writing."""
+"""Quality measures against closed forms, scikit-image, SciPy and plain twins."""
 
 from __future__ import annotations
 

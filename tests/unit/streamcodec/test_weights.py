@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights: every size runs, and what is not there is said in one sentence."""
+"""Weights: every size runs, and a missing one is reported in one sentence."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights from a stranger load as weights or are refused in one sentence."""
+"""Weights of unknown origin load as weights or are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -111,4 +111,4 @@ def test_damaged_bytes_of_a_file_raise_nothing_else(tmp_path: Path) -> None:
             weights.load("S", path)
         except ModelError:
             refused += 1
-    assert refused >= 25  # what hits a value alone makes other weights, no damaged ones
+    assert refused >= 25  # a change of a value only makes other weights, still valid

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intra prediction against a plain rendering of ITU-T H.265, 8.4.4.2."""
+"""Intra prediction against plain code of ITU-T H.265, 8.4.4.2."""
 
 from __future__ import annotations
 

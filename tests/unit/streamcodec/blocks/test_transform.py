@@ -40,7 +40,7 @@ def test_the_forward_keeps_energy(split: int) -> None:
 
 @pytest.mark.parametrize("split", [WHOLE, QUARTERS, MIXED])
 def test_the_largest_levels_saturate_instead_of_overflowing(split: int) -> None:
-    """Against a plain int64 rendering of the same arithmetic."""
+    """Against the same arithmetic in plain int64."""
     rng = np.random.default_rng(2)
     for step_q3 in (12, 2822):
         symbols = rng.choice(np.array([-30_000, 30_000, 32_767], np.int16), 384)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is added to the source is coded as if the source held it."""
+"""An addition to the source is coded as part of the source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Planes = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint
 
 
 def moved(frame: Frame, rng: np.random.Generator) -> tuple[Frame, tuple[np.ndarray, ...]]:
-    """A frame with whole grey levels added, and what was added."""
+    """A frame with whole grey levels added, and the addition."""
     planes, added = [], []
     for plane in frame.planes:
         shift = rng.integers(-9, 10, plane.shape)
@@ -47,7 +47,7 @@ def test_coefficients_move_by_the_transform_of_what_is_added(split: int) -> None
 
 
 def test_intra_blocks_are_coded_as_from_the_moved_source(codec: Codec, frames: list[Frame]) -> None:
-    """All modes, splits and prices of one keyframe, its source moved and what is added to it."""
+    """All modes, splits and prices of one keyframe, its source moved, with an addition."""
     rng = np.random.default_rng(8)
     wanted, added = moved(frames[0], rng)
     at_once = FrameEncoder(codec.model, wanted, None)

@@ -61,7 +61,7 @@ def random_blocks(rng: np.random.Generator, rows: int, columns: int, modes: list
 
 
 def random_symbols(rng: np.random.Generator, counts: U8) -> npt.NDArray[np.int16]:
-    """Few and small ones, more at low frequencies; none beyond what is counted."""
+    """Few and small ones, more at low frequencies; none beyond the counted groups."""
     symbols = rng.geometric(0.6, (counts.size, 384)) - 1
     symbols *= rng.integers(0, 2, symbols.shape) * 2 - 1
     symbols[rng.random(symbols.shape) < np.linspace(0.2, 0.95, 384)] = 0
@@ -121,7 +121,7 @@ def test_a_picture_is_rebuilt_exactly(level: str, seed: int) -> None:
 
 
 def test_inter_blocks_in_bands_before_intra_ones_give_the_picture_of_raster_order() -> None:
-    """Twenty-four rows are cut into three bands; intra blocks stand among inter ones."""
+    """Twenty-four rows are cut into three bands; intra blocks are among inter ones."""
     rng = np.random.default_rng(9)
     blocks = random_blocks(rng, 24, 3, [INTER16, INTER16, INTRA16, INTRA8])
     assert _core.band_count(24) > 1
@@ -207,7 +207,7 @@ def test_open_loop_coefficients_of_intra_blocks_are_the_twins(level: str) -> Non
 
 
 def coding(rng: np.random.Generator, blocks: Any) -> dict[str, Any]:
-    """What tells the price of symbols: tables that grow dearer with the level, random contexts."""
+    """Prices of symbols: tables whose price grows with the level, random contexts."""
     costs = rng.integers(20, 500, (64, 16)).cumsum(1).astype(np.int32)
     contexts = cx.fresh()
     for family in (families.SKIP, families.COUNT):
@@ -262,7 +262,7 @@ def test_symbols_and_the_picture_are_the_twins(level: str, seed: int) -> None:
     assert np.array_equal(symbols, expected)
     assert same(result, planes)
     assert np.array_equal(blocks.splits, before.splits)
-    # Whatever was decided: a decoder makes the same picture of it.
+    # Whatever was chosen, a decoder reconstructs the same picture.
     decoded = copied(prediction)
     _core.rebuild(blocks, symbols, STEPS_Q3, decoded)
     assert same(decoded, result)

@@ -19,7 +19,7 @@ Place = tuple[int, int, int]
 
 
 def learned(seed: int) -> np.ndarray:
-    """Contexts that have seen something, weights around their first values."""
+    """Adapted contexts, weights around their first values."""
     rng = np.random.default_rng(seed)
     contexts = cx.fresh()
     weights = contexts[:, 0] != 32768

@@ -18,7 +18,7 @@ from tests.unit.streamcodec.networks.conv import samples
 ROWS, COLUMNS = 5, 6
 
 
-def blocks_of(own: samples.Said) -> _core.Blocks:
+def blocks_of(own: samples.BlockInputs) -> _core.Blocks:
     blocks = _core.Blocks(*own.counts.shape)
     blocks.counts[:], blocks.modes[:], blocks.splits[:] = own.counts, own.modes, own.splits
     blocks.field[:] = own.field
@@ -133,7 +133,7 @@ def test_blocks_act_that_coded_or_moved_or_are_new() -> None:
     assert areas_acting(blocks).tolist() == [[0, 0, 0], [1, 0, 0]]
     blocks.counts[0, 8] = 1
     blocks.modes[3, 4] = 2
-    blocks.modes[0, 0] = 1  # says nothing by itself
+    blocks.modes[0, 0] = 1  # no effect by itself
     assert areas_acting(blocks).tolist() == [[0, 1, 1], [1, 0, 0]]
 
 
@@ -191,7 +191,7 @@ def test_bits_that_cost_nothing_leave_the_least_error() -> None:
 
 
 def test_a_frame_whose_levels_cost_more_than_they_save_has_none() -> None:
-    # One area in twenty gains three bits' worth: to say so for all of them costs more.
+    # One area in twenty gains three bits: signalling the levels of all costs more.
     areas = np.ones((4, 5), np.uint8)
     saved = np.full((2, 2, 4, 5), -100, np.int64)
     saved[1, 0, 2, 2] = 300

@@ -76,7 +76,7 @@ def test_reading_on_beyond_the_end_is_noticed_and_harmless(payload: bytes) -> No
 
 
 def extreme_contexts(rng: np.random.Generator) -> np.ndarray:
-    """Contexts and weights anywhere, many at the ends of what uint16 holds."""
+    """Contexts and weights anywhere, many at the ends of uint16."""
     contexts = rng.integers(0, 65536, (_core.CONTEXTS, 2)).astype(np.uint16)
     ends = rng.random(contexts.shape)
     contexts[ends < 0.15] = 0
@@ -141,7 +141,7 @@ def test_rows_outside_the_contexts_are_refused() -> None:
 
 
 def cumulative(rng: np.random.Generator) -> np.ndarray:
-    """64 tables from almost sure of a zero to almost flat, some with frequencies of 1."""
+    """64 tables from almost always zero to almost flat, some with frequencies of 1."""
     shares = np.exp(-np.linspace(0.02, 6, 64)[:, None] * np.arange(16))
     frequencies = 1 + rng.multinomial(TOTAL - 16, shares / shares.sum(1, keepdims=True))
     rows = np.zeros((64, 17), np.uint16)

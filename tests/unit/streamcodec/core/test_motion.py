@@ -21,7 +21,7 @@ MARGIN_PX = 32
 
 
 def blocks_to_compare() -> list[tuple[U8, U8]]:
-    """Pairs of (16, 16) own samples and (24, 40) others: random, alike, and as far apart as any."""
+    """Pairs of (16, 16) own samples and (24, 40) others: random, equal, and maximally different."""
     rng = np.random.default_rng(1)
     pairs = [
         (rng.integers(0, 256, (16, 16), np.uint8), rng.integers(0, 256, (24, 40), np.uint8))
@@ -71,7 +71,7 @@ def test_estimated_costs_are_equal_at_all_levels_and_near_the_plain_sum(
         differences = own[:size, :size].astype(np.int64) - other[:size, 5 : 5 + size]
         plain = cost.hadamard_bits(differences, np.array(bit_weights, np.float32))
         assert len(found) == 1
-        # Each 8x8 is rounded down; float sums in another order may fall beside.
+        # Each 8x8 is rounded down; float sums in another order may differ by one.
         assert found.pop() == pytest.approx(plain, rel=1e-6, abs=4)
 
 
@@ -97,7 +97,7 @@ def texture(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np
 
 
 def scene(seed: int, rows: int, columns: int) -> tuple[U8, U8]:
-    """(source, reference): parts of one texture that move apart, one that stands, one new part."""
+    """(source, reference): parts of one texture that move apart, one static, one new part."""
     rng = np.random.default_rng(seed)
     height, width = 16 * rows, 16 * columns
     wide = np.clip(128 + texture(rng, height + 64, width + 64), 0, 255).astype(np.uint8)
@@ -116,7 +116,7 @@ def scene(seed: int, rows: int, columns: int) -> tuple[U8, U8]:
 
 
 def taught_contexts(seed: int) -> U16:
-    """Contexts that expect something, mixed in equal parts."""
+    """Adapted contexts, mixed in equal parts."""
     rng = np.random.default_rng(seed)
     contexts = cx.fresh()
     unsure = (contexts == 32768).all(axis=1)
@@ -125,7 +125,7 @@ def taught_contexts(seed: int) -> U16:
 
 
 class Case:
-    """All that the search of one frame is given."""
+    """All inputs of the search of one frame."""
 
     def __init__(self, seed: int, rows: int, columns: int, step: float) -> None:
         rng = np.random.default_rng(seed + 100)
@@ -227,7 +227,7 @@ def test_search_decides_the_same_at_every_level_and_with_any_number_of_threads()
 @pytest.mark.parametrize("name", ["fast", "normal", "best"])
 def test_vectors_of_every_effort_stay_within_reach_of_the_reference(name: str) -> None:
     case = Case(5, 4, 5, 6.0)
-    case.reference_field[:] = [600, -900]  # far outside: not to be taken over
+    case.reference_field[:] = [600, -900]  # far outside: not a candidate
     blocks = case.native(effort=_core.search_effort(name))
     height, width = case.source.shape
     for row in range(case.rows):

@@ -12,7 +12,7 @@ import pytest
 from streamcodec import _core
 from tests.reference import compensate, deblock, loopfilter, overlap
 
-ROWS, COLUMNS = 5, 6  # of blocks: two areas down and across, the second ones cut short
+ROWS, COLUMNS = 5, 6  # of blocks: two areas down and across, the second ones smaller
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 Generator = np.random.Generator
 Everywhere = Callable[[], Iterator[Any]]
@@ -22,7 +22,7 @@ CONTENTS = ("noise", "smooth", "black and white", "flat")
 
 @pytest.fixture
 def everywhere() -> Iterator[Callable[[], Iterator[Any]]]:
-    """Goes through every level of this machine, alone and in bands: None, a pool of threads."""
+    """Every instruction level of this machine, without and with a pool of threads."""
     before = _core.level()
     threads = _core.Pool(3)
 
@@ -162,7 +162,7 @@ def test_prediction_and_overlap_equal_the_twins(
     blocks = some_blocks(rng, reach)
     start = picture(rng, "noise")
     y, u, v = expected = copies(start)
-    within = blocks.modes >= 2  # come out zero, whatever stood there
+    within = blocks.modes >= 2  # become zero, whatever the input
     y[within.repeat(16, 0).repeat(16, 1)] = 0
     u[within.repeat(8, 0).repeat(8, 1)] = v[within.repeat(8, 0).repeat(8, 1)] = 0
     overlap.predict_plainly(reference, blocks.modes, blocks.field, expected)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The prior in the core: equal to plain integers at every level, whatever the frame."""
+"""The prior in the core: equal to plain integers at every level, for any frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS, COLUMNS = 3, 4
 
 
 def arrays(hidden: int, seed: int = 0, *, extreme: bool = False) -> dict[str, np.ndarray]:
-    """Random stacks, or such whose every weight is -127 or 127."""
+    """Random stacks, or stacks whose every weight is -127 or 127."""
     rng = np.random.default_rng(seed)
     made: dict[str, np.ndarray] = {}
     for stack_id in priors.stack_ids():
@@ -41,7 +41,7 @@ def arrays(hidden: int, seed: int = 0, *, extreme: bool = False) -> dict[str, np
 
 
 def frame(seed: int, *, key: bool) -> tuple[_core.Blocks, features.BlockSyntax, np.ndarray]:
-    """Blocks with anything in them, the same for the twin, and symbols (blocks, 384)."""
+    """Random blocks, the same for the twin, and symbols (blocks, 384)."""
     rng = np.random.default_rng(seed)
     blocks = _core.Blocks(ROWS, COLUMNS)
     blocks.modes[:] = rng.integers(2 if key else 0, 4, blocks.modes.shape)

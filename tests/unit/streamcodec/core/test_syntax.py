@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Side information in the native core: written and read as its plain twin does."""
+"""Side information in the native core: written and read as by its plain twin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def decisions(rng: np.random.Generator, rows: int, columns: int, *, key: bool) -> Arrays:
-    """Blocks as an encoder might choose them: many alike, and some of everything."""
+    """Blocks as an encoder might choose them: many equal ones, and some of every kind."""
     shares = np.array([0, 0, 1, 1] if key else [6, 1, 1, 1])
     modes = rng.choice(4, (rows, columns), p=shares / shares.sum()).astype(np.uint8)
     field = np.zeros((2 * rows, 2 * columns, 2), np.int16)
@@ -26,7 +26,7 @@ def decisions(rng: np.random.Generator, rows: int, columns: int, *, key: bool) -
     counts = rng.choice(5, (rows, columns), p=[0.5, 0.2, 0.1, 0.1, 0.1]).astype(np.uint8)
     splits = np.zeros((rows, columns), np.uint8)
     common = rng.integers(-6, 7, 2)
-    calm = bool(rng.integers(0, 2))  # some fields move as one: squares
+    calm = bool(rng.integers(0, 2))  # some fields are uniform: squares
     for row in range(rows):
         for column in range(columns):
             if calm and rng.random() < 0.9 and not key:
@@ -133,7 +133,7 @@ def test_random_bytes_give_the_twins_blocks_or_are_refused() -> None:
 
 
 def test_a_vector_out_of_reach_is_damage_when_read() -> None:
-    # A block of a taller picture may look further down than one of this height.
+    # A block of a taller picture may reach further down than one of this height.
     before = np.zeros((8, 4, 2), np.int16)
     tall = _core.Blocks(4, 2)
     tall.field[:2, :2] = 4 * 60, 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for a GPU: a device that this machine has not, whose tensors hold real values.
+"""A stand-in for a GPU: a fake device whose tensors hold real values.
 
 Within `Elsewhere()` tensors made for or moved to torch's "meta" device are kept on the processor
 inside a wrapper that says it lies on "meta". An operation that meets a plain tensor beside one of
@@ -20,7 +20,7 @@ DEVICE = torch.device("meta")
 
 
 class Moved(torch.Tensor):
-    """A tensor that lies on the stand-in device."""
+    """A tensor on the stand-in device."""
 
     held: torch.Tensor
 
@@ -49,7 +49,7 @@ class Moved(torch.Tensor):
 
 
 class Elsewhere(TorchDispatchMode):
-    """Makes the device be there; `ups` and `downs` count copies, `operations` what ran on it."""
+    """Provides the device; `ups` and `downs` count copies, `operations` what ran on it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Elsewhere(TorchDispatchMode):
 
 
 def _where(args: Any, kwargs: Any) -> bool:
-    """Whether any tensor lies on the device."""
+    """Whether any tensor is on the device."""
     found = False
 
     def look(value: Any) -> Any:
@@ -102,7 +102,7 @@ def _run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     found = function(*plain_args, **plain_kwargs)
     if not there:
         return found
-    # What works in place gives back the very tensor that it was given.
+    # Operations in place return their argument itself.
     kept = {id(a.held): a for a in _tensors(args, kwargs)}
 
     def wrapped(value: Any) -> Any:

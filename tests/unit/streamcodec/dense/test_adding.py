@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an encoder network adds to the source is coded; decoders need not know of it."""
+"""An encoder network's change of the source is coded; decoders need not know of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_what_is_added_is_coded_as_if_the_source_held_it(codec: Codec) -> None:
 
 
 def test_a_network_that_adds_nothing_yet_changes_no_packet(codec: Codec) -> None:
-    """As every one does before its training: the last layer starts at zero."""
+    """As before training: the last layer starts at zero."""
     frames = material("cut")
     key = codec.encode(frames[0], quality=40).reference
     network = EncoderNetwork(EncoderShape(8, 1)).eval()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters and frames are where the setting says: shown on a stand-in device, on any machine."""
+"""Parameters and frames are on the configured device; tested with a stand-in on any machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_stand_in_refuses_to_mix_devices_and_to_be_read() -> None:
 
 
 def test_a_frame_is_encoded_on_the_device_that_is_given_to_the_same_packet(codec: Codec) -> None:
-    """All of the device's part runs there; only what the table of moves names goes across."""
+    """All of the device's part runs there; only the transfers in the table happen."""
     frames = material("pan")
     key = codec.encode(frames[0], quality=40)
     home = Device(codec.model, torch.device("cpu"))
@@ -55,9 +55,9 @@ def test_a_frame_is_encoded_on_the_device_that_is_given_to_the_same_packet(codec
 def test_the_decoder_network_runs_on_the_device_that_is_given(
     execution: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Wrapped tensors do not go with inference mode.
-    plain = ExecutedNetwork.correction.__wrapped__  # type: ignore[attr-defined]
-    monkeypatch.setattr(ExecutedNetwork, "correction", plain)
+    # Wrapped tensors do not work in inference mode.
+    plain = ExecutedNetwork.run.__wrapped__  # type: ignore[attr-defined]
+    monkeypatch.setattr(ExecutedNetwork, "run", plain)
     weights = files.load("M").decoder_networks[1]
     assert weights is not None
     rng = np.random.default_rng(2)
@@ -78,7 +78,7 @@ def test_the_decoder_network_runs_on_the_device_that_is_given(
 def test_where_the_device_is_not_exact_the_core_computes_what_packets_depend_on(
     codec: Codec,
 ) -> None:
-    """The same packet either way, since this device is exact; with fewer moves where it counts."""
+    """The same packet either way, since this device is exact; with fewer transfers."""
     frames = material("cut")
     key = codec.encode(frames[0], quality=40)
     packets = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets of the dense encoder: the core decodes the encoder's own picture; budgets are kept."""
+"""Packets of the dense encoder: the core decodes the same picture; budgets are met."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_same_frame_gives_the_same_packet_and_the_analysis_is_shared(dense: 
 
 
 def test_motion_is_found_where_a_picture_pans(dense: Codec) -> None:
-    """Five samples to the left a frame: almost all of what was there is taken over."""
+    """Five samples to the left a frame: almost the whole analysis is reused."""
     frames = material("pan")
     key = dense.encode(frames[0], quality=36)
     inter = dense.encode(frames[1], key.reference, quality=24)
@@ -88,7 +88,7 @@ def test_motion_is_found_where_a_picture_pans(dense: Codec) -> None:
 
 
 def test_the_dense_encoders_bits_are_near_the_native_ones(codec: Codec, dense: Codec) -> None:
-    """Within a quarter at equal quality: a search that loses its way costs twice that."""
+    """Within a quarter at equal quality: a failed search costs twice that."""
     for kind in ("pan", "screen", "cut"):
         frames = material(kind)
         sizes = []
@@ -107,7 +107,7 @@ def test_the_dense_encoders_bits_are_near_the_native_ones(codec: Codec, dense: C
 def test_the_prior_is_told_of_the_reference_when_its_rows_are_asked_for(
     codec: Codec,
 ) -> None:
-    """Rows of a dense attempt are those of a native encoder that was handed the same blocks."""
+    """Rows of a dense attempt are those of a native encoder with the same blocks."""
     frames = material("pan")
     key = codec.encode(frames[0], quality=40).reference
     device = Device(codec.model, torch.device("cpu"))

@@ -76,7 +76,7 @@ def test_the_prediction_is_the_decoders_with_the_longest_vectors(size: tuple[int
     reference, blocks = picture(rng, *size), _core.Blocks(rows, columns)
     for y in range(rows):
         for x in range(columns):
-            # Each block comes from an end of the picture or beyond, 24 samples at most.
+            # Each vector points to an edge of the picture or beyond it, by 24 samples at most.
             ends = [(-24, 16 * n + 8) for n in size]
             to_y, to_x = (int(rng.choice(e)) for e in ends)
             vector = 4 * (to_y - 16 * y), 4 * (to_x - 16 * x)
@@ -123,7 +123,9 @@ def test_candidates_squares_and_prices_are_the_cores(size: tuple[int, int], side
                 contexts, candidate_index, field, reference_field, row, column, side, 1
             )
             for k in range(len(expected)):
-                assert abs(float(which[at][k]) - taking[k] / 16) < 0.13  # sixteenths, cut twice
+                assert (
+                    abs(float(which[at][k]) - taking[k] / 16) < 0.13
+                )  # sixteenths, rounded down twice
             if yes is not None and no is not None:
                 told = _core.united_prices(
                     contexts, sides, reference_field, reference_counts, 2, row, column, side

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/gpu.md says what the code does: transfers, operations, and who runs where."""
+"""docs/gpu.md says what the code does: transfers, operations, and what runs where."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_page_has_the_table_of_moves_that_is_made_from_the_code() -> None:
 def test_the_page_tells_how_many_operations_a_frame_is() -> None:
     said = re.search(r"Operations: ([\d,]+) to analyse a frame, ([\d,]+) for each quality", PAGE)
     assert said is not None
-    # Versions of torch take some of them apart differently.
+    # Versions of torch decompose some of them differently.
     for number, found in zip(said.groups(), table.operations(), strict=True):
         assert int(number.replace(",", "")) == pytest.approx(found, rel=0.05)
 

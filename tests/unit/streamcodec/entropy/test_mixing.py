@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mixed contexts: writer and reader stay equal, plain arithmetic agrees, and mixing pays."""
+"""Mixed contexts: writer and reader stay equal, plain arithmetic agrees, and mixing saves bits."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_weights_follow_the_formula_of_the_bitstream() -> None:
 def test_three_contexts_predict_better_than_one() -> None:
     rng = np.random.default_rng(5)
     signs = rng.integers(0, 2, (4000, 2))
-    # Both must agree for a likely one: neither tells it alone.
+    # A one is likely only where both agree: neither predicts it alone.
     bits = rng.random(4000) < np.where(signs.sum(axis=1) == 2, 0.95, 0.05)
     three = np.stack([signs[:, 0], 4 + signs[:, 1], 8 + 2 * signs[:, 0] + signs[:, 1]], axis=1)
     one = np.stack([signs[:, 0], 4 + signs[:, 0], 8 + signs[:, 0]], axis=1)

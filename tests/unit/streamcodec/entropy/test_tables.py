@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Symbol tables: every symbol comes back, at the price the tables say."""
+"""Symbol tables: every symbol is read back, at the price of the tables."""
 
 from __future__ import annotations
 

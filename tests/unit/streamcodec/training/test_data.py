@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chains that are drawn from pictures and clips."""
+"""Chains drawn from pictures and clips."""
 
 from __future__ import annotations
 

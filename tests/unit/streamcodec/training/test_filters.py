@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop filter's fit finds the weights that made the original from the picture."""
+"""The loop filter's fit finds the weights by which the original was made."""
 
 from __future__ import annotations
 

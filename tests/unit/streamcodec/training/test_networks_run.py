@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training of size M from a folder, in small: it goes on after a kill, and its weights stream."""
+"""A small training of size M from a folder: it resumes after a kill, and its weights stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Killed(BaseException):
 
 
 class _Clock:
-    """Passes a second at each look."""
+    """Advances a second at each call."""
 
     def __init__(self) -> None:
         self.now_s = 0.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training in small: it beats the untrained start, and an interruption changes nothing."""
+"""A small training: it improves on the start, and an interruption changes nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_short_training_beats_the_untrained_start_on_a_held_out_picture(
     pictures: Path, tmp_path: Path
 ) -> None:
     outcome = run(small(pictures, tmp_path))
-    # Fewer bytes, and no worse a picture than 1% of bytes would be worth.
+    # Fewer bytes, and a loss of quality that costs less than 1% of bytes.
     assert outcome.after.held_out_bytes < 0.97 * outcome.before.held_out_bytes
     assert outcome.helped
     assert outcome.after.held_out_psnr_y_db > outcome.before.held_out_psnr_y_db - 0.1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoder networks and pictures made of nothing but a seed."""
+"""Decoder networks and pictures made from a seed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Planes = tuple[U8, U8, U8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
-    """What a packet says of blocks: arrays (rows, columns), `field` (2 rows, 2 columns, 2)."""
+class BlockInputs:
+    """The blocks of a packet: arrays (rows, columns), `field` (2 rows, 2 columns, 2)."""
 
     counts: U8
     modes: U8
@@ -59,8 +59,8 @@ def planes(rows: int, columns: int, seed: int = 4) -> Planes:
     return plane(16), plane(8), plane(8)
 
 
-def blocks(rows: int, columns: int, seed: int = 5) -> Said:
-    """Random maps; about a half of the blocks code nothing, and most of these stand still."""
+def blocks(rows: int, columns: int, seed: int = 5) -> BlockInputs:
+    """Random maps; about half of the blocks code nothing, and most of these are static."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 5, (rows, columns)) * rng.integers(0, 2, (rows, columns))
     modes = rng.integers(0, 4, (rows, columns)) * rng.integers(0, 2, (rows, columns))
@@ -69,7 +69,7 @@ def blocks(rows: int, columns: int, seed: int = 5) -> Said:
         0, 8, (2 * rows, 2 * columns, 1)
     ).astype(bool)
     field[: 2 * rows - 2] = 0
-    return Said(
+    return BlockInputs(
         counts.astype(np.uint8),
         modes.astype(np.uint8),
         splits.astype(np.uint8),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encoder network adds nothing until it has learned, and is what its file says."""
+"""The encoder network adds nothing before training, and is read back as it was written."""
 
 from __future__ import annotations
 

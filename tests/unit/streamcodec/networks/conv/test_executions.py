@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way to run the decoder network gives the int64 twin's integers."""
+"""Every implementation of the decoder network gives the int64 twin's integers."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_loading_takes_an_execution_that_is_exact(monkeypatch: pytest.MonkeyPatc
 
 
 def test_weights_and_frames_are_where_the_device_says() -> None:
-    stand_in = torch.device("meta")  # computes shapes only, and refuses what lies elsewhere
+    stand_in = torch.device("meta")  # computes shapes only, and refuses tensors of other devices
     network = ExecutedNetwork(samples.network(predicted=True), stand_in, "float")
     held = [
         value

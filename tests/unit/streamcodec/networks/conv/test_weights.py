@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A weights file's decoder network is read back as it was, or refused in a sentence."""
+"""A weights file's decoder network is read back unchanged, or refused in a sentence."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A shard of frames that no codec made: a smooth source, and a decoded picture with an offset."""
+"""A shard of artificial frames: a smooth source, and a decoded picture with an offset."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run learns, goes on after a kill as if there had been none, and ends with weights that ship."""
+"""A run learns, resumes after a kill with the same result, and ends with weights to ship."""
 
 from __future__ import annotations
 

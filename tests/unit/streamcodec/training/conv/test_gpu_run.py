@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The run that is prepared for a large GPU, in small on the CPU."""
+"""The run that is prepared for a large GPU, small and on the CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamcodec.training.conv import gpu_run
 from tests.unit.streamcodec.training.conv import made
 
 
-@pytest.mark.timeout(600)  # everything once, on whatever machine
+@pytest.mark.timeout(600)  # everything once, on any machine
 def test_the_prepared_run_is_exact_measures_and_trains(tmp_path: Path) -> None:
     made.shard(tmp_path / "coded", frames=2)
     gpu_run.main(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is trained is what ships: the same integers forward, a useful gradient back."""
+"""Training computes the shipped integers forward, and a useful gradient back."""
 
 from __future__ import annotations
 
