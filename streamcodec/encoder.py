@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from math import floor, inf, log, sqrt
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ MOST_ATTEMPTS = 12  # of `highest_that_fits`
 _INDEX_SIZE = 1.08  # least growth of a packet with each quality index
 _FIRST_STRIDE = 4  # of `highest_that_fits`; it doubles
 _NEARLY = 0.85  # share of a budget that is enough where the time of an attempt matters more
+_FEW_ATTEMPTS = 4  # most of them there, unless none fits yet
 
 
 class FrameEncoder:
@@ -86,14 +88,20 @@ class FrameEncoder:
 
         It has the highest quality index up to `finest` that fits. Where bytes are left, one more
         attempt (of the second pass alone) uses a smaller lambda. Efforts that do not fill a budget
-        stop at the first attempt that lacks about one index or less. With a decoder network, a
+        stop at the first attempt that lacks about one index or less, or after a few. With a decoder network, a
         quality fits when its packet and `Attempt.room_bytes` do; the network runs once, for the
         attempt chosen. Where only that room is missing at quality 0, or the levels turn out larger
         than it, the picture stays uncorrected.
         """
         filled = self._params.budget_filled
-        enough = inf if filled else _NEARLY
-        best = highest_that_fits(self._uncorrected_at, budget_bytes, start, finest, enough=enough)
+        best = highest_that_fits(
+            self._uncorrected_at,
+            budget_bytes,
+            start,
+            finest,
+            enough=inf if filled else _NEARLY,
+            attempts=MOST_ATTEMPTS if filled else _FEW_ATTEMPTS,
+        )
         if best is None:
             coarsest = self._uncorrected_at(0)
             return coarsest if len(coarsest.packet) <= budget_bytes else None
@@ -236,21 +244,24 @@ def highest_that_fits(
     finest: int = 63,
     *,
     enough: float = inf,
+    attempts: int = MOST_ATTEMPTS,
 ) -> Attempt | None:
     """The finest quality up to `finest` that is within the budget, or None if none is.
 
     Sizes rise with quality. The search begins at `start`, the reference's quality, strides to the
     other side of the budget, and continues where a line between the logarithms of both sizes meets
     it (regula falsi), or halves after two misses on one side. One attempt when `start` is `finest`
-    and fits, two when little has changed, `MOST_ATTEMPTS` at most. The first that fits and uses
-    `enough` of the budget is taken.
+    and fits, two when little has changed, `MOST_ATTEMPTS` at most. It ends with the first that fits
+    and uses `enough` of the budget, and after `attempts` with the best that fits.
     """
     fits, fails = -1, finest + 1  # highest known to fit; lowest known not to, or out of bounds
     fitting = failing = 0  # bytes there
     quality = min(start, finest)
     stride = _FIRST_STRIDE
     fitted, repeats = False, 0  # side of the last attempt, and how often in a row before
-    while fails - fits > 1:
+    for attempt in count(1):
+        if fails - fits <= 1 or (fits >= 0 and attempt > attempts):
+            break
         size = attempt_at(quality).size_bytes
         repeats = repeats + 1 if fitted == (size <= budget_bytes) else 0
         fitted = size <= budget_bytes

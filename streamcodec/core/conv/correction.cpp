@@ -143,7 +143,7 @@ void take_row(const ConvWorkspace& at, const Part& part, int i, int step_q3, Gri
 }  // namespace
 
 void find_correction(const ConvNetwork& network, ConvWorkspace& at, ConstPlanes picture,
-                     const ConstPlanes* predicted, const Blocks& blocks, int quality, Steps steps,
+                     const ConstPlanes* predicted, const Blocks& blocks, int quality, PlaneSteps steps,
                      PlanesOf<i16> added, Pool* pool) {
     if (network.predicted() != (predicted != nullptr))
         throw std::invalid_argument("a network sees a prediction, or it does not");

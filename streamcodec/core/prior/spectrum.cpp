@@ -82,7 +82,7 @@ void whole_basis(i8* out) {
 
 // The basis as the kernels take it, and the frequencies that places lead to.
 template <int SIZE>
-struct Bases {
+struct BasisImages {
     static constexpr int HALF = SIZE / 2;
     static constexpr int PLACES = HALF * HALF;
     static constexpr int ALL = SIZE * SIZE;
@@ -95,7 +95,7 @@ struct Bases {
         return (sample / 2 * PLACES + place) * 2 + sample % 2;
     }
 
-    Bases() : bytes(ALL * ALL) {
+    BasisImages() : bytes(ALL * ALL) {
         for (int set = 0; set < 4; ++set) {
             for (int place = 0; place < PLACES; ++place) {
                 const int fu = 2 * (place / HALF) + (set >> 1), fv = 2 * (place % HALF) + (set & 1);
@@ -121,12 +121,12 @@ struct Bases {
     }
 };
 
-const Bases<16>& bases16() {
-    static const Bases<16> value;
+const BasisImages<16>& bases16() {
+    static const BasisImages<16> value;
     return value;
 }
-const Bases<8>& bases8() {
-    static const Bases<8> value;
+const BasisImages<8>& bases8() {
+    static const BasisImages<8> value;
     return value;
 }
 
