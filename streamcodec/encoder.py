@@ -88,10 +88,10 @@ class FrameEncoder:
 
         It has the highest quality index up to `finest` that fits. Where bytes are left, one more
         attempt (of the second pass alone) uses a smaller lambda. Efforts that do not fill a budget
-        stop at the first attempt that lacks about one index or less, or after a few. With a decoder network, a
-        quality fits when its packet and `Attempt.room_bytes` do; the network runs once, for the
-        attempt chosen. Where only that room is missing at quality 0, or the levels turn out larger
-        than it, the picture stays uncorrected.
+        stop at the first attempt that lacks about one index or less, or after a few attempts. With
+        a decoder network, a quality fits when its packet and `Attempt.room_bytes` do; the network
+        runs once, for the attempt chosen. Where only that room is missing at quality 0, or the
+        levels turn out larger than it, the picture stays uncorrected.
         """
         filled = self._params.budget_filled
         best = highest_that_fits(
