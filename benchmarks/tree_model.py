@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes, connections and time for a model of a tree of relays.
 
-A process is a server with one thread: work takes the time of `Costs`, and messages that
-arrive meanwhile wait. All clocks are equal, but the nodes do not
-know: they compare them by PINGs as on separate machines. The nodes of the tree: `benchmarks.tree_nodes`.
+A process is a server with one thread: work takes the time of `Costs`, and messages that arrive
+meanwhile wait. All clocks are equal, but the nodes do not know: they compare them by PINGs as on
+separate machines. The nodes of the tree: `benchmarks.tree_nodes`.
 """
 
 from __future__ import annotations

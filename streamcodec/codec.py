@@ -234,7 +234,7 @@ class Codec:
         return Decoded(after.frame, after)
 
     def rest(self) -> None:
-        """Free the scratch memory (80 MB after 4096x2304); the next call takes it anew."""
+        """Free the scratch memory (80 MB after 4096x2304); the next call allocates it again."""
         self._workspaces.clear()
 
     def self_test(self) -> bytes:

@@ -4,7 +4,7 @@
 Models of size M hold a network for keyframes and one for inter frames. It corrects the picture
 after deblocking and the loop filter. Each area of 64x64 luma samples with an acting block (one that
 coded symbols, is intra or moved) has a level for luma and one for chroma: nothing, half or all of
-the correction (docs/bitstream.md). The levels' contexts start anew in each frame.
+the correction (docs/bitstream.md). The levels' contexts are reset in each frame.
 """
 
 from __future__ import annotations
