@@ -127,7 +127,7 @@ void put_maps(ConvWorkspace& at, const Blocks& blocks) {
     }
 }
 
-// A row of cells of one plane, from what the last layer says.
+// A row of cells of one plane, from the outputs of the last layer.
 void take_row(const ConvWorkspace& at, const Part& part, int i, int step_q3, Grid<i16> to) {
     const int across = at.cells_across, side = part.side;
     const i8* cells = &at.last[static_cast<std::size_t>(i) * across * CONV_OUTPUTS] + part.corrections;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the decoder network sees of a picture, and what it says of it in grey levels.
+// Inputs of the decoder network from a picture, and its corrections in grey levels.
 #pragma once
 
 #include "conv/network.hpp"

@@ -41,7 +41,7 @@ void put_escape(Backwards& out, int above) {
 
 // Intervals that one symbol takes at most.
 constexpr int MOST_INTERVALS = 2 + 2 * 14 + 1 + ESCAPE_ORDER;
-constexpr int AHEAD = 4;  // blocks: their few lines of long rows are asked for before they are needed
+constexpr int AHEAD = 4;  // blocks: their cache lines are prefetched
 
 // All intervals of the tables, and of raw bits.
 struct TableSteps {

@@ -138,7 +138,7 @@ void describe(FrameFeatures& features, const Blocks& blocks, Grid<const u8> move
 
 namespace {
 
-constexpr int AT_ONCE = 32;  // blocks whose spectra are asked for together
+constexpr int AT_ONCE = 32;  // blocks whose spectra are computed together
 
 // Fills the memory of some blocks at once.
 class ReferenceRows {
@@ -208,7 +208,7 @@ void remember_reference(FrameFeatures& features, const Blocks& blocks, Grid<cons
         ReferenceRows reference(features, moved, prediction, step_q3, chroma_step_q3);
         for (int row = band.first; row < band.last; ++row) {
             for (int column = 0; column < columns; ++column) {
-                // Blocks that code nothing are not asked.
+                // Blocks without symbols are left out.
                 if (blocks.counts(row, column) == 0) continue;
                 if (blocks.modes(row, column) < INTRA16) {
                     reference.add(row, column);

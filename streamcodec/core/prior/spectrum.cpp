@@ -2,7 +2,7 @@
 // A DCT's basis is symmetric or antisymmetric about the middle, in both directions, and rounding
 // keeps that. So samples can be folded first: sums and differences of mirrored ones, four sets of a
 // quarter of the block each, and each set meets a quarter of the frequencies. A quarter of the
-// products, the same integers; places stand in that order, whoever computes them.
+// products, the same integers; places are in that order in every implementation.
 #include "prior/spectrum.hpp"
 
 #include <cmath>
@@ -61,7 +61,7 @@ const Ties<SIZE>& ties() {
     return value;
 }
 
-// Where frequency (u, v) stands among the places of `Folded`: even ones make up set 0.
+// The index of frequency (u, v) among the places of `Folded`: even ones make up set 0.
 template <int SIZE>
 constexpr int place_of(int u, int v) {
     return u / 2 * (SIZE / 2) + v / 2;
