@@ -39,7 +39,10 @@ def new(settings: Settings, shared: Group = None) -> None:
 
     folder = _folder(settings)
     identity = create(folder, make_pair, group=shared)
-    typer.echo(f"made {folder}/identity.toml; at the other end allow its owner to view or publish:")
+    typer.echo(
+        f"made {folder}/identity.toml; at the other end allow its owner to view "
+        "(to send there: --right publish):"
+    )
     typer.echo(_command(identity.public_key))
 
 
