@@ -20,6 +20,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MANIFEST := pyproject.toml constraints.txt
 CORE := CMakeLists.txt $(shell find streamcodec/core -name "*.[ch]pp" -o -name "*.py")
 
+# An editable installation knows the modules that were there when it was made.
+MODULES := $(VENV)/modules-$(shell find streamcodec services -name "*.py" | sort | cksum | cut -d " " -f 1)
+
 .PHONY: help install demo test lint sanitize docs clean
 
 help:
@@ -54,13 +57,17 @@ docs: $(VENV)/installed-dev
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
-$(VENV)/installed: $(VENV)/created $(CORE) $(if $(GPU),$(VENV)/torch)
+$(VENV)/installed: $(VENV)/created $(CORE) $(MODULES) $(if $(GPU),$(VENV)/torch)
 	$(PIP) install --quiet --constraint constraints.txt --editable ".$(if $(GPU),[networks])"
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/torch $(CORE)
+$(VENV)/installed-dev: $(VENV)/torch $(CORE) $(MODULES)
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@ $(VENV)/installed
+
+$(MODULES): $(VENV)/created
+	@rm -f $(VENV)/modules-*
+	@touch $@
 
 $(VENV)/created: $(MANIFEST)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
