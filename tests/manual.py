@@ -346,14 +346,23 @@ class ManualRelay:
             connects=True,
             now_us=self.now_us,
         )
-        upstream.join(self._peer, lambda data: self._later(lambda: self._hear(data)))
-        self._act(self.core.connected(self.now_us))
+        self.connect(upstream)
         self._tick()
 
     @property
     def now_us(self) -> int:
         """Its own clock."""
         return self._clock.now_us + self._ahead_us
+
+    def connect(self, upstream: Upstream) -> None:
+        """A connection stands: to whom, may change."""
+        self._upstream = upstream
+        upstream.join(self._peer, lambda data: self._later(lambda: self._hear(upstream, data)))
+        self._act(self.core.connected(self.now_us))
+
+    def disconnect(self) -> None:
+        """The connection breaks."""
+        self.core.disconnected(self.now_us)
 
     def join(self, peer: bytes, deliver: Callable[[bytes], None]) -> None:
         """A receiver connects."""
@@ -367,8 +376,9 @@ class ManualRelay:
     def _later(self, action: Callable[[], object]) -> None:
         self._clock.at(self._clock.now_us + WAY_US, action)
 
-    def _hear(self, data: bytes) -> None:
-        self._act(self.core.message(b"", data, self.now_us, encrypted=False))
+    def _hear(self, upstream: Upstream, data: bytes) -> None:
+        if upstream is self._upstream:
+            self._act(self.core.message(b"", data, self.now_us, encrypted=False))
 
     def _tick(self) -> None:
         self._act(self.core.tick(self.now_us))
@@ -378,8 +388,9 @@ class ManualRelay:
 
     def _act(self, results: Results) -> None:
         self._say(self.core.take_replies())
+        upstream = self._upstream
         for _, data in results.messages:
-            self._later(lambda data=data: self._upstream.hear(self._peer, data))  # type: ignore[misc]
+            self._later(lambda data=data: upstream.hear(self._peer, data))  # type: ignore[misc]
         self._serve()
 
     def _say(self, replies: Replies) -> None:

@@ -93,7 +93,12 @@ class Fanout(Audience[Follower]):
     # -- from upstream -------------------------------------------------------------------------
 
     def started(self, welcome: m.Welcome) -> Replies:
-        """Upstream (re)starts a stream: every receiver is welcomed to it anew."""
+        """Upstream (re)starts a stream: every receiver is welcomed to it anew.
+
+        In the same epoch frames may come again. What is under way to a receiver stays so: its
+        reports on the first sending are still to come.
+        """
+        continues = self._offer is not None and self._offer.epoch == welcome.epoch
         self._offer = Offer(
             epoch=welcome.epoch,
             stream=welcome.stream,
@@ -110,7 +115,8 @@ class Fanout(Audience[Follower]):
         replies = Replies()
         for follower in self._members.values():
             follower.start_over()
-            follower.credit.clear()
+            if not continues:
+                follower.new_epoch()
             replies.say(follower.peer, self._welcome(self._offer))
         return replies
 

@@ -143,10 +143,5 @@ class Follower(Member):
         self.frames_sent += 1
         self.bytes_sent += head.size_bytes
 
-    def _learn(self, shown: m.FrameShown) -> None:
-        if shown.sequence in self._heads:
-            while self._heads and self._heads.popitem(last=False)[0] != shown.sequence:
-                pass  # what was sent before it is off the way, too
-
     def _is_useful(self, keyframe: int | None) -> bool:
         return keyframe is not None and keyframe >= self._floor

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 
 from services.errors import RemoteProtocolError
 from services.measure.latency import Latency, LatencyStats
@@ -43,7 +43,7 @@ class Member:
         self.frames_displayed = 0
         self.frames_skipped = 0
         self.bytes_sent = 0
-        self._heads: OrderedDict[int, m.FrameHead] = OrderedDict()  # of frames sent, by sequence
+        self._heads: deque[m.FrameHead] = deque(maxlen=_SENT_HEADS)  # under way, oldest first
 
     @property
     def round_trip_us(self) -> int:
@@ -53,16 +53,19 @@ class Member:
 
     def handed_over(self, head: m.FrameHead) -> None:
         """The transport took the frame; its head tells the legs up to here."""
-        self._heads[head.sequence] = head
-        while len(self._heads) > _SENT_HEADS:
-            self._heads.popitem(last=False)
+        self._heads.append(head)
+
+    def new_epoch(self) -> None:
+        """What was sent belongs to another stream: no report on it counts."""
+        self.credit.clear()
+        self._heads.clear()
 
     def acknowledged(self, ack: m.FrameAck, *, now_us: int) -> bool:
         """ACK. False when that frame is not under way. Raises RemoteProtocolError on a lie."""
-        head = self._heads.get(ack.sequence)
-        if head is not None and head.size_bytes != ack.size_bytes:
+        sent_bytes = self.credit.unacknowledged_bytes(ack.sequence)
+        if sent_bytes is not None and sent_bytes != ack.size_bytes:
             raise RemoteProtocolError(
-                f"ACK {ack.sequence}: {ack.size_bytes} bytes, but {head.size_bytes} were sent"
+                f"ACK {ack.sequence}: {ack.size_bytes} bytes, but {sent_bytes} were sent"
             )
         arrived = self.credit.arrived(ack.sequence, now_us=now_us)
         self.frames_acknowledged += arrived
@@ -77,7 +80,7 @@ class Member:
             raise RemoteProtocolError(f"SHOWN {shown.sequence}: it was not acknowledged before")
         if not self.credit.shown(shown.sequence, service_us=shown.service_us, now_us=now_us):
             return None
-        head = self._heads.get(shown.sequence)
+        head = self._take_head(shown.sequence)
         self._learn(shown)
         if shown.outcome is not m.Outcome.SHOWN or head is None:
             return None
@@ -120,6 +123,14 @@ class Member:
             round_trip_us=self.round_trip_us,
             latency=self.latency.snapshot(),
         )
+
+    def _take_head(self, sequence: int) -> m.FrameHead | None:
+        """Of the oldest frame of that number; those sent before it are off the way, too."""
+        while self._heads:
+            head = self._heads.popleft()
+            if head.sequence == sequence:
+                return head
+        return None
 
     def _learn(self, shown: m.FrameShown) -> None:
         """What an outcome says, beside its latency."""

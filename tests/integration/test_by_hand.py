@@ -276,3 +276,20 @@ def test_the_clock_error_behind_relays_bounds_the_whole_path() -> None:
         assert meta.latency_error_us is not None
         true_us = meta.shown_us - ahead_us - sender.captured_us[meta.sequence]
         assert abs(meta.latency_us - true_us) <= meta.latency_error_us
+
+
+def test_a_relay_that_finds_another_parent_goes_on_and_no_report_counts_as_a_lie() -> None:
+    clock = Clock()
+    sender = ManualSender(clock)
+    parents = ManualRelay(clock, sender, name="one"), ManualRelay(clock, sender, name="other")
+    relay = ManualRelay(clock, parents[0])  # one that hears a lie raises
+    receiver = ManualReceiver(clock, relay, sink_us=25_000)
+    clock.run(1)
+    sender.core.broadcast.request_keyframe()
+    clock.run(0.05)  # the chain is short: what is on the screen comes again
+    relay.disconnect()
+    relay.connect(parents[1])
+    clock.run(1)
+    assert receiver.core.intake.reconnects == 0
+    assert wrong(receiver, sender) == 0
+    assert clock.now_us - receiver.shown[-1].meta.shown_us <= 25_000
