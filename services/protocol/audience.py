@@ -18,6 +18,7 @@ from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.member import Member
 from services.protocol.offer import Offer
+from services.protocol.refusals import Refusals
 from services.protocol.session import SILENCE_US, Event, State
 
 READY_US = 3_000_000  # from WELCOME to READY: it takes a round trip
@@ -54,10 +55,10 @@ class Audience(Generic[M]):
         self._seats = seats
         self._name_of = name_of
         self._members: dict[bytes, M] = {}
-        self._last_refusal = ""
         self._over = ""  # why the stream has ended
         self._ping_number = 0
         self.events = EventLog()
+        self._refusals = Refusals(self.events)
         self.stale = self.peers_lost = self.keyframe_requests = 0
 
     def lost(self, peer: bytes, now_us: int) -> None:
@@ -142,11 +143,10 @@ class Audience(Generic[M]):
         if refusal:
             if known:
                 self._forget(known)
-            if refusal != self._last_refusal:  # it comes back each second
-                self._last_refusal = refusal
-                self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
+            self._refusals.refused(hello.instance, hello.name, refusal, now_us)
             answers.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
             return
+        self._refusals.let_in(hello.instance)
         if self._over:
             answers.say(peer, m.Bye(m.ByeCode.END_OF_STREAM, self._over))
             return
@@ -197,6 +197,18 @@ class Audience(Generic[M]):
         return None
 
     # -- timers --------------------------------------------------------------------------------
+
+    def _tick(self, now_us: int, answers: Answering) -> list[tuple[M, str]]:
+        """Refusals and PINGs that are due; who is gone, and why."""
+        self._refusals.tick(now_us)
+        gone = []
+        for member in list(self._members.values()):
+            if why := why_gone(member, now_us):
+                self._lose(member, now_us, why)
+                gone.append((member, why))
+            elif member.liveness.ping_due(now_us):
+                answers.say(member.peer, self._ping(now_us))
+        return gone
 
     def _ping(self, now_us: int) -> m.Ping:
         self._ping_number = (self._ping_number + 1) % 2**32

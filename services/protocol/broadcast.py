@@ -11,7 +11,7 @@ from services.errors import RemoteProtocolError
 from services.measure.events import StreamEvent
 from services.measure.latency import Latency
 from services.protocol import messages as m
-from services.protocol.audience import NEVER_READY, Answering, Audience, Seats, why_gone
+from services.protocol.audience import NEVER_READY, Answering, Audience, Seats
 from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Planner, Plans, Rules
@@ -94,14 +94,10 @@ class Broadcast(Audience[Viewer]):
     def tick(self, now_us: int) -> Answers:
         """Timers: PINGs, knocking, and receivers that fell silent. Call ten times a second."""
         answers = Answers()
-        for viewer in list(self._members.values()):
-            if why := why_gone(viewer, now_us):
-                self._lose(viewer, now_us, why)
-                if why != NEVER_READY:
-                    answers.cuts.append((viewer.peer, why))  # and what waits for it
-                    answers.reconnect = self._knock
-            elif viewer.liveness.ping_due(now_us):
-                answers.say(viewer.peer, self._ping(now_us))
+        for viewer, why in self._tick(now_us, answers):
+            if why != NEVER_READY:
+                answers.cuts.append((viewer.peer, why))  # and what waits for it
+                answers.reconnect = self._knock
         if self._knock and not self._members and now_us - self._knocked_us >= 200_000:
             self._knocked_us = now_us
             answers.say(b"", self._ping(now_us))

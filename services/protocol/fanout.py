@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from services.protocol import messages as m
 from services.protocol.allotment import Allotment
-from services.protocol.audience import Answering, Audience, Seats, why_gone
+from services.protocol.audience import Answering, Audience, Seats
 from services.protocol.chain import Chain, ChainedPacket, chained
 from services.protocol.follower import LIVE, CatchUp, Follower
 from services.protocol.offer import Offer
@@ -156,12 +156,8 @@ class Fanout(Audience[Follower]):
     def tick(self, now_us: int) -> Replies:
         """Timers: PINGs, receivers that fell silent, keyframes. Call ten times a second."""
         replies = Replies()
-        for follower in list(self._members.values()):
-            if why := why_gone(follower, now_us):
-                self._lose(follower, now_us, why)
-                replies.cuts.append((follower.peer, why))  # and what waits for it
-            elif follower.liveness.ping_due(now_us):
-                replies.say(follower.peer, self._ping(now_us))
+        for follower, why in self._tick(now_us, replies):
+            replies.cuts.append((follower.peer, why))  # and what waits for it
         self._stirred = dict.fromkeys(self._members)
         if self._keyframe_due(now_us):
             replies.wants_keyframe = self._keyframe_requested = True

@@ -96,7 +96,7 @@ def test_another_model_is_refused_and_run_says_why() -> None:
         receiver = make_receiver(sender.url, codec=FakeCodec(model=b"other"))
         with pytest.raises(ConfigError, match=r"same size and weights at both ends"):
             receiver.run(5.0)
-    assert any(event.name == "refused" for event in sender.snapshot().events)
+        wait_for(lambda: any(event.name == "refused" for event in sender.snapshot().events))
 
 
 def test_a_device_that_parses_otherwise_is_refused() -> None:

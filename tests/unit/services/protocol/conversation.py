@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from services.protocol import messages as m
 from services.protocol.broadcast import Broadcast
-from services.protocol.intake import Intake, Profile, Results
+from services.protocol.intake import Intake, ModelMark, Profile, Results
 from services.protocol.offer import Offer
 from services.protocol.planner import Plan, Rules
 from services.protocol.train import Arrival, split
@@ -95,9 +96,18 @@ class Conversation:
         self.budgets.append(SteadyBudget())
         return self.budgets[-1]
 
-    def join(self, peer: bytes, instance: int | None = None, *, model: bytes = MODEL) -> Intake:
+    def join(
+        self,
+        peer: bytes,
+        instance: int | None = None,
+        *,
+        model: bytes = MODEL,
+        others: tuple[ModelMark, ...] = (),
+    ) -> Intake:
         number = instance if instance is not None else len(self.intakes) + 1
-        intake = Intake(profile(number, model=model), connects=True, now_us=self.now_us)
+        intake = Intake(
+            replace(profile(number, model=model), others=others), connects=True, now_us=self.now_us
+        )
         self.intakes[peer] = intake
         self.arrivals[peer] = []
         self.holds[peer] = deque(maxlen=6)

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.protocol import messages as m
+from services.protocol.intake import ModelMark
 from services.protocol.session import SILENCE_US, State
 from services.protocol.viewer import references_held
-from tests.unit.services.protocol.conversation import FRAME_US, Conversation
+from tests.unit.services.protocol.conversation import FRAME_US, MODEL, TEST, Conversation
 
 
 def watched(*peers: bytes, seconds: float = 1.0) -> Conversation:
@@ -90,6 +91,23 @@ def test_another_model_is_refused_with_the_reason() -> None:
     assert intake.state is State.REFUSED
     assert "same size and weights" in intake.refusal
     assert talk.arrivals[b"a"] == []
+    assert refusals(talk) == []  # it may come back with another of its models
+    talk.run(9.0)
+    (told,) = refusals(talk)
+    assert told.startswith("viewer-1: the receiver has model")
+
+
+def test_a_receiver_that_takes_the_model_of_the_sender_was_not_refused() -> None:
+    talk = Conversation()
+    talk.join(b"a", model=b"otherxxx", others=(ModelMark(MODEL, TEST),))
+    talk.run(5.0)
+    assert talk.keyframes(b"a") == 1
+    assert refusals(talk) == []
+
+
+def refusals(talk: Conversation) -> list[str]:
+    events = talk.broadcast.events.snapshot()
+    return [event.text for event in events if event.name == "refused"]
 
 
 def test_a_receiver_whose_cable_is_pulled_is_forgotten_and_found_again() -> None:
