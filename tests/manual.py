@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sender, relay and receiver around their cores on a manual clock: no thread, socket or waiting.
+"""Sender, replay, relay and receiver on a manual clock: cores without thread, socket or waiting.
 
 A message takes `WAY_US`, on every way; nothing is lost. What a person would see is in `shown`.
 """
@@ -7,25 +7,29 @@ A message takes `WAY_US`, on every way; nothing is lost. What a person would see
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 from zlib import crc32
 
 from services.emulator.virtual import VirtualClock
 from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 from services.protocol import messages as m
+from services.protocol.board import Board
 from services.protocol.broadcast import Answers
 from services.protocol.fanout import Fanout, Replies
 from services.protocol.intake import Profile, Results
 from services.protocol.offer import Offer
 from services.protocol.planner import Rules
+from services.protocol.tape import Record
 from services.protocol.train import Arrival
 from services.rate.budget import Congestion
 from services.receiver.core import FrameMeta, Ready, ReceiverCore
 from services.receiver.decoding import Undecodable
 from services.relay.core import FeedCore
 from services.sender.core import TICK_US, Encode, SenderCore, SenderSetup, Span
+from services.sender.replay_core import ReplayCore, ReplaySetup
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec, noise_frame
 
@@ -322,7 +326,35 @@ class ManualReceiver:
         self._clock.at(self._clock.now_us + self._sink_us, done)
 
 
-class ManualRelay:
+class _Serving:
+    """Hands messages and packets to receivers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._peers: dict[bytes, Callable[[bytes], None]] = {}
+
+    @property
+    def now_us(self) -> int:
+        """Its own clock."""
+        return self._clock.now_us
+
+    def join(self, peer: bytes, deliver: Callable[[bytes], None]) -> None:
+        """A receiver connects."""
+        self._peers[peer] = deliver
+
+    def _say(self, replies: Replies) -> None:
+        for peer, message in replies.messages:
+            self._peers[peer](m.pack(message))
+
+    def _serve(self, serving: Fanout | Board) -> None:
+        while due := serving.due(self.now_us):
+            for out in due:
+                for message in (out.head, out.rest):
+                    if message is not None:
+                        self._peers[out.peer](m.pack(message))
+
+
+class ManualRelay(_Serving):
     """Passes packets on."""
 
     def __init__(
@@ -334,11 +366,10 @@ class ManualRelay:
         ahead_us: int = 0,
         boot_id: bytes = BOOT,
     ) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._ahead_us = ahead_us
         self._peer = name.encode()
         self._upstream = upstream
-        self._peers: dict[bytes, Callable[[bytes], None]] = {}
         self.fanout = Fanout(boot_id=boot_id)
         self.core = FeedCore(
             Profile(b"", b"", "", name, crc32(name.encode()), boot_id),
@@ -364,14 +395,10 @@ class ManualRelay:
         """The connection breaks."""
         self.core.disconnected(self.now_us)
 
-    def join(self, peer: bytes, deliver: Callable[[bytes], None]) -> None:
-        """A receiver connects."""
-        self._peers[peer] = deliver
-
     def hear(self, peer: bytes, data: bytes) -> None:
         """A receiver said something."""
         self._say(self.fanout.on_message(peer, m.unpack(data), self.now_us))
-        self._serve()
+        self._serve(self.fanout)
 
     def _later(self, action: Callable[[], object]) -> None:
         self._clock.at(self._clock.now_us + WAY_US, action)
@@ -391,15 +418,38 @@ class ManualRelay:
         upstream = self._upstream
         for _, data in results.messages:
             self._later(lambda data=data: upstream.hear(self._peer, data))  # type: ignore[misc]
-        self._serve()
+        self._serve(self.fanout)
 
-    def _say(self, replies: Replies) -> None:
-        for peer, message in replies.messages:
-            self._peers[peer](m.pack(message))
 
-    def _serve(self) -> None:
-        while due := self.fanout.due(self.now_us):
-            for out in due:
-                for message in (out.head, out.rest):
-                    if message is not None:
-                        self._peers[out.peer](m.pack(message))
+class ManualReplay(_Serving):
+    """Sends a recording again."""
+
+    def __init__(self, clock: Clock, records: Sequence[Record], *, loop: bool = False) -> None:
+        super().__init__(clock)
+        codec = FakeCodec()
+        offer = Offer(0, "main", codec.model_hash, b"", "S", BOOT, 33_333)
+        self.core = ReplayCore(
+            ReplaySetup("tape.scv", offer, (64, 48), loop=loop),
+            rounds=lambda: iter(records),
+            epochs=count(1).__next__,
+            now_us=self.now_us,
+        )
+        self._tick()
+        self._turn()
+
+    def hear(self, peer: bytes, data: bytes) -> None:
+        """A receiver said something."""
+        self._say(self.core.board.on_message(peer, data, self.now_us))
+        self._serve(self.core.board)
+
+    def _tick(self) -> None:
+        self._say(self.core.board.tick(self.now_us))
+        self._clock.at(self.now_us + TICK_US, self._tick)
+
+    def _turn(self) -> None:
+        self._say(self.core.turn(self.now_us))
+        self._serve(self.core.board)
+        if self.core.ended:
+            self._say(self.core.board.farewell(*self.core.farewell()))
+            return
+        self._clock.at(self.core.next_us or self.now_us + TICK_US, self._turn)

@@ -22,6 +22,7 @@ VERSION = 2
 HASH_BYTES = 8
 BOOT_ID_BYTES = 16
 MAX_NAME_CHARS = 64
+MIN_INTERVAL_US, MAX_INTERVAL_US = 1_000, 60_000_000  # of frames
 MAX_REASON_CHARS = 240
 MAX_PACKET_BYTES = 8 * 1024 * 1024  # on the way; a file may hold larger ones
 MAX_HEAD_BYTES = 1400  # fits one packet of the link, so that its arrival is one instant
@@ -343,7 +344,7 @@ def _welcome(fields: Fields) -> Welcome:
         size=fields.text("z", 8),
         width=fields.integer("w", 0, 4096),
         height=fields.integer("h", 0, 2304),
-        frame_interval_us=fields.integer("f", 1_000, 60_000_000),
+        frame_interval_us=fields.integer("f", MIN_INTERVAL_US, MAX_INTERVAL_US),
         boot_id=_boot_id(fields),
     )
 

@@ -52,3 +52,8 @@ class Offer:
             frame_interval_us=self.frame_interval_us,
             boot_id=self.boot_id,
         )
+
+
+def frame_interval_us(fps: float) -> int:
+    """The period of a frame rate, as far as WELCOME can say it."""
+    return min(max(round(1e6 / fps), m.MIN_INTERVAL_US), m.MAX_INTERVAL_US)

@@ -26,7 +26,7 @@ from services.process.threads import Crew, Mailbox
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.flood import FLOODS
-from services.protocol.offer import Offer
+from services.protocol.offer import Offer, frame_interval_us
 from services.protocol.planner import Rules
 from services.rate.budget import Congestion
 from services.sender.coder import Coded
@@ -107,9 +107,7 @@ class Sender:
         self._source = source
         self._now_us = clock_us
         fps = source.fps if source.fps > 0 else 30.0
-        self._interval_us = config.frame_interval_us or min(
-            max(round(1e6 / fps), 1_000), 60_000_000
-        )
+        self._interval_us = config.frame_interval_us or frame_interval_us(fps)
         started_us = clock_us()
         self._lock = threading.Lock()
         self._port = Port(config.endpoint)
