@@ -28,6 +28,7 @@ from services.protocol.broadcast import Answers
 from services.protocol.fanout import Fanout, Replies
 from services.protocol.intake import Profile, Results
 from services.protocol.offer import Offer
+from services.protocol.packing import pack, unpack
 from services.protocol.planner import Rules
 from services.protocol.session import HELLO_INTERVAL_US
 from services.protocol.standby import Move
@@ -136,14 +137,14 @@ class SenderNode(Node):
                 self.send(peer, rest, self._busy_us)
 
     def _received(self, source: bytes, message: m.Message) -> None:
-        self._answer(self.core.messages([(source, m.pack(message))], self._busy_us))
+        self._answer(self.core.messages([(source, pack(message))], self._busy_us))
 
     def _tick(self) -> None:
         self._answer(self.core.messages([], self._busy_us))
 
     def _answer(self, answers: Answers) -> None:
         for peer, data in answers.messages:
-            self.send(peer, m.unpack(data), self._busy_us)
+            self.send(peer, unpack(data), self._busy_us)
 
 
 class RelayNode(Node):
@@ -195,7 +196,7 @@ class RelayNode(Node):
 
     def _received(self, source: bytes, message: m.Message) -> None:
         if source == _PARENT:
-            data = m.pack(message)
+            data = pack(message)
             self._act(self.core.message(b"", data, self._busy_us, encrypted=False))
             return
         try:
@@ -229,7 +230,7 @@ class RelayNode(Node):
         self._say(self.core.take_replies())
         for _, data in results.messages:
             at_us = self._up.arrival_us(now_us, len(data))
-            self.parent.deliver(at_us, self.address, m.unpack(data))
+            self.parent.deliver(at_us, self.address, unpack(data))
         if results.standby is Move.OPEN:
             # Some parent answers at that address, whichever of them died.
             self.clockwork.call(now_us + connect_us(self._up), self.core.spare_connected)

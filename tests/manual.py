@@ -21,6 +21,7 @@ from services.protocol.broadcast import Answers
 from services.protocol.fanout import Fanout, Replies
 from services.protocol.intake import Profile, Results
 from services.protocol.offer import Offer
+from services.protocol.packing import pack, unpack
 from services.protocol.planner import Rules
 from services.protocol.tape import Record
 from services.protocol.train import Arrival
@@ -190,7 +191,7 @@ class ManualSender:
                     self.core.handed_over(peer, head, self._clock.now_us)
                     for message in (head, rest):
                         if message is not None:
-                            self._peers[peer](m.pack(message))
+                            self._peers[peer](pack(message))
             if number + 1 < len(encode.plans):
                 self._encode(encode, number + 1, frame, captured_us)
                 return
@@ -344,14 +345,14 @@ class _Serving:
 
     def _say(self, replies: Replies) -> None:
         for peer, message in replies.messages:
-            self._peers[peer](m.pack(message))
+            self._peers[peer](pack(message))
 
     def _serve(self, serving: Fanout | Board) -> None:
         while due := serving.due(self.now_us):
             for out in due:
                 for message in (out.head, out.rest):
                     if message is not None:
-                        self._peers[out.peer](m.pack(message))
+                        self._peers[out.peer](pack(message))
 
 
 class ManualRelay(_Serving):
@@ -397,7 +398,7 @@ class ManualRelay(_Serving):
 
     def hear(self, peer: bytes, data: bytes) -> None:
         """A receiver said something."""
-        self._say(self.fanout.on_message(peer, m.unpack(data), self.now_us))
+        self._say(self.fanout.on_message(peer, unpack(data), self.now_us))
         self._serve(self.fanout)
 
     def _later(self, action: Callable[[], object]) -> None:

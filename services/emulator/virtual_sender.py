@@ -15,9 +15,9 @@ from services.emulator.ends import EndOptions, FrameLog, Line
 from services.emulator.footage import Footage, RememberingCodec
 from services.emulator.virtual import VirtualClock, VirtualPath
 from services.media.scaling import fitted
-from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.offer import Offer
+from services.protocol.packing import pack
 from services.protocol.planner import Plan, Rules
 from services.rate.congestion import CongestionController
 from services.sender.coder import Coded
@@ -167,7 +167,7 @@ class VirtualSender:
             self.core.handed_over(peer, head, now)
             for message in (head, rest):
                 if message is not None:
-                    line.send(m.pack(message))
+                    line.send(pack(message))
 
     def _make_controller(self) -> CongestionController:
         return CongestionController(

@@ -16,6 +16,7 @@ from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout, Outgoing, Replies
 from services.protocol.flood import FLOODS, MAX_MESSAGES_PER_S, FloodGate, Hearing
+from services.protocol.packing import unpack
 
 KNOCK_US = 200_000
 _THE_PEER = b""  # of an end that connects
@@ -50,7 +51,7 @@ class Board:
             cut = hearing is Hearing.CUT
             return Replies(cuts=[(peer, FLOODS)] if cut else [])
         try:
-            return self._direct(peer, m.unpack(data), now_us)
+            return self._direct(peer, unpack(data), now_us)
         except RemoteProtocolError as error:
             self.hostile += 1
             if self.hostile <= 10 or self.hostile % 1000 == 0:

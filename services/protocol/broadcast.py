@@ -14,6 +14,7 @@ from services.protocol import messages as m
 from services.protocol.audience import NEVER_READY, Answering, Audience, Seats
 from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
+from services.protocol.packing import pack, unpack
 from services.protocol.planner import Plan, Planner, Plans, Rules
 from services.protocol.viewer import Viewer
 from services.rate.budget import Congestion
@@ -33,7 +34,7 @@ class Answers:
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
-        self.messages.append((peer, m.pack(message)))
+        self.messages.append((peer, pack(message)))
 
 
 class Broadcast(Audience[Viewer]):
@@ -82,7 +83,7 @@ class Broadcast(Audience[Viewer]):
                 answers.cuts.append((peer, FLOODS))
             return answers
         try:
-            latency = self._dispatch(peer, m.unpack(data), now_us, answers)
+            latency = self._dispatch(peer, unpack(data), now_us, answers)
             if latency is not None:
                 answers.latencies.append(latency)
         except RemoteProtocolError as error:

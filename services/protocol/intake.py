@@ -9,6 +9,7 @@ from services.errors import RemoteProtocolError
 from services.measure.events import EventLog
 from services.protocol import messages as m
 from services.protocol.clock import ClockFilter, Offset, shares_clock
+from services.protocol.packing import pack, unpack
 from services.protocol.session import HELLO_INTERVAL_US, Event, Liveness, Session, State
 from services.protocol.standby import Move, Standby
 from services.protocol.train import Arrival, Assembler
@@ -67,7 +68,7 @@ class Results:
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
-        self.messages.append((peer, m.pack(message)))
+        self.messages.append((peer, pack(message)))
 
 
 class Intake:
@@ -139,7 +140,7 @@ class Intake:
         """Take one message that was received at `now_us`. Never raises: bad ones are counted."""
         results = Results()
         try:
-            self._dispatch(peer, m.unpack(data), now_us, results)
+            self._dispatch(peer, unpack(data), now_us, results)
         except RemoteProtocolError as error:
             self.hostile += 1
             if self.hostile <= 10 or self.hostile % 1000 == 0:

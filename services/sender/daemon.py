@@ -27,6 +27,7 @@ from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.flood import FLOODS
 from services.protocol.offer import Offer, frame_interval_us
+from services.protocol.packing import pack
 from services.protocol.planner import Rules
 from services.rate.budget import Congestion
 from services.sender.coder import Coded
@@ -361,9 +362,9 @@ class Sender:
             out = self._outbox.popleft()
             for peer in out.peers:
                 head, rest = self._core.train(out, now_us=self._now_us())
-                sent = self._send(peer, m.pack(head))
+                sent = self._send(peer, pack(head))
                 if sent is SendResult.SENT and rest is not None:
-                    sent = self._send(peer, m.pack(rest))
+                    sent = self._send(peer, pack(rest))
                 with self._lock:
                     if sent is SendResult.SENT:
                         self._core.handed_over(peer, head, self._now_us())

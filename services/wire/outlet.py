@@ -11,6 +11,7 @@ from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Replies
 from services.protocol.flood import FLOODS
+from services.protocol.packing import pack
 from services.wire.transport import ConnectionEvent, Port, SendResult
 
 _TICK_US = 50_000
@@ -99,7 +100,7 @@ class Outlet:
 
     def _say(self, replies: Replies) -> None:
         for peer, message in replies.messages:
-            self._send(peer, m.pack(message))
+            self._send(peer, pack(message))
 
     def _serve(self) -> None:
         for _ in range(_ROUNDS):
@@ -108,9 +109,9 @@ class Outlet:
             if not due:
                 return
             for outgoing in due:
-                sent = self._send(outgoing.peer, m.pack(outgoing.head))
+                sent = self._send(outgoing.peer, pack(outgoing.head))
                 if sent is SendResult.SENT and outgoing.rest is not None:
-                    sent = self._send(outgoing.peer, m.pack(outgoing.rest))
+                    sent = self._send(outgoing.peer, pack(outgoing.rest))
                 self._handed_over(outgoing.peer, outgoing.head.size_bytes, sent)
 
     def _handed_over(self, peer: bytes, size_bytes: int, sent: SendResult) -> None:

@@ -22,6 +22,7 @@ from services.media.sources.source import CapturedFrame
 from services.process import logs
 from services.process.statsfile import Keeping
 from services.protocol import messages as m
+from services.protocol.packing import pack
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import LogSettings
@@ -90,7 +91,7 @@ def test_a_stranger_cannot_end_a_listening_receiver_nor_keep_its_sender_out(
             while not stop.is_set():
                 port.poll(20)
                 for message in said:
-                    port.send(b"", m.pack(message))
+                    port.send(b"", pack(message))
 
     sender = Sender(
         SenderConfig(Endpoint(url, bind=False)), codec=FakeCodec.load("S"), source=FakeSource()

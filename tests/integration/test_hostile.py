@@ -288,10 +288,11 @@ def test_a_full_sender_says_so() -> None:
 
         def answer() -> None:
             from services.protocol import messages as m  # noqa: PLC0415
+            from services.protocol.packing import pack  # noqa: PLC0415
 
             while not stopping.wait(0.02):
                 for peer, _ in listener.messages[-3:]:
-                    listener.port.send(peer, m.pack(m.Bye(m.ByeCode.BUSY, "64 are here")))
+                    listener.port.send(peer, pack(m.Bye(m.ByeCode.BUSY, "64 are here")))
 
         answering = threading.Thread(target=answer)
         answering.start()

@@ -11,6 +11,7 @@ from services.protocol import messages as m
 from services.protocol.broadcast import Broadcast
 from services.protocol.intake import Intake, ModelMark, Profile, Results
 from services.protocol.offer import Offer
+from services.protocol.packing import pack
 from services.protocol.planner import Plan, Rules
 from services.protocol.train import Arrival, split
 from services.rate.congestion import Ack, Budget
@@ -148,13 +149,13 @@ class Conversation:
                 sent_us=self.now_us,
             )
             for peer in peers:
-                self._post("down", peer, m.pack(head))
+                self._post("down", peer, pack(head))
                 self.broadcast.handed_over(peer, head)
         return list(plans.plans)
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Put a message of a receiver on the wire."""
-        self._post("up", peer, m.pack(message))
+        self._post("up", peer, pack(message))
 
     def _pass(self, span_us: int) -> None:
         end_us = self.now_us + span_us

@@ -8,6 +8,7 @@ import pytest
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
+from services.protocol.packing import pack
 from tests.unit.services.protocol.packets import EPOCH, arrival, hello, packets, welcome
 
 A, B = b"a", b"b"
@@ -21,7 +22,7 @@ def board_of(*streams: str, most: int = 1000) -> Board:
 
 
 def say(board: Board, peer: bytes, message: m.Message, now_us: int = 0) -> list[m.Message]:
-    return [answer for _, answer in board.on_message(peer, m.pack(message), now_us).messages]
+    return [answer for _, answer in board.on_message(peer, pack(message), now_us).messages]
 
 
 def streams_of(board: Board) -> list[set[bytes]]:
@@ -97,7 +98,7 @@ def test_a_flood_is_counted_and_not_heard() -> None:
     assert say(board, A, m.Ping(1, 1), 1_100_000) != []
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", bytes(2000), m.pack(welcome())])
+@pytest.mark.parametrize("data", [b"", b"\xc1", bytes(2000), pack(welcome())])
 def test_hostile_bytes_are_counted_and_nothing_else(data: bytes) -> None:
     board = board_of("door", "yard")
     assert board.on_message(A, data, 0).messages == []

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from services.protocol import messages as m
 from services.protocol.intake import ModelMark
+from services.protocol.packing import pack
 from services.protocol.session import SILENCE_US, State
 from services.protocol.viewer import references_held
 from tests.unit.services.protocol.conversation import FRAME_US, MODEL, TEST, Conversation
@@ -233,7 +234,7 @@ def test_a_receiver_whose_link_is_full_skips_the_frame() -> None:
 def test_messages_that_belong_elsewhere_are_counted_and_change_nothing() -> None:
     talk = watched(b"a")
     welcome = m.Welcome(1, "x", b"", b"", "S", 0, 0, 33_000, b"")
-    for data in (b"garbage", m.pack(welcome), m.pack(m.FrameRest(77, 1, b"x"))):
+    for data in (b"garbage", pack(welcome), pack(m.FrameRest(77, 1, b"x"))):
         assert talk.broadcast.on_message(b"a", data, talk.now_us).messages == []
     assert talk.broadcast.hostile == 3
     assert talk.broadcast.watching == 1
@@ -243,7 +244,7 @@ def test_a_wrong_size_in_an_ack_is_a_lie() -> None:
     talk = watched(b"a")
     talk.capture()
     sequence = talk.sequence
-    ack = m.pack(m.FrameAck(77, sequence, 999_999, 5, 6))
+    ack = pack(m.FrameAck(77, sequence, 999_999, 5, 6))
     talk.broadcast.on_message(b"a", ack, talk.now_us)
     assert talk.broadcast.hostile == 1
 
@@ -317,7 +318,7 @@ def test_a_frame_that_was_not_acknowledged_cannot_have_been_shown() -> None:
     sequence = talk.sequence
     hostile = talk.broadcast.hostile
     lie = m.FrameShown(77, sequence, m.Outcome.SHOWN, 0, 0, 0, 0, 0, 1)
-    talk.broadcast.on_message(b"a", m.pack(lie), talk.now_us)
+    talk.broadcast.on_message(b"a", pack(lie), talk.now_us)
     assert talk.broadcast.hostile == hostile + 1
 
 
@@ -336,13 +337,13 @@ def test_who_never_gets_ready_loses_its_place() -> None:
     talk = Conversation()
     hello = m.Hello((2,), b"", b"", "", "squatter", 5, b"")
     for number in range(64):
-        talk.broadcast.on_message(b"s%d" % number, m.pack(replace(hello, instance=number)), 0)
+        talk.broadcast.on_message(b"s%d" % number, pack(replace(hello, instance=number)), 0)
     talk.join(b"honest", instance=900)
     talk.run(0.5)
     assert talk.intakes[b"honest"].busy
     for _ in range(40):
         for number in range(64):  # it lives, and says nothing else
-            talk.broadcast.on_message(b"s%d" % number, m.pack(m.Ping(1, 1)), talk.now_us)
+            talk.broadcast.on_message(b"s%d" % number, pack(m.Ping(1, 1)), talk.now_us)
         talk.run(0.1)
     assert talk.intakes[b"honest"].state is State.STREAMING
 
@@ -351,7 +352,7 @@ def test_a_flood_is_not_heard_and_then_cut() -> None:
     talk = Conversation()
     cuts = []
     for _ in range(5000):
-        cuts += talk.broadcast.on_message(b"x", m.pack(m.Ping(1, 1)), talk.now_us).cuts
+        cuts += talk.broadcast.on_message(b"x", pack(m.Ping(1, 1)), talk.now_us).cuts
     assert talk.broadcast.flooded == 4000
     assert [peer for peer, _ in cuts] == [b"x"]
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from services.protocol import messages as m
 from services.protocol.intake import Profile, Results
+from services.protocol.packing import pack, unpack
 from services.protocol.session import HELLO_INTERVAL_US
 from services.protocol.train import Arrival, split
 from services.protocol.upstream import TICK_US
@@ -44,12 +45,12 @@ class Hand:
         )
 
     def say(self, message: m.Message) -> Results:
-        results = self.core.message(b"", m.pack(message), self.now_us, encrypted=False)
+        results = self.core.message(b"", pack(message), self.now_us, encrypted=False)
         self.take(results)
         return results
 
     def take(self, results: Results) -> None:
-        self.said += [m.unpack(data) for _, data in results.messages]
+        self.said += [unpack(data) for _, data in results.messages]
 
     def frame(self, picture: Frame, *, epoch: int = 7) -> Arrival:
         """Captured now, here after WAY_US."""

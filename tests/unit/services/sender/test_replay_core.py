@@ -7,6 +7,7 @@ import pytest
 
 from services.errors import SourceError
 from services.protocol import messages as m
+from services.protocol.packing import pack, unpack
 from streamcodec.container import Record
 from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, noise_frame
@@ -41,11 +42,11 @@ class Taker:
         self._say(m.Hello((m.VERSION,), b"", b"", "", "taker", 9, b""))
 
     def _say(self, message: m.Message) -> None:
-        data = m.pack(message)
+        data = pack(message)
         self._clock.at(self._clock.now_us, lambda: self._replay.hear(b"taker", data))
 
     def _take(self, data: bytes) -> None:
-        message = m.unpack(data)
+        message = unpack(data)
         self.said.append(message)
         if isinstance(message, m.Welcome):
             self._say(m.Ready(message.epoch))
@@ -118,7 +119,7 @@ def test_a_person_who_asks_for_a_keyframe_gets_no_packet_twice() -> None:
     replay = ManualReplay(clock, records)
     taker = Taker(clock, replay)
     clock.run(0.3)
-    replay.hear(b"taker", m.pack(m.KeyframeRequest(1, 5, m.KeyframeReason.USER)))
+    replay.hear(b"taker", pack(m.KeyframeRequest(1, 5, m.KeyframeReason.USER)))
     clock.run(5)
     assert taker.packets == [record.packet for record in records]
 
