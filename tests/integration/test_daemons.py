@@ -29,6 +29,7 @@ from services.settings.config import LogSettings
 from services.view.metrics import is_ready
 from services.wire import keys
 from services.wire.endpoint import CurveClient, CurveServer
+from services.wire.endpoint_keys import server_keys
 from services.wire.keys import Right
 from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, make_pair
 from tests.fakes import FakeCodec, FakeSource
@@ -218,7 +219,7 @@ def test_keys_that_cannot_be_read_cut_nobody_off_and_are_told_everywhere(
     identity = keys.create(folder, make_pair)
     public, secret = make_pair()
     keys.allow(folder, "alice", public.decode(), frozenset({Right.VIEW}))
-    server: CurveServer = keys.server_keys(folder, peers_need=Right.VIEW)
+    server: CurveServer = server_keys(folder, peers_need=Right.VIEW)
     sender = Sender(
         SenderConfig(Endpoint("tcp://127.0.0.1:0", bind=True, keys=server)),
         codec=FakeCodec(),

@@ -26,7 +26,8 @@ import zmq
 from services.protocol import messages as m
 from services.protocol.packing import pack, unpack
 from services.wire.endpoint import CurveClient
-from services.wire.keys import Right, client_keys
+from services.wire.endpoint_keys import client_keys
+from services.wire.keys import Right
 from tests.attackers import CurvePeer
 from tests.fakes import FakeCodec
 
