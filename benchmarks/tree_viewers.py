@@ -17,7 +17,8 @@ import time
 from services.process.clock import boot_id, now_us
 from services.protocol import messages as m
 from services.protocol.intake import Intake, Profile, Results
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.transport import Port
 
 _POLL_MS = 20
 _FLOWING = 30  # frames: then a stream counts as begun

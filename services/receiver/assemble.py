@@ -15,7 +15,7 @@ from services.process import logs
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.settings.config import Settings
 from services.wire.addressing import endpoint
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from services.media.sinks.latest_picture import LatestPicture

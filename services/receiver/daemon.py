@@ -27,9 +27,8 @@ from services.protocol.train import Arrival
 from services.receiver.core import FrameMeta, Ready, ReceiverCore
 from services.receiver.decoding import Picture
 from services.receiver.sinks import Sinks
-from services.wire.endpoint import watched_gate
+from services.wire.endpoint import Endpoint, watched_gate
 from services.wire.inlet import Inlet
-from services.wire.transport import Endpoint
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec

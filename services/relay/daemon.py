@@ -25,9 +25,9 @@ from services.protocol.board import Board
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile
 from services.relay.feed import Feed, FeedLine
-from services.wire.endpoint import watched_gate
+from services.wire.endpoint import Endpoint, watched_gate
 from services.wire.outlet import Outlet
-from services.wire.transport import Endpoint, Port
+from services.wire.transport import Port
 
 __all__ = ["Feed", "Relay", "RelayConfig", "RelaySnapshot"]
 

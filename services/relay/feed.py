@@ -11,9 +11,9 @@ from services.measure.events import StreamEvent
 from services.protocol.fanout import Fanout
 from services.protocol.intake import Profile, Results
 from services.relay.core import FeedCore
+from services.wire.endpoint import Endpoint
 from services.wire.inlet import Inlet
 from services.wire.outlet import Outlet
-from services.wire.transport import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

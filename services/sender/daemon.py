@@ -32,8 +32,8 @@ from services.protocol.planner import Rules
 from services.rate.budget import Congestion
 from services.sender.coder import Coded
 from services.sender.core import Outgoing, SenderCore, SenderSetup, Span
-from services.wire.endpoint import watched_gate
-from services.wire.transport import ConnectionEvent, Endpoint, Port, SendResult
+from services.wire.endpoint import Endpoint, watched_gate
+from services.wire.transport import ConnectionEvent, Port, SendResult
 from streamcodec.metrics import psnr611
 
 if TYPE_CHECKING:

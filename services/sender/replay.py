@@ -16,9 +16,9 @@ from services.process.clock import boot_id, now_us
 from services.process.threads import Crew
 from services.protocol.offer import Offer, frame_interval_us
 from services.sender.replay_core import ReplayCore, ReplaySetup
-from services.wire.endpoint import watched_gate
+from services.wire.endpoint import Endpoint, watched_gate
 from services.wire.outlet import Outlet
-from services.wire.transport import Endpoint, Port
+from services.wire.transport import Port
 from streamcodec.bitstream import read_header
 from streamcodec.container import FileHeader, Record, ScvReader
 from streamcodec.errors import StreamCodecError

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from services.protocol.intake import Results
 from services.protocol.upstream import Upstream
+from services.wire.endpoint import Endpoint
 from services.wire.spare import SparePort
-from services.wire.transport import ConnectionEvent, Endpoint
+from services.wire.transport import ConnectionEvent
 
 _POLL_MS = 50
 

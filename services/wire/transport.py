@@ -29,7 +29,6 @@ from services.errors import ConfigError
 from services.process.descriptors import room_for
 from services.wire.connections import Connections
 from services.wire.endpoint import (
-    MAX_PACKET_MESSAGE_BYTES,
     RECONNECT_MS,
     CurveClient,
     CurveServer,
@@ -41,19 +40,6 @@ from services.wire.endpoint import (
 from services.wire.gatekeeper import ZAP_DOMAIN, Entrance, FixedGate, Gatekeeper
 from services.wire.ledger import Allowance, Cut
 from services.wire.tcp_control import check_control, set_control
-
-__all__ = [
-    "MAX_PACKET_MESSAGE_BYTES",
-    "ConnectionEvent",
-    "CurveClient",
-    "CurveServer",
-    "Endpoint",
-    "Port",
-    "Received",
-    "SendResult",
-    "check",
-    "make_pair",
-]
 
 ANY_PEER = b""  # the one peer of a connecting end
 MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood

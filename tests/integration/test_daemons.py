@@ -28,10 +28,10 @@ from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import LogSettings
 from services.view.metrics import is_ready
 from services.wire import keys
-from services.wire.endpoint import CurveClient, CurveServer
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
 from services.wire.endpoint_keys import server_keys
 from services.wire.keys import Right
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, make_pair
+from services.wire.transport import Port, make_pair
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.cli import Command, make_command
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for

@@ -15,7 +15,7 @@ from services.protocol.flood import MAX_MESSAGES_PER_S
 from services.protocol.packing import pack, unpack
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender.daemon import Sender, SentFrame
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 from tests.integration.test_stream import (

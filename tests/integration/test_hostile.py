@@ -22,17 +22,8 @@ from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.view import doors
 from services.view.access import Listen
 from services.view.metrics import MetricsServer
-from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
-from services.wire.transport import (
-    ANY_PEER,
-    MAX_BATCH,
-    ConnectionEvent,
-    CurveClient,
-    CurveServer,
-    Endpoint,
-    Port,
-    SendResult,
-)
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
+from services.wire.transport import ANY_PEER, MAX_BATCH, ConnectionEvent, Port, SendResult
 from tests.attackers import CurvePeer, RawPeer, curve_is_possible
 from tests.fakes import FakeCodec, FakeSink
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
@@ -195,7 +186,8 @@ def test_a_hostile_sender_makes_a_receiver_hold_no_more_than_it_states() -> None
 
 FLOODED = """
 import socket, struct, time
-from services.wire.transport import Endpoint, Port
+from services.wire.transport import Port
+from services.wire.endpoint import Endpoint
 from tests.attackers import RawPeer
 with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
     peer = RawPeer(port.url)
@@ -217,7 +209,8 @@ with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
 
 REPLAYED = """
 import socket, struct, time, zmq
-from services.wire.transport import CurveServer, Endpoint, Port
+from services.wire.transport import Port
+from services.wire.endpoint import CurveServer, Endpoint
 from tests.attackers import CurvePeer
 server, viewer = zmq.curve_keypair(), zmq.curve_keypair()
 keys = CurveServer(*server, allowed=frozenset({viewer[0]}))

@@ -15,7 +15,8 @@ from services.protocol import messages as m
 from services.protocol.packing import pack
 from services.receiver.daemon import ReceiverDaemon
 from services.relay.daemon import Feed, Relay, RelayConfig
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.transport import Port
 from tests.fakes import FakeSink, FakeSource
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
 from tests.integration.viewers import NullViewer

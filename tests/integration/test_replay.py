@@ -16,7 +16,7 @@ import pytest
 from services.errors import SourceError
 from services.media.sinks.recording import RecordingSink
 from services.sender.replay import Replay, ReplayConfig
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from streamcodec.container import FileHeader, Record, ScvReader, ScvWriter
 from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, FakeSink, FakeSource, noise_frame

@@ -18,10 +18,10 @@ from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.sender.daemon import Sender, SenderConfig
 from services.wire import keys
-from services.wire.endpoint import CurveClient, CurveServer
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
 from services.wire.endpoint_keys import client_keys, server_keys
 from services.wire.keys import Right
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, SendResult, make_pair
+from services.wire.transport import Port, SendResult, make_pair
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 from tests.integration.test_stream import running, wait_for
 

@@ -17,7 +17,7 @@ import pytest
 from services.demo.supervisor import free_port
 from services.protocol.planner import Rules
 from services.sender.daemon import Sender, SenderConfig
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.cli import Command, make_command
 

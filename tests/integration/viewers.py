@@ -9,7 +9,8 @@ import time
 
 from services.protocol import messages as m
 from services.protocol.intake import Intake, Profile, Results
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.transport import Port
 
 
 class NullViewer:
