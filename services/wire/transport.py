@@ -1,20 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ZeroMQ sockets, keys and monitor: the one file that imports zmq.
+"""A port: one ZeroMQ socket with its monitor, keys and accounts of connections.
 
-The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"". Options are
-set before bind or connect; set after, they are ignored. High-water marks do not bound latency, the
-credit of the session does; nor do they bound memory, as they count whole messages and not the
-parts of one. `connections` does, by counting bytes. There is no receive mark at all: a connection
-that breaks while its queue is full aborts the process in libzmq 4.3.5, with the next heartbeat or
-when it comes back (docs/decisions/0010-hostile-peers.md).
+The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"".
 """
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import socket as unix
-import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -28,31 +19,18 @@ from zmq.utils.monitor import recv_monitor_message
 from services.errors import ConfigError
 from services.process.descriptors import room_for
 from services.wire.connections import Connections
-from services.wire.endpoint import (
-    RECONNECT_MS,
-    CurveClient,
-    CurveServer,
-    Endpoint,
-    Gate,
-    check,
-    wants_ipv6,
-)
-from services.wire.gatekeeper import ZAP_DOMAIN, Entrance, FixedGate, Gatekeeper
+from services.wire.endpoint import CurveServer, Endpoint, Gate, check
+from services.wire.gatekeeper import Entrance, FixedGate, Gatekeeper
 from services.wire.ledger import Allowance, Cut
+from services.wire.sockets import refuse_taken_path, set_options, taken
 from services.wire.tcp_control import check_control, set_control
+from services.wire.wake_up import WakeUp
 
 ANY_PEER = b""  # the one peer of a connecting end
 MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
 MAX_LEFT_OUT = 4096  # and such as nobody looks at any more: 3 us each
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
-_SEND_QUEUE_MESSAGES = 256
-_RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
 _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
-_HEARTBEAT_MS = 1000
-_HEARTBEAT_TIMEOUT_MS = 12_000  # the session's own patience ends first (protocol.session)
-_HANDSHAKE_MS = 5000
-_RECONNECT_MAX_MS = 200  # a link that returns between two attempts finds nobody
-_UNACKNOWLEDGED_MS = 12_000  # likewise
 _GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
 _REFUSED_RETRY_MAX_S = 8.0
@@ -127,9 +105,7 @@ class Port:
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._poller = zmq.Poller()
-        self._wake_lock = threading.Lock()
-        self._waker: zmq.Socket[bytes] | None = None
-        self._sleeper: zmq.Socket[bytes] | None = None
+        self._wake_up: WakeUp | None = None
 
     @property
     def url(self) -> str:
@@ -144,8 +120,9 @@ class Port:
     def open(self) -> None:
         """Bind or connect. Raises ConfigError when the address cannot be used."""
         try:
-            if self._sleeper is None:
-                self._open_wake_up()
+            if self._wake_up is None:
+                self._wake_up = WakeUp(self._context)
+                self._poller.register(self._wake_up.socket, zmq.POLLIN)
             if self._endpoint.bind and self._gatekeeper is None:
                 self._entrance = Entrance(is_full=lambda: self._connections.is_full, wake=self.wake)
                 self._gatekeeper = Gatekeeper(self._context, self._gate, self._entrance)
@@ -165,14 +142,14 @@ class Port:
         """Wait for messages, events or `wake`, then take all there are, up to MAX_BATCH."""
         assert self._socket is not None
         assert self._monitor is not None
-        assert self._sleeper is not None
+        assert self._wake_up is not None
         received = Received([], [], 0)
         self._refresh_gate()
         if self._retry_s is not None and time.monotonic() >= self._retry_s:
             self.rebuild()  # libzmq gives up for good once it was refused
         ready = dict(self._poller.poll(timeout_ms))
-        if self._sleeper in ready:
-            _drain(self._sleeper)
+        if self._wake_up.socket in ready:
+            self._wake_up.drain()
         self._stop_hearing()
         if self._monitor in ready:
             received.events.extend(self._connection_events())
@@ -225,21 +202,18 @@ class Port:
 
     def wake(self) -> None:
         """End the current or next `poll` at once; any thread may call this."""
-        with self._wake_lock:
-            if self._waker is not None:
-                with contextlib.suppress(zmq.Again):  # a wake-up is pending already
-                    self._waker.send(b"", zmq.DONTWAIT)
+        wake_up = self._wake_up
+        if wake_up is not None:
+            wake_up.wake()
 
     def close(self) -> None:
         """Close everything; may be called twice."""
         if self._entrance is not None:
             self._entrance.close()
         self._close_socket()
-        with self._wake_lock:
-            for socket in (self._waker, self._sleeper):
-                if socket is not None:
-                    socket.close(linger=0)
-            self._waker = self._sleeper = None
+        if self._wake_up is not None:
+            self._wake_up.close()
+            self._wake_up = None
         self.stop_gatekeeper()
         self._context.term()
 
@@ -264,22 +238,11 @@ class Port:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _open_wake_up(self) -> None:
-        address = f"inproc://wake-{secrets.token_hex(8)}"
-        self._sleeper = self._context.socket(zmq.PAIR)
-        self._sleeper.rcvhwm = 4
-        self._sleeper.bind(address)
-        with self._wake_lock:
-            self._waker = self._context.socket(zmq.PAIR)
-            self._waker.sndhwm = 4
-            self._waker.connect(address)
-        self._poller.register(self._sleeper, zmq.POLLIN)
-
     def _open_socket(self) -> None:
         endpoint = self._endpoint
         socket = self._context.socket(zmq.ROUTER if endpoint.bind else zmq.DEALER)
         self._socket = socket
-        _set_options(socket, endpoint)
+        set_options(socket, endpoint)
         self._monitor = socket.get_monitor_socket(
             # Not HANDSHAKE_FAILED_PROTOCOL: telling it spoils the error number of a message that
             # does not decrypt; libzmq then takes it for a full queue, and so aborts (above).
@@ -290,7 +253,7 @@ class Port:
         )
         try:
             if endpoint.bind:
-                _refuse_taken_path(self._url)
+                refuse_taken_path(self._url)
                 socket.bind(self._url)
                 self._url = socket.getsockopt_string(zmq.LAST_ENDPOINT)
                 self._connections.open(_port_of(self._url))
@@ -299,7 +262,7 @@ class Port:
                 socket.connect(self._url)
         except zmq.ZMQError as error:
             if error.errno == zmq.EADDRINUSE:
-                raise _taken(self._url) from None
+                raise taken(self._url) from None
             verb = "listen on" if endpoint.bind else "connect to"
             raise ConfigError(
                 f"cannot {verb} {self._url}: {zmq.strerror(error.errno or 0).lower()}"
@@ -433,44 +396,6 @@ class Port:
             self._pause_s = min(_REFUSED_RETRY_MAX_S, 2 * self._pause_s)
 
 
-def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
-    """All options, before bind or connect."""
-    socket.linger = 200  # lets a BYE out, and never holds up the end of the process
-    socket.sndhwm = _SEND_QUEUE_MESSAGES
-    socket.rcvhwm = 0
-    socket.maxmsgsize = endpoint.max_message_bytes
-    socket.sndbuf = endpoint.send_buffer_bytes
-    if not endpoint.takes_packets:
-        socket.rcvbuf = _RECEIVE_BUFFER_BYTES
-    socket.ipv6 = wants_ipv6(endpoint)
-    socket.sndtimeo = socket.rcvtimeo = 1000
-    socket.heartbeat_ivl = _HEARTBEAT_MS
-    socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
-    socket.heartbeat_ttl = _HEARTBEAT_TIMEOUT_MS
-    socket.handshake_ivl = _HANDSHAKE_MS
-    socket.tcp_keepalive = 1
-    socket.tcp_keepalive_idle = 10
-    socket.tcp_keepalive_intvl = 5
-    socket.tcp_keepalive_cnt = 3
-    socket.tcp_maxrt = _UNACKNOWLEDGED_MS
-    if endpoint.bind:
-        socket.router_mandatory = 1
-        socket.zap_domain = ZAP_DOMAIN.encode()  # also without keys: the gatekeeper is asked
-    else:
-        socket.immediate = 1  # nothing may queue for a peer that is away
-        socket.connect_timeout = endpoint.connect_timeout_ms
-        socket.reconnect_ivl = RECONNECT_MS
-        socket.reconnect_ivl_max = _RECONNECT_MAX_MS
-    match endpoint.keys:
-        case CurveServer() as keys:
-            socket.curve_server = 1
-            socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
-            socket.zap_enforce_domain = 1  # without a gatekeeper: nobody, instead of everybody
-        case CurveClient() as keys:
-            socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
-            socket.curve_serverkey = keys.server_key
-
-
 def _allowance(endpoint: Endpoint) -> Allowance:
     """What each connection to an end may leave lying there."""
     connections = room_for(endpoint.max_connections)
@@ -490,38 +415,3 @@ def _remember(table: OrderedDict[bytes, T], peer: bytes, value: T) -> None:
 def _port_of(url: str) -> int | None:
     """Where a bound address listens; None for one that is no TCP."""
     return int(url.rpartition(":")[2]) if url.startswith("tcp://") else None
-
-
-def make_pair() -> tuple[bytes, bytes]:
-    """A fresh public and secret key, 40 bytes of Z85 each."""
-    while True:
-        public, secret = zmq.curve_keypair()
-        if not public.startswith(b"-"):  # on a command line it would pass for an option
-            return public, secret
-
-
-def _drain(socket: zmq.Socket[bytes]) -> None:
-    while True:
-        try:
-            socket.recv(zmq.DONTWAIT)
-        except zmq.Again:
-            return
-
-
-def _refuse_taken_path(url: str) -> None:
-    """Binding a second time to an ipc path succeeds and takes all traffic: ask who lives there."""
-    path = url.removeprefix("ipc://")
-    if path == url or path.startswith("@"):
-        return
-    with unix.socket(unix.AF_UNIX, unix.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return  # nobody: the file is absent, or left over from a crash
-    raise _taken(url)
-
-
-def _taken(url: str) -> ConfigError:
-    return ConfigError(
-        f"cannot listen on {url}: address already in use; stop who listens there or choose another"
-    )

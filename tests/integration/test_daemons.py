@@ -30,8 +30,9 @@ from services.view.metrics import is_ready
 from services.wire import keys
 from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
 from services.wire.endpoint_keys import server_keys
+from services.wire.key_pair import make_pair
 from services.wire.keys import Right
-from services.wire.transport import Port, make_pair
+from services.wire.transport import Port
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.cli import Command, make_command
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for

@@ -20,8 +20,9 @@ from services.sender.daemon import Sender, SenderConfig
 from services.wire import keys
 from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
 from services.wire.endpoint_keys import client_keys, server_keys
+from services.wire.key_pair import make_pair
 from services.wire.keys import Right
-from services.wire.transport import Port, SendResult, make_pair
+from services.wire.transport import Port, SendResult
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 from tests.integration.test_stream import running, wait_for
 
