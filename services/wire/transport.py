@@ -7,20 +7,20 @@ The end that binds is a ROUTER, the end that connects a DEALER with the one peer
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
-from typing import TypeVar
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from services.errors import ConfigError
+from services.process.clock import now_us
 from services.process.descriptors import room_for
 from services.wire.connections import Connections
 from services.wire.endpoint import CurveServer, Endpoint, Gate, check
 from services.wire.gatekeeper import Entrance, FixedGate, Gatekeeper
+from services.wire.known_peers import KnownPeers
 from services.wire.ledger import Allowance, Cut
 from services.wire.sockets import refuse_taken_path, set_options, taken
 from services.wire.tcp_control import check_control, set_control
@@ -31,12 +31,8 @@ MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under 
 MAX_LEFT_OUT = 4096  # and such as nobody looks at any more: 3 us each
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
 _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
-_GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
 _REFUSED_RETRY_MAX_S = 8.0
-_MAX_KNOWN_PEERS = 4096
-_BARRED_S = 10.0
-T = TypeVar("T")
 _HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 
@@ -88,17 +84,10 @@ class Port:
         if isinstance(endpoint.keys, CurveServer):
             allowed = endpoint.keys.allowed
             self._gate = FixedGate(allowed) if isinstance(allowed, frozenset) else allowed
-        self._gate_asked_s = 0.0
         self._retry_s: float | None = None  # when a refused connection is tried again
         self._pause_s = _REFUSED_RETRY_S
-        self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
-        self._numbers: OrderedDict[bytes, int] = OrderedDict()  # its descriptor, likewise
-        self._barred: dict[bytes, float] = {}  # keys, until when; no more than are allowed
+        self._peers = KnownPeers(self._gate, listens=endpoint.bind)
         self._is_shaking = False  # hands: the connection of an end that connects
-        self._cuts: list[Cut] = []
-        self._cut_numbers: set[int] = set()  # that no new connection has got since
-        self._cut_reasons: list[str] = []  # to be told
-        self._ended: OrderedDict[bytes, None] = OrderedDict()  # peers that are not heard any more
         self._connections = Connections(
             _allowance(endpoint), connects=not endpoint.bind, on_cut=self._has_cut
         )
@@ -144,13 +133,13 @@ class Port:
         assert self._monitor is not None
         assert self._wake_up is not None
         received = Received([], [], 0)
-        self._refresh_gate()
+        self._peers.refresh(now_us())
         if self._retry_s is not None and time.monotonic() >= self._retry_s:
             self.rebuild()  # libzmq gives up for good once it was refused
         ready = dict(self._poller.poll(timeout_ms))
         if self._wake_up.socket in ready:
             self._wake_up.drain()
-        self._stop_hearing()
+        self._peers.forget_cut()
         if self._monitor in ready:
             received.events.extend(self._connection_events())
         malformed = 0
@@ -160,7 +149,7 @@ class Port:
             self._connections.drained()
         if self._entrance is not None:
             self._entrance.turned()
-        reasons, self._cut_reasons[:] = tuple(self._cut_reasons), ()
+        reasons = self._peers.take_cut_reasons()
         return Received(received.messages, received.events, malformed, reasons)
 
     def send(self, peer: bytes, data: bytes) -> SendResult:
@@ -181,24 +170,21 @@ class Port:
 
     def trust(self, peer: bytes) -> None:
         """This peer is the one that sends us packets; all others may only say small things."""
-        number = self._numbers.get(peer)
+        number = self._peers.number_of(peer)
         if number is not None:
             self._connections.trust(number)
 
     def cut(self, peer: bytes, reason: str, *, bar: bool = False) -> None:
         """End the connection of a peer that breaks the rules; `bar` its key for a while, too."""
-        if bar and self._gate is not None:
-            self._barred[self._keys.get(peer, b"")] = time.monotonic() + _BARRED_S
-        number = self._numbers.pop(peer, None)
+        if bar:
+            self._peers.bar(peer, now_us())
+        number = self._peers.forget(peer)
         if number is not None:
-            self._no_more_of(peer)
             self._connections.cut(number, reason)
 
     def name_of(self, peer: bytes) -> str | None:
         """The name of a peer's key; None without keys, and once the key is not allowed any more."""
-        if self._gate is None:
-            return None
-        return self._gate.name_of(self._keys.get(peer, b""))
+        return self._peers.name_of(peer)
 
     def wake(self) -> None:
         """End the current or next `poll` at once; any thread may call this."""
@@ -308,7 +294,7 @@ class Port:
         it comes from a key that is not allowed any more, or over a connection that was ended."""
         assert self._socket is not None
         peer = self._socket.recv(zmq.DONTWAIT) if self._endpoint.bind else ANY_PEER
-        if peer in self._ended:
+        if self._peers.is_gone(peer):
             self._socket.recv_multipart(zmq.DONTWAIT)
             return None
         frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
@@ -318,47 +304,27 @@ class Port:
         except zmq.ZMQError:
             number = -1  # a transport without descriptors
         self._connections.delivered(number, len(peer) + sum(len(frame) for frame in frames))
-        if number in self._cut_numbers:
+        if self._peers.was_cut(number):
             return None  # only this message: the number may be a newcomer's, whose event is to come
-        _remember(self._numbers, peer, number)
+        self._peers.speaks(peer, number)
         data = last.bytes if len(frames) == 1 else None
         if self._gate is None:
             return peer, data
-        # The key of this very connection: a peer may choose its routing id, but not its key.
         try:
             key = str(last.get("User-Id")).encode()
         except zmq.ZMQError:
             key = b""
-        _remember(self._keys, peer, key)
-        if self._barred.get(key, 0.0) > time.monotonic():
+        self._peers.has_key(peer, key)  # that of this very connection
+        if self._peers.is_barred(peer, now_us()):
             self.cut(peer, "its key is barred for a flood")
             return None
-        return None if self._gate.name_of(key) is None else (peer, data)
+        return None if self.name_of(peer) is None else (peer, data)
 
     def _has_cut(self, cut: Cut) -> None:
         """From the watch's thread as well."""
-        self._cuts.append(cut)
+        self._peers.has_cut(cut)
         if self._entrance is not None:
             self._entrance.has_cut()
-
-    def _stop_hearing(self) -> None:
-        """What those who were cut left behind is not worth a look."""
-        while self._cuts:
-            cut = self._cuts.pop(0)
-            self._cut_reasons.append(cut.reason)
-            self._cut_numbers.add(cut.number)
-            for peer in [p for p, n in self._numbers.items() if n == cut.number]:
-                del self._numbers[peer]
-                self._no_more_of(peer)
-
-    def _no_more_of(self, peer: bytes) -> None:
-        if self._endpoint.bind:  # there a new connection is a new peer
-            _remember(self._ended, peer, None)
-
-    def _refresh_gate(self) -> None:
-        if self._gate is not None and time.monotonic() - self._gate_asked_s >= _GATE_REFRESH_S:
-            self._gate_asked_s = time.monotonic()
-            self._gate.refresh()
 
     def _connection_events(self) -> list[ConnectionEvent]:
         assert self._monitor is not None
@@ -370,8 +336,7 @@ class Port:
                 number = int(message["value"])
                 if self._endpoint.tcp_control:
                     set_control(number, self._endpoint.tcp_control)
-                self._stop_hearing()
-                self._cut_numbers.discard(number)
+                self._peers.connected(number)
                 self._connections.accepted(number)
                 self._is_shaking = True
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -403,13 +368,6 @@ def _allowance(endpoint: Endpoint) -> Allowance:
         return Allowance(connections=connections)
     packet_bytes = endpoint.max_message_bytes + _TRUSTED_SPARE_BYTES
     return Allowance(trusted_waiting_bytes=packet_bytes, connections=connections)
-
-
-def _remember(table: OrderedDict[bytes, T], peer: bytes, value: T) -> None:
-    table[peer] = value
-    table.move_to_end(peer)
-    while len(table) > _MAX_KNOWN_PEERS:
-        table.popitem(last=False)
 
 
 def _port_of(url: str) -> int | None:
