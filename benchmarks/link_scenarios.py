@@ -21,7 +21,7 @@ from services.emulator.queue import Discipline, QueueLimits
 from services.emulator.service import Rate, StepRate, TraceRate
 from services.emulator.simulate import SimulationOptions, SimulationResult
 from services.emulator.trace import read_trace
-from services.rate.congestion import Tuning
+from services.rate.tuning import Tuning
 
 ENCODE_MS = 10.0
 DEAD_BPS = 150_000

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.link_scenarios import Scenario, scenarios, worst_rate_kbps
 from services.emulator.simulate import simulate
-from services.rate.congestion import Tuning
+from services.rate.tuning import Tuning
 
 ROWS = (
     *("const2", "step414", "vz-lte-up", "att-drive", "umts", "loss1", "jitter20"),

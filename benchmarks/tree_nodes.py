@@ -33,7 +33,7 @@ from services.protocol.planner import Rules
 from services.protocol.session import HELLO_INTERVAL_US
 from services.protocol.standby import Move
 from services.protocol.viewer import REFERENCES_HELD
-from services.rate.congestion import Ack, Budget
+from services.rate.budget import Ack, Budget
 from services.relay.core import FeedCore
 from services.sender.core import Encode, Outgoing, SenderCore, SenderSetup, Span
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from services.emulator.report import FrameRecord
 from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPath
-from services.rate.congestion import Tuning
+from services.rate.tuning import Tuning
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from services.emulator.report import FrameRecord, Summary, jain_index, summarise
 from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPath
 from services.emulator.virtual_receiver import VirtualReceiver
 from services.emulator.virtual_sender import VirtualSender
-from services.rate.congestion import HEADER_BYTES, CongestionController, Tuning
+from services.rate.congestion import HEADER_BYTES, CongestionController
+from services.rate.tuning import Tuning
 
 _SAMPLE_US = 100_000
 

@@ -20,7 +20,7 @@ from services.protocol import messages as m
 from services.protocol.allotment import SPACING_US, Allotment
 from services.protocol.session import State
 from services.protocol.viewer import REFERENCES_HELD, Viewer, references_held
-from services.rate.budget import FixedRate
+from services.rate.fixed import FixedRate
 
 KEYFRAME_INTERVAL_US = SPACING_US
 KEYFRAME_PATIENCE_US = 150_000  # how long a keyframe waits for receivers without credit

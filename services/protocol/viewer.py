@@ -15,8 +15,7 @@ from services.protocol.messages import (
     KeyframeRequest,
     Outcome,
 )
-from services.rate.budget import Congestion
-from services.rate.congestion import Ack
+from services.rate.budget import Ack, Congestion
 
 REFERENCES_HELD = 6  # both ends keep this many; what is sent moves the window at both alike
 _SENT_DIGESTS = 128

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from services.protocol.planner import Rules
-from services.rate.congestion import BANDWIDTH, Budget, CongestionController
+from services.rate.budget import BANDWIDTH, Budget
+from services.rate.congestion import CongestionController
 from streamcodec.frame import Frame
 from tests.fakes import noise_frame
 from tests.manual import (

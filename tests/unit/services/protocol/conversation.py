@@ -14,7 +14,7 @@ from services.protocol.offer import Offer
 from services.protocol.packing import pack
 from services.protocol.planner import Plan, Rules
 from services.protocol.train import Arrival, split
-from services.rate.congestion import Ack, Budget
+from services.rate.budget import Ack, Budget
 
 MODEL = b"model123"
 TEST = b"devices!"
