@@ -26,10 +26,11 @@ from services.errors import RemoteProtocolError
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.fanout import Fanout, Replies
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
 from services.protocol.offer import Offer
 from services.protocol.packing import pack, unpack
 from services.protocol.planner import Rules
+from services.protocol.profile import Profile
 from services.protocol.session import HELLO_INTERVAL_US
 from services.protocol.standby import Move
 from services.protocol.viewer import REFERENCES_HELD

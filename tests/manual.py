@@ -19,10 +19,11 @@ from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.broadcast import Answers
 from services.protocol.fanout import Fanout, Replies
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
 from services.protocol.offer import Offer
 from services.protocol.packing import pack, unpack
 from services.protocol.planner import Rules
+from services.protocol.profile import Profile
 from services.protocol.tape import Record
 from services.protocol.train import Arrival
 from services.rate.budget import Congestion

@@ -11,7 +11,8 @@ from functools import partial
 from services.emulator.ends import EndOptions, FrameLog, Line
 from services.emulator.virtual import VirtualClock, VirtualPath
 from services.emulator.virtual_sender import VirtualSender
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
+from services.protocol.profile import Profile
 from services.protocol.standby import Move, try_us
 from services.protocol.train import Arrival
 from services.receiver.core import ReceiverCore

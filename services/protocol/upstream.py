@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from services.measure.events import EventLog
 from services.measure.measures import wire_bytes
 from services.protocol import messages as m
-from services.protocol.intake import Intake, Profile, Results
+from services.protocol.intake import Intake, Results
+from services.protocol.profile import Profile
 
 TICK_US = 50_000
 

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 
 from services.measure.latency import Latency
 from services.protocol import messages as m
-from services.protocol.clock import Offset
-from services.protocol.intake import Profile, Results, summed_error_us
+from services.protocol.clock import Offset, summed_error_us
+from services.protocol.intake import Results
 from services.protocol.member import latency_of
 from services.protocol.playout import Due, Playout
+from services.protocol.profile import Profile
 from services.protocol.train import Arrival
 from services.protocol.upstream import Upstream
 from services.receiver.counters import ReceiverCounters

@@ -22,7 +22,8 @@ from services.process.clock import boot_id, now_us
 from services.process.observers import Observers
 from services.process.threads import Crew, Queue
 from services.protocol import messages as m
-from services.protocol.intake import ModelMark, Profile, Results
+from services.protocol.intake import Results
+from services.protocol.profile import ModelMark, Profile
 from services.protocol.train import Arrival
 from services.receiver.core import FrameMeta, Ready, ReceiverCore
 from services.receiver.decoding import Picture

@@ -11,7 +11,8 @@ from services.measure.measures import Rate
 from services.measure.relay_stats import FeedSnapshot
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout, Replies
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
+from services.protocol.profile import Profile
 from services.protocol.train import Arrival
 from services.protocol.upstream import Upstream
 

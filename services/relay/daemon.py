@@ -23,7 +23,7 @@ from services.process.threads import Crew
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
-from services.protocol.intake import Profile
+from services.protocol.profile import Profile
 from services.relay.feed import Feed, FeedLine
 from services.wire.endpoint import Endpoint, watched_gate
 from services.wire.outlet import Outlet

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from services.measure.events import StreamEvent
 from services.protocol.fanout import Fanout
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
+from services.protocol.profile import Profile
 from services.relay.core import FeedCore
 from services.wire.endpoint import Endpoint
 from services.wire.inlet import Inlet

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from services.protocol import messages as m
 from services.protocol.broadcast import Broadcast
-from services.protocol.intake import Intake, ModelMark, Profile, Results
+from services.protocol.intake import Intake, Results
 from services.protocol.offer import Offer
 from services.protocol.packing import pack
 from services.protocol.planner import Plan, Rules
+from services.protocol.profile import ModelMark, Profile
 from services.protocol.train import Arrival, split
 from services.rate.budget import Ack, Budget
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.protocol import messages as m
-from services.protocol.intake import ModelMark
 from services.protocol.packing import pack
+from services.protocol.profile import ModelMark
 from services.protocol.session import SILENCE_US, State
 from services.protocol.viewer import references_held
 from tests.unit.services.protocol.conversation import FRAME_US, MODEL, TEST, Conversation

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.protocol import messages as m
-from services.protocol.clock import ClockFilter
-from services.protocol.intake import Intake, ModelMark, Results, summed_error_us
+from services.protocol.clock import ClockFilter, summed_error_us
+from services.protocol.intake import Intake, Results
 from services.protocol.packing import pack, unpack
+from services.protocol.profile import ModelMark
 from services.protocol.session import HELLO_INTERVAL_US, SILENCE_US, State
 from services.protocol.standby import Move
 from services.protocol.train import split

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from services.protocol import messages as m
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
 from services.protocol.packing import pack, unpack
+from services.protocol.profile import Profile
 from services.protocol.session import HELLO_INTERVAL_US
 from services.protocol.train import Arrival, split
 from services.protocol.upstream import TICK_US

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout
-from services.protocol.intake import Profile
 from services.protocol.packing import pack, unpack
+from services.protocol.profile import Profile
 from services.protocol.train import split
 from services.relay.core import FeedCore
 from streamcodec.frame import Reference
