@@ -10,16 +10,8 @@ from services.rate.budget import BANDWIDTH, Budget
 from services.rate.congestion import CongestionController
 from streamcodec.frame import Frame
 from tests.fakes import noise_frame
-from tests.manual import (
-    DECODE_US,
-    ENCODE_US,
-    WAY_US,
-    Clock,
-    ManualReceiver,
-    ManualRelay,
-    ManualSender,
-    moving,
-)
+from tests.manual import DECODE_US, ENCODE_US, WAY_US, Clock, ManualReceiver, ManualSender, moving
+from tests.manual_serving import ManualRelay
 
 
 def wrong(receiver: ManualReceiver, *senders: ManualSender) -> int:

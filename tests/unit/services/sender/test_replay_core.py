@@ -11,7 +11,8 @@ from services.protocol.packing import pack, unpack
 from streamcodec.container import Record
 from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, noise_frame
-from tests.manual import WAY_US, Clock, ManualReceiver, ManualReplay
+from tests.manual import WAY_US, Clock, ManualReceiver
+from tests.manual_serving import ManualReplay
 
 STEP_US = 20_000
 
