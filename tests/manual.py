@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sender, replay, relay and receiver on a manual clock: cores without thread, socket or waiting.
+"""Sender and receiver on a manual clock: cores without thread, socket or waiting.
 
 A message takes `WAY_US`, on every way; nothing is lost. What a person would see is in `shown`.
 """

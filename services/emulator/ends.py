@@ -29,6 +29,17 @@ class EndOptions:
     receiver_clock_us: Callable[[int], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the two ends of a stream are, and since when."""
+
+    clock: VirtualClock
+    path: VirtualPath
+    options: EndOptions
+    log: FrameLog
+    start_us: int
+
+
 class FrameLog:
     """What became of each captured frame."""
 

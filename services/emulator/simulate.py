@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.emulator.ends import EndOptions, FrameLog
+from services.emulator.ends import EndOptions, FrameLog, Stage
 from services.emulator.footage import Footage, ModelFootage
 from services.emulator.outages import usefulness
 from services.emulator.profile import Profile
@@ -151,10 +151,9 @@ class _Stream:
             ),
         )
         self._log = FrameLog()
-        self._sender = VirtualSender(clock, path, footage, told, log=self._log, start_us=start_us)
-        self._receiver = VirtualReceiver(
-            clock, path, self._sender, told, log=self._log, start_us=start_us
-        )
+        stage = Stage(clock, path, told, self._log, start_us)
+        self._sender = VirtualSender(stage, footage)
+        self._receiver = VirtualReceiver(stage, self._sender)
 
     @property
     def controller(self) -> CongestionController:

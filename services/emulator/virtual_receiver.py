@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.emulator.ends import EndOptions, FrameLog, Line
-from services.emulator.virtual import VirtualClock, VirtualPath
+from services.emulator.ends import Line, Stage
 from services.emulator.virtual_sender import VirtualSender
 from services.protocol.intake import Results
 from services.protocol.profile import Profile
@@ -29,21 +28,10 @@ _SPARE_PAUSE_US = 1000 * RECONNECT_MS  # at least
 class VirtualReceiver:
     """Dials, acknowledges and decodes."""
 
-    def __init__(
-        self,
-        clock: VirtualClock,
-        path: VirtualPath,
-        sender: VirtualSender,
-        options: EndOptions,
-        *,
-        log: FrameLog,
-        start_us: int,
-    ) -> None:
-        self._clock = clock
-        self._path = path
+    def __init__(self, stage: Stage, sender: VirtualSender) -> None:
+        self._clock, self._path, self._log = stage.clock, stage.path, stage.log
+        self._options = stage.options
         self._sender = sender
-        self._options = options
-        self._log = log
         codec = sender.codec
         self._core = ReceiverCore(
             Profile(codec.model_hash, codec.self_test(), "", "virtual", 1, b""),
@@ -56,8 +44,8 @@ class VirtualReceiver:
         self._spare_since = 0  # counts the moves of the second connection
         self._free_us = 0  # when the decoder is
         self.connections = 0
-        clock.at(start_us, self._dial)
-        clock.at(start_us, self._tick)
+        stage.clock.at(stage.start_us, self._dial)
+        stage.clock.at(stage.start_us, self._tick)
 
     def _time_us(self) -> int:
         return self._options.receiver_clock_us(self._clock.now_us)

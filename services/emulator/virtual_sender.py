@@ -11,9 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 
-from services.emulator.ends import EndOptions, FrameLog, Line
+from services.emulator.ends import Line, Stage
 from services.emulator.footage import Footage, RememberingCodec
-from services.emulator.virtual import VirtualClock, VirtualPath
 from services.media.scaling import fitted
 from services.protocol.broadcast import Answers
 from services.protocol.offer import Offer
@@ -29,21 +28,11 @@ RESET_BYTES = 60
 class VirtualSender:
     """Films, encodes and sends as its core says."""
 
-    def __init__(
-        self,
-        clock: VirtualClock,
-        path: VirtualPath,
-        footage: Footage,
-        options: EndOptions,
-        *,
-        log: FrameLog,
-        start_us: int,
-    ) -> None:
-        self._clock = clock
-        self._path = path
-        self._footage = footage
+    def __init__(self, stage: Stage, footage: Footage) -> None:
+        options = stage.options
+        self._clock, self._path, self._log = stage.clock, stage.path, stage.log
         self._options = options
-        self._log = log
+        self._footage = footage
         self.codec = RememberingCodec(footage.codec)
         first = footage.frame(0)
         self._size = first.width, first.height
@@ -65,7 +54,7 @@ class VirtualSender:
                 adapts=options.adapts and footage.follows_steps,
             ),
             codec=self.codec,
-            now_us=clock.now_us,
+            now_us=stage.clock.now_us,
             congestion=self._take_controller,
         )
         self._lines: dict[bytes, Line] = {}
@@ -73,8 +62,8 @@ class VirtualSender:
         self._numbers = count(1)
         self._busy = False
         self._waiting: int | None = None  # the newest frame, while another is encoded
-        clock.at(start_us, self._capture)
-        clock.at(start_us, self._tick)
+        stage.clock.at(stage.start_us, self._capture)
+        stage.clock.at(stage.start_us, self._tick)
 
     @property
     def resolution_changes(self) -> int:
