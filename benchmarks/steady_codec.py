@@ -8,9 +8,9 @@ from itertools import count
 
 import numpy as np
 
+from services.emulator.effortless import EffortlessCodec
 from streamcodec.bitstream import PacketHeader, digest_after, pack
-from streamcodec.codec import Codec, Encoded
-from streamcodec.effort import Effort
+from streamcodec.codec import Encoded
 from streamcodec.frame import Frame, Reference
 
 MODEL = b"model123"
@@ -29,22 +29,13 @@ class Material:
     keyframe_every: int = 0  # frames; 0: only when somebody asks
 
 
-class SteadyCodec(Codec):
+class SteadyCodec(EffortlessCodec):
     """Packets of two sizes and no work; no two of them begin alike."""
 
     def __init__(self, material: Material) -> None:
-        self.model_hash = MODEL
-        self.size, self.device, self.effort = "S", "cpu", Effort.NORMAL
+        super().__init__(MODEL)
         self._material = material
         self._numbers = count()
-
-    def trying(self, effort: str) -> SteadyCodec:
-        """Every effort costs the same: nothing."""
-        del effort
-        return self
-
-    def self_test(self) -> bytes:
-        return b""
 
     def encode(
         self,
