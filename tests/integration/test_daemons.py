@@ -34,18 +34,10 @@ from services.wire.key_pair import make_pair
 from services.wire.keys import Right
 from services.wire.transport import Port
 from tests.fakes import FakeCodec, FakeSource
-from tests.integration.cli import Command, make_command
+from tests.integration.cli import Command
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return make_command(monkeypatch, capfd)
 
 
 def lines(err: str, event: str) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from services.wire.endpoint import Endpoint
 from streamcodec.container import FileHeader, Record, ScvReader, ScvWriter
 from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, FakeSink, FakeSource, noise_frame
-from tests.integration.cli import Command, make_command
+from tests.integration.cli import Command
 from tests.integration.test_stream import (
     ANY_PORT,
     make_receiver,
@@ -32,14 +32,6 @@ from tests.integration.test_stream import (
 from tests.integration.viewers import NullViewer
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return make_command(monkeypatch, capfd)
 
 
 @contextmanager
