@@ -25,6 +25,7 @@ from services.protocol.train import Arrival
 from services.rate.budget import Congestion
 from services.receiver.core import FrameMeta, Ready, ReceiverCore
 from services.receiver.decoding import Undecodable
+from services.relay.core import FeedCore
 from services.sender.core import TICK_US, Encode, SenderCore, SenderSetup, Span
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec, noise_frame
@@ -206,7 +207,44 @@ class Shown:
     meta: FrameMeta
 
 
-class ManualReceiver:
+class Downstream:
+    """What takes a stream: it has a clock of its own, and connects to whom may change."""
+
+    core: ReceiverCore | FeedCore
+
+    def __init__(self, clock: Clock, *, name: str, ahead_us: int) -> None:
+        self._clock = clock
+        self._ahead_us = ahead_us
+        self._peer = name.encode()
+        self._upstream: Upstream | None = None
+        self._gone = False
+
+    @property
+    def now_us(self) -> int:
+        """Its own clock."""
+        return self._clock.now_us + self._ahead_us
+
+    def connect(self, upstream: Upstream) -> None:
+        """A connection stands."""
+        self._upstream = upstream
+        upstream.join(self._peer, lambda data: self._later(lambda: self._hear(upstream, data)))
+        self._act(self.core.connected(self.now_us))
+
+    def _act(self, results: Results) -> None:
+        """Do what the core says; the messages are posted here."""
+        upstream = self._upstream
+        for _, data in results.messages:
+            self._later(lambda data=data: upstream.hear(self._peer, data))  # type: ignore[misc,union-attr]
+
+    def _hear(self, upstream: Upstream, data: bytes) -> None:
+        if upstream is self._upstream and not self._gone:
+            self._act(self.core.message(b"", data, self.now_us, encrypted=False))
+
+    def _later(self, action: Callable[[], object]) -> None:
+        self._clock.at(self._clock.now_us + WAY_US, action)
+
+
+class ManualReceiver(Downstream):
     """Decodes, and shows on a screen that takes `sink_us` for a frame."""
 
     def __init__(
@@ -220,16 +258,12 @@ class ManualReceiver:
         ahead_us: int = 0,
         boot_id: bytes = BOOT,
     ) -> None:
+        super().__init__(clock, name=name, ahead_us=ahead_us)
         self.codec = FakeCodec()
         self.shown: list[Shown] = []
-        self._clock = clock
-        self._ahead_us = ahead_us
         self._sink_us = sink_us
         self._queue: deque[Arrival] = deque()
         self._decodes = self._shows = False
-        self._peer = name.encode()
-        self._upstream = upstream
-        self._gone = False
         codec = self.codec
         profile = Profile(
             codec.model_hash, codec.self_test(), "", name, crc32(name.encode()), boot_id, hold_us
@@ -237,17 +271,6 @@ class ManualReceiver:
         self.core = ReceiverCore(profile, connects=True, codec=codec, now_us=self.now_us)
         self.connect(upstream)
         self._tick()
-
-    @property
-    def now_us(self) -> int:
-        """Its own clock."""
-        return self._clock.now_us + self._ahead_us
-
-    def connect(self, upstream: Upstream) -> None:
-        """A connection stands: to whom, may change."""
-        self._upstream = upstream
-        upstream.join(self._peer, lambda data: self._later(lambda: self._hear(upstream, data)))
-        self._act(self.core.connected(self.now_us))
 
     def stop(self) -> None:
         """BYE, and nothing after it."""
@@ -260,13 +283,6 @@ class ManualReceiver:
             self.core, endpoint="", recorder_drops=0, now_us=self.now_us
         )
 
-    def _later(self, action: Callable[[], object]) -> None:
-        self._clock.at(self._clock.now_us + WAY_US, action)
-
-    def _hear(self, upstream: Upstream, data: bytes) -> None:
-        if upstream is self._upstream and not self._gone:
-            self._act(self.core.message(b"", data, self.now_us, encrypted=False))
-
     def _tick(self) -> None:
         if not self._gone:
             self._act(self.core.tick(self.now_us))
@@ -275,9 +291,7 @@ class ManualReceiver:
     def _act(self, results: Results) -> None:
         if results.started is not None:
             self._queue.clear()
-        upstream = self._upstream
-        for _, data in results.messages:
-            self._later(lambda data=data: upstream.hear(self._peer, data))  # type: ignore[misc]
+        super()._act(results)
         self._queue += results.arrivals
         self._decode()
 

@@ -18,20 +18,14 @@ from services.relay.core import FeedCore
 from services.sender.core import TICK_US
 from services.sender.replay_core import ReplayCore, ReplaySetup
 from tests.fakes import FakeCodec
-from tests.manual import BOOT, WAY_US, Clock, Upstream
+from tests.manual import BOOT, Clock, Downstream, Upstream
 
 
 class _Serving:
     """Hands messages and packets to receivers."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._peers: dict[bytes, Callable[[bytes], None]] = {}
-
-    @property
-    def now_us(self) -> int:
-        """Its own clock."""
-        return self._clock.now_us
 
     def join(self, peer: bytes, deliver: Callable[[bytes], None]) -> None:
         """A receiver connects."""
@@ -41,15 +35,15 @@ class _Serving:
         for peer, message in replies.messages:
             self._peers[peer](pack(message))
 
-    def _serve(self, serving: Fanout | Board) -> None:
-        while due := serving.due(self.now_us):
+    def _serve(self, serving: Fanout | Board, now_us: int) -> None:
+        while due := serving.due(now_us):
             for out in due:
                 for message in (out.head, out.rest):
                     if message is not None:
                         self._peers[out.peer](pack(message))
 
 
-class ManualRelay(_Serving):
+class ManualRelay(Downstream, _Serving):
     """Passes packets on."""
 
     def __init__(
@@ -61,10 +55,8 @@ class ManualRelay(_Serving):
         ahead_us: int = 0,
         boot_id: bytes = BOOT,
     ) -> None:
-        super().__init__(clock)
-        self._ahead_us = ahead_us
-        self._peer = name.encode()
-        self._upstream = upstream
+        Downstream.__init__(self, clock, name=name, ahead_us=ahead_us)
+        _Serving.__init__(self)
         self.fanout = Fanout(boot_id=boot_id)
         self.core = FeedCore(
             Profile(b"", b"", "", name, crc32(name.encode()), boot_id),
@@ -75,17 +67,6 @@ class ManualRelay(_Serving):
         self.connect(upstream)
         self._tick()
 
-    @property
-    def now_us(self) -> int:
-        """Its own clock."""
-        return self._clock.now_us + self._ahead_us
-
-    def connect(self, upstream: Upstream) -> None:
-        """A connection stands: to whom, may change."""
-        self._upstream = upstream
-        upstream.join(self._peer, lambda data: self._later(lambda: self._hear(upstream, data)))
-        self._act(self.core.connected(self.now_us))
-
     def disconnect(self) -> None:
         """The connection breaks."""
         self.core.disconnected(self.now_us)
@@ -93,14 +74,7 @@ class ManualRelay(_Serving):
     def hear(self, peer: bytes, data: bytes) -> None:
         """A receiver said something."""
         self._say(self.fanout.on_message(peer, unpack(data), self.now_us))
-        self._serve(self.fanout)
-
-    def _later(self, action: Callable[[], object]) -> None:
-        self._clock.at(self._clock.now_us + WAY_US, action)
-
-    def _hear(self, upstream: Upstream, data: bytes) -> None:
-        if upstream is self._upstream:
-            self._act(self.core.message(b"", data, self.now_us, encrypted=False))
+        self._serve(self.fanout, self.now_us)
 
     def _tick(self) -> None:
         self._act(self.core.tick(self.now_us))
@@ -110,41 +84,40 @@ class ManualRelay(_Serving):
 
     def _act(self, results: Results) -> None:
         self._say(self.core.take_replies())
-        upstream = self._upstream
-        for _, data in results.messages:
-            self._later(lambda data=data: upstream.hear(self._peer, data))  # type: ignore[misc]
-        self._serve(self.fanout)
+        super()._act(results)
+        self._serve(self.fanout, self.now_us)
 
 
 class ManualReplay(_Serving):
     """Sends a recording again."""
 
     def __init__(self, clock: Clock, records: Sequence[Record], *, loop: bool = False) -> None:
-        super().__init__(clock)
+        super().__init__()
+        self._clock = clock
         codec = FakeCodec()
         offer = Offer(0, "main", codec.model_hash, b"", "S", BOOT, 33_333)
         self.core = ReplayCore(
             ReplaySetup("tape.scv", offer, (64, 48), loop=loop),
             rounds=lambda: iter(records),
             epochs=count(1).__next__,
-            now_us=self.now_us,
+            now_us=self._clock.now_us,
         )
         self._tick()
         self._turn()
 
     def hear(self, peer: bytes, data: bytes) -> None:
         """A receiver said something."""
-        self._say(self.core.board.on_message(peer, data, self.now_us))
-        self._serve(self.core.board)
+        self._say(self.core.board.on_message(peer, data, self._clock.now_us))
+        self._serve(self.core.board, self._clock.now_us)
 
     def _tick(self) -> None:
-        self._say(self.core.board.tick(self.now_us))
-        self._clock.at(self.now_us + TICK_US, self._tick)
+        self._say(self.core.board.tick(self._clock.now_us))
+        self._clock.at(self._clock.now_us + TICK_US, self._tick)
 
     def _turn(self) -> None:
-        self._say(self.core.turn(self.now_us))
-        self._serve(self.core.board)
+        self._say(self.core.turn(self._clock.now_us))
+        self._serve(self.core.board, self._clock.now_us)
         if self.core.ended:
             self._say(self.core.board.farewell(*self.core.farewell()))
             return
-        self._clock.at(self.core.next_us or self.now_us + TICK_US, self._turn)
+        self._clock.at(self.core.next_us or self._clock.now_us + TICK_US, self._turn)
