@@ -17,15 +17,15 @@ from services.protocol import messages as m
 from services.protocol.fanout import Fanout, Outgoing, Replies
 from services.protocol.flood import FLOODS, MAX_MESSAGES_PER_S, FloodGate, Hearing
 from services.protocol.packing import unpack
+from services.protocol.session import Announcer
 
-KNOCK_US = 200_000
 _THE_PEER = b""  # of an end that connects
 
 
 class Board:
     """Directs receivers to streams. Not thread-safe: the caller holds a lock.
 
-    `knocks` is set where we connect: the one peer gets a PING until its HELLO comes.
+    Where this end `connects`, its one peer gets PINGs until its HELLO comes.
     """
 
     def __init__(
@@ -33,12 +33,11 @@ class Board:
         fanouts: Sequence[Fanout],
         *,
         max_messages_per_s: int = MAX_MESSAGES_PER_S,
-        knocks: bool = False,
+        connects: bool = False,
     ) -> None:
         self.fanouts = tuple(fanouts)
         self._gate = FloodGate(max_messages_per_s)
-        self._knocks = knocks
-        self._knocked_us: int | None = None
+        self._announcer = Announcer() if connects else None
         self._last_refusal = ""
         self.events = EventLog()
         self.hostile = self.flooded = self._cuts = 0
@@ -63,9 +62,8 @@ class Board:
         replies = Replies()
         for fanout in self.fanouts:
             replies.add(fanout.tick(now_us))
-        alone = self._knocks and not any(_THE_PEER in fanout for fanout in self.fanouts)
-        if alone and (self._knocked_us is None or now_us - self._knocked_us >= KNOCK_US):
-            self._knocked_us = now_us
+        alone = not any(_THE_PEER in fanout for fanout in self.fanouts)
+        if self._announcer and alone and self._announcer.is_due(now_us):
             replies.say(_THE_PEER, m.Ping(0, now_us))
         return replies
 

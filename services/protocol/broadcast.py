@@ -16,6 +16,7 @@ from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
 from services.protocol.packing import pack, unpack
 from services.protocol.planner import Plan, Planner, Plans, Rules
+from services.protocol.session import Announcer
 from services.protocol.viewer import Viewer
 from services.rate.budget import Congestion
 
@@ -40,8 +41,7 @@ class Answers:
 class Broadcast(Audience[Viewer]):
     """State of the sender towards its receivers.
 
-    `knock` is set for a sender that connects: it has one peer, to which it sends a PING until
-    a HELLO comes back.
+    A sender that `connects` has one peer, which gets PINGs until its HELLO comes.
     """
 
     def __init__(
@@ -50,8 +50,7 @@ class Broadcast(Audience[Viewer]):
         rules: Rules,
         *,
         congestion: Callable[[], Congestion],
-        now_us: int,
-        knock: bool = False,
+        connects: bool = False,
         size: tuple[int, int] = (0, 0),
         name_of: Callable[[bytes], str | None] = lambda peer: None,
     ) -> None:
@@ -61,8 +60,7 @@ class Broadcast(Audience[Viewer]):
         super().__init__(seats, name_of=name_of)
         self._offer = offer
         self._make_congestion = congestion
-        self._knock = knock
-        self._knocked_us = now_us - m.MAX_SPAN_US
+        self._announcer = Announcer() if connects else None
         self._former: OrderedDict[int, Viewer] = OrderedDict()  # by instance
         self._gate = FloodGate()
         self._planner = Planner(
@@ -93,14 +91,13 @@ class Broadcast(Audience[Viewer]):
         return answers
 
     def tick(self, now_us: int) -> Answers:
-        """Timers: PINGs, knocking, and receivers that fell silent. Call ten times a second."""
+        """Timers: PINGs, and receivers that fell silent. Call ten times a second."""
         answers = Answers()
         for viewer, why in self._tick(now_us, answers):
             if why != NEVER_READY:
                 answers.cuts.append((viewer.peer, why))  # and what waits for it
-                answers.reconnect = self._knock
-        if self._knock and not self._members and now_us - self._knocked_us >= 200_000:
-            self._knocked_us = now_us
+                answers.reconnect = self._announcer is not None
+        if self._announcer and not self._members and self._announcer.is_due(now_us):
             answers.say(b"", self._ping(now_us))
         return answers
 
@@ -209,7 +206,7 @@ class Broadcast(Audience[Viewer]):
         )
 
     def _unknown(self, peer: bytes, answers: Answering) -> None:
-        if not self._knock:
+        if self._announcer is None:
             super()._unknown(peer, answers)
 
     def _forget(self, member: Viewer) -> None:

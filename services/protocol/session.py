@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two state machines of a session as tables, and the timers that say when a peer is gone.
 
-The receiver opens: HELLO, answered by WELCOME, answered by READY; then frames flow. Whoever
-connects knocks with a PING, so that a listening receiver learns of a connecting sender. A peer that
-is not known (any more) is told so with BYE and starts again at HELLO, so either end may start
-first, die and come back. An event that the table does not list breaks the rules.
+The receiver opens: HELLO, answered by WELCOME, answered by READY; then frames flow. A sender that
+connects announces itself with PINGs, so that a receiver that listens learns of it. A peer without a
+session here gets BYE and starts again at HELLO, so either end may start first, die and come back.
+An event that the table does not list breaks the rules.
 
     sender, per receiver                     receiver
     ABSENT   --HELLO--> WELCOMED             SEEKING   --WELCOME--> STREAMING
@@ -103,6 +103,20 @@ class Session:
             raise RemoteProtocolError(f"{event.name} is out of place in state {self.state.name}")
         self.state = following
         return following
+
+
+class Announcer:
+    """PINGs of an end that connects, so that one that listens learns of it and asks."""
+
+    def __init__(self) -> None:
+        self._sent_us: int | None = None
+
+    def is_due(self, now_us: int) -> bool:
+        """True at most once per interval; the caller then sends a PING."""
+        if self._sent_us is not None and now_us - self._sent_us < HELLO_INTERVAL_US:
+            return False
+        self._sent_us = now_us
+        return True
 
 
 class Liveness:

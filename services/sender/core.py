@@ -68,13 +68,13 @@ class Outgoing:
 @dataclass(frozen=True, slots=True)
 class SenderSetup:
     """What a sender is made of. `size` is that of the source's pictures; with `adapts` a link that
-    is too thin for them gets smaller ones; `knock` is set for a sender that connects."""
+    is too thin for them gets smaller ones; `connects` for a sender that dials."""
 
     offer: Offer
     size: tuple[int, int]
     rules: Rules = field(default_factory=Rules)
     adapts: bool = True
-    knock: bool = False
+    connects: bool = False
     name_of: Callable[[bytes], str | None] = lambda peer: None
 
 
@@ -100,8 +100,7 @@ class SenderCore:
             offer,
             rules,
             congestion=congestion or self._make_congestion,
-            now_us=now_us,
-            knock=setup.knock,
+            connects=setup.connects,
             size=setup.size,
             name_of=setup.name_of,
         )

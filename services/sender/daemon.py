@@ -126,7 +126,7 @@ class Sender:
                 (source.width, source.height),
                 config.rules,
                 adapts=config.adapts,
-                knock=not config.endpoint.bind,
+                connects=not config.endpoint.bind,
                 name_of=self._port.name_of,
             ),
             codec=codec,

@@ -64,7 +64,7 @@ class Replay:
                 ),
                 size,
                 loop=config.loop,
-                knock=connects,
+                connects=connects,
                 name_of=self._port.name_of,
             ),
             rounds=lambda: _records(config.path),

@@ -42,13 +42,13 @@ _SETTLE_US = RECORDED.behind_us  # at the end of a round, for what is under way
 class ReplaySetup:
     """What a replay is made of. `file` names the recording in errors, `offer` all but the epoch,
     `size` is that of its first picture. With `loop` it begins again, each round as another
-    epoch; `knock` is set for one that connects."""
+    epoch; `connects` for one that dials."""
 
     file: str
     offer: Offer
     size: tuple[int, int]
     loop: bool = False
-    knock: bool = False
+    connects: bool = False
     name_of: Callable[[bytes], str | None] = lambda peer: None
 
 
@@ -80,7 +80,7 @@ class ReplayCore:
             chain=Chain(max_frames=_MAX_CHAIN_FRAMES, max_bytes=MAX_CHAIN_BYTES, keeps_past=True),
         )
         self.board = Board(
-            [self._fanout], max_messages_per_s=_MAX_MESSAGES_PER_S, knocks=setup.knock
+            [self._fanout], max_messages_per_s=_MAX_MESSAGES_PER_S, connects=setup.connects
         )
         self.counters = SenderCounters(SenderIdentity(setup.offer.stream, 0, now_us, interval_us))
         self.ended = False  # the recording is over, and all who watch have what they could get

@@ -90,7 +90,6 @@ class Conversation:
             offer(epoch=epoch),
             self.rules,
             congestion=self._budget,
-            now_us=self.now_us,
             name_of=self._name_of,
         )
 

@@ -105,14 +105,14 @@ def test_hostile_bytes_are_counted_and_nothing_else(data: bytes) -> None:
     assert board.hostile == 1
 
 
-def test_an_end_that_connects_knocks_until_it_is_answered() -> None:
+def test_an_end_that_connects_announces_itself_until_it_is_answered() -> None:
     fanout = Fanout(boot_id=b"")
     fanout.started(welcome())
-    board = Board([fanout], knocks=True)
+    board = Board([fanout], connects=True)
 
-    def knocks(now_us: int) -> int:
+    def pings(now_us: int) -> int:
         return sum(isinstance(said, m.Ping) for _, said in board.tick(now_us).messages)
 
-    assert [knocks(at_us) for at_us in (0, 100_000, 200_000, 300_000)] == [1, 0, 1, 0]
+    assert [pings(at_us) for at_us in (0, 100_000, 200_000, 300_000)] == [1, 0, 1, 0]
     say(board, b"", hello(), 400_000)
-    assert [knocks(at_us) for at_us in (401_000, 450_000)] == [1, 0]  # the session's own PING
+    assert [pings(at_us) for at_us in (401_000, 450_000)] == [1, 0]  # the session's own PING
