@@ -107,7 +107,7 @@ def follow(
         finally:
             notifier.stopping()
             part.stop()
-            _tell(story, part.snapshot())  # what broke it, or was said while it ended
+            _tell(story, part.snapshot())  # what broke it, and events while it ended
     return last
 
 

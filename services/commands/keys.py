@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`streamcodec keys`: make this machine's key, and say which others may do what."""
+"""`streamcodec keys`: make this machine's key, and allow others."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class _ProcessFailed(ServiceError):
 
 @dataclass(slots=True)
 class Child:
-    """A process, our end of its pipe, and what it said last."""
+    """A process, our end of its pipe, and its last messages."""
 
     role: str
     process: SpawnProcess
@@ -172,11 +172,11 @@ class Supervisor:
             return
         for child in self._children:
             if child.role == "receiver" and child.started is not None and not child.finished:
-                with contextlib.suppress(OSError):  # it ends; the next look at its pipe says so
+                with contextlib.suppress(OSError):  # it ends; the next look at its pipe finds that
                     child.pipe.send(replace(moment, receiver=None))
 
     def _listen(self, timeout_s: float) -> None:
-        """Take in what the children say, for at most this long."""
+        """Take the children's messages, for at most this long."""
         open_pipes = [child.pipe for child in self._children if not child.finished]
         for ready in wait(open_pipes, timeout_s):
             child = next(c for c in self._children if c.pipe is ready)

@@ -56,7 +56,7 @@ class Keeper:
 
 
 class _Boss:
-    """The other end of the pipe: takes messages, and says when to stop."""
+    """The other end of the pipe: takes messages, and tells when to stop."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -197,7 +197,7 @@ def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
 
 
 def link(pipe: Connection, settings: Settings, _: CodecLoader) -> None:
-    """A process that stands between the two as a thin link."""
+    """A process between the two that emulates a thin link."""
 
     def work(boss: _Boss) -> None:
         from services.emulator.profile_file import load_profile

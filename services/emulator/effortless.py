@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in for a codec where coding costs nothing, or the time that a run is told; pure."""
+"""Base of codecs of simulations: coding takes no time, or the time that the run is given; pure."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def usefulness(
     end_us: int,
     least_bps: int,
 ) -> Usefulness:
-    """Of a link from time 0 on; `carries` says how many bytes it could in a span, were it not for
+    """Of a link from time 0 on; `carries` gives the bytes it could carry in a span, were it not for
     the outages."""
     pieces = []
     for start in range(0, end_us, PIECE_US):

@@ -35,7 +35,7 @@ class ProxiedConnection:
         selector.register(server, selectors.EVENT_WRITE, self._on_server)
 
     def follow(self, now_us: int) -> None:
-        """Ask the selector for what is worth doing now."""
+        """Register for the events that can be handled now."""
         if not self._connected:
             return
         from_client, from_server = self._pipes

@@ -63,7 +63,7 @@ class LinkProxy:
     """A link in real time. Addresses are `host:port` or `tcp://host:port`; port 0 picks a free one.
 
     `start` and `stop` run it in a thread of its own, `run` in the calling one. Raises ConfigError
-    when an address is wrong or taken.
+    when an address is wrong or in use.
     """
 
     def __init__(

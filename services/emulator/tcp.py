@@ -197,7 +197,7 @@ class TcpSender:
         return out
 
     def _undo_timeout(self) -> None:
-        """The link had only paused: what was taken for lost still comes (RFC 3522, RFC 5682)."""
+        """The timeout was spurious: segments counted as lost still arrive (RFC 3522, RFC 5682)."""
         assert self._before_timeout is not None
         self._window, self._threshold = self._before_timeout
         self._recovery_end = self._acknowledged

@@ -164,7 +164,7 @@ class Section:
 
 
 def find_line(text: str, keys: Sequence[str]) -> int:
-    """Line, from 1, on which a key stands, or that of the innermost table or key around it."""
+    """Line, from 1, of a key, or of the innermost table or key around it."""
     lines = text.splitlines()
     at = 0
     prefix = ""

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell of a sender in virtual time, around the core that the daemon runs.
 
-It films, encodes and sends when the clock says so. What is sent when, to whom and how large is
-decided where it always is.
+It captures, encodes and sends by the virtual clock. Decisions are those of the core.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ RESET_BYTES = 60
 
 
 class VirtualSender:
-    """Films, encodes and sends as its core says."""
+    """Captures, encodes and sends as its core decides."""
 
     def __init__(self, stage: Stage, footage: Footage) -> None:
         options = stage.options
@@ -77,7 +76,7 @@ class VirtualSender:
         return peer
 
     def message(self, peer: bytes, data: bytes) -> None:
-        """A receiver said something."""
+        """A message of a receiver."""
         if peer in self._lines:
             self._act(self.core.messages([(peer, data)], self._clock.now_us))
 

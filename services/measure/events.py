@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events of a stream: what is worth a line in a log or a mark in a plot; pure."""
+"""Events of a stream, for the log, the page and the plots; pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from services.settings.addresses import masked
 
-_REFUSED_TOLD_US = 5_000_000  # strangers knock as often as they like: a line this often at most
+_REFUSED_TOLD_US = 5_000_000  # unknown peers try as often as they like: one event in this time
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """Something worth a line in a log or a mark in a plot."""
+    """Something that happened to a stream: a line in the log, a mark in a plot."""
 
     at_us: int
     name: str  # keyframe, freeze, connected, lost, refused, limited, source_lost, ...
@@ -39,7 +39,7 @@ class EventLog:
             self.add(at_us, name, text)
 
     def handshakes_refused(self, at_us: int, so_far: int) -> None:
-        """Strangers were refused, `so_far` in all; told now and then, as they knock at will."""
+        """Handshakes were refused, `so_far` in all; an event now and then, as anybody may try."""
         text = f"keys not allowed, or another protocol; {so_far} so far"
         self.add_seldom(at_us, "handshake_refused", text, every_us=_REFUSED_TOLD_US)
 

@@ -104,7 +104,7 @@ def from_frame(frame: Frame, *, full_range: bool = False) -> av.VideoFrame:
 
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
-    """How the stream says that its pictures are to be turned and mirrored."""
+    """How pictures are to be turned and mirrored, by the stream's side data."""
     found: Any = picture.side_data  # its stub knows it as the keywords of another function
     try:
         return of_display_matrix(bytes(found[SideData.DISPLAYMATRIX]))
@@ -180,7 +180,7 @@ def over_white(
 
 
 def luma_of(picture: av.VideoFrame, *, limited: bool) -> npt.NDArray[np.floating[Any]]:
-    """(H, W) first plane, as 8-bit levels that may be between two; `limited` says which white."""
+    """(H, W) first plane, as 8-bit levels with fractions; `limited`: white is 235, else 255."""
     plane, component = picture.planes[0], picture.format.components[0]
     if component.bits == 8:
         return _samples(plane).astype(np.float32)
@@ -192,7 +192,7 @@ def luma_of(picture: av.VideoFrame, *, limited: bool) -> npt.NDArray[np.floating
 
 
 def _grey(picture: av.VideoFrame) -> Frame:
-    """Full range unless the stream says otherwise, as FFmpeg reads grey."""
+    """Full range unless the stream has another, as FFmpeg reads grey."""
     limited = picture.color_range == ColorRange.MPEG
     levels = luma_of(picture, limited=limited)
     if not limited:

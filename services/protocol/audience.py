@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The receivers of one stream, as a sender and a relay have them: who comes, says what, goes; pure.
+"""The receivers of one stream at a sender or relay: sessions, feedback, silence; pure.
 
 A receiver is let in by HELLO, and goes with BYE, by silence, or with its connection. What a sender
 and a relay do for those that are there is their own: `broadcast.py` and `fanout.py`.
@@ -37,7 +37,7 @@ class Answering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seats:
-    """How many receivers find room, and `who` says that there is none."""
+    """How many receivers there may be, and the sentence for those beyond."""
 
     most: int
     most_of_one_key: int
@@ -62,7 +62,7 @@ class Audience(Generic[M]):
         self.stale = self.peers_lost = self.keyframe_requests = 0
 
     def lost(self, peer: bytes, now_us: int) -> None:
-        """The transport says that this peer is gone."""
+        """The transport lost this peer."""
         if peer in self._members:
             self._lose(self._members[peer], now_us, "disconnected")
 
@@ -222,7 +222,7 @@ class Audience(Generic[M]):
 
 
 def why_gone(member: Member, now_us: int) -> str:
-    """Why a receiver is taken for lost; "" while it is not."""
+    """Why a receiver counts as lost; "" while it does not."""
     if member.credit.silent_us(now_us) > SILENCE_US:
         return "no acknowledgement"
     if member.liveness.silent(now_us):

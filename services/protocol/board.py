@@ -72,7 +72,7 @@ class Board:
         return [outgoing for fanout in self.fanouts for outgoing in fanout.due(now_us)]
 
     def lost(self, peer: bytes, now_us: int) -> None:
-        """The transport says that this peer is gone."""
+        """The transport lost this peer."""
         for fanout in self.fanouts:
             fanout.lost(peer, now_us)
 
@@ -139,7 +139,7 @@ class Board:
     def _named(self, stream: str) -> Fanout | None:
         """Who serves a stream: by name; any, where none is asked for or there is only one."""
         if len(self.fanouts) == 1:
-            return self.fanouts[0]  # says by itself what does not fit
+            return self.fanouts[0]  # refuses by itself what does not fit
         if not stream:
             return next((fanout for fanout in self.fanouts if fanout.offers), self.fanouts[0])
         return next((fanout for fanout in self.fanouts if fanout.stream == stream), None)

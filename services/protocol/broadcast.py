@@ -157,7 +157,7 @@ class Broadcast(Audience[Viewer]):
         )
 
     def references(self) -> set[bytes]:
-        """Digests of the references worth keeping; the caller may drop all others."""
+        """Digests of the references that are still needed; the caller may drop all others."""
         return self._planner.references()
 
     def handed_over(self, peer: bytes, head: m.FrameHead) -> None:

@@ -65,8 +65,7 @@ def chained(arrival: Arrival, *, captured_us: int, error_us: int = 0) -> Chained
 class Chain:
     """Keeps the newest packets by number, bounded in frames and bytes.
 
-    With `keeps_past` a keyframe does not make what was before it worthless: who is still there
-    gets every packet.
+    With `keeps_past` packets before a keyframe are kept: a receiver that is still there gets them.
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class Chain:
         return self._bytes
 
     def append(self, packet: ChainedPacket) -> None:
-        """Take the next packet; a keyframe makes all before it worthless."""
+        """Take the next packet; a keyframe drops all before it, unless the past is kept."""
         if packet.keyframe:
             if not self._keeps_past:
                 self._drop(len(self._packets))

@@ -3,9 +3,9 @@
 
 High-water marks do not bound latency; credit does. A frame takes credit when it is handed to the
 transport. Its bytes come back when the receiver acknowledges their arrival, its place when it was
-shown, so that the screen paces the sender. The window follows the receiver: a round trip and its
-own work need that many frames under way, divided by how often it takes one. A receiver that is
-slower than the stream gets no more than that, or its frames would wait in front of its decoder.
+shown, so that the sender goes at the rate of the screen. The window follows the receiver: a round
+trip and its own work need that many frames under way, divided by how often it takes one. A receiver
+that is slower than the stream gets no more than that, or its frames would wait for its decoder.
 
 A relay may send a frame again under the same number. Reports come in the order of sending, so each
 is counted for the oldest sending that lacks it.
@@ -141,7 +141,7 @@ class CreditWindow:
         return 0 if waiting_us is None else max(0, now_us - max(waiting_us, self._acknowledged_us))
 
     def clear(self) -> None:
-        """The receiver starts anew: nothing is under way."""
+        """The receiver starts again: nothing is under way."""
         self._sendings.clear()
         self._by_sequence.clear()
         self._bytes = 0

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much one peer may say in a second; pure."""
+"""Rate limit of the messages of each peer; pure."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
 MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
-CUT_FACTOR = 4  # so many times that, or too many in two seconds: it is not worth a connection
+CUT_FACTOR = 4  # so many times that, or too many in two seconds in a row: the connection is cut
 FLOODS = "it sends too many messages"  # why a connection is cut, and its key barred for a while
 _SECOND_US = 1_000_000
 
@@ -16,7 +16,7 @@ class Hearing(Enum):
 
     HEARD = auto()
     IGNORED = auto()
-    CUT = auto()  # ignored, and its connection is ended: said once a second
+    CUT = auto()  # ignored, and its connection is cut: returned once a second
 
 
 class FloodGate:

@@ -73,7 +73,7 @@ class Intake:
 
     @property
     def state(self) -> State:
-        """Where the session stands."""
+        """The state of the session."""
         return self._session.state
 
     @property
@@ -123,7 +123,7 @@ class Intake:
         return results
 
     def standby_connected(self, now_us: int) -> None:
-        """The second connection stands."""
+        """The second connection is established."""
         self._standby.connected(now_us)
 
     def lost(self, now_us: int, why: str) -> None:
@@ -135,7 +135,7 @@ class Intake:
         self._leave(now_us)
 
     def rebuilt(self, now_us: int) -> None:
-        """A new connection: say HELLO at once, also to an end that refused us before. A tick that
+        """A new connection: send HELLO at once, also to an end that refused us before. A tick that
         asks for a new socket, or for the second connection, has done this."""
         self._assembler.clear()
         self._callers.end_pauses()
@@ -177,7 +177,7 @@ class Intake:
     # -- inside --------------------------------------------------------------------------------
 
     def _tend(self, now_us: int, results: Results) -> None:
-        """A session stands: is the sender still there?"""
+        """There is a session: is the sender still there?"""
         assert self._peer is not None
         if self._connects:
             silent_us = self._liveness.silent_us(now_us)
@@ -193,7 +193,7 @@ class Intake:
             results.say(self._peer, m.Ping(self._ping_number, now_us))
 
     def _seek(self, now_us: int, results: Results) -> None:
-        """No session: say HELLO, and try a fresh socket now and then."""
+        """No session: send HELLO, and try a fresh socket now and then."""
         # Who refuses us is there: only without an answer may a fresh socket find more.
         if now_us - self._sought_us >= REBUILD_US + self._callers.pause_us and self._connects:
             self._sought_us = now_us
@@ -282,7 +282,7 @@ class Intake:
                 return
             self._callers.pause(peer, now_us)
         if peer != self._peer and not self._connects:
-            # Any stranger may say this to an end that listens: it waits for a sender that fits.
+            # Anybody may send this to an end that listens: it waits for a sender that fits.
             self._note_stranger(f"{bye.code.name.lower()}: {bye.reason}", now_us)
             return
         if bye.code is m.ByeCode.REFUSED and self._connects:
@@ -305,7 +305,7 @@ class Intake:
             results.ended = bye.reason
 
     def _note_stranger(self, text: str, now_us: int) -> None:
-        # Told now and then: it may come back as often as it likes, and must not crowd out others.
+        # An event now and then: it may come back at will, and must not push out other events.
         self.events.add_seldom(now_us, "stranger", text, every_us=STRANGER_TOLD_US)
 
     def _ask(self, peer: bytes, results: Results) -> None:

@@ -19,7 +19,7 @@ _SENT_HEADS = 320  # as many as credit lets under way
 class Member:
     """What a sender's `Viewer` and a relay's `Follower` have in common.
 
-    Everything starts anew with each HELLO.
+    Each HELLO makes a new one.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Member:
         return None
 
     def _learn(self, shown: m.FrameShown) -> None:
-        """What an outcome says, beside its latency."""
+        """What an outcome tells beside the latency."""
 
     @property
     def _capacity_bps(self) -> int:

@@ -45,8 +45,8 @@ class ByeCode(IntEnum):
 
     LEAVING = 0  # this process stops; another may take its place
     END_OF_STREAM = 1  # the source ended
-    UNKNOWN = 2  # the session is not known here any more: say HELLO again
-    REFUSED = 3  # the two ends do not fit; the text says why
+    UNKNOWN = 2  # there is no such session here any more: send HELLO again
+    REFUSED = 3  # the two ends do not fit; the text tells why
     BUSY = 4  # no room for another peer at the moment
 
 

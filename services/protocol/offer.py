@@ -55,5 +55,5 @@ class Offer:
 
 
 def frame_interval_us(fps: float) -> int:
-    """The period of a frame rate, as far as WELCOME can say it."""
+    """The period of a frame rate, within the bounds of WELCOME."""
     return min(max(round(1e6 / fps), m.MIN_INTERVAL_US), m.MAX_INTERVAL_US)

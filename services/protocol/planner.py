@@ -30,7 +30,7 @@ LEAST_KEYFRAME_FLOOR_BYTES, MAX_KEYFRAME_FLOOR_BYTES = 600, 40_000
 FIRST_FLIGHT_BYTES = 13_000  # TCP's first ten packets (RFC 6928): more waits for a round trip
 SECOND_ENCODE_SHARE = 0.8  # of a frame period that two encodes may take
 MERGE_US = 5_000_000  # parted chains cost an encode each: a keyframe joins them after this
-MAX_PINNED = 10  # old references kept for receivers that stand still
+MAX_PINNED = 10  # old references kept for receivers that take no frames
 UNDER_WAY_BYTES = 64 * 1024 * 1024  # to all receivers together
 LEAST_UNDER_WAY_BYTES = 32 * 1024  # that each may have, however many there are
 _RAW_BYTES = 2  # of a pixel, that no packet exceeds by much
@@ -112,7 +112,7 @@ class Planner:
     ) -> Plans:
         """Decide what a frame of this size, captured now, becomes.
 
-        `encode_us` is what one encode takes; `least_bytes` the least frame worth sending, where
+        `encode_us` is what one encode takes; `least_bytes` the least useful frame, where
         that is not the stream's own. Another size than before makes a keyframe.
         """
         self._least_bytes = least_bytes
@@ -162,7 +162,7 @@ class Planner:
         self._references[digest] = None
         if plan.reference is None and plan.for_all:
             askers = [v.asker for v in self._viewers.values() if v.wants_keyframe or v.aside]
-            if len(askers) < _streaming(self._viewers):  # somebody pays for somebody else
+            if len(askers) < _streaming(self._viewers):  # it costs others, too
                 self._allotment.took(askers, now_us)
             self._key_asked = False
             self._key_wanted_us = None
@@ -187,7 +187,7 @@ class Planner:
         return tuple(peers)
 
     def references(self) -> set[bytes]:
-        """Digests of the references worth keeping; the caller may drop all others."""
+        """Digests of the references that are still needed; the caller may drop all others."""
         known = list(self._references)
         last = {viewer.held[-1] for viewer in self._viewers.values() if viewer.held}
         pinned = [digest for digest in known if digest in last]
@@ -206,15 +206,15 @@ class Planner:
         )
         alone = all(viewer.wants_keyframe for viewer in streaming)
         if alone and not any(v.frames_sent for v in streaming):
-            wanted = True  # who comes anew, and costs nobody anything, need not wait
+            wanted = True  # a first keyframe for newcomers alone: nobody else pays
         elif recently:
-            return False  # one that asks and asks must
+            return False  # repeated requests wait
         else:
             wanted = self._key_asked or alone or self._is_granted(self._wanting(ready), now_us)
         if not wanted:
             self._key_wanted_us = None
             return False
-        # Whoever misses this keyframe loses the common chain: give everybody a moment.
+        # A receiver without credit now would lose the common chain: wait a moment for all.
         if self._key_wanted_us is None:
             self._key_wanted_us = now_us
         return len(ready) == len(streaming) or now_us - self._key_wanted_us > KEYFRAME_PATIENCE_US
@@ -304,8 +304,8 @@ class Planner:
             self._key_asked = True
 
     def _may_join(self, now_us: int) -> bool:
-        """Whether somebody is there for whom a keyframe for all may be made. A receiver alone that
-        asks and asks stays aside, and the others hear nothing of it."""
+        """Whether somebody is there for whom a keyframe for all may be made. A receiver that
+        asks again and again keeps a chain of its own, at no cost to the others."""
         aside = [viewer for viewer in self._viewers.values() if viewer.aside]
         return not aside or self._is_granted(aside, now_us)
 

@@ -51,7 +51,7 @@ class Profile:
         )
 
     def refusal(self, offer: m.Welcome) -> str:
-        """Why the offer cannot be taken; "" when it can."""
+        """Why the offer does not fit; "" when it does."""
         if self.stream and offer.stream != self.stream:
             return f"the sender offers stream {offer.stream!r}, this receiver wants another"
         own = next((one for one in self.models if one.model_hash == offer.model_hash), None)

@@ -24,7 +24,7 @@ SILENCE_US = 10_000_000  # a link that is away for less than that is waited for
 
 
 class State(Enum):
-    """Where a session stands; the first three belong to the sender, the others to the receiver."""
+    """State of a session; the first two belong to the sender, the next two to the receiver."""
 
     ABSENT = auto()
     WELCOMED = auto()

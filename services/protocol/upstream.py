@@ -21,8 +21,8 @@ TICK_US = 50_000
 class Upstream:
     """Not thread-safe: the caller holds a lock. `now_us` never decreases.
 
-    `connects`: this end has one peer and dials; of the connections of one that listens, nothing is
-    told, silence tells.
+    `connects`: this end has one peer and dials; an end that listens is not told of
+    broken connections, and goes by silence.
     """
 
     def __init__(self, profile: Profile, *, connects: bool, now_us: int) -> None:
@@ -37,7 +37,7 @@ class Upstream:
     # -- the connection ------------------------------------------------------------------------
 
     def connected(self, now_us: int) -> Results:
-        """A new connection stands."""
+        """A new connection is established."""
         self.intake.rebuilt(now_us)
         return self.intake.tick(now_us)
 
@@ -46,7 +46,7 @@ class Upstream:
         self.intake.lost(now_us, "disconnected")
 
     def spare_connected(self, now_us: int) -> None:
-        """The second connection stands."""
+        """The second connection is established."""
         self.intake.standby_connected(now_us)
 
     def refused(self, now_us: int) -> None:

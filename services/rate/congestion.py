@@ -176,14 +176,16 @@ class CongestionController:
         else:
             self._lost_bytes_per_s = 0.0
         self._spans.append(busy)
-        self._capacity = min(self._pace(len(self._spans)), self._pace(self._tuning.fast_frames))
+        self._capacity = min(
+            self._bytes_per_s(len(self._spans)), self._bytes_per_s(self._tuning.fast_frames)
+        )
         growth = self._tuning.growth if sent.filled else 1.0
         self._rate = max(self._tuning.floor_bytes_per_s, min(growth * self._rate, self._capacity))
 
     def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
         """Size the frame captured now, which will be handed over after `encode_us`; or skip it.
 
-        `floor_bytes` is the least size worth coding, where it differs from the stream's minimum (a
+        `floor_bytes` is the least useful size, where it differs from the stream's minimum (a
         keyframe's): a budget below the floor is raised to it when the link is idle.
         """
         tuning = self._tuning
@@ -222,7 +224,7 @@ class CongestionController:
         return Budget(None, UNACKNOWLEDGED if stalled else limit)
 
     def _is_smooth(self, least_bytes: int, backlog_us: float, overdue_us: float) -> bool:
-        """Whether a small frame is better than none: not on a link that stands still or is too
+        """Whether a small frame is better than none: not on a stalled link or one too
         thin for every frame, nor where it would be a keyframe that the next ones wait for."""
         tuning = self._tuning
         if not self._returns_us or least_bytes > self._min_bytes:
@@ -307,7 +309,7 @@ class CongestionController:
             return sent.size_bytes - SEGMENT_BYTES, float(ack.tail_us - ack.head_us)
         return None
 
-    def _pace(self, frames: int) -> float:
+    def _bytes_per_s(self, frames: int) -> float:
         """Bytes per second over the newest spans. Several frames may arrive at one instant behind a
         lost packet, so spans are summed and never shorter than a millisecond."""
         newest = list(self._spans)[-frames:]

@@ -91,7 +91,7 @@ class ReceiverCore(Upstream):
         now_us: int,
     ) -> None:
         super().__init__(profile, connects=connects, now_us=now_us)
-        self.ended = False  # the sender said so, and no new stream began
+        self.ended = False  # END_OF_STREAM came, and no new stream began
         self._sizes = {one.model_hash: one.size for one in (codec, *others)}
         self._decoding = Decoding(codec, *others)
         self._rests = len(_RESTS_US)  # there is nothing to give back

@@ -156,7 +156,7 @@ class ReceiverDaemon:
             self.stop()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until the stream ended, the time is over, or going on makes no sense.
+        """Wait until the stream ended, the time is over, or an error.
 
         Raises ConfigError (refused), PeerLost (no sender), or what broke a thread.
         """
@@ -171,7 +171,7 @@ class ReceiverDaemon:
 
     @property
     def ended(self) -> bool:
-        """True when the sender said that its source has ended, and no new stream began."""
+        """True after the sender's END_OF_STREAM, until a new stream begins."""
         return self._core.ended
 
     def check(self) -> None:

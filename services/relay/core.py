@@ -23,7 +23,7 @@ class FeedCore(Upstream):
     def __init__(self, profile: Profile, fanout: Fanout, *, connects: bool, now_us: int) -> None:
         super().__init__(profile, connects=connects, now_us=now_us)
         self.fanout = fanout
-        self.ended = False  # the sender said so, and no new stream began
+        self.ended = False  # END_OF_STREAM came, and no new stream began
         self._replies = Replies()
         self._frames = self._bytes = self._damaged = 0
         self._byte_rate, self._frame_rate = Rate(), Rate()

@@ -3,7 +3,7 @@
 
 A thread and socket for each stream that comes in (`relay.feed`), and one of each for all receivers
 (`wire.outlet`). The decisions are in `relay.core` (towards senders), `protocol.board` (who
-wants which stream) and `protocol.fanout` (towards receivers). A relay may stand behind a relay.
+wants which stream) and `protocol.fanout` (towards receivers). Relays may be chained.
 Times of frames are moved to this machine's clock at each hop, and the error of that is added up.
 """
 

@@ -23,7 +23,7 @@ _FIRST_GUESS_US = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A coded frame; `limit` says what kept it from being finer: none, bandwidth or cpu."""
+    """A coded frame; `limit` is what kept it from being finer: none, bandwidth or cpu."""
 
     packet: bytes
     reference: Reference

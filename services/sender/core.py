@@ -128,7 +128,7 @@ class SenderCore:
         self.counters.captured_one(now_us)
 
     def replaced(self, now_us: int) -> None:
-        """A newer frame came before this one was taken: the machine is too slow."""
+        """A newer frame came before this one was planned: the machine is too slow."""
         self.counters.skipped("cpu" if self.broadcast.watching else "idle", now_us)
 
     def plan(self, *, width: int, height: int, now_us: int) -> Encode | None:

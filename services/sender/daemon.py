@@ -60,9 +60,9 @@ class Retrying(Protocol):
 class SenderConfig:
     """What a sender needs to know beside its codec and source.
 
-    `rules` says how frames are sized. `frame_interval_us` 0 takes the source's rate. With `adapts`
-    a link that is too thin for the picture gets a smaller one (`services.rate.resolution`).
-    With `waits_for_viewer` a source that is not live, as a file, begins with its first viewer.
+    `rules` are for the sizes of frames. `frame_interval_us` 0 takes the source's rate. With
+    `adapts` a link that is too thin for the picture gets a smaller one (`services.rate`). With
+    `waits_for_viewer` a source that is not live, as a file, begins with its first viewer.
     """
 
     endpoint: Endpoint
@@ -253,7 +253,7 @@ class Sender:
             self._crew.stopping.wait(0.5)
 
     def _look_at_source(self) -> None:
-        """A source that opens itself again says so (`RetryingSource`)."""
+        """The state of a source that opens itself again (`RetryingSource`)."""
         source = self._source
         if not isinstance(source, Retrying):
             return

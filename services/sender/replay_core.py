@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_CHAIN_BYTES = 64 * 1024 * 1024  # for those who come late: nothing else can serve them
 _MAX_CHAIN_FRAMES = 1_000_000
-_MAX_MESSAGES_PER_S = 20_000  # of one peer: a long chain is taken as fast as it is decoded
+_MAX_MESSAGES_PER_S = 20_000  # of one peer: it decodes a long chain as fast as it can
 _SETTLE_US = RECORDED.behind_us  # at the end of a round, for what is under way
 
 

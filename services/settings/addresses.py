@@ -68,7 +68,7 @@ def _without_user(rest: str) -> str:
 
 
 def _cut(rest: str) -> tuple[str, str]:
-    """What stands before the query, fragment or parameters, and a mark in their place."""
+    """The part before query, fragment or parameters, and a mark in their place."""
     at = min((rest.find(sign) for sign in "?#;" if sign in rest), default=-1)
     return (rest, "") if at < 0 else (rest[:at], f"{rest[at]}{HIDDEN}")
 

@@ -68,7 +68,7 @@ def read_token(path: str | None) -> str | None:
 
 
 def names_loopback(host_header: str) -> bool:
-    """True for a Host header that leads to this machine whatever a name server says."""
+    """True for a Host header that names this machine without asking a name server."""
     try:
         return Listen(urlsplit(f"//{host_header}").hostname or "", 0).loopback
     except ValueError:

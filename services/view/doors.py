@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is connected to a web server: not too many, and nobody who says nothing.
+"""Limits of a web server's connections: how many, and how long without a request.
 
 aiohttp waits for ever for the headers of a request and takes connections while there are
 descriptors, which the whole process then lacks. Here each connection has a time for its next
@@ -19,7 +19,7 @@ from aiohttp import web
 MAX_CONNECTIONS = 64  # of one server: 32 browsers, with room for pictures and scrapers
 REQUEST_S = 10.0  # from the first byte of a request, or the connection, to its last header
 IDLE_S = 75.0  # between two requests
-ANSWER_S = 60.0  # until an answer is taken; a WebSocket looks after itself
+ANSWER_S = 60.0  # for an answer to be read; a WebSocket has limits of its own
 _SWEEP_S = 1.0
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"

@@ -164,7 +164,7 @@ def _sender(found: SenderSnapshot) -> Iterable[Metric]:
     yield _gauge("frame_width_pixels", "Of the coded picture.", label, found.frame_width)
     yield _gauge("frame_height_pixels", "Of the coded picture.", label, found.frame_height)
     changes = found.resolution_changes
-    yield _counter("resolution_changes", "Sizes taken for the link.", label, changes)
+    yield _counter("resolution_changes", "Of the picture size, for the link.", label, changes)
     if found.psnr_db is not None:
         yield _gauge("psnr_decibels", "Of a recent frame.", label, found.psnr_db)
     yield _histogram("encode_seconds", "Time to code a frame.", label, found.encode)

@@ -206,14 +206,16 @@ class Page:
 
     async def _heard(self, browser: _Browser, text: str) -> None:
         try:
-            said = json.loads(text)
-            kind = said["kind"]
+            message = json.loads(text)
+            kind = message["kind"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            return  # no browser of ours says that
+            return  # our page does not send that
         if kind == "drawn":
             browser.drawn.set()
         elif kind == "watching":
-            browser.watches(pictures=bool(said.get("pictures")), numbers=bool(said.get("numbers")))
+            browser.watches(
+                pictures=bool(message.get("pictures")), numbers=bool(message.get("numbers"))
+            )
         elif kind == "keyframe":
             self._controls.request_keyframe()
         elif kind == "record":

@@ -15,12 +15,12 @@ from services.view.access import Listen
 from services.view.doors import IDLE_S, Doors
 
 _START_S = 10.0
-_BACKLOG = 32  # taken in at once, before any is turned away
+_BACKLOG = 32  # connections that wait to be accepted
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class WebServer:
-    """Serves an application until closed. Raises ConfigError when the address is taken."""
+    """Serves an application until closed. Raises ConfigError when the address is in use."""
 
     def __init__(self, make_app: Callable[[], web.Application], listen: Listen) -> None:
         self._make_app = make_app
@@ -58,7 +58,7 @@ class WebServer:
                 return  # closed in this very moment
 
     def lasts(self, request: web.Request) -> None:
-        """The answer to this request has no end; said in the server's loop."""
+        """The answer to this request has no end; call it in the server's loop."""
         if self._doors is not None:
             self._doors.lasts(request)
 

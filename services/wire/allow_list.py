@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who has a right, as the folder of keys says now.
+"""The keys that have a right, by the folder of keys as it is now.
 
 A running daemon looks at the folder twice a second. What it cannot read any more stays as it was
-last read, and is told loudly: a slip of the hand in this folder must not cut everybody off.
+last read, with an event of level error: a mistake in this folder must not cut everybody off.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from services.wire.keys import ALLOWED, Peer, Right, peer_files, read_peer, unre
 
 
 class AllowList:
-    """Who has one right, as the folder says now.
+    """The keys that have one right, by the folder as it is now.
 
     `refresh` may be called by any thread. While something in the folder cannot be read, `trouble`
     is a sentence about it, and what was read of it last stays in force; a file that is deleted is

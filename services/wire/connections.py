@@ -90,8 +90,8 @@ class Connections:
             self._end(cut)
 
     def closed(self, number: int) -> bool:
-        """The connection of this descriptor is gone. False when it never said anything whole, and
-        was not cut for that."""
+        """The connection of this descriptor is gone. False when no whole message ever came, and
+        it was not cut for that."""
         with self._lock:
             spoke = self._ledger.has_spoken(number) and number not in self._missed
             self._forget(number)
@@ -125,14 +125,14 @@ class Connections:
 
     @property
     def settled(self) -> bool:
-        """True when hardly anything is lying that came in.
+        """True when hardly anything waits to be handed over.
 
         Accounts alone cannot tell: a message is credited with more than the shortest ones take.
         """
         if self._is_behind:
             return False
         with self._lock:
-            return self._ledger.lying_bytes + self._ledger.left_bytes <= CALM_BYTES
+            return self._ledger.waiting_bytes_of_all + self._ledger.left_bytes <= CALM_BYTES
 
     @property
     def _is_behind(self) -> bool:
@@ -151,7 +151,7 @@ class Connections:
             self._end(cut)
 
     def cut(self, number: int, reason: str) -> None:
-        """End one connection for what it said."""
+        """Cut one connection for its messages."""
         with self._lock:
             self._ledger.closed(number)
         self._end(Cut(number, reason))
@@ -179,7 +179,7 @@ class Connections:
         self._ledger.closed(number)
 
     def _looked_up(self, number: int) -> _Connection | None:
-        """What a descriptor stands for; None where it is no connection of ours (any more)."""
+        """The connection behind a descriptor; None where it is none of ours (any more)."""
         try:
             with copied(number) as one:
                 family, identity = one.family, identity_of(one.fileno())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a port knows of its peers: over which connection and with which key each one speaks, and
-whom it does not hear any more; pure.
+from whom messages are dropped; pure.
 
 A peer chooses its routing id, but not its key. libzmq tells the descriptor of a connection, a
 number that a newcomer may get when it is closed.

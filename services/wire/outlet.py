@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The socket towards receivers, driven by a `Board`: takes what they say, sends what is due."""
+"""The socket towards receivers, driven by a `Board`: receives messages, sends what is due."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from services.wire.endpoint import RECONNECT_MS, CurveClient, CurveServer, Endpo
 from services.wire.gatekeeper import ZAP_DOMAIN
 
 _SEND_QUEUE_MESSAGES = 256
-_RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
+_RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: it gets small messages
 _HEARTBEAT_MS = 1000
-_HEARTBEAT_TIMEOUT_MS = 12_000  # the session's own patience ends first (protocol.session)
+_HEARTBEAT_TIMEOUT_MS = 12_000  # longer than the session waits (protocol.session.SILENCE_US)
 _HANDSHAKE_MS = 5000
-_RECONNECT_MAX_MS = 200  # a link that returns between two attempts finds nobody
+_RECONNECT_MAX_MS = 200  # longer, and a link that returns between two attempts goes unused
 _UNACKNOWLEDGED_MS = 12_000  # likewise
 
 

@@ -28,7 +28,7 @@ from services.wire.wake_up import WakeUp
 
 ANY_PEER = b""  # the one peer of a connecting end
 MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
-MAX_LEFT_OUT = 4096  # and such as nobody looks at any more: 3 us each
+MAX_LEFT_OUT = 4096  # including those of cut connections, 3 us each
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
 _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
 _REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
@@ -169,7 +169,7 @@ class Port:
         return SendResult.SENT
 
     def trust(self, peer: bytes) -> None:
-        """This peer is the one that sends us packets; all others may only say small things."""
+        """This peer sends us packets; all others may only send small messages."""
         number = self._peers.number_of(peer)
         if number is not None:
             self._connections.trust(number)
@@ -204,7 +204,7 @@ class Port:
         self._context.term()
 
     def stop_gatekeeper(self) -> None:
-        """Let nobody in any more; who is in stays."""
+        """Admit nobody any more; open connections stay."""
         if self._gatekeeper is not None and self._entrance is not None:
             self._entrance.close()
             self._gatekeeper.stop()
@@ -290,8 +290,8 @@ class Port:
         return malformed
 
     def _receive(self) -> tuple[bytes, bytes | None] | None:
-        """The sender of one message and what it says, None where that has several parts; None when
-        it comes from a key that is not allowed any more, or over a connection that was ended."""
+        """Peer and data of one message, data None where it has several parts; None when it comes
+        from a key that is not allowed any more, or over a connection that was cut."""
         assert self._socket is not None
         peer = self._socket.recv(zmq.DONTWAIT) if self._endpoint.bind else ANY_PEER
         if self._peers.is_gone(peer):
@@ -362,7 +362,7 @@ class Port:
 
 
 def _allowance(endpoint: Endpoint) -> Allowance:
-    """What each connection to an end may leave lying there."""
+    """How much may wait at an end from each connection."""
     connections = room_for(endpoint.max_connections)
     if not endpoint.takes_packets:
         return Allowance(connections=connections)

@@ -83,7 +83,7 @@ def test_a_message_without_end_is_cut_and_the_others_are_not(size: int) -> None:
         attacker.close()
         wait_for(lambda: bool(victim.cuts))
         assert sent < BOUND_BYTES
-        assert "bytes lying" in victim.cuts[0]
+        assert "bytes of incomplete messages" in victim.cuts[0]
         assert honest.send(ANY_PEER, b"two") is SendResult.SENT  # over the same connection
         wait_for(lambda: [data for _, data in victim.messages] == [b"one", b"two"])
 
@@ -103,7 +103,7 @@ def test_who_was_cut_cannot_come_back_to_leave_as_much_again_and_again() -> None
         first = port.poll(10)
         cuts += first.cuts
         wait_for(lambda: cuts.extend(port.poll(0).cuts) or len(cuts) >= 1)
-        assert "bytes lying" in cuts[0]
+        assert "bytes of incomplete messages" in cuts[0]
         heard = len(first.messages)
         while received := port.poll(0).messages:
             heard += len(received)

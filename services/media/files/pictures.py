@@ -23,7 +23,7 @@ TILED_SUFFIXES = (".avif", ".heic", ".heif")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ANIMATION_BYTES = 128 * 1024 * 1024  # decoded at once
 _MOST_CHUNKS = 256  # of a PNG, before its first samples
-_DEFAULT_STEP_MS = 100  # of an animation that says 0, as browsers show it
+_DEFAULT_STEP_MS = 100  # of an animation with 0, as browsers show it
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -82,12 +82,12 @@ def is_animation(path: Path) -> bool:
 
 
 def _is_animated_webp(head: bytes) -> bool:
-    """Whether a file that begins like this is an animated WebP (its VP8X chunk says so)."""
+    """Whether a file that begins like this is an animated WebP (by its VP8X chunk)."""
     return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and any(b & 2 for b in head[20:21])
 
 
 def _apng_frames(file: BinaryIO) -> int:
-    """Frames that the chunk acTL announces, which stands before the first IDAT; else 1."""
+    """Frames that the chunk acTL announces, which comes before the first IDAT; else 1."""
     at = len(_PNG)
     for _ in range(_MOST_CHUNKS):
         file.seek(at)

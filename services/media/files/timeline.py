@@ -21,7 +21,7 @@ _NEAR = 0.4  # steps this far from the usual one are another frame rate
 
 
 class Timeline:
-    """Places stamps on a clock that starts at zero and never stands still or runs back.
+    """Places stamps on a clock that starts at zero and strictly rises.
 
     `step_us` is the usual step as far as it is known before the first picture.
     """

@@ -27,7 +27,7 @@ _MAIN = "from services.media.sinks import pushing; pushing.main()"
 class PushSink:
     """Has frames encoded again and handed to a server; a server that goes is tried again.
 
-    The work is done in a process of its own, which ends when the server says nothing for
+    The work is done in a process of its own, which ends when the server is silent for
     `timeout_s`: a wait inside FFmpeg can be ended in no other way. Used in the recorder's thread,
     so that a slow server costs pictures there and none here.
     """

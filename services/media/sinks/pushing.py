@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def push_pictures(pipe: Connection, url: str, fps: float, limit_s: float) -> None:
-    """Run until the other end of the pipe says None or is gone.
+    """Run until None comes from the other end of the pipe, or it is gone.
 
     A wait of more than `limit_s` for the server ends the process, whoever is left to notice.
     """
