@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conv/correction.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 

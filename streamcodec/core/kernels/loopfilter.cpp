@@ -7,10 +7,10 @@ namespace sc::SC_LEVEL {
 
 namespace {
 
-using V = Most::V;
-constexpr int ROWS = 4;
-constexpr int STEP = Most::COUNT;  // samples that are done at once
-constexpr int SQUARES = STEP / 4;
+using Vector = Most::V;
+constexpr int SQUARE_ROWS = 4;
+constexpr int RUN = Most::COUNT;  // samples that are done at once
+constexpr int SQUARES = RUN / 4;
 
 // Class of a square whose absolute second differences add up to `across` and `down`. Activity,
 // their mean in eighths of a step, doubles from level to level: (2 * sum) / step >= bound, without
@@ -24,19 +24,19 @@ SC_INLINE int class_of(int across, int down, int step_q3) {
 }
 
 SC_INLINE void classes(const uint8_t* from, ptrdiff_t pitch, int step_q3, int* found) {
-    V across = Most::words(0);
-    V down = across;
-    for (int i = 0; i < ROWS; ++i) {
+    Vector across = Most::words(0);
+    Vector down = across;
+    for (int i = 0; i < SQUARE_ROWS; ++i) {
         const uint8_t* row = from + i * pitch;
-        const V twice = Most::left16(Most::wide(row), 1);
-        const V beside = Most::add16(Most::wide(row - 1), Most::wide(row + 1));
-        const V around = Most::add16(Most::wide(row - pitch), Most::wide(row + pitch));
+        const Vector twice = Most::left16(Most::wide(row), 1);
+        const Vector beside = Most::add16(Most::wide(row - 1), Most::wide(row + 1));
+        const Vector around = Most::add16(Most::wide(row - pitch), Most::wide(row + pitch));
         across = Most::add16(across, Most::size16(Most::sub16(twice, beside)));
         down = Most::add16(down, Most::size16(Most::sub16(twice, around)));
     }
-    const V one = Most::words(1);
-    int32_t a[STEP / 2];
-    int32_t d[STEP / 2];
+    const Vector one = Most::words(1);
+    int32_t a[RUN / 2];
+    int32_t d[RUN / 2];
     Most::store_longs(a, Most::word_products(Most::longs(0), across, one));
     Most::store_longs(d, Most::word_products(Most::longs(0), down, one));
     for (int k = 0; k < SQUARES; ++k) {
@@ -45,14 +45,14 @@ SC_INLINE void classes(const uint8_t* from, ptrdiff_t pitch, int step_q3, int* f
 }
 
 // Clipped differences to the two samples of a pair, summed.
-SC_INLINE V difference(const uint8_t* row, ptrdiff_t place, V centre, V bound) {
+SC_INLINE Vector difference(const uint8_t* row, ptrdiff_t place, Vector centre, Vector bound) {
     return Most::add16(
         Most::within16(Most::sub16(Most::wide(row + place), centre), bound),
         Most::within16(Most::sub16(Most::wide(row - place), centre), bound));
 }
 
 // A pair of weights for each word that zipping leaves: of squares 0 and 2, or 1 and 3.
-SC_INLINE V weights(const FilterRun& run, const int* found, int k) {
+SC_INLINE Vector weights(const FilterRun& run, const int* found, int k) {
 #if defined(SC_LANES_X86) && defined(__AVX2__)
     return Most::joined(Eight::longs(run.pairs[found[0]][k]), Eight::longs(run.pairs[found[2]][k]));
 #else
@@ -66,32 +66,32 @@ SC_INLINE void filter_step(const FilterRun& run, int x, int count, int16_t bound
     const ptrdiff_t places[6] = {1, pitch, 2, 2 * pitch, pitch + 1, pitch - 1};
     int found[SQUARES];
     classes(run.from + x, pitch, run.step_q3, found);
-    V low[3];
-    V high[3];
+    Vector low[3];
+    Vector high[3];
     for (int k = 0; k < 3; ++k) {
         low[k] = weights(run, found, k);
         high[k] = weights(run, found + 1, k);
     }
-    const V most_apart = Most::words(bound);
-    for (int i = 0; i < ROWS; ++i) {
+    const Vector most_apart = Most::words(bound);
+    for (int i = 0; i < SQUARE_ROWS; ++i) {
         const uint8_t* row = run.from + i * pitch + x;
-        const V centre = Most::wide(row);
-        V sum_low = Most::longs(128);
-        V sum_high = sum_low;
+        const Vector centre = Most::wide(row);
+        Vector sum_low = Most::longs(128);
+        Vector sum_high = sum_low;
         for (int k = 0; k < 3; ++k) {
-            const V a = difference(row, places[2 * k], centre, most_apart);
-            const V b = difference(row, places[2 * k + 1], centre, most_apart);
+            const Vector a = difference(row, places[2 * k], centre, most_apart);
+            const Vector b = difference(row, places[2 * k + 1], centre, most_apart);
             sum_low = Most::word_products(sum_low, Most::zip16_low(a, b), low[k]);
             sum_high = Most::word_products(sum_high, Most::zip16_high(a, b), high[k]);
         }
         // Cut to a sample's range twice over, so that the largest weights still end at 0 or 255.
-        const V move = Most::within16(
+        const Vector move = Most::within16(
             Most::pack16(Most::right32(sum_low, 8), Most::right32(sum_high, 8)), Most::words(255));
         uint8_t* to = run.to + i * run.to_pitch + x;
-        if (count == STEP) {
+        if (count == RUN) {
             Most::put(to, Most::add16(centre, move));
         } else {
-            uint8_t done[STEP];
+            uint8_t done[RUN];
             Most::put(done, Most::add16(centre, move));
             memcpy(to, done, 8);
         }
@@ -101,8 +101,8 @@ SC_INLINE void filter_step(const FilterRun& run, int x, int count, int16_t bound
 }  // namespace
 
 void filter(const FilterRun& run, int16_t bound) {
-    for (int x = 0; x < run.count; x += STEP) {
-        filter_step(run, x, least(STEP, run.count - x), bound);
+    for (int x = 0; x < run.count; x += RUN) {
+        filter_step(run, x, least(RUN, run.count - x), bound);
     }
 }
 
