@@ -89,11 +89,6 @@ class Page:
         return self._server.url
 
     @property
-    def browsers(self) -> int:
-        """How many are connected."""
-        return len(self._browsers)
-
-    @property
     def pictures_sent(self) -> int:
         """By all browsers that are connected now."""
         return sum(browser.sent for browser in tuple(self._browsers))

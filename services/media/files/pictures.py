@@ -134,8 +134,8 @@ def _opaque(pixels: cv2.typing.MatLike) -> npt.NDArray[np.uint8]:
     return over_white(values) if values.shape[2] == 4 else values
 
 
-def pictures_of(folder: Path) -> tuple[list[Path], int]:
-    """The pictures of a folder in natural order, and how many other files were passed over.
+def pictures_of(folder: Path) -> list[Path]:
+    """The pictures of a folder in natural order.
 
     Hidden files and what is no picture at all are passed over. Raises SourceError where there is
     no picture.
@@ -148,7 +148,7 @@ def pictures_of(folder: Path) -> tuple[list[Path], int]:
     files = sorted((p for p in names if p.suffix.lower() in suffixes), key=natural)
     if not files:
         raise SourceError(f"{folder}: no pictures in this folder ({', '.join(suffixes)})")
-    return files, len(names) - len(files)
+    return files
 
 
 def natural(path: Path) -> tuple[tuple[bool, int, str], ...]:
