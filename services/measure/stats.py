@@ -74,7 +74,7 @@ class SenderSnapshot:
     width: int
     height: int
     frames_captured: int
-    frames_idle: int  # captured while nobody watched
+    frames_idle: int  # captured while no receiver was there
     frames_encoded: int
     key_frames_encoded: int
     frames_skipped: Mapping[str, int]  # by reason: cpu, receiver, bandwidth, keyframe

@@ -52,7 +52,7 @@ def to_frame(
 ) -> Frame:
     """Our frame (8-bit 4:2:0, BT.709 limited range) from a decoded picture, planes copied.
 
-    Native planes are taken untouched; full range, other matrices, layouts and depths are
+    Native planes are copied unchanged; full range, other matrices, layouts and depths are
     converted. Colours that the stream does not declare are BT.709's in large pictures and
     BT.601's in small ones; with `as_stored`, for raw planes whose format has no word for colours,
     they are taken as they are.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The receivers of one stream at a sender or relay: sessions, feedback, silence; pure.
 
-A receiver is let in by HELLO, and goes with BYE, by silence, or with its connection. What a sender
+A receiver joins with HELLO, and leaves with BYE, by silence, or with its connection. What a sender
 and a relay do for those that are there is their own: `broadcast.py` and `fanout.py`.
 """
 
@@ -47,8 +47,8 @@ class Seats:
 class Audience(Generic[M]):
     """Not thread-safe: the caller holds a lock.
 
-    `name_of` tells the name of a peer's key, where there are keys: it counts more than what the
-    peer calls itself.
+    `name_of` tells the name of a peer's key, where there are keys, which replaces the name that
+    the peer gives itself.
     """
 
     def __init__(self, seats: Seats, *, name_of: Callable[[bytes], str | None]) -> None:

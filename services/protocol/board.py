@@ -2,8 +2,8 @@
 """Several streams behind one address: each receiver gets the one that it names; pure.
 
 HELLO names a stream and binds the receiver to its `Fanout`; all that follows goes there. A HELLO
-for another stream moves it. What breaks the rules is counted here, and a peer that sends more than
-any honest one could is not listened to.
+for another stream moves it. Messages that break the rules are counted here, and a peer that sends
+more than any honest one could is ignored.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Callers:
         self._pauses: dict[bytes, tuple[int, int]] = {}  # of callers that do not fit: until, length
 
     def called(self, peer: bytes) -> None:
-        """Somebody is there."""
+        """A peer sent something."""
         if not self._connects:
             _keep(self._callers, peer, None)
 
@@ -68,7 +68,7 @@ class Callers:
         return self._pauses.get(_THE_PEER, (0, 0))[1]
 
     def fits(self, peer: bytes) -> None:
-        """It was right for us after all."""
+        """Its offer fits after all."""
         self._pauses.pop(peer, None)
 
     def end_pauses(self) -> None:

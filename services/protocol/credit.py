@@ -22,7 +22,7 @@ MIN_FRAMES = 2
 MAX_FRAMES = 320  # ten seconds at 30 frames a second, for a receiver that holds them so long
 MAX_BYTES = (
     8 * 1024 * 1024
-)  # and a packet more: what a receiver lets lie, see services/wire/transport.py
+)  # a receiver lets this and one more packet wait, see services/wire/transport.py
 SLACK_US = 40_000  # a link's own queue, and scheduling of busy machines
 SPARE_FRAMES = 2  # for a receiver that keeps up: one hiccup must not cost a frame
 _START_SERVICE_US = 10_000
@@ -121,7 +121,7 @@ class CreditWindow:
         return sendings is None or sendings[0].arrived
 
     def shown(self, sequence: int, *, service_us: int, now_us: int) -> bool:
-        """SHOWN: the frame and all before it are off the way. False for one not under way."""
+        """SHOWN: the frame and all before it are no longer under way. False where it is not."""
         sendings = self._by_sequence.get(sequence)
         if sendings is None:
             return False

@@ -12,7 +12,7 @@ _SECOND_US = 1_000_000
 
 
 class Hearing(Enum):
-    """What is done with a message of a peer."""
+    """What to do with a message of a peer."""
 
     HEARD = auto()
     IGNORED = auto()
@@ -29,7 +29,7 @@ class FloodGate:
         self._flooded: set[bytes] = set()  # in the second before
 
     def hear(self, peer: bytes, now_us: int) -> Hearing:
-        """Take note of one message."""
+        """Count one message."""
         if now_us - self._since_us >= _SECOND_US:
             fresh = now_us - self._since_us < 2 * _SECOND_US
             self._flooded = {p for p, n in self._heard.items() if fresh and n > self._most}

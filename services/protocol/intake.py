@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A receiver towards its sender: messages in; answers, whole packets and verdicts out; pure."""
+"""A receiver towards its sender: messages in; answers and whole packets out; pure."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Intake:
     """State of the receiver towards its sender. Not thread-safe: the transport thread owns it.
 
     `connects`: this end has exactly one peer, b"", and speaks first. Otherwise it listens, learns
-    of senders from their PINGs, and takes the first that welcomes it until that one is lost. What
-    refuses it there may be anybody: only that caller is asked less often from then on.
+    of senders from their PINGs, and takes the first that welcomes it until that one is lost.
+    Anybody may refuse it there: only that caller is asked less often from then on.
     """
 
     def __init__(self, profile: Profile, *, connects: bool, now_us: int) -> None:
@@ -194,7 +194,7 @@ class Intake:
 
     def _seek(self, now_us: int, results: Results) -> None:
         """No session: send HELLO, and try a fresh socket now and then."""
-        # Who refuses us is there: only without an answer may a fresh socket find more.
+        # A peer that refuses us is there: a fresh socket helps only where nobody answers.
         if now_us - self._sought_us >= REBUILD_US + self._callers.pause_us and self._connects:
             self._sought_us = now_us
             results.rebuild = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One receiver as whoever serves it knows it: session, credit, what it acknowledged; pure."""
+"""One receiver of a sender or relay: session, credit, what it acknowledged; pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Member:
         self, peer: bytes, hello: m.Hello, *, credit: CreditWindow, now_us: int, asker: bytes = b""
     ) -> None:
         self.peer = peer
-        self.asker = asker or peer  # on whose account its requests go
+        self.asker = asker or peer  # the key or peer whose keyframe requests are counted
         self.since_us = now_us
         self.name = hello.name
         self.instance = hello.instance
@@ -36,7 +36,7 @@ class Member:
         self.liveness = Liveness(now_us)
         self.clock = ClockFilter()
         self.latency = LatencyStats()
-        self.asked = False  # for a keyframe, and lacks nothing
+        self.asked = False  # for a keyframe, though it lacks no reference
         self.keyframe_requests = 0
         self.frames_sent = 0
         self.frames_acknowledged = 0
@@ -52,11 +52,11 @@ class Member:
         return min((value for value in known if value is not None), default=0)
 
     def handed_over(self, head: m.FrameHead) -> None:
-        """The transport took the frame; its head tells the legs up to here."""
+        """The transport took the frame; its head holds the legs of latency up to here."""
         self._heads.append(head)
 
     def new_epoch(self) -> None:
-        """What was sent belongs to another stream: no report on it counts."""
+        """What was sent belongs to another stream: reports on it are ignored."""
         self.credit.clear()
         self._heads.clear()
 
@@ -125,7 +125,7 @@ class Member:
         )
 
     def _take_head(self, sequence: int) -> m.FrameHead | None:
-        """Of the oldest frame of that number; those sent before it are off the way, too."""
+        """Of the oldest frame of that number; those sent before it are no longer under way."""
         while self._heads:
             head = self._heads.popleft()
             if head.sequence == sequence:
@@ -147,7 +147,7 @@ class Member:
 
 
 def latency_of(head: m.FrameHead, shown: m.FrameShown) -> Latency:
-    """The legs of a frame's way: those its head tells, and those that SHOWN adds."""
+    """The legs of a frame's latency: those of its head, and those that SHOWN adds."""
     known_us = head.until_sent_us + shown.buffer_us + shown.decode_us + shown.display_us
     return Latency(
         capture_us=head.until_encode_us,

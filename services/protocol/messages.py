@@ -32,9 +32,9 @@ class Outcome(IntEnum):
 
 
 class KeyframeReason(IntEnum):
-    """Why a receiver cannot go on without a keyframe."""
+    """Why a receiver asks for a keyframe."""
 
-    USER = 0  # asked for by a person, or by a relay for its viewers: the asker lacks nothing
+    USER = 0  # by a person, or by a relay for its viewers: the asker lacks no reference
     REFERENCE_MISSING = 1
     DAMAGED = 2
     OVERFLOW = 3
@@ -128,7 +128,7 @@ class FrameAck:
 
 @dataclass(frozen=True, slots=True)
 class FrameShown:
-    """The end of a frame's way: gives its credit back and tells how long each leg took."""
+    """What became of a frame: gives its credit back and tells how long each leg took."""
 
     epoch: int
     sequence: int
@@ -152,7 +152,7 @@ class KeyframeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Asks for a PONG: proves life and measures clock and round trip."""
+    """Asks for a PONG: keeps the session alive and measures clock and round trip."""
 
     number: int
     sent_us: int

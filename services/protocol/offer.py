@@ -10,8 +10,8 @@ from services.protocol import messages as m
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What this sender has to offer, and what it demands of a receiver. An empty self-test (a
-    recording, whose encoder is long gone) is not checked."""
+    """What this sender offers, and what a receiver must have. An empty self-test (of a recording,
+    whose encoder is not known) is not checked."""
 
     epoch: int
     stream: str

@@ -6,9 +6,9 @@ so a receiver that skips frames still shares one with the others, and the newest
 A receiver that shares none is served from one that it alone holds when there is time for a second
 encode, else by a keyframe.
 
-A keyframe goes to everybody, as far as `allotment` lets the one who needs it; else to those alone
-who need it, beside the frame of the others, when there is time for a second encode. Chains that
-have parted so are joined again by a keyframe for all.
+A keyframe goes to everybody, within the rate limit of `allotment`; else to those alone who need it,
+beside the frame of the others, when there is time for a second encode. Chains that have diverged so
+are merged again by a keyframe for all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEYFRAME_PERIODS = 1.8  # and of frame periods: the next frame may wait for it, 
 LEAST_KEYFRAME_FLOOR_BYTES, MAX_KEYFRAME_FLOOR_BYTES = 600, 40_000
 FIRST_FLIGHT_BYTES = 13_000  # TCP's first ten packets (RFC 6928): more waits for a round trip
 SECOND_ENCODE_SHARE = 0.8  # of a frame period that two encodes may take
-MERGE_US = 5_000_000  # parted chains cost an encode each: a keyframe joins them after this
+MERGE_US = 5_000_000  # diverged chains cost an encode each: a keyframe merges them after this
 MAX_PINNED = 10  # old references kept for receivers that take no frames
 UNDER_WAY_BYTES = 64 * 1024 * 1024  # to all receivers together
 LEAST_UNDER_WAY_BYTES = 32 * 1024  # that each may have, however many there are
@@ -54,7 +54,7 @@ class Plan:
     budget_bytes: int | None
     quality: int | None
     reason: str  # what limits it, for the statistics
-    for_all: bool = True  # a keyframe for some only is no new start for the others
+    for_all: bool = True  # a keyframe for some only leaves the chain of the others as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Planner:
         self._key_planned_us: int | None = None
         self._aside_planned_us: int | None = None  # a keyframe for some only
         self._allotment = Allotment()
-        self._parted_us: int | None = None
+        self._diverged_us: int | None = None
         self._fixed = (
             FixedRate(bits_per_s=round(rules.kbps * 1000), frame_interval_us=frame_interval_us)
             if rules.kbps
@@ -141,7 +141,7 @@ class Planner:
             plans = self._inter_plans(taking, limits, encode_us, now_us, most=1 if aside else 2)
         if aside:
             plans += self._plan_aside(aside, encode_us, now_us)
-            self._note_parting(True, now_us)
+            self._note_divergence(True, now_us)
         served = {peer for plan in plans for peer in plan.viewers}
         for viewer in streaming:
             viewer.frames_skipped += viewer.peer not in served
@@ -288,23 +288,23 @@ class Planner:
             if len(plans) == most:
                 break
         if len(plans) > 1 or len(plans[0].viewers if plans else ()) == _streaming(self._viewers):
-            self._note_parting(len(plans) > 1, now_us)
+            self._note_divergence(len(plans) > 1, now_us)
         if most > 1:
             for peer in left:
                 self._viewers[peer].needs_keyframe = True
         return tuple(plans)
 
-    def _note_parting(self, parted: bool, now_us: int) -> None:
-        if not parted:
-            self._parted_us = None
-        elif self._parted_us is None:
-            self._parted_us = now_us
-        elif now_us - self._parted_us > MERGE_US and self._may_join(now_us):
-            self._parted_us = None
+    def _note_divergence(self, diverged: bool, now_us: int) -> None:
+        if not diverged:
+            self._diverged_us = None
+        elif self._diverged_us is None:
+            self._diverged_us = now_us
+        elif now_us - self._diverged_us > MERGE_US and self._may_merge(now_us):
+            self._diverged_us = None
             self._key_asked = True
 
-    def _may_join(self, now_us: int) -> bool:
-        """Whether somebody is there for whom a keyframe for all may be made. A receiver that
+    def _may_merge(self, now_us: int) -> bool:
+        """Whether the rate limit allows a keyframe for all for one of these. A receiver that
         asks again and again keeps a chain of its own, at no cost to the others."""
         aside = [viewer for viewer in self._viewers.values() if viewer.aside]
         return not aside or self._is_granted(aside, now_us)

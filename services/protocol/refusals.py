@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which refusals of receivers become an event; pure.
 
-A receiver that has several models asks with one after the other. Whoever is let in soon after a
-refusal was not refused for good, so an event waits that long.
+A receiver that has several models asks with one after the other. One that is let in soon after
+a refusal was not refused for good, so an event waits that long.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two state machines of a session as tables, and the timers that say when a peer is gone.
+"""The two state machines of a session as tables, and the timers that tell when a peer is gone.
 
 The receiver opens: HELLO, answered by WELCOME, answered by READY; then frames flow. A sender that
 connects announces itself with PINGs, so that a receiver that listens learns of it. A peer without a
@@ -142,5 +142,5 @@ class Liveness:
         return now_us - self._heard_us
 
     def silent(self, now_us: int) -> bool:
-        """True when a living peer behind a living link would have answered by now."""
+        """True when a peer would have answered by now, were it and the link there."""
         return self.silent_us(now_us) > SILENCE_US

@@ -70,7 +70,7 @@ class CongestionController:
         self._min_bytes = min_bytes
         self._max_bytes = max_bytes
         self._capacity = self._tuning.start_bytes_per_s  # bytes per second, as the link showed
-        self._rate = self._tuning.start_bytes_per_s  # bytes per second, as we dare to use
+        self._rate = self._tuning.start_bytes_per_s  # bytes per second that may be used
         self._forget_path()
 
     def _forget_path(self) -> None:
@@ -98,7 +98,7 @@ class CongestionController:
 
     @property
     def rate_bps(self) -> int:
-        """Rate the controller dares to use, in bits per second: grows towards the capacity."""
+        """Rate that frames may use, in bits per second: grows towards the capacity."""
         return int(min(self._rate, self._capacity) * 8)
 
     @property
@@ -316,7 +316,7 @@ class CongestionController:
         return sum(size for size, _ in newest) * 1e6 / max(1_000.0, sum(us for _, us in newest))
 
     def _yielding(self) -> float:
-        """Factor below one while even the luckiest recent frame waited: give way, in bounds."""
+        """Factor below one while even the fastest recent frame was queued: give way, in bounds."""
         if not self._waits_us:
             return 1.0
         tuning = self._tuning

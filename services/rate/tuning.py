@@ -16,7 +16,7 @@ class Tuning:
     fast_frames: int = 3  # ... and falls within this many
     filled_share: float = 0.5  # of its budget: a frame below tests nothing, so nothing grows
     growth: float = 1.12  # per frame: doubles in 0.2 s, bounds an optimistic estimate
-    blind_growth: float = 1.04  # per frame of one packet, which teaches nothing: drift up
+    blind_growth: float = 1.04  # per frame of one packet, which measures nothing: drift up
     carried_share: float = 0.4  # of a budget: what the frame before left of its own is added
     saved_periods: float = 2.0  # a link too thin for every frame saves time up to this many periods
     stall_us: int = 400_000  # a longer gap is an outage, not a rate

@@ -94,7 +94,7 @@ class ReceiverCore(Upstream):
         self.ended = False  # END_OF_STREAM came, and no new stream began
         self._sizes = {one.model_hash: one.size for one in (codec, *others)}
         self._decoding = Decoding(codec, *others)
-        self._rests = len(_RESTS_US)  # there is nothing to give back
+        self._rests = len(_RESTS_US)  # no memory to give back
         self._playout: Playout[Ready] = Playout(
             buffer_us=profile.hold_us,
             weight=lambda ready: ready.frame.width * ready.frame.height * 3 // 2,
@@ -128,7 +128,7 @@ class ReceiverCore(Upstream):
         return self._decoding.decode(packet)
 
     def idle(self, now_us: int) -> None:
-        """There is nothing to decode: what pictures took is given back after a stream's end.
+        """There is nothing to decode: memory of pictures is given back after a stream's end.
 
         Called where `decode` is.
         """
@@ -217,7 +217,7 @@ class ReceiverCore(Upstream):
     def _report(
         self, ready: Ready, outcome: m.Outcome, at_us: int, offset: Offset | None
     ) -> m.FrameShown:
-        """A frame's end, for the sender, which gets its credit back by it."""
+        """The report of a frame for the sender, which gets its credit back."""
         head, decode_us = ready.arrival.head, ready.end_us - ready.start_us
         error_us = summed_error_us(offset, head.error_us)
         latency_us = 0

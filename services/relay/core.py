@@ -30,7 +30,7 @@ class FeedCore(Upstream):
         self._frame_us: int | None = None
 
     def take_replies(self) -> Replies:
-        """What is to be told to receivers since the last call."""
+        """Messages for receivers since the last call."""
         replies, self._replies = self._replies, Replies()
         return replies
 
@@ -74,7 +74,7 @@ class FeedCore(Upstream):
     def _arrived(self, arrival: Arrival) -> Results:
         head, at_us = arrival.head, arrival.tail_us
         offset, error_us = self.intake.offset(at_us), self.intake.clock_error_us(at_us)
-        # Before the first PONG the way here counts as nothing: better than another clock.
+        # Before the first PONG the transit counts as 0, which is better than another clock.
         captured_us = (
             offset.to_local(head.captured_us) if offset else arrival.head_us - head.until_sent_us
         )

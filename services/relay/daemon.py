@@ -111,7 +111,7 @@ class Relay:
 
     @property
     def url(self) -> str:
-        """Where receivers find it; after binding to port 0, with the real port."""
+        """The address for receivers; after binding to port 0, with the real port."""
         return self._down.url
 
     @property

@@ -32,7 +32,7 @@ from streamcodec.errors import StreamCodecError
 if TYPE_CHECKING:
     from services.wire.endpoint import WatchedGate
 
-MAX_CHAIN_BYTES = 64 * 1024 * 1024  # for those who come late: nothing else can serve them
+MAX_CHAIN_BYTES = 64 * 1024 * 1024  # for receivers that join late: nothing else can serve them
 _MAX_CHAIN_FRAMES = 1_000_000
 _MAX_MESSAGES_PER_S = 20_000  # of one peer: it decodes a long chain as fast as it can
 _SETTLE_US = RECORDED.behind_us  # at the end of a round, for what is under way
@@ -94,7 +94,7 @@ class ReplayCore:
         return self._tape.next_us
 
     def turn(self, now_us: int) -> Replies:
-        """Hand what is due to the board and go on to the next round; what is to be told to
+        """Hand what is due to the board and go on to the next round; messages for
         receivers. Raises SourceError where the recording is damaged."""
         replies = Replies()
         if not self._began:
@@ -107,7 +107,7 @@ class ReplayCore:
         return replies
 
     def farewell(self) -> tuple[m.ByeCode, str]:
-        """The last word to receivers, as of now."""
+        """The BYE for receivers, as of now."""
         if self.ended:
             return m.ByeCode.END_OF_STREAM, "the recording is over"
         return m.ByeCode.LEAVING, "the sender stops"

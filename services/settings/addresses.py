@@ -10,7 +10,7 @@ import re
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "srt", "tcp")
 HIDDEN = "***"
-# The last part of such a path is a stream key: who knows it may publish.
+# The last part of such a path is a stream key, the right to publish.
 _KEYED = ("rtmp", "rtmps", "rtmpt", "rtmpe")
 
 _ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"'<>`|]*)")
