@@ -100,6 +100,7 @@ class ReceiverCore(Upstream):
             weight=lambda ready: ready.frame.width * ready.frame.height * 3 // 2,
             most_weight=_HELD_BYTES,
         )
+        self._session_us = now_us  # when the present session began
         self._sink_us = 0  # what showing the last frame took
         self.counters = ReceiverCounters(
             stream=profile.stream, started_us=now_us, events=self.events
@@ -184,18 +185,20 @@ class ReceiverCore(Upstream):
             quality=ready.quality,
             size_bytes=len(ready.arrival.packet),
         )
-        return meta, self.intake.shown(report)
+        return meta, self._tell(ready.arrival, report)
 
     def superseded(self, ready: Ready, now_us: int) -> Results:
         """A newer frame came on screen instead of this one."""
         self.counters.dropped += 1
-        return self.intake.shown(self._report(ready, m.Outcome.SUPERSEDED, now_us, None))
+        report = self._report(ready, m.Outcome.SUPERSEDED, now_us, None)
+        return self._tell(ready.arrival, report)
 
     # -- inside --------------------------------------------------------------------------------
 
     def _took(self, results: Results, now_us: int) -> None:
         if results.started is not None:  # what waits belongs to a former session
             self.ended = False
+            self._session_us = now_us
             self.counters.dropped += len(self._playout.clear())
         for arrival in results.arrivals:
             self.counters.received(len(arrival.packet), arrival.tail_us)
@@ -208,11 +211,16 @@ class ReceiverCore(Upstream):
         """Drop a packet, give its credit back and ask for a keyframe."""
         self.counters.dropped += 1
         head = arrival.head
-        results = self.intake.shown(
-            m.FrameShown(head.epoch, head.sequence, outcome, 0, m.MAX_SPAN_US, 0, 0, 0, 0)
+        results = self._tell(
+            arrival, m.FrameShown(head.epoch, head.sequence, outcome, 0, m.MAX_SPAN_US, 0, 0, 0, 0)
         )
         results.messages += self.intake.ask_keyframe(reason, now_us).messages
         return results
+
+    def _tell(self, arrival: Arrival, report: m.FrameShown) -> Results:
+        """Send a report, unless the frame came before this session: in the same epoch a relay may
+        send it again."""
+        return self.intake.shown(report) if arrival.tail_us >= self._session_us else Results()
 
     def _report(
         self, ready: Ready, outcome: m.Outcome, at_us: int, offset: Offset | None

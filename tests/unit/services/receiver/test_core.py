@@ -174,6 +174,25 @@ def test_a_new_stream_drops_what_waited_and_tells_nobody_of_it() -> None:
     assert hand.heard(m.FrameShown) == []
 
 
+def test_a_frame_of_a_lost_session_is_not_told_to_the_next_one_of_the_same_epoch() -> None:
+    hand = Hand()
+    first, second = hand.frame(noise_frame()), hand.frame(noise_frame())
+    hand.decode(first)
+    ready = hand.core.due(hand.now_us).item  # it goes on the screen
+    assert ready is not None
+    hand.core.disconnected(hand.now_us)
+    hand.now_us += 1_000
+    hand.say(hand.welcome())  # a relay sends the same frames again from its last keyframe
+    _, results = hand.core.shown(ready, begin_us=hand.now_us, end_us=hand.now_us)
+    hand.take(results)
+    hand.take(hand.core.overflowed(second, hand.now_us))
+    assert hand.heard(m.FrameShown) == []
+    hand.reference = None
+    hand.decode(hand.frame(noise_frame()))
+    hand.show()
+    assert [report.sequence for report in hand.heard(m.FrameShown)] == [3]
+
+
 def test_before_the_clocks_are_compared_no_latency_is_told() -> None:
     hand = Hand(boot_id=b"o" * 16)
     hand.decode(hand.frame(noise_frame()))
