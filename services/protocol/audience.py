@@ -75,6 +75,13 @@ class Audience(Generic[M]):
         """Receivers that take frames."""
         return sum(member.session.state is State.STREAMING for member in self._members.values())
 
+    def _say_bye(self, code: m.ByeCode, reason: str, answers: Answering) -> None:
+        """BYE to all; after the end of the stream to newcomers, too."""
+        if code is m.ByeCode.END_OF_STREAM:
+            self._over = reason
+        for peer in self._members:
+            answers.say(peer, m.Bye(code, reason))
+
     # -- what a sender and a relay do each in their way ------------------------------------------
 
     def _offered(self) -> Offer | None:

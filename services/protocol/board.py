@@ -40,7 +40,7 @@ class Board:
         self._announcer = Announcer() if connects else None
         self._last_refusal = ""
         self.events = EventLog()
-        self.hostile = self.flooded = self._cuts = 0
+        self.hostile = self.flooded = 0
 
     def on_message(self, peer: bytes, data: bytes, now_us: int) -> Replies:
         """Take one message of a receiver. Never raises: bad messages are counted and dropped."""
@@ -53,8 +53,7 @@ class Board:
             return self._direct(peer, unpack(data), now_us)
         except RemoteProtocolError as error:
             self.hostile += 1
-            if self.hostile <= 10 or self.hostile % 1000 == 0:
-                self.events.add(now_us, "bad_message", str(error))
+            self.events.bad_message(now_us, str(error))
             return Replies()
 
     def tick(self, now_us: int) -> Replies:
@@ -88,12 +87,9 @@ class Board:
             replies.add(fanout.ended(code, reason))
         return replies
 
-    def ended(self, reasons: Sequence[str], now_us: int) -> None:
-        """Connections were ended for what they did."""
-        for reason in reasons:
-            self._cuts += 1
-            if self._cuts <= 10 or self._cuts % 100 == 0:
-                self.events.add(now_us, "connection_cut", reason)
+    def cut(self, reasons: Sequence[str], now_us: int) -> None:
+        """Connections were cut, for these reasons."""
+        self.events.connections_cut(now_us, reasons)
 
     # -- what is known -------------------------------------------------------------------------
 

@@ -66,8 +66,7 @@ class Broadcast(Audience[Viewer]):
         self._planner = Planner(
             rules, self._members, frame_interval_us=offer.frame_interval_us, size=size
         )
-        self.hostile = 0
-        self.flooded = self._cuts = 0
+        self.hostile = self.flooded = 0
 
     # -- what comes in -------------------------------------------------------------------------
 
@@ -86,8 +85,7 @@ class Broadcast(Audience[Viewer]):
                 answers.latencies.append(latency)
         except RemoteProtocolError as error:
             self.hostile += 1
-            if self.hostile <= 10 or self.hostile % 1000 == 0:
-                self.events.add(now_us, "bad_message", str(error))
+            self.events.bad_message(now_us, str(error))
         return answers
 
     def tick(self, now_us: int) -> Answers:
@@ -106,20 +104,14 @@ class Broadcast(Audience[Viewer]):
         for viewer in list(self._members.values()):
             self._lose(viewer, now_us, "disconnected")
 
-    def ended(self, reasons: Sequence[str], now_us: int) -> None:
-        """Connections were ended for what they did."""
-        for reason in reasons:
-            self._cuts += 1
-            if self._cuts <= 10 or self._cuts % 100 == 0:
-                self.events.add(now_us, "connection_cut", reason)
+    def cut(self, reasons: Sequence[str], now_us: int) -> None:
+        """Connections were cut, for these reasons."""
+        self.events.connections_cut(now_us, reasons)
 
     def farewell(self, code: m.ByeCode, reason: str) -> Answers:
         """BYE to all, before closing; after the end of the stream to all who come, too."""
         answers = Answers()
-        if code is m.ByeCode.END_OF_STREAM:
-            self._over = reason
-        for peer in self._members:
-            answers.say(peer, m.Bye(code, reason))
+        self._say_bye(code, reason, answers)
         return answers
 
     def request_keyframe(self) -> None:

@@ -135,10 +135,7 @@ class Fanout(Audience[Follower]):
     def ended(self, code: m.ByeCode, reason: str) -> Replies:
         """The stream is over, or the relay stops: BYE to all, and to who comes after its end."""
         replies = Replies()
-        if code is m.ByeCode.END_OF_STREAM:
-            self._over = reason
-        for peer in self._members:
-            replies.say(peer, m.Bye(code, reason))
+        self._say_bye(code, reason, replies)
         self._members.clear()
         self._chain.clear()
         return replies

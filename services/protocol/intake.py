@@ -107,8 +107,7 @@ class Intake:
             self._dispatch(peer, unpack(data), now_us, results)
         except RemoteProtocolError as error:
             self.hostile += 1
-            if self.hostile <= 10 or self.hostile % 1000 == 0:
-                self.events.add(now_us, "bad_message", str(error))
+            self.events.bad_message(now_us, str(error))
         return results
 
     def tick(self, now_us: int) -> Results:

@@ -32,7 +32,6 @@ class Upstream:
         self.wake_us = now_us  # when `tick` is due
         self.malformed = 0
         self.wire_bytes = 0
-        self._cuts = 0
 
     # -- the connection ------------------------------------------------------------------------
 
@@ -54,11 +53,8 @@ class Upstream:
         self.events.add(now_us, "handshake_refused", "keys or protocol do not fit")
 
     def cut(self, reasons: Sequence[str], now_us: int) -> None:
-        """Connections were ended for what they did."""
-        for reason in reasons:
-            self._cuts += 1
-            if self._cuts <= 10 or self._cuts % 100 == 0:
-                self.events.add(now_us, "connection_cut", reason)
+        """Connections were cut, for these reasons."""
+        self.events.connections_cut(now_us, reasons)
 
     # -- messages ------------------------------------------------------------------------------
 

@@ -330,7 +330,7 @@ class Sender:
                 self._counters.malformed += received.malformed
                 refused = received.events.count(ConnectionEvent.REFUSED) + len(received.cuts)
                 self._counters.refused_some(refused, now)
-                self._broadcast.ended(received.cuts, now)
+                self._broadcast.cut(received.cuts, now)
                 if (
                     ConnectionEvent.DISCONNECTED in received.events
                     and not self._config.endpoint.bind

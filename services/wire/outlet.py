@@ -64,7 +64,7 @@ class Outlet:
             self._tally.malformed += received.malformed
             refused = received.events.count(ConnectionEvent.REFUSED) + len(received.cuts)
             self._tally.refused_some(refused, now)
-            self._board.ended(received.cuts, now)
+            self._board.cut(received.cuts, now)
             posted, self._posted = self._posted, []
             replies = Replies(posted)
             lost_before = self._board.peers_lost
