@@ -256,19 +256,26 @@ def test_a_hangup_opens_the_statistics_again_and_ends_nothing(
     moved = tmp_path / "moved"
     done = threading.Event()
 
+    def has_a_line() -> bool:
+        return stats.exists() and stats.stat().st_size > 0
+
+    def send(number: signal.Signals) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
     def rotate() -> None:
         with suppress(AssertionError):
-            wait_for(lambda: stats.exists() and stats.stat().st_size > 0, seconds=20.0)
+            wait_for(has_a_line, seconds=20.0)
             stats.rename(moved)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
-            wait_for(stats.exists, seconds=20.0)
-        done.set()
+            send(signal.SIGHUP)
+            wait_for(has_a_line, seconds=20.0)
+            done.set()
+            send(signal.SIGTERM)
 
     rotating = threading.Thread(target=rotate)
     rotating.start()
     outcome = command(
         *("send", "--source", "scene:64x48@30", "--bind", f"tcp://127.0.0.1:{free_port()}"),
-        *("--seconds", 6, "--stats", stats, "--log-format", "json"),
+        *("--seconds", 50, "--stats", stats, "--log-format", "json"),
     )
     rotating.join()
     assert done.is_set()
