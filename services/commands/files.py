@@ -80,7 +80,7 @@ def encode(
     if kbps is None and frame_bytes is None and quality is None:
         quality = DEFAULT_QUALITY
     codec = load_codec(settled(settings).codec)
-    codec.warm_up(64, 48)  # so that the speed told at the end is the coding's own
+    codec.warm_up(64, 48)  # so that the speed at the end is that of coding alone
     with stop_on_signals() as stopped, _progress("encoding", quiet=as_json) as progress:
         report = encode_file(
             codec,

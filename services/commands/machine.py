@@ -69,7 +69,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that was found out; `problems` are sentences, empty if all is well."""
+    """All findings; `problems` are sentences, empty if all is well."""
 
     versions: Mapping[str, str]
     machine: Mapping[str, str | int]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the processes of a demo, follows them, and brings them home."""
+"""Starts the processes of a demo, follows them, and stops them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Child:
 
 @dataclass(slots=True)
 class Run:
-    """What a demo brought: the last word of both ends, and the way there."""
+    """What a demo measured: the last statistics of both ends, and their history."""
 
     sender: SenderSnapshot | None = None
     receiver: ReceiverSnapshot | None = None

@@ -10,7 +10,7 @@ from streamcodec.effort import Effort
 
 
 class EffortlessCodec(Codec):
-    """Whoever inherits encodes and decodes; every effort is the same, and nothing is warmed."""
+    """Subclasses encode and decode; every effort is the same, and there is no warming up."""
 
     def __init__(
         self, model_hash: bytes, *, size: str = "S", device: str = "cpu", test: bytes = b""
@@ -20,7 +20,7 @@ class EffortlessCodec(Codec):
         self._test = test
 
     def trying(self, effort: str) -> Self:
-        """The same codec: the machine is pretended, and so is its speed."""
+        """The same codec: the machine is simulated, and so is its speed."""
         del effort
         return self
 

@@ -15,7 +15,7 @@ from services.rate.tuning import Tuning
 
 @dataclass(frozen=True, slots=True)
 class EndOptions:
-    """What the two ends are told. Capture and encoding take the time they are told to take."""
+    """Options of the two ends. Capture and encoding take the time that is set here."""
 
     frame_interval_us: int
     encode_us: int
@@ -57,7 +57,7 @@ class FrameLog:
         self.records[index] = replace(self.records[index], **fields)  # type: ignore[arg-type]
 
     def sent(self, index: int, sequence: int) -> None:
-        """It goes by this number on the way."""
+        """It was sent under this sequence number."""
         self._of_sequence[sequence] = index
 
     def seen(self, sequence: int, **fields: object) -> None:
@@ -96,7 +96,7 @@ class Line:
         self._connection.reply(size, partial(self._to_sender, data))
 
     def close(self) -> None:
-        """What is under way has no effect any more."""
+        """Drop what is under way."""
         self._connection.close()
 
     def _read(self, position: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a simulated camera films and what codes it: a model of plausible sizes, or the real codec on
+"""Material of a simulation and its codec: a model of plausible sizes, or the real codec on
 a clip."""
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class ClipFootage:
 class RememberingCodec(EffortlessCodec):
     """A codec for both ends of a simulation: `decode` hands out what `encode` rebuilt.
 
-    That both rebuild the same is what the codec's own tests hold; here it would only cost time.
+    The codec's own tests hold that both rebuild the same; here it would only cost time.
     What a receiver may decode is still decided by the references that it holds.
     """
 

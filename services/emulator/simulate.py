@@ -112,7 +112,7 @@ def simulate(
         film = (
             footage[number] if number < len(footage) else ModelFootage(seed=options.seed + number)
         )
-        # The phases of two captures differ, or the same one would always wait for the other.
+        # The captures differ in phase, or the same stream would always wait for the other.
         start_us = 7_919 * number
         if number:
             start_us += round(options.second_stream_at_s * 1e6)
@@ -173,7 +173,7 @@ class _Stream:
 
 
 class _Bulk:
-    """A bulk transfer: as many bytes as its TCP lets go."""
+    """A bulk transfer: as many bytes as its TCP allows."""
 
     _AHEAD_BYTES = 256 * 1024
 

@@ -19,7 +19,7 @@ _RATE = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s
 
 
 class Section:
-    """One table; each key is asked for once, and `finish` refuses those that nobody asked for."""
+    """One table; each key is read once, and `finish` refuses those that were not read."""
 
     def __init__(self, values: Values, *, path: Path, text: str, place: str = "") -> None:
         self._values = values

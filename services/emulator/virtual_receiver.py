@@ -20,7 +20,7 @@ from services.wire.endpoint import CONNECT_TIMEOUT_MS, RECONNECT_MS
 
 # SYN, SYN-ACK, then ZMTP's greetings and READY commands: receiver's and sender's by turns.
 HANDSHAKE_BYTES = (60, 60, 180, 180)
-SYN_AGAIN_US = 1_000_000  # Linux: the first answer to a connection is waited for that long
+SYN_AGAIN_US = 1_000_000  # Linux: SYN is sent again after this time
 _RECONNECT_US = 2000 * RECONNECT_MS  # at most
 _SPARE_PAUSE_US = 1000 * RECONNECT_MS  # at least
 
@@ -73,7 +73,7 @@ class VirtualReceiver:
             self._clock.at(self._clock.now_us + _RECONNECT_US, self._dial)
 
     def _try_spare(self, since: int) -> None:
-        """Dial beside a silent line until that is told to end."""
+        """Dial beside a silent connection until told to end."""
         if since == self._spare_since:
             self._shake_spare(since, 0)
             again_us = try_us(self._core.intake.round_trip_us) + _SPARE_PAUSE_US

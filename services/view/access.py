@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may look: loopback needs nothing, any other address a token; pure but for one file.
+"""Access to the page: loopback needs nothing, any other address a token; pure but for one file.
 
 A page elsewhere must not reach into ours: names other than our own address are refused (DNS
 rebinding), and so is everything that another site's page asks for.

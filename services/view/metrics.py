@@ -37,7 +37,7 @@ _PREFIX = "streamcodec"
 
 
 class _Collector:
-    """Turns a snapshot into metrics each time somebody asks."""
+    """Turns a snapshot into metrics at each request."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self._snapshot = snapshot

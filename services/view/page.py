@@ -94,7 +94,7 @@ class Page:
         return sum(browser.sent for browser in tuple(self._browsers))
 
     def show(self, moment: Moment, samples: Sequence[Sample]) -> None:
-        """Take in how things are; called a few times a second, costs next to nothing."""
+        """Take the present state; called a few times a second, costs next to nothing."""
         self._moment = moment
         if samples and samples[-1].seconds != self._last_s:
             fresh = [sample for sample in samples[-10:] if sample.seconds > self._last_s]
@@ -105,7 +105,7 @@ class Page:
             self._points = self._points[-feed.MAX_SAMPLES :]
 
     def close(self) -> None:
-        """Say goodbye to all browsers."""
+        """Close the connections of all browsers."""
         self._picture.on_new = lambda: None
         self._server.close()
 
@@ -165,7 +165,7 @@ class Page:
         return send
 
     async def _snapshot(self, request: web.Request) -> web.StreamResponse:
-        async with self._coding:  # many who ask wait for each other, and not the stream for them
+        async with self._coding:  # one at a time, for the sake of the stream
             data = await asyncio.to_thread(self._picture.png)
         if not data:
             raise web.HTTPNotFound(text="there is no picture yet\n")

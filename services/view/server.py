@@ -63,7 +63,7 @@ class WebServer:
             self._doors.lasts(request)
 
     def close(self) -> None:
-        """Say goodbye to all browsers and end the thread."""
+        """Close all connections and end the thread."""
         if self._stopping is not None:
             self.call(self._stopping.set)
         self._thread.join(_START_S)
@@ -79,7 +79,7 @@ class WebServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        # A cancelled handler lets go of what it holds when its browser is gone.
+        # A cancelled handler frees what it holds when its browser is gone.
         runner = web.AppRunner(
             self._guarded_app(),
             access_log=None,

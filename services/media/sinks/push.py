@@ -46,7 +46,7 @@ class PushSink:
         parts = urlsplit(url)
         if parts.scheme not in FORMATS or not parts.hostname:
             raise SinkError(f"{url}: can push to rtsp://, rtmp:// and srt:// addresses only")
-        # Addresses hold stream keys: only the host is ever told.
+        # Addresses hold stream keys: only the host is ever shown.
         self._name = f"{parts.scheme}://{parts.hostname}"
         self._url, self._fps = url, fps
         self._clock_s, self._timeout_s = clock_s, timeout_s
