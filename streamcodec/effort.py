@@ -24,7 +24,8 @@ class Trying:
     the reference; `more_rounds` how often they are chosen again by what it said of those before.
     `network_asked` says whether an encoder network, where the model has one, adds to the source.
     Finer transforms are tried from `apart_from` estimated bits of a block and `finer_from` of one
-    of its quarters on.
+    of its quarters on. `budget_filled` asks for the highest quality that fits a budget and more of
+    it still; without, the first that fits and uses most of it is taken.
     """
 
     search: str
@@ -33,11 +34,17 @@ class Trying:
     network_asked: bool = True
     apart_from: float = 20
     finer_from: float = 12
+    budget_filled: bool = True
 
 
 TRYING = {
     Effort.FAST: Trying(
-        search="fast", prices_asked=False, network_asked=False, apart_from=40, finer_from=48
+        search="fast",
+        prices_asked=False,
+        network_asked=False,
+        apart_from=40,
+        finer_from=48,
+        budget_filled=False,
     ),
     Effort.NORMAL: Trying(search="normal", prices_asked=True),
     Effort.BEST: Trying(search="best", prices_asked=True, more_rounds=1),

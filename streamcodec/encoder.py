@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log, sqrt
+from math import floor, inf, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,9 @@ _TURN, _LEAST_TURN, _MOST_TURN = 2.75, 1.15, 2.4  # of 900 to 7,000 bytes a fram
 _FILLED = 0.98  # of a budget: what is aimed at, so that the attempt seldom goes beyond
 _LEAST_ROOM = 1.02  # of the budget left to be worth one more attempt
 MOST_ATTEMPTS = 12  # of `highest_that_fits`
+_INDEX_SIZE = 1.08  # times that a packet grows with each quality index, at least
+_FIRST_STRIDE = 4  # of that search; it doubles
+_NEARLY = 0.85  # of a budget: used enough where an attempt's time counts more
 
 
 class FrameEncoder:
@@ -79,16 +82,19 @@ class FrameEncoder:
         """The finest attempt within a budget, or None when not even quality 0 fits.
 
         It has the highest quality index up to `finest` that fits, and where bytes are left a bit is
-        worth less in it than usual: that costs one more attempt, of the second pass alone. With a
+        worth less in it than usual: that costs one more attempt, of the second pass alone. Efforts
+        that do not fill a budget leave both as soon as about one index is missing. With a
         network, a quality fits when its packet and `Attempt.room_bytes` do; the network runs once,
         for the attempt that is taken. Where only that room is missing at quality 0, or levels are
         larger than it after all, the picture is left as it is.
         """
-        best = highest_that_fits(self._plain_at, budget_bytes, start, finest)
+        filled = self._trying.budget_filled
+        enough = inf if filled else _NEARLY
+        best = highest_that_fits(self._plain_at, budget_bytes, start, finest, enough=enough)
         if best is None:
             coarsest = self._plain_at(0)
             return coarsest if len(coarsest.packet) <= budget_bytes else None
-        return self._corrected(self._fuller(best, budget_bytes), budget_bytes)
+        return self._corrected(self._fuller(best, budget_bytes) if filled else best, budget_bytes)
 
     def _fuller(self, best: Attempt, budget_bytes: int) -> Attempt:
         """The same quality with more of the budget used, where that needs no guess."""
@@ -211,25 +217,45 @@ def _ask(network: EncoderNetwork, seen: Analysis, quality: int) -> FloatPlanes:
 
 
 def highest_that_fits(
-    attempt_at: Callable[[int], Attempt], budget_bytes: int, start: int, finest: int = 63
+    attempt_at: Callable[[int], Attempt],
+    budget_bytes: int,
+    start: int,
+    finest: int = 63,
+    *,
+    enough: float = inf,
 ) -> Attempt | None:
     """The finest quality up to `finest` that is within the budget, or None if none is.
 
-    Sizes rise with quality (each step is 9% finer), so the answer is where "fits" turns into "does
-    not". The search gallops away from `start`, the reference's quality, then bisects: one attempt
-    when `start` is `finest` and fits, two when little has changed, `MOST_ATTEMPTS` at most.
+    Sizes rise with quality, so the answer is where "fits" turns into "does not". The search begins
+    at `start`, the reference's quality, strides to the other side of the budget, and goes on where
+    a line between the logarithms of both sizes meets it (regula falsi), halving after two misses on
+    one side. One attempt when `start` is `finest` and fits, two when little has changed,
+    `MOST_ATTEMPTS` at most. The first that fits and uses `enough` of the budget is taken.
     """
-    fits = -1  # highest known to fit
-    fails = finest + 1  # lowest known not to, or out of bounds
+    fits, fails = -1, finest + 1  # highest known to fit; lowest known not to, or out of bounds
+    fitting = failing = 0  # bytes there
     quality = min(start, finest)
-    stride = 1
+    stride = _FIRST_STRIDE
+    fitted, repeats = False, 0  # which side the last attempt was on, and how often in a row before
     while fails - fits > 1:
-        if attempt_at(quality).size_bytes <= budget_bytes:
-            fits = quality
-            quality = quality + stride if fails == finest + 1 else (fits + fails) // 2
+        size = attempt_at(quality).size_bytes
+        repeats = repeats + 1 if fitted == (size <= budget_bytes) else 0
+        fitted = size <= budget_bytes
+        if fitted:
+            fits, fitting = quality, size
+            if fitting >= enough * budget_bytes:
+                break
         else:
-            fails = quality
-            quality = quality - stride if fits == -1 else (fits + fails) // 2
-        stride *= 2
+            fails, failing = quality, size
+        if fits < 0 or fails > finest:
+            indices = abs(floor(log(max(budget_bytes, 1) / size) / log(_INDEX_SIZE)))
+            indices = min(max(indices, stride // 8, 1), stride)
+            quality += indices if fitted else -indices
+            stride *= 2
+        elif repeats > 1 or failing <= fitting:
+            quality = (fits + fails) // 2
+        else:
+            share = log(budget_bytes / fitting) / log(failing / fitting)
+            quality = fits + floor(share * (fails - fits))
         quality = min(max(quality, fits + 1), fails - 1)
     return attempt_at(fits) if fits >= 0 else None

@@ -50,6 +50,7 @@ class FrameCoder:
         self._references: dict[bytes, Reference] = {}
         self._unfit = 0  # frames in a row that fitted no budget
         self._since_key = 0  # frames, where no budget holds
+        self._begun = False
         self.encode_us = _FIRST_GUESS_US  # what one encode takes, on average
         self._governor = CpuGovernor(
             frame_interval_us=frame_interval_us,
@@ -76,6 +77,9 @@ class FrameCoder:
         self.encode_us += (encode_us - self.encode_us) // 8
         if not coded.keyframe:
             self._governor.encoded(encode_us=encode_us, quality=coded.quality)
+        elif not self._begun:
+            self._governor.began(encode_us=encode_us)
+        self._begun = True
 
     @property
     def effort(self) -> str:

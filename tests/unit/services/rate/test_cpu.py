@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from services.rate.cpu import BUSY_SHARE, LEAST_QUALITY, CpuGovernor
 
 FRAME_US = 33_333
@@ -82,3 +84,64 @@ def test_effort_does_not_swing_where_the_next_one_would_not_fit() -> None:
         changes += governed.effort != before
         before = governed.effort
     assert changes == 1
+
+
+def test_more_effort_is_tried_the_less_often_the_more_often_it_failed() -> None:
+    """A machine that says it has time, and has not: `normal` takes three times as long here."""
+    governed = CpuGovernor(frame_interval_us=FRAME_US, finest=FINEST, efforts=("normal", "fast"))
+    tried_at: list[int] = []
+    before = governed.effort
+    for frame in range(3000):
+        effort = governed.effort
+        if (before, effort) == ("fast", "normal"):
+            tried_at.append(frame)
+        before = effort
+        governed.encoded(
+            encode_us=13_000 * (3 if effort == "normal" else 1), quality=governed.ceiling
+        )
+    apart = [later - sooner for sooner, later in pairwise(tried_at)]
+    assert len(tried_at) <= 6
+    assert all(later > 1.5 * sooner for sooner, later in pairwise(apart))
+
+
+def test_effort_comes_back_soon_after_one_that_fitted() -> None:
+    governed = CpuGovernor(frame_interval_us=FRAME_US, finest=FINEST, efforts=("normal", "fast"))
+    load = 1.0
+
+    def frames(count: int) -> None:
+        for _ in range(count):
+            spent_us = int(8_000 * load * (1.9 if governed.effort == "normal" else 1))
+            governed.encoded(encode_us=spent_us, quality=governed.ceiling)
+
+    for _ in range(3):
+        load = 3.0
+        frames(10)
+        assert governed.effort == "fast"
+        load = 1.0
+        frames(100)
+        assert governed.effort == "normal"
+        frames(200)
+
+
+def test_a_first_keyframe_that_took_long_lowers_the_effort_of_the_next_frame() -> None:
+    for encode_us, effort in ((60_000, "normal"), (120_000, "fast")):
+        governed = CpuGovernor(
+            frame_interval_us=FRAME_US, finest=FINEST, efforts=("normal", "fast")
+        )
+        governed.began(encode_us=encode_us)
+        assert governed.effort == effort
+
+
+def test_one_frame_that_was_held_up_changes_nothing() -> None:
+    governed = CpuGovernor(frame_interval_us=FRAME_US, finest=FINEST, efforts=("normal", "fast"))
+    for frame in range(300):
+        governed.encoded(encode_us=200_000 if frame % 10 == 0 else 20_000, quality=governed.ceiling)
+        assert (governed.effort, governed.ceiling) == ("normal", FINEST)
+
+
+def test_quality_is_back_within_two_seconds_where_there_is_much_time() -> None:
+    governed = governor()
+    run(governed, base_us=40_000, us_per_index=0)
+    assert governed.ceiling == LEAST_QUALITY
+    run(governed, base_us=10_000, us_per_index=100, frames=60)
+    assert governed.ceiling == FINEST
