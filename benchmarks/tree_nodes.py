@@ -87,7 +87,7 @@ class SenderNode(Node):
         self.clockwork.call(now_us + self._interval_us, self._capture)
         every = self._material.keyframe_every
         if every and self._captured % every == 0:
-            self.core.broadcast.request_keyframe()
+            self.core.broadcast.planner.request_keyframe()
         self._captured += 1
         self.core.captured(now_us)
         if not self._encodes:

@@ -15,7 +15,7 @@ from services.protocol.audience import NEVER_READY, Answering, Audience, Seats
 from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
 from services.protocol.packing import pack, unpack
-from services.protocol.planner import Plan, Planner, Plans, Rules
+from services.protocol.planner import Plan, Planner, Rules
 from services.protocol.session import Announcer
 from services.protocol.viewer import Viewer
 from services.rate.budget import Congestion
@@ -39,7 +39,7 @@ class Answers:
 
 
 class Broadcast(Audience[Viewer]):
-    """State of the sender towards its receivers.
+    """State of the sender towards its receivers; `planner` decides what each frame becomes.
 
     A sender that `connects` has one peer, which gets PINGs until its HELLO comes.
     """
@@ -63,7 +63,7 @@ class Broadcast(Audience[Viewer]):
         self._announcer = Announcer() if connects else None
         self._former: OrderedDict[int, Viewer] = OrderedDict()  # by instance
         self._gate = FloodGate()
-        self._planner = Planner(
+        self.planner = Planner(
             rules, self._members, frame_interval_us=offer.frame_interval_us, size=size
         )
         self.hostile = self.flooded = 0
@@ -114,29 +114,7 @@ class Broadcast(Audience[Viewer]):
         self._say_bye(code, reason, answers)
         return answers
 
-    def request_keyframe(self) -> None:
-        """Make the next frame a keyframe for everybody."""
-        self._planner.request_keyframe()
-
     # -- the next frame ------------------------------------------------------------------------
-
-    def plan(
-        self,
-        *,
-        width: int,
-        height: int,
-        encode_us: int,
-        now_us: int,
-        least_bytes: int | None = None,
-    ) -> Plans:
-        """Decide what a frame captured now becomes, see `Planner.plan`."""
-        return self._planner.plan(
-            width=width,
-            height=height,
-            encode_us=encode_us,
-            now_us=now_us,
-            least_bytes=least_bytes,
-        )
 
     def committed(
         self, plan: Plan, *, sequence: int, digest: bytes, size_bytes: int, now_us: int
@@ -144,13 +122,9 @@ class Broadcast(Audience[Viewer]):
         """The plan became a packet; returns the peers that still want it."""
         if plan.reference is None:
             self.events.add(now_us, "keyframe", f"{size_bytes} bytes")
-        return self._planner.committed(
+        return self.planner.committed(
             plan, sequence=sequence, digest=digest, size_bytes=size_bytes, now_us=now_us
         )
-
-    def references(self) -> set[bytes]:
-        """Digests of the references that are still needed; the caller may drop all others."""
-        return self._planner.references()
 
     def handed_over(self, peer: bytes, head: m.FrameHead) -> None:
         """The transport took this frame for this peer."""
@@ -182,7 +156,7 @@ class Broadcast(Audience[Viewer]):
         return self._offer
 
     def _welcome(self, offer: Offer) -> m.Welcome:
-        width, height = self._planner.size
+        width, height = self.planner.size
         return offer.welcome(width=width, height=height)
 
     def _admit(self, peer: bytes, hello: m.Hello, now_us: int) -> Viewer:
@@ -221,4 +195,4 @@ class Broadcast(Audience[Viewer]):
         """
         if former is None or not hello.model_hash or former.decoded is None:
             return None
-        return former.decoded if former.decoded in self._planner.references() else None
+        return former.decoded if former.decoded in self.planner.references() else None

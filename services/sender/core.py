@@ -135,7 +135,7 @@ class SenderCore:
         """What becomes of a frame of that size; None when it is skipped, which `skip_reason`
         then explains."""
         width, height = self._resolution.step.size(width, height)
-        plans = self.broadcast.plan(
+        plans = self.broadcast.planner.plan(
             width=width,
             height=height,
             encode_us=self._coder.encode_us,
@@ -169,7 +169,7 @@ class SenderCore:
             size_bytes=len(coded.packet),
             now_us=span.end_us,
         )
-        self._coder.keep(self.broadcast.references())
+        self._coder.keep(self.broadcast.planner.references())
         self.counters.encoded(
             coded,
             size=(encode.width, encode.height),

@@ -191,7 +191,7 @@ class Sender:
     def request_keyframe(self) -> None:
         """Make the next frame a keyframe for every receiver."""
         with self._lock:
-            self._broadcast.request_keyframe()
+            self._broadcast.planner.request_keyframe()
 
     def on_frame(self, callback: Callable[[SentFrame], None]) -> Callable[[], None]:
         """Call back with every encoded frame, in the encode thread: be quick. Returns the undo."""

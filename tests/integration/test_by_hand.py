@@ -278,7 +278,7 @@ def test_a_relay_that_finds_another_parent_goes_on_and_no_report_counts_as_a_lie
     relay = ManualRelay(clock, parents[0])  # one that hears a lie raises
     receiver = ManualReceiver(clock, relay, sink_us=25_000)
     clock.run(1)
-    sender.core.broadcast.request_keyframe()
+    sender.core.broadcast.planner.request_keyframe()
     clock.run(0.05)  # the chain is short: what is on the screen comes again
     relay.disconnect()
     relay.connect(parents[1])

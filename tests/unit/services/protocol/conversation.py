@@ -128,7 +128,7 @@ class Conversation:
             self._pass(round(1e6 / fps))
 
     def capture(self, size: tuple[int, int] = (64, 48)) -> list[Plan]:
-        plans = self.broadcast.plan(
+        plans = self.broadcast.planner.plan(
             width=size[0], height=size[1], encode_us=self._encode_us, now_us=self.now_us
         )
         if plans.plans:

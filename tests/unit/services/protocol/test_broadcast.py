@@ -31,7 +31,7 @@ def test_a_receiver_that_joins_gets_one_keyframe_and_then_every_frame() -> None:
 
 def test_nothing_is_planned_while_nobody_watches() -> None:
     talk = Conversation()
-    plans = talk.broadcast.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
+    plans = talk.broadcast.planner.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
     assert (plans.plans, plans.skipped) == ((), "idle")
 
 
@@ -127,7 +127,7 @@ def test_a_keyframe_never_makes_the_next_two_frames_wait() -> None:
     talk = watched(b"a", seconds=2.0)
     congestion = talk.budgets[0]
     seen = len(congestion.floors)
-    talk.broadcast.request_keyframe()
+    talk.broadcast.planner.request_keyframe()
     talk.run(0.2)
     keyframe = max(floor or 0 for floor in congestion.floors[seen:])
     assert 0 < keyframe * 8e6 / congestion.capacity_bps < 2 * FRAME_US
@@ -227,7 +227,7 @@ def test_one_encode_for_several_fits_the_slowest_of_them() -> None:
 def test_a_receiver_whose_link_is_full_skips_the_frame() -> None:
     talk = watched(b"a")
     talk.budgets[0].size_bytes = None
-    plans = talk.broadcast.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
+    plans = talk.broadcast.planner.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
     assert (plans.plans, plans.skipped) == ((), "bandwidth")
 
 
