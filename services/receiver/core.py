@@ -101,6 +101,8 @@ class ReceiverCore(Upstream):
             most_weight=_HELD_BYTES,
         )
         self._session_us = now_us  # when the present session began
+        self._newest: m.FrameHead | None = None  # of the frames that were shown or wait for it
+        self._on_screen: m.FrameHead | None = None
         self._sink_us = 0  # what showing the last frame took
         self.counters = ReceiverCounters(
             stream=profile.stream, started_us=now_us, events=self.events
@@ -156,8 +158,19 @@ class ReceiverCore(Upstream):
         if result.keyframe:
             self.intake.keyframe_came()
         ready = Ready(frame, arrival, result.keyframe, result.quality, start_us, end_us)
+        if self.is_repeat(arrival):
+            return self.superseded(ready, end_us)
+        self._newest = head
         self._playout.insert(ready, captured_us=head.captured_us, ready_us=end_us)
         return Results()
+
+    def is_repeat(self, arrival: Arrival) -> bool:
+        """Whether this frame was shown before, or is older than one that was: a relay may send its
+        chain again, from the keyframe on, to one that lost its reference or its connection."""
+        newest, head = self._newest, arrival.head
+        if newest is None or newest.epoch != head.epoch:
+            return False
+        return (newest.sequence - head.sequence) % 2**32 < 2**31
 
     def next_due_us(self) -> int | None:
         """When to call `due`; None while nothing waits."""
@@ -170,7 +183,7 @@ class ReceiverCore(Upstream):
     def shown(self, ready: Ready, *, begin_us: int, end_us: int) -> tuple[FrameMeta, Results]:
         """A frame was given to the sinks, which took that long."""
         self._sink_us = end_us - begin_us
-        head = ready.arrival.head
+        head = self._on_screen = ready.arrival.head
         offset = self.intake.offset(end_us)
         report = self._report(ready, m.Outcome.SHOWN, end_us, offset)
         latency = None if report.error_us == m.MAX_SPAN_US else latency_of(head, report)
@@ -199,6 +212,7 @@ class ReceiverCore(Upstream):
         if results.started is not None:  # what waits belongs to a former session
             self.ended = False
             self._session_us = now_us
+            self._newest = self._on_screen
             self.counters.dropped += len(self._playout.clear())
         for arrival in results.arrivals:
             self.counters.received(len(arrival.packet), arrival.tail_us)

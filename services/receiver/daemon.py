@@ -269,10 +269,11 @@ class ReceiverDaemon:
         result = self._core.decode(arrival.packet)
         end_us = self._now_us()
         with self._display:
+            repeat = self._core.is_repeat(arrival)
             results = self._core.decoded(arrival, result, start_us=start_us, end_us=end_us)
             self._display.notify()
         self._inlet.post(results)
-        if isinstance(result, Picture):
+        if isinstance(result, Picture) and not repeat:
             self._sinks.record(arrival, result, now_us=end_us)
 
     # -- display thread ------------------------------------------------------------------------

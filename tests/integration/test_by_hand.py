@@ -286,3 +286,5 @@ def test_a_relay_that_finds_another_parent_goes_on_and_no_report_counts_as_a_lie
     assert receiver.core.intake.reconnects == 0
     assert wrong(receiver, sender) == 0
     assert clock.now_us - receiver.shown[-1].meta.shown_us <= 25_000
+    shown = [frame.meta.sequence for frame in receiver.shown]
+    assert shown == sorted(set(shown))  # the picture never jumps back

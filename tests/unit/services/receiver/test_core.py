@@ -193,6 +193,83 @@ def test_a_frame_of_a_lost_session_is_not_told_to_the_next_one_of_the_same_epoch
     assert [report.sequence for report in hand.heard(m.FrameShown)] == [3]
 
 
+def again(hand: Hand, *arrivals: Arrival) -> None:
+    """A relay sends frames a second time; they are acknowledged and decoded."""
+    for arrival in arrivals:
+        head, rest = split(
+            arrival.packet,
+            epoch=arrival.head.epoch,
+            sequence=arrival.head.sequence,
+            captured_us=arrival.head.captured_us,
+            encode_start_us=arrival.head.captured_us,
+            encode_end_us=arrival.head.captured_us,
+            sent_us=hand.now_us,
+        )
+        came = hand.say(head).arrivals
+        if rest is not None:
+            came = hand.say(rest).arrivals
+        hand.decode(came[0])
+
+
+def test_frames_that_come_again_are_decoded_and_the_picture_does_not_jump_back() -> None:
+    hand = Hand()
+    frames = [hand.frame(noise_frame(shift=number)) for number in range(4)]
+    for arrival in frames[:3]:
+        hand.decode(arrival)
+        assert hand.show() is not None
+    hand.said.clear()
+    again(hand, *frames[:3])
+    assert hand.show() is None
+    outcomes = [(report.sequence, report.outcome) for report in hand.heard(m.FrameShown)]
+    assert outcomes == [(number, m.Outcome.SUPERSEDED) for number in (1, 2, 3)]
+    hand.decode(frames[3])
+    meta = hand.show()
+    assert meta is not None
+    assert meta.sequence == 4
+
+
+def test_frames_that_waited_in_a_buffer_are_shown_once_when_they_come_again() -> None:
+    hand = Hand(hold_us=100_000)
+    frames = [hand.frame(noise_frame(shift=number)) for number in range(2)]
+    for arrival in frames:
+        hand.decode(arrival)
+    again(hand, *frames)
+    shown = []
+    while (due_us := hand.core.next_due_us()) is not None:
+        hand.now_us = max(hand.now_us, due_us)
+        meta = hand.show()
+        assert meta is not None
+        shown.append(meta.sequence)
+    assert shown == [1, 2]
+
+
+def test_what_waited_when_the_session_was_lost_is_shown_when_it_comes_again() -> None:
+    hand = Hand(hold_us=100_000)
+    frames = [hand.frame(noise_frame(shift=number)) for number in range(2)]
+    for arrival in frames:
+        hand.decode(arrival)
+    hand.core.disconnected(hand.now_us)
+    hand.say(hand.welcome())
+    again(hand, *frames)
+    hand.now_us += 200_000
+    meta = hand.show()
+    assert meta is not None
+    assert meta.sequence == 2
+
+
+def test_another_epoch_begins_with_its_first_frame_whatever_its_number() -> None:
+    hand = Hand()
+    for number in range(3):
+        hand.decode(hand.frame(noise_frame(shift=number)))
+        hand.show()
+    hand.say(hand.welcome(epoch=8))
+    hand.reference, hand.sequence = None, 0
+    hand.decode(hand.frame(noise_frame(), epoch=8))
+    meta = hand.show()
+    assert meta is not None
+    assert (meta.epoch, meta.sequence) == (8, 1)
+
+
 def test_before_the_clocks_are_compared_no_latency_is_told() -> None:
     hand = Hand(boot_id=b"o" * 16)
     hand.decode(hand.frame(noise_frame()))
