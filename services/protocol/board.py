@@ -75,10 +75,10 @@ class Board:
         for fanout in self.fanouts:
             fanout.lost(peer, now_us)
 
-    def refused(self, peer: bytes) -> None:
+    def not_taken(self, peer: bytes, sequence: int) -> None:
         """The transport had no room for a frame: this peer's chain is broken."""
         for fanout in self.fanouts:
-            fanout.refused(peer)
+            fanout.not_taken(peer, sequence)
 
     def farewell(self, code: m.ByeCode, reason: str) -> Replies:
         """BYE to all receivers of all streams."""

@@ -132,11 +132,11 @@ class Broadcast(Audience[Viewer]):
         if viewer is not None:
             viewer.handed_over(head)
 
-    def refused(self, peer: bytes, sequence: int) -> None:
+    def not_taken(self, peer: bytes, sequence: int) -> None:
         """The transport had no room: the frame is lost to this peer, and so is its chain."""
         viewer = self._members.get(peer)
         if viewer is not None:
-            viewer.credit.shown(sequence, service_us=0, now_us=0)
+            viewer.not_taken(sequence)
             viewer.ask_keyframe()
 
     # -- what is known -------------------------------------------------------------------------

@@ -28,7 +28,7 @@ SPARE_FRAMES = 2  # for a receiver that keeps up: one hiccup must not cost a fra
 _START_SERVICE_US = 10_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Sending:
     sequence: int
     size_bytes: int
@@ -97,6 +97,18 @@ class CreditWindow:
         self._sendings.append(sending)
         self._by_sequence.setdefault(sequence, deque()).append(sending)
         self._bytes += size_bytes
+
+    def take_back(self, sequence: int) -> None:
+        """The transport had no room for the frame that was spent last under this number."""
+        sendings = self._by_sequence.get(sequence)
+        if sendings is None:
+            return
+        sending = sendings.pop()
+        if not sendings:
+            del self._by_sequence[sequence]
+        self._sendings.remove(sending)
+        if not sending.arrived:
+            self._bytes -= sending.size_bytes
 
     def unacknowledged_bytes(self, sequence: int) -> int | None:
         """The size of the frame that the next ACK with this number is about; None without one."""

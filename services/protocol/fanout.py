@@ -168,10 +168,12 @@ class Fanout(Audience[Follower]):
         """This peer wants another stream from now on."""
         self._members.pop(peer, None)
 
-    def refused(self, peer: bytes) -> None:
+    def not_taken(self, peer: bytes, sequence: int) -> None:
         """The transport had no room for a frame: this peer's chain is broken."""
-        if peer in self._members:
-            self._members[peer].fall_behind()
+        follower = self._members.get(peer)
+        if follower is not None:
+            follower.not_taken(sequence)
+            follower.fall_behind()
 
     def due(self, now_us: int) -> list[Outgoing]:
         """The packets that receivers take now, one each: call again until there are none."""

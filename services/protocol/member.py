@@ -55,6 +55,12 @@ class Member:
         """The transport took the frame; its head holds the legs of latency up to here."""
         self._heads.append(head)
 
+    def not_taken(self, sequence: int) -> None:
+        """The transport had no room for the frame: it is not under way."""
+        self.credit.take_back(sequence)
+        if self._heads and self._heads[-1].sequence == sequence:
+            self._heads.pop()
+
     def new_epoch(self) -> None:
         """What was sent belongs to another stream: reports on it are ignored."""
         self.credit.clear()

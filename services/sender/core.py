@@ -212,7 +212,7 @@ class SenderCore:
         if gone:
             self.broadcast.lost(peer, now_us)
         else:
-            self.broadcast.refused(peer, head.sequence)
+            self.broadcast.not_taken(peer, head.sequence)
 
     # -- peers ---------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from services.protocol import messages as m
 from services.protocol.board import Board
-from services.protocol.fanout import Replies
+from services.protocol.fanout import Outgoing, Replies
 from services.protocol.flood import FLOODS
 from services.protocol.packing import pack
 from services.wire.transport import ConnectionEvent, Port, SendResult
@@ -112,17 +112,18 @@ class Outlet:
                 sent = self._send(outgoing.peer, pack(outgoing.head))
                 if sent is SendResult.SENT and outgoing.rest is not None:
                     sent = self._send(outgoing.peer, pack(outgoing.rest))
-                self._handed_over(outgoing.peer, outgoing.head.size_bytes, sent)
+                self._handed_over(outgoing, sent)
 
-    def _handed_over(self, peer: bytes, size_bytes: int, sent: SendResult) -> None:
+    def _handed_over(self, outgoing: Outgoing, sent: SendResult) -> None:
+        peer, head = outgoing.peer, outgoing.head
         with self._lock:
             now = self._now_us()
             if sent is SendResult.SENT:
-                self._tally.packet_sent(size_bytes, now)
+                self._tally.packet_sent(head.size_bytes, now)
                 return
             self._tally.send_failures += 1
             if sent is SendResult.FULL:
-                self._board.refused(peer)
+                self._board.not_taken(peer, head.sequence)
             else:
                 self._board.lost(peer, now)
 

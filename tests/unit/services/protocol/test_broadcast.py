@@ -106,6 +106,24 @@ def test_a_receiver_that_takes_the_model_of_the_sender_was_not_refused() -> None
     assert refusals(talk) == []
 
 
+def test_a_frame_that_the_transport_refused_costs_a_keyframe_and_no_credit() -> None:
+    talk = watched(b"a")
+    (before,) = talk.broadcast.snapshot()
+    talk.cut = {b"a"}  # the frame goes nowhere
+    (plan,) = talk.capture()
+    assert plan.viewers == (b"a",)
+    talk.broadcast.not_taken(b"a", talk.sequence)
+    talk.cut = set()
+    (after,) = talk.broadcast.snapshot()
+    assert after.window_frames == before.window_frames
+    assert after.bytes_in_flight <= before.bytes_in_flight
+    keyframes = talk.keyframes(b"a")
+    talk.run(1.5)
+    assert talk.keyframes(b"a") == keyframes + 1
+    (after,) = talk.broadcast.snapshot()
+    assert after.window_frames == before.window_frames
+
+
 def refusals(talk: Conversation) -> list[str]:
     events = talk.broadcast.events.snapshot()
     return [event.text for event in events if event.name == "refused"]

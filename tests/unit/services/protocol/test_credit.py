@@ -101,6 +101,20 @@ def test_reports_on_a_frame_that_was_sent_twice_are_counted_in_the_order_of_send
     assert not credit.shown(1, service_us=0, now_us=90_000)
 
 
+def test_a_frame_that_the_transport_did_not_take_is_as_if_it_had_not_been_sent() -> None:
+    credit = window()
+    run(credit, round_trip_us=30_000, service_us=10_000)
+    before = credit.window_frames
+    credit.spend(100, 1000, now_us=50_000_000)
+    credit.spend(101, 5000, now_us=50_000_000)
+    credit.take_back(101)
+    assert (credit.frames_in_flight, credit.bytes_in_flight) == (1, 1000)
+    assert (credit.round_trip_us, credit.window_frames) == (30_000, before)
+    credit.take_back(101)
+    credit.arrived(100, now_us=50_030_000)
+    assert credit.silent_us(90_000_000) == 0
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["spend", "arrived", "shown"]), st.integers(0, 20)), max_size=200

@@ -132,6 +132,24 @@ def test_frames_come_again_in_the_same_epoch_and_late_reports_on_the_first_are_n
     assert (viewer.frames_displayed, viewer.frames_in_flight, viewer.bytes_in_flight) == (4, 0, 0)
 
 
+def test_a_receiver_for_whom_the_transport_had_no_room_is_not_given_up_for_it() -> None:
+    stream = Stream()
+    stream.viewers.join(A, stream.now_us)
+    stream.run(10)
+    stream.sequence += 1
+    came = arrival(next(packets(1)), stream.sequence, at_us=stream.now_us)
+    stream.fanout.arrived(came, captured_us=stream.now_us)
+    (outgoing,) = stream.fanout.due(stream.now_us)
+    stream.fanout.not_taken(A, outgoing.head.sequence)
+    (viewer,) = stream.fanout.snapshot()
+    assert (viewer.frames_in_flight, viewer.bytes_in_flight) == (0, 0)
+    for _ in range(12):  # seconds in which it waits for the next keyframe
+        stream.now_us += 1_000_000
+        stream.viewers.live(stream.now_us)
+        stream.fanout.tick(stream.now_us)
+    assert stream.fanout.peers_lost == 0
+
+
 def test_newcomers_beyond_the_chain_share_one_request_a_second() -> None:
     stream = Stream(chain=Chain(max_frames=5))
     stream.run(20)
