@@ -75,9 +75,8 @@ class Follower(Member):
         reference is served from the chain as well."""
         self.keyframe_requests += 1
         self._requests_us.append(now_us)
-        often = len(self._requests_us) == _OFTEN and now_us - self._requests_us[0] < _OFTEN_US
         # A receiver that asks again and again is slow or hostile: it must not cost the others.
-        slow = often
+        slow = len(self._requests_us) == _OFTEN and now_us - self._requests_us[0] < _OFTEN_US
         if request.reason is m.KeyframeReason.USER:
             self.asked = True
             self.fell_behind = slow
@@ -137,7 +136,7 @@ class Follower(Member):
         return packet
 
     def sent(self, head: m.FrameHead, *, now_us: int) -> None:
-        """The transport took a frame."""
+        """A frame goes to the transport; see `not_taken`."""
         self.credit.spend(head.sequence, head.size_bytes, now_us=now_us)
         self.handed_over(head)
         self.frames_sent += 1
