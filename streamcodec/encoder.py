@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from math import floor, inf, log, sqrt
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ MOST_ATTEMPTS = 12  # of `highest_that_fits`
 _INDEX_SIZE = 1.08  # times that a packet grows with each quality index, at least
 _FIRST_STRIDE = 4  # of that search; it doubles
 _NEARLY = 0.85  # of a budget: used enough where an attempt's time counts more
+_FEW_ATTEMPTS = 4  # there, unless none fits yet
 
 
 class FrameEncoder:
@@ -89,8 +91,14 @@ class FrameEncoder:
         larger than it after all, the picture is left as it is.
         """
         filled = self._trying.budget_filled
-        enough = inf if filled else _NEARLY
-        best = highest_that_fits(self._plain_at, budget_bytes, start, finest, enough=enough)
+        best = highest_that_fits(
+            self._plain_at,
+            budget_bytes,
+            start,
+            finest,
+            enough=inf if filled else _NEARLY,
+            attempts=MOST_ATTEMPTS if filled else _FEW_ATTEMPTS,
+        )
         if best is None:
             coarsest = self._plain_at(0)
             return coarsest if len(coarsest.packet) <= budget_bytes else None
@@ -223,6 +231,7 @@ def highest_that_fits(
     finest: int = 63,
     *,
     enough: float = inf,
+    attempts: int = MOST_ATTEMPTS,
 ) -> Attempt | None:
     """The finest quality up to `finest` that is within the budget, or None if none is.
 
@@ -230,14 +239,17 @@ def highest_that_fits(
     at `start`, the reference's quality, strides to the other side of the budget, and goes on where
     a line between the logarithms of both sizes meets it (regula falsi), halving after two misses on
     one side. One attempt when `start` is `finest` and fits, two when little has changed,
-    `MOST_ATTEMPTS` at most. The first that fits and uses `enough` of the budget is taken.
+    `MOST_ATTEMPTS` at most. The first that fits and uses `enough` of the budget is taken, and the
+    best that fits after so many `attempts`.
     """
     fits, fails = -1, finest + 1  # highest known to fit; lowest known not to, or out of bounds
     fitting = failing = 0  # bytes there
     quality = min(start, finest)
     stride = _FIRST_STRIDE
     fitted, repeats = False, 0  # which side the last attempt was on, and how often in a row before
-    while fails - fits > 1:
+    for attempt in count(1):
+        if fails - fits <= 1 or (fits >= 0 and attempt > attempts):
+            break
         size = attempt_at(quality).size_bytes
         repeats = repeats + 1 if fitted == (size <= budget_bytes) else 0
         fitted = size <= budget_bytes

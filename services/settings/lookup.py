@@ -108,9 +108,10 @@ def _from_environment(
     environ: Mapping[str, str], known: Mapping[str, Field[Any]]
 ) -> dict[str, tuple[object, str]]:
     by_variable = {variable(name): name for name in known}
+    mistaken = {key.replace("__", "_") for key in by_variable}
     found: dict[str, tuple[object, str]] = {}
     for key, text in environ.items():
-        if not key.startswith(PREFIX) or "__" not in key:
+        if not key.startswith(PREFIX) or ("__" not in key and key not in mistaken):
             continue
         if key not in by_variable:
             raise ConfigError(f"environment: there is no setting {key}{_hint(key, by_variable)}")

@@ -97,7 +97,6 @@ def _compiler() -> Iterator[None]:
                 before["CMAKE_ARGS"] or "",
                 f"-DCMAKE_AR={scripts['AR']}",
                 f"-DCMAKE_RANLIB={scripts['RANLIB']}",
-                "-DSC_PRECOMPILE=OFF",  # zig keeps a cache of its own
                 "-DSC_ARCH=x86_64_v",  # zig's name of the levels
             )
         ).strip()

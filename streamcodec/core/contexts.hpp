@@ -43,7 +43,7 @@ inline constexpr Family MIXED[FAMILIES] = {
 // Kinds of block: own vector, four, a neighbour's, intra, part of a square with one vector.
 enum Kind { WHOLE, QUARTERS, TAKEN, WITHIN, JOINED };
 
-// Contexts on their own stand first.
+// Single contexts come first.
 namespace single {
 inline constexpr int KEY_SPLIT = 0;             // 3
 inline constexpr int LIKELY = KEY_SPLIT + 3;    // 1
@@ -74,7 +74,7 @@ constexpr Bases make_bases() {
 inline constexpr Bases BASES = make_bases();
 inline constexpr int CONTEXTS = BASES.end;
 
-// What the reference tells of each block.
+// What is known of each block from the reference.
 struct Known {
     Grid<const Vector> reference_field;  // (2 rows, 2 columns)
     Grid<const u8> reference_counts;     // (rows, columns), 0 to 4

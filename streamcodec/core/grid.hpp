@@ -95,7 +95,7 @@ using ConstPlanes = PlanesOf<const u8>;
 // Block modes; vectors and intra modes live on a grid of 8x8 blocks.
 enum Mode : u8 { INTER16 = 0, INTER8 = 1, INTRA16 = 2, INTRA8 = 3 };
 
-// What a packet says of each 16x16 block besides its symbols.
+// Side information of each 16x16 block.
 struct Blocks {
     Grid<u8> modes;         // (rows, columns), Mode
     Grid<Vector> field;     // (2 rows, 2 columns)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a packet says about each block besides its symbols: mode, vectors, how much is coded.
+// Side information of each block: mode, vectors, how many symbols are coded.
 //
 // Blocks go in raster order. Most decisions are bits that three adaptive contexts estimate together
 // (entropy/mixing.hpp), the others have one context (entropy/binary.hpp) or none. Reading and
@@ -38,7 +38,7 @@ void read_blocks(RansReader& reader, Contexts contexts, bool key, const Blocks& 
                  const Known& known, KindsSoFar& so_far);
 
 // Append all of `blocks`. Adapts `contexts`. Leaves in `blocks` what a reader will find there: what
-// cannot be said (a split where nothing is coded) becomes 0. Throws std::invalid_argument.
+// cannot be coded (a split of a block without symbols) becomes 0. Throws std::invalid_argument.
 void write_blocks(Intervals& out, Contexts contexts, bool key, const Blocks& blocks,
                   const Known& known, KindsSoFar& so_far);
 

@@ -7,7 +7,7 @@
 
 namespace sc {
 
-// Owns what a packet says of each block; Python sees NumPy views of it.
+// Owns the side information of each block; Python sees NumPy views of it.
 class BlockArrays {
   public:
     BlockArrays(int rows, int columns)

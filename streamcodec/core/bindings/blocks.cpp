@@ -22,7 +22,7 @@ namespace {
 using namespace nb::literals;
 
 using StepsArray = Array<const i32, 1>;
-using ContextArray = Array<const u16, 2>;
+using ConstContextArray = Array<const u16, 2>;
 
 const i32* steps(const StepsArray& array) {
     require(array.shape(0) == CHANNELS, "steps_q3 must have 384 steps");
@@ -189,7 +189,7 @@ void bind_code(nb::module_& module) {
            const PlaneTuple<const u8>& source, BlockArrays& arrays,
            const Array<const float, 2>& coefficients, const Array<const u8, 2>& tables,
            const Array<const i32, 2>& costs_q8, const StepsArray& steps_q3,
-           const ContextArray& contexts, const Array<const u8, 2>& reference_counts,
+           const ConstContextArray& contexts, const Array<const u8, 2>& reference_counts,
            const Array<const u8, 2>& free, const Array<const u8, 2>& hurdle,
            const Array<i16, 2>& symbols, const PlaneTuple<u8>& three,
            const std::optional<PlaneTuple<const float>>& added) {

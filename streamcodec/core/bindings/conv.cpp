@@ -80,7 +80,7 @@ void bind_conv(nb::module_& module) {
                  if (predicted) require_planes(guess = planes(*predicted), view);
                  const PlanesOf<i16> to = planes(added);
                  require_planes(to, view);
-                 const Steps steps{std::get<0>(steps_q3), std::get<1>(steps_q3)};
+                 const PlaneSteps steps{std::get<0>(steps_q3), std::get<1>(steps_q3)};
                  require(steps.luma > 0 && steps.chroma > 0, "steps are above 0");
                  nb::gil_scoped_release unlocked;
                  find_correction(self, at, own, predicted ? &guess : nullptr, view, quality, steps, to,

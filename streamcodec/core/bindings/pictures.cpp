@@ -19,7 +19,7 @@ namespace sc {
 
 namespace {
 
-using Pair = std::pair<int, int>;
+using StepPair = std::pair<int, int>;
 
 void require_planes(const ConstPlanes& planes, const Blocks& blocks) {
     const auto fits = [&](const Grid<const u8>& plane, int side) {
@@ -47,7 +47,7 @@ void deblock_planes(BlockArrays& blocks, int step_q3, int chroma_step_q3,
     deblock(blocks.view(), step_q3, chroma_step_q3, to, pool);
 }
 
-LoopFilter loop_filter(Pair steps, const Array<const i16, 3>& weights) {
+LoopFilter loop_filter(StepPair steps, const Array<const i16, 3>& weights) {
     require(weights.shape(0) == 2 && weights.shape(1) == FILTER_CLASSES &&
                 weights.shape(2) == FILTER_PAIRS,
             "weights of the loop filter are (2, 15, 6)");
@@ -76,7 +76,7 @@ Areas areas_in(const Array<u8, 3>& flags, const Blocks& blocks) {
 }
 
 void rebuild_filtered(const PlaneTuple<u8>& three, const Array<u8, 3>& flags, BlockArrays& blocks,
-                      Pair steps, const Array<const i16, 3>& weights, Pool* pool,
+                      StepPair steps, const Array<const i16, 3>& weights, Pool* pool,
                       FilterWorkspace* workspace) {
     const auto to = planes(three);
     require_planes(to, blocks.view());
@@ -88,7 +88,7 @@ void rebuild_filtered(const PlaneTuple<u8>& three, const Array<u8, 3>& flags, Bl
 }
 
 auto search_filtered(const PlaneTuple<const u8>& source, const PlaneTuple<u8>& three,
-                     BlockArrays& blocks, Pair steps, const Array<const i16, 3>& weights,
+                     BlockArrays& blocks, StepPair steps, const Array<const i16, 3>& weights,
                      std::pair<i64, i64> least_gain, Pool* pool, FilterWorkspace* workspace) {
     const auto from = planes(source);
     const auto to = planes(three);

@@ -13,8 +13,8 @@
 namespace sc {
 namespace {
 
-// Price of what stands between "no skip" and the count where a vector is taken over.
-constexpr int TAKING_Q8 = 256;
+// Price of the flags between "no skip" and the count of a merged block.
+constexpr int MERGING_Q8 = 256;
 
 class Coder {
   public:
@@ -99,7 +99,7 @@ class Coder {
         predict_chroma(blocks_, row, column, planes_);
     }
 
-    // Code an 8x8 quarter or one of its 4x4 squares against the prediction that stands at `at`.
+    // Code an 8x8 quarter or one of its 4x4 squares against the prediction, which is at `at`.
     void code_square(const LumaSquare& one, u8* at) {
         const auto& [square, mode, quarter, part, kind] = one;
         const Grid<const u8> source = in_.source.y;
@@ -210,17 +210,17 @@ class Coder {
         const auto free = static_cast<Free>(in_.free(row, column));
         i32 prices[GROUPS + 1];
         count_prices(in_.contexts, blocks_.counts, known_, row, column, kind(free), prices);
-        int none = prices[0], spoken = 0;
+        int none = prices[0], signalling = 0;
         if (free == Free::TAKEN) {
             const YesNo skip = skip_prices(in_.contexts, skips_, known_, row, column);
-            spoken = skip.no_q8 + TAKING_Q8;
+            signalling = skip.no_q8 + MERGING_Q8;
             none = skip.yes_q8;
         }
         const double per_q8 = params_.mu / 256;
         float best = static_cast<float>(per_q8 * 256 * in_.hurdle(row, column));
         int count = 0;
         for (int g = 0; g < most_; ++g) {
-            const int price = prices[g + 1] + spoken - none;
+            const int price = prices[g + 1] + signalling - none;
             const float net = gains[g] - static_cast<float>(per_q8 * price);
             if (net > best) {
                 best = net;

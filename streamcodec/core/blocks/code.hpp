@@ -15,7 +15,7 @@ struct CodeParams {
     int trend;   // contexts.hpp: Known
 };
 
-// What is coded, and what tells its price.
+// What is coded, and what its bits cost.
 struct CodeInput {
     ConstPlanes source;
     Added added;                     // to the source, in `coefficients` already

@@ -30,11 +30,11 @@ void set_hurdle(const Blocks& blocks, Grid<const u8> free, Hurdle hurdle, Grid<u
     int still = 0;
     for (int row = 0; row < rows; ++row)
         for (int column = 0; column < columns; ++column) still += vector(row, column) == Vector{};
-    const bool stands = static_cast<float>(still) > hurdle.share * static_cast<float>(rows * columns);
+    const bool mostly_still = static_cast<float>(still) > hurdle.share * static_cast<float>(rows * columns);
     for (int row = 0; row < rows; ++row) {
         for (int column = 0; column < columns; ++column) {
             const Vector by = vector(row, column);
-            const bool high = stands ? std::max(std::abs(by.dy), std::abs(by.dx)) <= hurdle.noise
+            const bool high = mostly_still ? std::max(std::abs(by.dy), std::abs(by.dx)) <= hurdle.noise
                                      : by == Vector{} && free(row, column) != 0;
             out(row, column) = high ? hurdle.bits : u8{0};
         }

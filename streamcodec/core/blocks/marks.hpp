@@ -13,7 +13,7 @@ void keep_intra(const Blocks& blocks, int fewest);
 void forget_splits(const Blocks& blocks);
 
 // What coding a block must gain where the frame shall not be finer than its reference: `bits` where a
-// still block's skip is nearly free (`free`), or, where more than `share` of all blocks stand, in all
+// still block's skip is nearly free (`free`), or, where more than `share` of all blocks are still, in all
 // blocks whose vector's larger part is at most `noise`, since small vectors follow noise there.
 struct Hurdle {
     u8 bits;

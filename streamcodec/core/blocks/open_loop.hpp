@@ -11,8 +11,8 @@ namespace sc {
 
 class Pool;
 
-// What `free` says of a block: it takes over a vector, or is part of a square with one vector, and
-// so costs next to nothing when its count is 0.
+// Blocks that cost next to nothing when their count is 0: their vector is merged from a candidate, or
+// shared by the square that they are part of.
 enum class Free : u8 { NO = 0, TAKEN = 1, JOINED = 2 };
 
 // Transform source minus prediction of every inter block, luma in whichever way is cheapest: fills

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where each channel stands among the coefficients of its transform.
+// The place of each channel among the coefficients of its transform.
 //
 // A block's 384 coefficients in the order of transforms: luma as one 16x16, or quarter after
 // quarter, each as one 8x8 or as four 4x4; then U and V.

@@ -7,11 +7,10 @@
 
 #include "blocks/residual.hpp"
 #include "grid.hpp"
+#include "tables.hpp"
 
 namespace sc {
 
-inline constexpr int TABLES = 64;
-inline constexpr int MAGNITUDES = 16;  // of a table: 0 to 14, and 15 or more
 inline constexpr int MAX_LEVEL = 30'000;
 
 // mu times what each level costs, table by table; an escape counts with eight of its bits.

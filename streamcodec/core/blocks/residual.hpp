@@ -10,7 +10,7 @@
 
 namespace sc {
 
-inline constexpr int BIAS_Q8 = 10;  // a level stands 10/256 of a step nearer to zero
+inline constexpr int BIAS_Q8 = 10;  // a level is reconstructed 10/256 of a step nearer to zero
 
 // A coefficient in 1/8 units: the mean of a falling density lies inside its interval. The step is
 // at most 65535, so that all fits 32 bits.

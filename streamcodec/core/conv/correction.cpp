@@ -127,7 +127,7 @@ void put_maps(ConvWorkspace& at, const Blocks& blocks) {
     }
 }
 
-// A row of cells of one plane, from what the last layer says.
+// A row of cells of one plane, from the outputs of the last layer.
 void take_row(const ConvWorkspace& at, const Part& part, int i, int step_q3, Grid<i16> to) {
     const int across = at.cells_across, side = part.side;
     const i8* cells = &at.last[static_cast<std::size_t>(i) * across * CONV_OUTPUTS] + part.corrections;
@@ -143,7 +143,7 @@ void take_row(const ConvWorkspace& at, const Part& part, int i, int step_q3, Gri
 }  // namespace
 
 void find_correction(const ConvNetwork& network, ConvWorkspace& at, ConstPlanes picture,
-                     const ConstPlanes* predicted, const Blocks& blocks, int quality, Steps steps,
+                     const ConstPlanes* predicted, const Blocks& blocks, int quality, PlaneSteps steps,
                      PlanesOf<i16> added, Pool* pool) {
     if (network.predicted() != (predicted != nullptr))
         throw std::invalid_argument("a network sees a prediction, or it does not");

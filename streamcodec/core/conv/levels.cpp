@@ -134,7 +134,7 @@ double choose_levels(const Saved& saved, Grid<const u8> areas, const double (&bi
                             {tried.data() + size, areas.rows, areas.columns}};
     for (const Grid<u8>& kind : levels)
         for (int down = 0; down < kind.rows; ++down) std::fill_n(kind.row(down), kind.columns, u8{0});
-    // All levels 0 need not be said: they cost nothing.
+    // With all levels 0 nothing is coded.
     Chosen best{.cost = -LEAST_GAIN_BITS * bit_price[0], .bits = 0};
     LevelContexts learnt;
     for (int round = 0; round < ROUNDS; ++round) {

@@ -10,7 +10,7 @@ namespace sc {
 namespace {
 
 constexpr int JOB_ROWS = 4;  // rows of cells that one job of the pool takes
-constexpr int SLACK = 4 * CONV_TILE_QUADS;  // bytes that kernels may read beyond the last cell
+constexpr int CELL_SLACK = 4 * CONV_TILE_QUADS;  // bytes that kernels may read beyond the last cell
 constexpr int MOST_SHIFT = 15;
 constexpr int MOST_CHANNELS = 4096;
 
@@ -223,16 +223,16 @@ void ConvNetwork::start(ConvWorkspace& at, int cells_down, int cells_across) con
     const std::size_t coarse = static_cast<std::size_t>(cells_down / 2 + 2) * (cells_across / 2 + 2);
     if (at.cells_down != cells_down || at.cells_across != cells_across || at.user != this) {
         // Borders are zero, and stay so: only cells inside are written.
-        at.fine.assign(fine * cell_bytes_ + SLACK, 0);
-        at.first.assign(fine * leaves_ + SLACK, 0);
-        at.second.assign(fine * leaves_ + SLACK, 0);
-        at.body.assign(coarse * width_ + SLACK, 0);
-        at.between.assign(coarse * width_ + SLACK, 0);
+        at.fine.assign(fine * cell_bytes_ + CELL_SLACK, 0);
+        at.first.assign(fine * leaves_ + CELL_SLACK, 0);
+        at.second.assign(fine * leaves_ + CELL_SLACK, 0);
+        at.body.assign(coarse * width_ + CELL_SLACK, 0);
+        at.between.assign(coarse * width_ + CELL_SLACK, 0);
         at.cells_down = cells_down;
         at.cells_across = cells_across;
         at.user = this;
     }
-    at.maps.assign(static_cast<std::size_t>(cells_down / 2) * (cells_across / 2) * MAPS_BYTES + SLACK, 0);
+    at.maps.assign(static_cast<std::size_t>(cells_down / 2) * (cells_across / 2) * MAPS_BYTES + CELL_SLACK, 0);
     at.last.resize(static_cast<std::size_t>(cells_down) * cells_across * CONV_OUTPUTS);
     // Inputs beyond the edge are zeros, OFFSET higher.
     const auto zeros = [&](int row, int column) {

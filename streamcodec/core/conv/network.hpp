@@ -16,7 +16,7 @@
 namespace sc {
 
 inline constexpr int CORRECTIONS = 24;   // channels: 16 luma samples of a cell, 4 of U, 4 of V
-inline constexpr int MAPS = 5;           // what the bitstream says of a block
+inline constexpr int MAPS = 5;           // side information of a block
 inline constexpr int MAPS_BYTES = 8;     // of a cell
 inline constexpr int PICTURE_INPUTS = 27;
 inline constexpr int PREDICTION_INPUTS = 24;

@@ -26,7 +26,7 @@ inline constexpr u64 SEED = 1u << 16;
 inline constexpr u64 LOWER_BOUND = 1ull << 31;  // below it a word is taken in, while there is one
 inline constexpr int STATE_WORDS = 3;
 
-// Where a decoder stands. Small, so that loops can keep it in registers.
+// The state of a decoder. Small, so that loops can keep it in registers.
 struct RansState {
     u64 x = 0;
     const u16* next = nullptr;

@@ -41,14 +41,14 @@ void put_escape(Backwards& out, int above) {
 
 // Intervals that one symbol takes at most.
 constexpr int MOST_INTERVALS = 2 + 2 * 14 + 1 + ESCAPE_ORDER;
-constexpr int AHEAD = 4;  // blocks: their few lines of long rows are asked for before they are needed
+constexpr int AHEAD = 4;  // blocks: their cache lines are prefetched
 
 // All intervals of the tables, and of raw bits.
-struct Steps {
+struct TableSteps {
     Backwards::Step of[TABLES][MAGNITUDES];
     Backwards::Step raw[2];
 
-    Steps(const Backwards& out, Cumulative cumulative) : raw{out.step(RAW[0]), out.step(RAW[1])} {
+    TableSteps(const Backwards& out, Cumulative cumulative) : raw{out.step(RAW[0]), out.step(RAW[1])} {
         for (int table = 0; table < TABLES; ++table) {
             const u16* row = cumulative[table];
             for (int k = 0; k < MAGNITUDES; ++k)
@@ -59,7 +59,7 @@ struct Steps {
 
 // A group of one block, from its last symbol to its first.
 inline void put_symbols(Backwards& out, const i16* symbols, const u8* tables, int count,
-                        const Steps& steps) {
+                        const TableSteps& steps) {
     for (int i = count; i-- > 0;) {
         const auto& row = steps.of[tables[i]];
         const int value = symbols[i];
@@ -101,7 +101,7 @@ void get_symbols(RansReader& reader, const u8* tables, int count, Cumulative cum
 
 void put_groups(Backwards& out, Grid<const u8> counts, const i16* symbols, const u8* tables,
                 Cumulative cumulative) {
-    const Steps steps(out, cumulative);
+    const TableSteps steps(out, cumulative);
     Backwards own = std::move(out);  // so that loops keep it in registers
     const auto of_block = [&](int row, int column, int group) {
         const int first = GROUP_STARTS[group], size = GROUP_STARTS[group + 1] - first;

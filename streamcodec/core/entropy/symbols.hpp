@@ -7,11 +7,10 @@
 #pragma once
 
 #include "entropy/rans.hpp"
+#include "tables.hpp"
 
 namespace sc {
 
-inline constexpr int TABLES = 64;
-inline constexpr int MAGNITUDES = 16;
 inline constexpr int ESCAPE = MAGNITUDES - 1;
 using Cumulative = const u16 (*)[MAGNITUDES + 1];  // TABLES rows
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of the DCT, (frequency, sample): floats for the encoder, integers times 2**12 for both ends.
 //
-// A quarter of a cosine stands in literals, sqrt(2 / N) cos(pi t / 2N); the rest is signs. Row 0 is
+// A quarter of a cosine is given as literals, sqrt(2 / N) cos(pi t / 2N); the rest is signs. Row 0 is
 // flat, 1 / sqrt(N). A decoder depends on the integers; tests hold both equal to the formula.
 #pragma once
 

@@ -19,7 +19,7 @@ SC_INLINE void copied(const uint8_t* from, ptrdiff_t from_pitch, int rows, uint8
 
 // The share of another prediction, in 64ths, falls with the distance from the side: 1 in 4, 8, 16,
 // 32 in luma, 1 in 4, 16 in chroma: (m + 2^(s - 1)) >> s is (m * 2^(6 - s) + 32) >> 6. From the left
-// or above, then from the right or below; chroma's four stand there for both planes.
+// or above, then from the right or below; chroma's four serve both planes.
 constexpr int16_t LUMA_SHARES[2][8] = {{16, 8, 4, 2, 0, 0, 0, 0}, {0, 0, 0, 0, 2, 4, 8, 16}};
 constexpr int16_t CHROMA_SHARES[2][8] = {{16, 4, 0, 0, 16, 4, 0, 0}, {0, 0, 4, 16, 0, 0, 4, 16}};
 

@@ -122,7 +122,7 @@ void table_indices(const int32_t* sums, const int32_t* base, int count, uint8_t*
         out[i] = static_cast<uint8_t>(clip((sums[i] + base[i] + 128) >> 8, 0, 63));
 }
 
-// A quotient of floats may be off by one: the rest says so.
+// A quotient of floats may be off by one: the remainder shows it.
 void levels(const int32_t* __restrict values, int count, int32_t unit, uint8_t* __restrict out) {
     const float inverse = 16.0f / static_cast<float>(unit);
     for (int i = 0; i < count; ++i) {

@@ -45,7 +45,7 @@ struct BlockSearch {
         try_candidates();
         const auto& effort = band.params.effort;
         if (cost < band.params.still * effort.still_q4 / 16) {
-            stand();
+            keep_still();
             return;
         }
         try_others();
@@ -79,7 +79,7 @@ struct BlockSearch {
     }
 
     // Differences this small are not coded: what counts is the error that stays.
-    void stand() {
+    void keep_still() {
         band.is_static(row, column) = 1;
         double least = 1e30;
         for (int k = 0; k < candidates.count; ++k) {
@@ -142,7 +142,7 @@ struct BlockSearch {
         return !(best == centre);
     }
 
-    // Price of a vector that is told against the first candidate, in 1/16 bit.
+    // Price of a vector that is coded against the first candidate, in 1/16 bit.
     [[nodiscard]] int price_anew(Vector by) const {
         return (2 * 256 + band.bits_q8(by, candidates.at[0])) >> 4;
     }

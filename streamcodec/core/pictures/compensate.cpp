@@ -8,8 +8,8 @@ namespace sc {
 
 namespace {
 constexpr std::size_t ROOM = WINDOW_PX * 32;
-constexpr Around LUMA_AROUND{4, 4};  // what the kernels may read; the filters need 3 and 4
-constexpr Around CHROMA_AROUND{1, 2};
+constexpr Margin LUMA_MARGIN{4, 4};  // what the kernels may read; the filters need 3 and 4
+constexpr Margin CHROMA_MARGIN{1, 2};
 }  // namespace
 
 void luma_part(Grid<const u8> reference, int y, int x, Vector by, int rows, int columns, u8* out,
@@ -18,7 +18,7 @@ void luma_part(Grid<const u8> reference, int y, int x, Vector by, int rows, int 
     const int fy = by.dy & 3;
     const int fx = by.dx & 3;
     const Window seen = window(reference, y + (by.dy >> 2), x + (by.dx >> 2), rows, columns,
-                               fy ? LUMA_AROUND : Around{}, fx ? LUMA_AROUND : Around{}, copy);
+                               fy ? LUMA_MARGIN : Margin{}, fx ? LUMA_MARGIN : Margin{}, copy);
     kernels().pictures->luma(seen.at, seen.pitch, fy, fx, rows, columns, out, pitch);
 }
 
@@ -30,8 +30,8 @@ void chroma_part(const ConstPlanes& reference, int y, int x, Vector by, int rows
     ChromaFrom from;
     for (int k = 0; k < 2; ++k) {
         const Window seen = window(k ? reference.v : reference.u, y + (by.dy >> 3),
-                                   x + (by.dx >> 3), rows, columns, fy ? CHROMA_AROUND : Around{},
-                                   fx ? CHROMA_AROUND : Around{}, copy[k]);
+                                   x + (by.dx >> 3), rows, columns, fy ? CHROMA_MARGIN : Margin{},
+                                   fx ? CHROMA_MARGIN : Margin{}, copy[k]);
         from.at[k] = seen.at;
         from.pitch[k] = seen.pitch;
     }

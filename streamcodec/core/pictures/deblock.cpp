@@ -11,7 +11,7 @@ namespace sc {
 
 namespace {
 
-constexpr int ROWS_A_JOB = 4;  // of blocks
+constexpr int BLOCK_ROWS_A_JOB = 4;  // of blocks
 
 // Thresholds by strength. Beyond 1,024 they change nothing, and 16 bits hold them.
 struct Thresholds {
@@ -168,11 +168,11 @@ void deblock(const Blocks& blocks, int step_q3, int chroma_step_q3, Planes plane
     if (!(fits(planes.y, 16) && fits(planes.u, 8) && fits(planes.v, 8))) throw Outside();
     const Thresholds found = thresholds(step_q3, chroma_step_q3);
     const int rows = blocks.rows();
-    const int jobs = (rows + ROWS_A_JOB - 1) / ROWS_A_JOB;
+    const int jobs = (rows + BLOCK_ROWS_A_JOB - 1) / BLOCK_ROWS_A_JOB;
     run_jobs(pool, jobs, [&](int job) {
         BlockRow line(blocks, found, planes);
-        const int first = ROWS_A_JOB * job;
-        const int last = std::min(first + ROWS_A_JOB, rows);
+        const int first = BLOCK_ROWS_A_JOB * job;
+        const int last = std::min(first + BLOCK_ROWS_A_JOB, rows);
         for (int row = first; row < last; ++row) {
             line.learn(row);
             line.columns();
@@ -182,7 +182,7 @@ void deblock(const Blocks& blocks, int step_q3, int chroma_step_q3, Planes plane
     });
     run_jobs(pool, jobs - 1, [&](int job) {
         BlockRow line(blocks, found, planes);
-        line.learn(ROWS_A_JOB * (job + 1));
+        line.learn(BLOCK_ROWS_A_JOB * (job + 1));
         line.above(0);
     });
 }

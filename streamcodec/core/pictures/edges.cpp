@@ -6,8 +6,8 @@
 
 namespace sc {
 
-Window window(Grid<const u8> plane, int y, int x, int rows, int columns, Around down,
-              Around across, u8* copy) {
+Window window(Grid<const u8> plane, int y, int x, int rows, int columns, Margin down,
+              Margin across, u8* copy) {
     constexpr std::ptrdiff_t PITCH = 32;
     const int top = y - down.before;
     const int left = x - across.before;

@@ -15,15 +15,15 @@ struct Window {
 inline constexpr int WINDOW_PX = 24;  // a 16x16 block and four samples around it
 
 // How many samples a filter reads before and after its own.
-struct Around {
+struct Margin {
     int before = 0;
     int after = 0;
 };
 
 // rows x columns samples at (y, x) and those around them, down and across. `copy` gives room for
 // WINDOW_PX x 32 samples. Any (y, x) will do: nothing outside the plane is read.
-Window window(Grid<const u8> plane, int y, int x, int rows, int columns, Around down,
-              Around across, u8* copy);
+Window window(Grid<const u8> plane, int y, int x, int rows, int columns, Margin down,
+              Margin across, u8* copy);
 
 // Copy rows [first, last) of a plane to `to`, where rows are `pitch` apart, with `by` samples
 // repeated left and right, and above the first row and below the last where those are among them.

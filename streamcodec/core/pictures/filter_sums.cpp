@@ -9,8 +9,8 @@ namespace sc {
 
 namespace {
 
-constexpr int DY[FILTER_PAIRS] = {0, 1, 0, 2, 1, 1};
-constexpr int DX[FILTER_PAIRS] = {1, 0, 2, 0, 1, -1};
+constexpr int PAIR_DY[FILTER_PAIRS] = {0, 1, 0, 2, 1, 1};
+constexpr int PAIR_DX[FILTER_PAIRS] = {1, 0, 2, 0, 1, -1};
 
 // A plane whose edge samples repeat.
 struct Repeated {
@@ -53,8 +53,8 @@ void add_square(const Repeated& plane, const Grid<const u8>& source, int top, in
             const int miss = source(y, x) - centre;
             int f[FILTER_PAIRS];
             for (int k = 0; k < FILTER_PAIRS; ++k) {
-                f[k] = std::clamp(plane(y + DY[k], x + DX[k]) - centre, -limit, limit) +
-                       std::clamp(plane(y - DY[k], x - DX[k]) - centre, -limit, limit);
+                f[k] = std::clamp(plane(y + PAIR_DY[k], x + PAIR_DX[k]) - centre, -limit, limit) +
+                       std::clamp(plane(y - PAIR_DY[k], x - PAIR_DX[k]) - centre, -limit, limit);
             }
             for (int k = 0; k < FILTER_PAIRS; ++k) {
                 sums.products[c][k] += f[k] * miss;

@@ -50,20 +50,21 @@ void move_row(const ConstPlanes& reference, const Blocks& blocks, int row, Plane
     }
 }
 
-enum Side { LEFT, ABOVE, RIGHT, BELOW };
+enum class Border { LEFT, ABOVE, RIGHT, BELOW };
+constexpr Border BORDERS[] = {Border::LEFT, Border::ABOVE, Border::RIGHT, Border::BELOW};
 
 // Mix one side of a cell, or of two cells that lie along it, with what a neighbour's vector
 // predicts. Above and below, half of the rows is all that is needed.
-void mix(const ConstPlanes& reference, int row, int column, int cells, Side side, Vector theirs,
+void mix(const ConstPlanes& reference, int row, int column, int cells, Border side, Vector theirs,
          Planes& out) {
     constexpr int PITCH = 16;
     constexpr int CHROMA_PITCH = 8;
     alignas(32) u8 luma[PITCH * 16];
     alignas(32) u8 chroma[2][CHROMA_PITCH * 8];
-    const bool in_rows = side == ABOVE || side == BELOW;
+    const bool in_rows = side == Border::ABOVE || side == Border::BELOW;
     const int rows = in_rows ? 4 : 8 * cells;
     const int columns = in_rows ? 8 * cells : 8;
-    const int skipped = side == BELOW ? 4 : 0;
+    const int skipped = side == Border::BELOW ? 4 : 0;
     luma_part(reference.y, 8 * row + skipped, 8 * column, theirs, rows, columns,
               luma + PITCH * skipped, PITCH);
     const int first = CHROMA_PITCH * (skipped / 2);
@@ -73,10 +74,10 @@ void mix(const ConstPlanes& reference, int row, int column, int cells, Side side
     for (int k = 0; k < cells; ++k) {
         const int i = in_rows ? 0 : k;
         const int j = in_rows ? k : 0;
-        kernel.blend_luma(out.y.row(8 * (row + i)) + 8 * (column + j), out.y.pitch, side,
+        kernel.blend_luma(out.y.row(8 * (row + i)) + 8 * (column + j), out.y.pitch, static_cast<int>(side),
                           luma + 8 * (PITCH * i + j), PITCH);
         const int at = 4 * (CHROMA_PITCH * i + j);
-        kernel.blend_chroma(chroma_at(out, 4 * (row + i), 4 * (column + j)), side,
+        kernel.blend_chroma(chroma_at(out, 4 * (row + i), 4 * (column + j)), static_cast<int>(side),
                             {{chroma[0] + at, chroma[1] + at}, {CHROMA_PITCH, CHROMA_PITCH}});
     }
 }
@@ -86,9 +87,9 @@ struct Neighbour {
     bool differs = false;
     Vector by;
 };
-Neighbour neighbour(const Blocks& blocks, int row, int column, Side side) {
-    const int y = row + (side == ABOVE ? -1 : (side == BELOW ? 1 : 0));
-    const int x = column + (side == LEFT ? -1 : (side == RIGHT ? 1 : 0));
+Neighbour neighbour(const Blocks& blocks, int row, int column, Border side) {
+    const int y = row + (side == Border::ABOVE ? -1 : (side == Border::BELOW ? 1 : 0));
+    const int x = column + (side == Border::LEFT ? -1 : (side == Border::RIGHT ? 1 : 0));
     if (!blocks.field.has(y, x) || blocks.modes(y >> 1, x >> 1) >= INTRA16) return {};
     const Vector theirs = blocks.field(y, x);
     return {theirs != blocks.field(row, column), theirs};
@@ -105,10 +106,10 @@ bool has_one_vector(const Blocks& blocks, int row, int column) {
 // another, so that going round by sides keeps the order that each cell asks for.
 void mix_whole(const ConstPlanes& reference, const Blocks& blocks, int row, int column,
                Planes& out) {
-    for (const Side side : {LEFT, ABOVE, RIGHT, BELOW}) {
-        const int y = 2 * row + (side == BELOW);
-        const int x = 2 * column + (side == RIGHT);
-        const bool in_rows = side == ABOVE || side == BELOW;
+    for (const Border side : BORDERS) {
+        const int y = 2 * row + (side == Border::BELOW);
+        const int x = 2 * column + (side == Border::RIGHT);
+        const bool in_rows = side == Border::ABOVE || side == Border::BELOW;
         const int yy = y + !in_rows;
         const int xx = x + in_rows;
         const Neighbour one = neighbour(blocks, y, x, side);
@@ -132,7 +133,7 @@ void mix_row(const ConstPlanes& reference, const Blocks& blocks, int row, Planes
         for (int k = 0; k < 4; ++k) {
             const int y = 2 * row + (k >> 1);
             const int x = 2 * column + (k & 1);
-            for (const Side side : {LEFT, ABOVE, RIGHT, BELOW}) {
+            for (const Border side : BORDERS) {
                 const Neighbour found = neighbour(blocks, y, x, side);
                 if (found.differs) mix(reference, y, x, 1, side, found.by, out);
             }

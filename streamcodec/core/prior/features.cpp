@@ -18,8 +18,8 @@ namespace {
 constexpr int DIRECTIONS = 9;  // of intra prediction, 4 modes apart
 constexpr int MOST_LEVEL = 15;
 constexpr int NEIGHBOURS = 8;  // left, right, above, below, then corners
-constexpr int DY[NEIGHBOURS] = {0, 0, -1, 1, -1, -1, 1, 1};
-constexpr int DX[NEIGHBOURS] = {-1, 1, 0, 0, -1, 1, -1, 1};
+constexpr int NEIGHBOUR_DY[NEIGHBOURS] = {0, 0, -1, 1, -1, -1, 1, 1};
+constexpr int NEIGHBOUR_DX[NEIGHBOURS] = {-1, 1, 0, 0, -1, 1, -1, 1};
 
 u8 energy_of(int sum) { return ENERGY[std::min(sum, 511)]; }
 
@@ -100,7 +100,7 @@ void describe(FrameFeatures& features, const Blocks& blocks, Grid<const u8> move
             const int count = blocks.counts(row, column);
             if (count != 0) m[4 + count] = 127;
             for (int n = 0; n < NEIGHBOURS; ++n) {
-                const int y = row + DY[n], x = column + DX[n];
+                const int y = row + NEIGHBOUR_DY[n], x = column + NEIGHBOUR_DX[n];
                 if (blocks.modes.has(y, x)) {
                     m[9 + n] = static_cast<u8>(31 * blocks.counts(y, x));
                     if (n < 4 && blocks.modes(y, x) >= INTRA16) m[23] += 31;
@@ -138,7 +138,7 @@ void describe(FrameFeatures& features, const Blocks& blocks, Grid<const u8> move
 
 namespace {
 
-constexpr int AT_ONCE = 32;  // blocks whose spectra are asked for together
+constexpr int AT_ONCE = 32;  // blocks whose spectra are computed together
 
 // Fills the memory of some blocks at once.
 class ReferenceRows {
@@ -208,7 +208,7 @@ void remember_reference(FrameFeatures& features, const Blocks& blocks, Grid<cons
         ReferenceRows reference(features, moved, prediction, step_q3, chroma_step_q3);
         for (int row = band.first; row < band.last; ++row) {
             for (int column = 0; column < columns; ++column) {
-                // Blocks that code nothing are not asked.
+                // Blocks without symbols are left out.
                 if (blocks.counts(row, column) == 0) continue;
                 if (blocks.modes(row, column) < INTRA16) {
                     reference.add(row, column);
@@ -253,7 +253,7 @@ void write_row(const FrameFeatures& features, int block, u8* out) {
     const int row = block / features.columns, column = block % features.columns;
     std::memcpy(out, &features.shown[static_cast<std::size_t>(block) * SHOWN], SHOWN);
     for (int n = 0; n < NEIGHBOURS; ++n) {
-        const int y = row + DY[n], x = column + DX[n];
+        const int y = row + NEIGHBOUR_DY[n], x = column + NEIGHBOUR_DX[n];
         u8* energy = out + NEIGHBOUR_AT + n * BANDS;
         u8* side = out + SIDES_AT + n * LOW;
         if (y < 0 || x < 0 || y >= features.rows || x >= features.columns) {

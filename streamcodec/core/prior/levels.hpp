@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How magnitudes and sums of them become inputs of the prior: logarithms in 0..127, part of the
-// format, so they stand as integers (a test holds them equal to their formulas).
+// format, so they are given as integers (a test holds them equal to their formulas).
 #pragma once
 
 #include "grid.hpp"

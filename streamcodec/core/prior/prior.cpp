@@ -11,7 +11,7 @@ namespace sc {
 namespace {
 
 constexpr int JOB_ROWS = 64;  // rows of features that one job of the pool takes
-constexpr int SLACK = 64;     // bytes after the last row that products may read
+constexpr int ROW_SLACK = 64;     // bytes after the last row that products may read
 // Sums of products stay below 2**24 and biases below this, so that no sum overflows.
 constexpr i32 MOST_BIAS = 1 << 28;
 
@@ -41,7 +41,7 @@ void ask(const Stack& stack, PriorWorkspace& workspace, int quality, Pool* pool)
     const int count = static_cast<int>(turn.size());
     const int jobs = (count + JOB_ROWS - 1) / JOB_ROWS;
     const int channels = stack.third.outputs;
-    workspace.rows.resize(static_cast<std::size_t>(count) * pitch + SLACK);
+    workspace.rows.resize(static_cast<std::size_t>(count) * pitch + ROW_SLACK);
     workspace.tables.resize(static_cast<std::size_t>(count) * channels);
     if (static_cast<int>(workspace.lanes.size()) < jobs) workspace.lanes.resize(jobs);
     run_jobs(pool, jobs, [&](int job) {
@@ -95,8 +95,8 @@ void tables_of(const Stack& stack, const u8* rows, int pitch, int count, int qua
     const std::size_t widest = static_cast<std::size_t>(std::max(hidden, stack.third.padded));
     lane.sums.resize(count * widest);
     // Products read beyond the last inputs: what is there meets zero weights.
-    lane.hidden.resize(static_cast<std::size_t>(count) * hidden + SLACK);
-    lane.again.resize(static_cast<std::size_t>(count) * hidden + SLACK);
+    lane.hidden.resize(static_cast<std::size_t>(count) * hidden + ROW_SLACK);
+    lane.again.resize(static_cast<std::size_t>(count) * hidden + ROW_SLACK);
     kernel->product(rows, pitch, count, stack.first.quads(), stack.first.packed.data(), hidden,
                     lane.sums.data());
     const i32* first_bias = &stack.first_bias[static_cast<std::size_t>(quality) * hidden];

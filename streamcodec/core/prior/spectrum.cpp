@@ -2,7 +2,7 @@
 // A DCT's basis is symmetric or antisymmetric about the middle, in both directions, and rounding
 // keeps that. So samples can be folded first: sums and differences of mirrored ones, four sets of a
 // quarter of the block each, and each set meets a quarter of the frequencies. A quarter of the
-// products, the same integers; places stand in that order, whoever computes them.
+// products, the same integers; places are in that order in every implementation.
 #include "prior/spectrum.hpp"
 
 #include <cmath>
@@ -61,7 +61,7 @@ const Ties<SIZE>& ties() {
     return value;
 }
 
-// Where frequency (u, v) stands among the places of `Folded`: even ones make up set 0.
+// The index of frequency (u, v) among the places of `Folded`: even ones make up set 0.
 template <int SIZE>
 constexpr int place_of(int u, int v) {
     return u / 2 * (SIZE / 2) + v / 2;
@@ -82,7 +82,7 @@ void whole_basis(i8* out) {
 
 // The basis as the kernels take it, and the frequencies that places lead to.
 template <int SIZE>
-struct Bases {
+struct BasisImages {
     static constexpr int HALF = SIZE / 2;
     static constexpr int PLACES = HALF * HALF;
     static constexpr int ALL = SIZE * SIZE;
@@ -95,7 +95,7 @@ struct Bases {
         return (sample / 2 * PLACES + place) * 2 + sample % 2;
     }
 
-    Bases() : bytes(ALL * ALL) {
+    BasisImages() : bytes(ALL * ALL) {
         for (int set = 0; set < 4; ++set) {
             for (int place = 0; place < PLACES; ++place) {
                 const int fu = 2 * (place / HALF) + (set >> 1), fv = 2 * (place % HALF) + (set & 1);
@@ -121,12 +121,12 @@ struct Bases {
     }
 };
 
-const Bases<16>& bases16() {
-    static const Bases<16> value;
+const BasisImages<16>& bases16() {
+    static const BasisImages<16> value;
     return value;
 }
-const Bases<8>& bases8() {
-    static const Bases<8> value;
+const BasisImages<8>& bases8() {
+    static const BasisImages<8> value;
     return value;
 }
 

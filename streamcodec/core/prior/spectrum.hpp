@@ -12,7 +12,7 @@ namespace sc {
 void samples_of(const ConstPlanes& planes, int row, int column, i8* out);
 
 // Of `count` blocks, CHANNELS samples each as `samples_of` leaves them; `out` has as many sums. They
-// stand in folded order: `channel_of_place` says which channel each is.
+// are in folded order: `channel_of_place` maps it to channels.
 void spectra_of(const i8* samples, int count, i32* out);
 const u16 (&channel_of_place())[CHANNELS];
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Basis values that lie on a tie when they are rounded: 63.5, whose neighbours 63 and 64 were
 // chosen by the last bits of the machine's cosines when the format was made. They are part of it
-// now, so they stand here: bit j of row i is set where the magnitude at sample (i, j) is 63, not 64.
+// now, so they are listed here: bit j of row i is set where the magnitude at sample (i, j) is 63, not 64.
 #pragma once
 
 #include "grid.hpp"

@@ -92,3 +92,30 @@ def test_the_search_finds_every_answer_within_its_bound_of_attempts(start: int) 
         found = highest_that_fits(attempt_at, 100 + answer, start)  # type: ignore[arg-type]  # a stand-in
         assert (-1 if found is None else found.quality) == answer
         assert len(set(asked)) <= MOST_ATTEMPTS
+
+
+def test_the_least_effort_takes_what_uses_most_of_a_budget_within_few_attempts() -> None:
+    growth = 1.08
+    for start in range(0, 64, 7):
+        for answer in range(4, 60):
+            asked: list[int] = []
+
+            def attempt_at(quality: int, asked: list[int] = asked) -> _Sized:
+                asked.append(quality)
+                return _Sized(quality, round(500 * growth**quality))
+
+            budget = round(500 * growth**answer)
+            found = highest_that_fits(
+                attempt_at,  # type: ignore[arg-type]  # a stand-in
+                budget,
+                start,
+                enough=0.85,
+                attempts=4,
+            )
+            assert found is not None
+            assert found.size_bytes <= budget
+            tried = len(set(asked))
+            assert tried <= 4 or sum(500 * growth**q <= budget for q in set(asked)) == 1
+            if abs(start - answer) <= 4:
+                assert found.size_bytes >= 0.85 * budget
+                assert tried <= 2

@@ -93,6 +93,11 @@ def test_an_unknown_variable_is_an_error_with_a_suggestion() -> None:
         resolve({}, environ={"STREAMCODEC_SENDER__KBP": "3"})
 
 
+def test_one_underscore_too_few_is_an_error_with_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean STREAMCODEC_CODEC__THREADS\?"):
+        resolve({}, environ={"STREAMCODEC_CODEC_THREADS": "1"})
+
+
 def test_variables_that_a_container_platform_adds_are_left_alone() -> None:
     environ = {"STREAMCODEC_SERVICE_HOST": "10.0.0.1", "STREAMCODEC_PORT_5555_TCP": "tcp://x"}
     assert resolve({}, environ=environ).settings == Settings()
