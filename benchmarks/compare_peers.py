@@ -32,7 +32,8 @@ import numpy.typing as npt
 from benchmarks.link_worker import ClipSource
 from benchmarks.material import load_clips
 from services.process.clock import now_us
-from services.wire.transport import Endpoint, Port, SendResult
+from services.wire.endpoint import Endpoint
+from services.wire.transport import Port, SendResult
 from streamcodec.frame import Frame
 from streamcodec.metrics import psnr611, ssim
 

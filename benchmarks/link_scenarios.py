@@ -20,7 +20,7 @@ from services.emulator.queue import Discipline, QueueLimits
 from services.emulator.service import Rate, StepRate, TraceRate
 from services.emulator.simulate import SimulationOptions
 from services.emulator.trace import read_trace
-from services.rate.congestion import Tuning
+from services.rate.tuning import Tuning
 
 
 @dataclass(frozen=True, slots=True)

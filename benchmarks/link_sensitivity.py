@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.link_checks import worst_rate_kbps
 from benchmarks.link_scenarios import Scenario, scenarios
 from services.emulator.simulate import simulate
-from services.rate.congestion import Tuning
+from services.rate.tuning import Tuning
 
 ROWS = (
     *("const2", "step414", "vz-lte-up", "att-drive", "umts", "loss1", "jitter20"),

@@ -26,10 +26,11 @@ from services.media.scaling import fitted
 from services.media.sources import CapturedFrame
 from services.process.clock import now_us
 from services.protocol.planner import Rules
-from services.rate.congestion import Ack, Budget, CongestionController
+from services.rate.budget import Ack, Budget
+from services.rate.congestion import CongestionController
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender.daemon import Sender, SenderConfig, SentFrame
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec, Decoded, Encoded
 from streamcodec.frame import Frame, Reference
 from streamcodec.metrics import psnr611, ssim

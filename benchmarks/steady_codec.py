@@ -8,9 +8,9 @@ from itertools import count
 
 import numpy as np
 
+from services.emulator.effortless import EffortlessCodec
 from streamcodec.bitstream import PacketHeader, digest_after, pack
-from streamcodec.codec import Codec, Encoded
-from streamcodec.effort import Effort
+from streamcodec.codec import Encoded
 from streamcodec.frame import Frame, Reference
 
 MODEL = b"model123"
@@ -29,22 +29,13 @@ class Material:
     keyframe_every: int = 0  # frames; 0: only on request
 
 
-class SteadyCodec(Codec):
+class SteadyCodec(EffortlessCodec):
     """Packets of two sizes, without work; their first bytes all differ."""
 
     def __init__(self, material: Material) -> None:
-        self.model_hash = MODEL
-        self.size, self.device, self.effort = "S", "cpu", Effort.NORMAL
+        super().__init__(MODEL)
         self._material = material
         self._numbers = count()
-
-    def trying(self, effort: str) -> SteadyCodec:
-        """All efforts are the same."""
-        del effort
-        return self
-
-    def self_test(self) -> bytes:
-        return b""
 
     def encode(
         self,

@@ -26,13 +26,15 @@ from services.errors import RemoteProtocolError
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.fanout import Fanout, Replies
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
 from services.protocol.offer import Offer
+from services.protocol.packing import pack, unpack
 from services.protocol.planner import Rules
+from services.protocol.profile import Profile
 from services.protocol.session import HELLO_INTERVAL_US
 from services.protocol.standby import Move
 from services.protocol.viewer import REFERENCES_HELD
-from services.rate.congestion import Ack, Budget
+from services.rate.budget import Ack, Budget
 from services.relay.core import FeedCore
 from services.sender.core import Encode, Outgoing, SenderCore, SenderSetup, Span
 
@@ -85,7 +87,7 @@ class SenderNode(Node):
         self.clockwork.call(now_us + self._interval_us, self._capture)
         every = self._material.keyframe_every
         if every and self._captured % every == 0:
-            self.core.broadcast.request_keyframe()
+            self.core.broadcast.planner.request_keyframe()
         self._captured += 1
         self.core.captured(now_us)
         if not self._encodes:
@@ -136,14 +138,14 @@ class SenderNode(Node):
                 self.send(peer, rest, self._busy_us)
 
     def _received(self, source: bytes, message: m.Message) -> None:
-        self._answer(self.core.messages([(source, m.pack(message))], self._busy_us))
+        self._answer(self.core.messages([(source, pack(message))], self._busy_us))
 
     def _tick(self) -> None:
         self._answer(self.core.messages([], self._busy_us))
 
     def _answer(self, answers: Answers) -> None:
         for peer, data in answers.messages:
-            self.send(peer, m.unpack(data), self._busy_us)
+            self.send(peer, unpack(data), self._busy_us)
 
 
 class RelayNode(Node):
@@ -195,7 +197,7 @@ class RelayNode(Node):
 
     def _received(self, source: bytes, message: m.Message) -> None:
         if source == _PARENT:
-            data = m.pack(message)
+            data = pack(message)
             self._act(self.core.message(b"", data, self._busy_us, encrypted=False))
             return
         try:
@@ -229,7 +231,7 @@ class RelayNode(Node):
         self._say(self.core.take_replies())
         for _, data in results.messages:
             at_us = self._up.arrival_us(now_us, len(data))
-            self.parent.deliver(at_us, self.address, m.unpack(data))
+            self.parent.deliver(at_us, self.address, unpack(data))
         if results.standby is Move.OPEN:
             # Another parent answers at that address.
             self.clockwork.call(now_us + connect_us(self._up), self.core.spare_connected)

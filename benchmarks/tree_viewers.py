@@ -16,8 +16,10 @@ import time
 
 from services.process.clock import boot_id, now_us
 from services.protocol import messages as m
-from services.protocol.intake import Intake, Profile, Results
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.protocol.intake import Intake, Results
+from services.protocol.profile import Profile
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.transport import Port
 
 _POLL_MS = 20
 _FLOWING = 30  # frames after which a stream counts as started

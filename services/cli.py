@@ -29,7 +29,7 @@ def main() -> NoReturn:
     """Run the command line and exit with its code; no input a person gives ends in a traceback."""
     if isinstance(sys.stdout, TextIOWrapper):  # names of files need not fit the locale
         sys.stdout.reconfigure(errors="backslashreplace")
-    # What OpenCV would print about a file that it cannot read, our sentence says.
+    # Our own sentence tells what OpenCV would print about a file that it cannot read.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     raise_limit()
     return_large_blocks()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sender, relay and receiver around their cores on a manual clock: no thread, socket or waiting.
+"""Sender and receiver on a manual clock: cores without thread, socket or waiting.
 
 A message takes `WAY_US`, on every way; nothing is lost. What a person would see is in `shown`.
 """
@@ -16,10 +16,11 @@ from services.emulator.virtual import VirtualClock
 from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
-from services.protocol.fanout import Fanout, Replies
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
 from services.protocol.offer import Offer
+from services.protocol.packing import pack
 from services.protocol.planner import Rules
+from services.protocol.profile import Profile
 from services.protocol.train import Arrival
 from services.rate.budget import Congestion
 from services.receiver.core import FrameMeta, Ready, ReceiverCore
@@ -186,7 +187,7 @@ class ManualSender:
                     self.core.handed_over(peer, head, self._clock.now_us)
                     for message in (head, rest):
                         if message is not None:
-                            self._peers[peer](m.pack(message))
+                            self._peers[peer](pack(message))
             if number + 1 < len(encode.plans):
                 self._encode(encode, number + 1, frame, captured_us)
                 return
@@ -206,7 +207,44 @@ class Shown:
     meta: FrameMeta
 
 
-class ManualReceiver:
+class Downstream:
+    """What takes a stream: it has a clock of its own, and connects to whom may change."""
+
+    core: ReceiverCore | FeedCore
+
+    def __init__(self, clock: Clock, *, name: str, ahead_us: int) -> None:
+        self._clock = clock
+        self._ahead_us = ahead_us
+        self._peer = name.encode()
+        self._upstream: Upstream | None = None
+        self._gone = False
+
+    @property
+    def now_us(self) -> int:
+        """Its own clock."""
+        return self._clock.now_us + self._ahead_us
+
+    def connect(self, upstream: Upstream) -> None:
+        """A connection stands."""
+        self._upstream = upstream
+        upstream.join(self._peer, lambda data: self._later(lambda: self._hear(upstream, data)))
+        self._act(self.core.connected(self.now_us))
+
+    def _act(self, results: Results) -> None:
+        """Do what the core says; the messages are posted here."""
+        upstream = self._upstream
+        for _, data in results.messages:
+            self._later(lambda data=data: upstream.hear(self._peer, data))  # type: ignore[misc,union-attr]
+
+    def _hear(self, upstream: Upstream, data: bytes) -> None:
+        if upstream is self._upstream and not self._gone:
+            self._act(self.core.message(b"", data, self.now_us, encrypted=False))
+
+    def _later(self, action: Callable[[], object]) -> None:
+        self._clock.at(self._clock.now_us + WAY_US, action)
+
+
+class ManualReceiver(Downstream):
     """Decodes, and shows on a screen that takes `sink_us` for a frame."""
 
     def __init__(
@@ -220,16 +258,12 @@ class ManualReceiver:
         ahead_us: int = 0,
         boot_id: bytes = BOOT,
     ) -> None:
+        super().__init__(clock, name=name, ahead_us=ahead_us)
         self.codec = FakeCodec()
         self.shown: list[Shown] = []
-        self._clock = clock
-        self._ahead_us = ahead_us
         self._sink_us = sink_us
         self._queue: deque[Arrival] = deque()
         self._decodes = self._shows = False
-        self._peer = name.encode()
-        self._upstream = upstream
-        self._gone = False
         codec = self.codec
         profile = Profile(
             codec.model_hash, codec.self_test(), "", name, crc32(name.encode()), boot_id, hold_us
@@ -237,17 +271,6 @@ class ManualReceiver:
         self.core = ReceiverCore(profile, connects=True, codec=codec, now_us=self.now_us)
         self.connect(upstream)
         self._tick()
-
-    @property
-    def now_us(self) -> int:
-        """Its own clock."""
-        return self._clock.now_us + self._ahead_us
-
-    def connect(self, upstream: Upstream) -> None:
-        """A connection stands: to whom, may change."""
-        self._upstream = upstream
-        upstream.join(self._peer, lambda data: self._later(lambda: self._hear(upstream, data)))
-        self._act(self.core.connected(self.now_us))
 
     def stop(self) -> None:
         """BYE, and nothing after it."""
@@ -260,13 +283,6 @@ class ManualReceiver:
             self.core, endpoint="", recorder_drops=0, now_us=self.now_us
         )
 
-    def _later(self, action: Callable[[], object]) -> None:
-        self._clock.at(self._clock.now_us + WAY_US, action)
-
-    def _hear(self, upstream: Upstream, data: bytes) -> None:
-        if upstream is self._upstream and not self._gone:
-            self._act(self.core.message(b"", data, self.now_us, encrypted=False))
-
     def _tick(self) -> None:
         if not self._gone:
             self._act(self.core.tick(self.now_us))
@@ -275,9 +291,7 @@ class ManualReceiver:
     def _act(self, results: Results) -> None:
         if results.started is not None:
             self._queue.clear()
-        upstream = self._upstream
-        for _, data in results.messages:
-            self._later(lambda data=data: upstream.hear(self._peer, data))  # type: ignore[misc]
+        super()._act(results)
         self._queue += results.arrivals
         self._decode()
 
@@ -320,75 +334,3 @@ class ManualReceiver:
             self._show()
 
         self._clock.at(self._clock.now_us + self._sink_us, done)
-
-
-class ManualRelay:
-    """Passes packets on."""
-
-    def __init__(
-        self,
-        clock: Clock,
-        upstream: Upstream,
-        *,
-        name: str = "relay",
-        ahead_us: int = 0,
-        boot_id: bytes = BOOT,
-    ) -> None:
-        self._clock = clock
-        self._ahead_us = ahead_us
-        self._peer = name.encode()
-        self._upstream = upstream
-        self._peers: dict[bytes, Callable[[bytes], None]] = {}
-        self.fanout = Fanout(boot_id=boot_id)
-        self.core = FeedCore(
-            Profile(b"", b"", "", name, crc32(name.encode()), boot_id),
-            self.fanout,
-            connects=True,
-            now_us=self.now_us,
-        )
-        upstream.join(self._peer, lambda data: self._later(lambda: self._hear(data)))
-        self._act(self.core.connected(self.now_us))
-        self._tick()
-
-    @property
-    def now_us(self) -> int:
-        """Its own clock."""
-        return self._clock.now_us + self._ahead_us
-
-    def join(self, peer: bytes, deliver: Callable[[bytes], None]) -> None:
-        """A receiver connects."""
-        self._peers[peer] = deliver
-
-    def hear(self, peer: bytes, data: bytes) -> None:
-        """A receiver said something."""
-        self._say(self.fanout.on_message(peer, m.unpack(data), self.now_us))
-        self._serve()
-
-    def _later(self, action: Callable[[], object]) -> None:
-        self._clock.at(self._clock.now_us + WAY_US, action)
-
-    def _hear(self, data: bytes) -> None:
-        self._act(self.core.message(b"", data, self.now_us, encrypted=False))
-
-    def _tick(self) -> None:
-        self._act(self.core.tick(self.now_us))
-        self._say(self.fanout.tick(self.now_us))
-        self._act(self.core.request_keyframe(self.now_us))
-        self._clock.at(self._clock.now_us + TICK_US, self._tick)
-
-    def _act(self, results: Results) -> None:
-        self._say(self.core.take_replies())
-        for _, data in results.messages:
-            self._later(lambda data=data: self._upstream.hear(self._peer, data))  # type: ignore[misc]
-        self._serve()
-
-    def _say(self, replies: Replies) -> None:
-        for peer, message in replies.messages:
-            self._peers[peer](m.pack(message))
-
-    def _serve(self) -> None:
-        while due := self.fanout.due(self.now_us):
-            for out in due:
-                for message in (out.head, out.rest):
-                    if message is not None:
-                        self._peers[out.peer](m.pack(message))

@@ -18,7 +18,7 @@ from services.commands.signals import stop_on_signals
 from services.settings.config import Settings
 
 if TYPE_CHECKING:
-    from services.files.coding import Progress
+    from services.files.summary import Progress
 
 DEFAULT_QUALITY = 32
 
@@ -75,12 +75,12 @@ def encode(
     """Code a picture, a video or a folder of pictures into a .scv file."""
     if sum(given is not None for given in (quality, kbps, frame_bytes)) > 1:
         raise typer.BadParameter("give one of --quality, --kbps and --frame-bytes")
-    from services.files.coding import EncodeTarget, encode_file
+    from services.files.encoding import EncodeTarget, encode_file
 
     if kbps is None and frame_bytes is None and quality is None:
         quality = DEFAULT_QUALITY
     codec = load_codec(settled(settings).codec)
-    codec.warm_up(64, 48)  # so that the speed told at the end is the coding's own
+    codec.warm_up(64, 48)  # so that the speed at the end is that of coding alone
     with stop_on_signals() as stopped, _progress("encoding", quiet=as_json) as progress:
         report = encode_file(
             codec,
@@ -108,7 +108,8 @@ def decode(
     """Decode a .scv file into a video, a picture or a folder of pictures."""
     if as_json and target == "-":
         raise typer.BadParameter("--json and - both write to standard output: choose one")
-    from services.files.coding import decode_file, stored_size
+    from services.files.decoding import decode_file
+    from services.files.description import stored_size
 
     codec = load_codec(settings.codec, size=stored_size(source))
     codec.warm_up(64, 48)
@@ -124,7 +125,7 @@ def decode(
 
 def info(source: ScvInput, as_json: options.Json = False) -> None:
     """Tell what is in a .scv file, without decoding it."""
-    from services.files.coding import describe_file
+    from services.files.description import describe_file
 
     found = describe_file(source)
     if as_json:

@@ -71,7 +71,7 @@ def follow(
     stopped: Event,
     keep: Records,
 ) -> Snapshot:
-    """Run a part until the time is over, it has ended, or a signal came; return its last word.
+    """Run a part until the time is over, it has ended, or a signal came; return its last snapshot.
 
     `look` takes a snapshot, and may paint it. Events become lines of the log. SIGHUP opens the
     file of statistics again. Raises what `wait` of the part raises.
@@ -107,7 +107,7 @@ def follow(
         finally:
             notifier.stopping()
             part.stop()
-            _tell(story, part.snapshot())  # what broke it, or was said while it ended
+            _tell(story, part.snapshot())  # what broke it, and events while it ended
     return last
 
 

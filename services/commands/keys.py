@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`streamcodec keys`: make this machine's key, and say which others may do what."""
+"""`streamcodec keys`: make this machine's key, and allow others."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def register(app: typer.Typer) -> None:
 @options.of("security.keys")
 def new(settings: Settings, shared: Group = None) -> None:
     """Make this machine's pair of keys in the folder."""
+    from services.wire.key_pair import make_pair
     from services.wire.keys import create
-    from services.wire.transport import make_pair
 
     folder = _folder(settings)
     identity = create(folder, make_pair, group=shared)

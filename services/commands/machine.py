@@ -69,7 +69,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that was found out; `problems` are sentences, empty if all is well."""
+    """All findings; `problems` are sentences, empty if all is well."""
 
     versions: Mapping[str, str]
     machine: Mapping[str, str | int]
@@ -144,7 +144,7 @@ def places(size: str, weights: Path | None = None) -> dict[str, dict[str, str]]:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of ourselves and of what we stand on."""
+    """Our version and those of the libraries in use."""
     found = {}
     for name in _PACKAGES:
         try:

@@ -127,7 +127,7 @@ def about(name: str) -> str:
 
 
 def _option(name: str) -> Parameter:
-    """The parameter that stands for a setting. None means that it is not given."""
+    """The parameter for a setting. None means that it is not given."""
     kind = type_of(catalogue()[name])
     word = name.partition(".")[2].replace("_", "-")
     flags = f"--{word}/--no-{word}" if kind is bool else _FLAGS.get(name, f"--{word}")

@@ -21,7 +21,7 @@ def commands_page() -> str:
         "",
         "This page is made from the code by `make docs`; a test compares the two.",
         "",
-        "A setting is taken from the first of these that gives it: the option, the environment "
+        "A setting comes from the first of these that gives it: the option, the environment "
         "variable, the TOML file, the default.",
         "The file is the one of `--config`, else of `STREAMCODEC_CONFIG`, else `streamcodec.toml` "
         "in the working directory.",

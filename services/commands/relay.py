@@ -31,7 +31,7 @@ def relay(
     stats: options.Stats = None,
     as_json: options.Json = False,
 ) -> None:
-    """Receive streams once and serve each to many; relays may stand behind relays."""
+    """Receive streams once and serve each to many; relays may be chained."""
     from services.commands.follow import follow, records
     from services.process import logs
     from services.relay.assemble import make_relay

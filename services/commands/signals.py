@@ -2,7 +2,7 @@
 """SIGINT and SIGTERM ask to stop; a second one does not wait for it.
 
 While a program loads, nothing is begun yet: it just ends, with the code of an end that was asked
-for. A command that has something to finish says so with `stop_on_signals` or `leave_in_order`.
+for. A command that has something to finish uses `stop_on_signals` or `leave_in_order`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class KeptFrame:
-    """A frame set aside for the report, from either end."""
+    """A frame kept for the report, from either end."""
 
     sequence: int
     frame: Frame
@@ -60,7 +60,7 @@ class KeptFrame:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The frames that an end has set aside, oldest first; the last message of a process."""
+    """The frames that an end has kept, oldest first; the last message of a process."""
 
     frames: tuple[KeptFrame, ...]
 

@@ -94,7 +94,7 @@ def write_png(path: Path, picture: Any) -> None:
 
 
 def best_pair(run: Run) -> Pair | None:
-    """The last frame that both ends set aside, if there is one."""
+    """The last frame that both ends kept, if there is one."""
     shown = {frame.sequence: frame for frame in run.shown}
     common = [frame for frame in run.sent if frame.sequence in shown]
     return _pair(common[-1], shown[common[-1].sequence]) if common else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the processes of a demo, follows them, and brings them home."""
+"""Starts the processes of a demo, follows them, and stops them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _ProcessFailed(ServiceError):
 
 @dataclass(slots=True)
 class Child:
-    """A process, our end of its pipe, and what it said last."""
+    """A process, our end of its pipe, and its last messages."""
 
     role: str
     process: SpawnProcess
@@ -61,7 +61,7 @@ class Child:
 
 @dataclass(slots=True)
 class Run:
-    """What a demo brought: the last word of both ends, and the way there."""
+    """What a demo measured: the last statistics of both ends, and their history."""
 
     sender: SenderSnapshot | None = None
     receiver: ReceiverSnapshot | None = None
@@ -172,11 +172,11 @@ class Supervisor:
             return
         for child in self._children:
             if child.role == "receiver" and child.started is not None and not child.finished:
-                with contextlib.suppress(OSError):  # it ends; the next look at its pipe says so
+                with contextlib.suppress(OSError):  # it ends; the next look at its pipe finds that
                     child.pipe.send(replace(moment, receiver=None))
 
     def _listen(self, timeout_s: float) -> None:
-        """Take in what the children say, for at most this long."""
+        """Take the children's messages, for at most this long."""
         open_pipes = [child.pipe for child in self._children if not child.finished]
         for ready in wait(open_pipes, timeout_s):
             child = next(c for c in self._children if c.pipe is ready)

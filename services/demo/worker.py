@@ -37,13 +37,13 @@ _KEEP = 8
 
 
 class Keeper:
-    """Sets every tenth frame aside and forgets all but the last few."""
+    """Keeps every tenth frame, the last few of them."""
 
     def __init__(self) -> None:
         self._frames: OrderedDict[int, KeptFrame] = OrderedDict()
 
     def offer(self, frame: KeptFrame) -> None:
-        """Keep it if its turn has come."""
+        """Keep it if it is a tenth one."""
         if frame.sequence % _KEEP_EVERY:
             return
         self._frames[frame.sequence] = frame
@@ -51,16 +51,16 @@ class Keeper:
             self._frames.popitem(last=False)
 
     def kept(self) -> Kept:
-        """All that are held, as the closing message."""
+        """All that are kept, as the closing message."""
         return Kept(tuple(self._frames.values()))
 
 
 class _Boss:
-    """The other end of the pipe: takes messages, and says when to stop."""
+    """The other end of the pipe: takes messages, and tells when to stop."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
-        self.heard: Moment | None = None  # how the others are, for the page
+        self.heard: Moment | None = None  # the state of the others, for the page
 
     def tell(self, message: Message) -> None:
         self._pipe.send(message)
@@ -79,7 +79,7 @@ class _Boss:
 
 
 def _run(pipe: Connection, settings: Settings, work: Callable[[_Boss], None]) -> None:
-    """Run `work`; whatever goes wrong in a foreseen way becomes a message."""
+    """Run `work`; an expected error becomes a message."""
     # Ctrl-C reaches the whole group; the process that started us decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.log)
@@ -197,7 +197,7 @@ def receive(pipe: Connection, settings: Settings, load: CodecLoader) -> None:
 
 
 def link(pipe: Connection, settings: Settings, _: CodecLoader) -> None:
-    """A process that stands between the two as a thin link."""
+    """A process between the two that emulates a thin link."""
 
     def work(boss: _Boss) -> None:
         from services.emulator.profile_file import load_profile

@@ -10,12 +10,12 @@ from functools import partial
 
 from services.emulator.report import FrameRecord
 from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPath
-from services.rate.congestion import Tuning
+from services.rate.tuning import Tuning
 
 
 @dataclass(frozen=True, slots=True)
 class EndOptions:
-    """What the two ends are told. Capture and encoding take the time they are told to take."""
+    """Options of the two ends. Capture and encoding take the time that is set here."""
 
     frame_interval_us: int
     encode_us: int
@@ -27,6 +27,17 @@ class EndOptions:
     tuning: Tuning | None
     ack_grid_us: int
     receiver_clock_us: Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the two ends of a stream are, and since when."""
+
+    clock: VirtualClock
+    path: VirtualPath
+    options: EndOptions
+    log: FrameLog
+    start_us: int
 
 
 class FrameLog:
@@ -46,7 +57,7 @@ class FrameLog:
         self.records[index] = replace(self.records[index], **fields)  # type: ignore[arg-type]
 
     def sent(self, index: int, sequence: int) -> None:
-        """It goes by this number on the way."""
+        """It was sent under this sequence number."""
         self._of_sequence[sequence] = index
 
     def seen(self, sequence: int, **fields: object) -> None:
@@ -85,7 +96,7 @@ class Line:
         self._connection.reply(size, partial(self._to_sender, data))
 
     def close(self) -> None:
-        """What is under way has no effect any more."""
+        """Drop what is under way."""
         self._connection.close()
 
     def _read(self, position: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a simulated camera films and what codes it: a model of plausible sizes, or the real codec on
+"""Material of a simulation and its codec: a model of plausible sizes, or the real codec on
 a clip."""
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from services.emulator.effortless import EffortlessCodec
 from services.emulator.sized_codec import SizedCodec
 from services.media.scaling import fitted
 from streamcodec.bitstream import digest_after, read_header
@@ -99,24 +100,21 @@ class ClipFootage:
         )
 
 
-class RememberingCodec(Codec):
+class RememberingCodec(EffortlessCodec):
     """A codec for both ends of a simulation: `decode` hands out what `encode` rebuilt.
 
-    That both rebuild the same is what the codec's own tests hold; here it would only cost time.
+    The codec's own tests hold that both rebuild the same; here it would only cost time.
     What a receiver may decode is still decided by the references that it holds.
     """
 
     def __init__(self, inner: Codec) -> None:
-        self._inner = inner
-        self.model_hash, self.size, self.device = inner.model_hash, inner.size, inner.device
+        super().__init__(
+            inner.model_hash, size=inner.size, device=inner.device, test=inner.self_test()
+        )
         self.effort = inner.effort
+        self._inner = inner
         self._rebuilt: OrderedDict[bytes, Reference] = OrderedDict()
         self.budget_bytes: int | None = None  # of the last frame; None where only quality counted
-
-    def trying(self, effort: str) -> Codec:
-        """Effort is the machine's concern, and the machine is pretended."""
-        del effort
-        return self
 
     def encode(
         self,
@@ -140,9 +138,3 @@ class RememberingCodec(Codec):
         if after is None:
             raise ReferenceMissing(f"packet needs {read_header(packet).reference.hex()}")
         return Decoded(after.frame, after)
-
-    def self_test(self) -> bytes:
-        return self._inner.self_test()
-
-    def warm_up(self, width: int, height: int) -> None:
-        self._inner.warm_up(width, height)

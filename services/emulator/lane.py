@@ -96,7 +96,7 @@ class Lane:
         return due
 
     def next_us(self) -> int | None:
-        """When `pop` is worth calling next."""
+        """When `pop` can return something next."""
         moments = [waiting[0].at_us for waiting in self._ready.values()]
         if (link := self._link.next_us()) is not None:
             moments.append(link)

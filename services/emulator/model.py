@@ -103,7 +103,7 @@ class Link(Generic[T]):
         return ready
 
     def next_us(self) -> int | None:
-        """When `pop` is worth calling next; None while nothing is under way."""
+        """When `pop` can return something next; None while nothing is under way."""
         moments = [self._travelling[0][0]] if self._travelling else []
         if len(self._queue) and self._free_us < NEVER_US:
             moments.append(max(self._now_us, self._free_us))

@@ -3,9 +3,9 @@
 
     namespace a (10.79.0.1) -- tun -- NamespaceLink: the model -- tun -- namespace b (10.79.0.2)
 
-Each IP packet is offered to the model and written out again when the model says so; what it drops
-is gone, and TCP has to cope. Up is from a to b. Needs Linux, the rights to make namespaces and TUN
-devices, and `ip`; `missing` tells by trying. This is the reference for the stream proxy.
+Each IP packet is offered to the model and written out again at the time that the model gives; TCP
+has to cope with what it drops. Up is from a to b. Needs Linux, the rights to make namespaces and
+TUN devices, and `ip`; `missing` tells by trying. This is the reference for the stream proxy.
 """
 
 from __future__ import annotations

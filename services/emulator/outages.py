@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a link was of use: frames skipped then are the sender's doing, all others the link's. Pure.
+"""When a link was usable: frames skipped then count for the sender, all others for the link. Pure.
 
 An outage is a time in which the link carries less than the least useful rate for 200 ms or more
 (what a viewer notices), or comes back for less than it takes to show a fresh frame. Beside outages
@@ -15,7 +15,7 @@ from services.emulator.profile import Outage
 
 PIECE_US = 100_000
 NOTICED_US = 200_000
-FRESH_US = 400_000  # from the return of the link to the first fresh frame: what is promised
+FRESH_US = 400_000  # target from the return of the link to the first fresh frame
 _AROUND_US = 1_000_000
 
 
@@ -37,7 +37,7 @@ class Usefulness:
         self.outages_us = tuple(self._outages())
 
     def is_outside(self, at_us: int) -> bool:
-        """Whether a frame captured then had a link of use, and no outage just behind it."""
+        """Whether a frame captured then had a usable link, and no outage just before it."""
         if any(start <= at_us < end + FRESH_US for start, end in self.outages_us):
             return False
         around = [
@@ -71,7 +71,7 @@ def usefulness(
     end_us: int,
     least_bps: int,
 ) -> Usefulness:
-    """Of a link from time 0 on; `carries` says how many bytes it could in a span, were it not for
+    """Of a link from time 0 on; `carries` gives the bytes it could carry in a span, were it not for
     the outages."""
     pieces = []
     for start in range(0, end_us, PIECE_US):

@@ -35,7 +35,7 @@ class ProxiedConnection:
         selector.register(server, selectors.EVENT_WRITE, self._on_server)
 
     def follow(self, now_us: int) -> None:
-        """Ask the selector for what is worth doing now."""
+        """Register for the events that can be handled now."""
         if not self._connected:
             return
         from_client, from_server = self._pipes
@@ -81,7 +81,7 @@ class ProxiedConnection:
         if not self._connected:
             error = self._sockets[1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
-                self.close()  # nobody there yet: the client will try again
+                self.close()  # nothing listens there yet: the client will try again
                 return
             self._connected = True
         self._serve(now_us, mask, reading=self._pipes[1], writing=self._pipes[0])
@@ -118,7 +118,7 @@ class Pipe:
         return open_ and self._lane.has_room(now_us)
 
     def read(self, now_us: int) -> None:
-        """Move what is there into the lane, while it has room."""
+        """Move available bytes into the lane, while it has room."""
         while self._lane.has_room(now_us):
             try:
                 data = self._source.recv(CHUNK_BYTES)
@@ -131,7 +131,7 @@ class Pipe:
             self._under_way += 1
 
     def release(self, data: bytes) -> None:
-        """The lane gives a chunk back: pass it on."""
+        """A chunk is through the link: pass it on."""
         self._under_way -= 1
         self._unwritten += data
         with suppress(OSError):  # a closed sink: its own event tells

@@ -15,7 +15,6 @@ import logging
 import selectors
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,7 +32,6 @@ log = logging.getLogger(__name__)
 PROXY_NOTICE = "a TCP proxy cannot lose bytes: loss shows as delay, a full queue as back-pressure"
 
 _PUBLISH_US = 100_000
-_LATE_SAMPLES = 2_000
 _Clock: TypeAlias = Callable[[], int]
 
 
@@ -48,7 +46,6 @@ class SenderSide(Enum):
 class LinkSnapshot:
     """The link over the last tenth of a second; rates of the way up, headers included."""
 
-    elapsed_us: int
     capacity_bps: int
     used_bps: int
     queue_bytes: int
@@ -56,14 +53,13 @@ class LinkSnapshot:
     connections: int
     carried_bytes: int
     repaired_chunks: int  # "lost" and therefore late
-    late_p95_us: int  # how late the proxy itself released chunks
 
 
 class LinkProxy:
     """A link in real time. Addresses are `host:port` or `tcp://host:port`; port 0 picks a free one.
 
     `start` and `stop` run it in a thread of its own, `run` in the calling one. Raises ConfigError
-    when an address is wrong or taken.
+    when an address is wrong or in use.
     """
 
     def __init__(
@@ -89,12 +85,11 @@ class LinkProxy:
         self._wake_in.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._pairs: set[ProxiedConnection] = set()
-        self._late_us: deque[int] = deque(maxlen=_LATE_SAMPLES)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._started_us = 0
         self._published = (0, 0)  # time, bytes carried up by then
-        self._snapshot = LinkSnapshot(0, 0, 0, 0, profile.up.delay_us, 0, 0, 0, 0)
+        self._snapshot = LinkSnapshot(0, 0, 0, profile.up.delay_us, 0, 0, 0)
 
     @property
     def endpoint(self) -> str:
@@ -159,7 +154,6 @@ class LinkProxy:
         now_us = self._now_us()
         for lane in (self._up, self._down):
             for chunk in lane.pop(now_us):
-                self._late_us.append(now_us - chunk.at_us)
                 if isinstance(chunk.stream, Pipe):
                     chunk.stream.release(chunk.data)
         for pair in list(self._pairs):
@@ -173,9 +167,7 @@ class LinkProxy:
     def _publish(self, now_us: int) -> None:
         since_us, carried = self._published
         span_us = now_us - since_us
-        ranked = sorted(self._late_us)
         self._snapshot = LinkSnapshot(
-            elapsed_us=now_us,
             capacity_bps=self._up.capacity_bytes(since_us, now_us) * 8_000_000 // span_us,
             used_bps=(self._up.carried_bytes - carried) * 8_000_000 // span_us,
             queue_bytes=self._up.queue_bytes(now_us),
@@ -183,7 +175,6 @@ class LinkProxy:
             connections=len(self._pairs),
             carried_bytes=self._up.carried_bytes,
             repaired_chunks=self._up.repaired_chunks + self._down.repaired_chunks,
-            late_p95_us=ranked[int(0.95 * (len(ranked) - 1))] if ranked else 0,
         )
         self._published = (now_us, self._up.carried_bytes)
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Discipline(Enum):
-    """Which packet a full or slow queue gives up."""
+    """Which packet a full or slow queue drops."""
 
     DROP_TAIL = "droptail"  # the arriving one
     DROP_HEAD = "drophead"  # the oldest waiting one
@@ -41,7 +41,7 @@ class Waiting(Generic[T]):
 
 
 class PacketQueue(Generic[T]):
-    """Packets in order of arrival; `dropped` counts what the discipline gave up.
+    """Packets in order of arrival; `dropped` counts packets that the discipline dropped.
 
     The packet in service counts against the limit: the caller tells its bytes as `serving_bytes`.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.emulator.ends import EndOptions, FrameLog
+from services.emulator.ends import EndOptions, FrameLog, Stage
 from services.emulator.footage import Footage, ModelFootage
 from services.emulator.outages import usefulness
 from services.emulator.profile import Profile
@@ -18,7 +18,8 @@ from services.emulator.report import FrameRecord, Summary, jain_index, summarise
 from services.emulator.virtual import VirtualClock, VirtualConnection, VirtualPath
 from services.emulator.virtual_receiver import VirtualReceiver
 from services.emulator.virtual_sender import VirtualSender
-from services.rate.congestion import HEADER_BYTES, CongestionController, Tuning
+from services.rate.congestion import HEADER_BYTES, CongestionController
+from services.rate.tuning import Tuning
 
 _SAMPLE_US = 100_000
 
@@ -111,7 +112,7 @@ def simulate(
         film = (
             footage[number] if number < len(footage) else ModelFootage(seed=options.seed + number)
         )
-        # The phases of two captures differ, or the same one would always wait for the other.
+        # The captures differ in phase, or the same stream would always wait for the other.
         start_us = 7_919 * number
         if number:
             start_us += round(options.second_stream_at_s * 1e6)
@@ -150,10 +151,9 @@ class _Stream:
             ),
         )
         self._log = FrameLog()
-        self._sender = VirtualSender(clock, path, footage, told, log=self._log, start_us=start_us)
-        self._receiver = VirtualReceiver(
-            clock, path, self._sender, told, log=self._log, start_us=start_us
-        )
+        stage = Stage(clock, path, told, self._log, start_us)
+        self._sender = VirtualSender(stage, footage)
+        self._receiver = VirtualReceiver(stage, self._sender)
 
     @property
     def controller(self) -> CongestionController:
@@ -173,7 +173,7 @@ class _Stream:
 
 
 class _Bulk:
-    """A bulk transfer: as many bytes as its TCP lets go."""
+    """A bulk transfer: as many bytes as its TCP allows."""
 
     _AHEAD_BYTES = 256 * 1024
 

@@ -14,6 +14,7 @@ from random import Random
 
 import numpy as np
 
+from services.emulator.effortless import EffortlessCodec
 from streamcodec.bitstream import (
     CRC_BYTES,
     INTER_HEADER_BYTES,
@@ -24,34 +25,25 @@ from streamcodec.bitstream import (
     pack,
     read_header,
 )
-from streamcodec.codec import Codec, Decoded, Encoded
-from streamcodec.effort import Effort
+from streamcodec.codec import Decoded, Encoded
 from streamcodec.errors import ReferenceMissing
 from streamcodec.frame import Frame, Reference
 
 _KEYFRAME_COSTS = 5.0
 
 
-class SizedCodec(Codec):
+class SizedCodec(EffortlessCodec):
     """See the module. Deterministic: the n-th frame has the same size in every run of a seed."""
 
     def __init__(
         self, *, seed: int = 1, coarsest_bytes: int = 300, finest_bytes: int = 60_000
     ) -> None:
-        self.model_hash = hashlib.blake2b(b"sized", digest_size=8).digest()
-        self.size = "S"
-        self.device = "cpu"
-        self.effort = Effort.NORMAL
+        super().__init__(hashlib.blake2b(b"sized", digest_size=8).digest(), test=b"sized---")
         self._random = Random(f"{seed}/content")
         self._noise = Random("payload").randbytes(70_000)
         self._coarsest_bytes = coarsest_bytes
         self._ratio = (finest_bytes / coarsest_bytes) ** (1 / (QUALITIES - 1))
         self._content = 0.0
-
-    def trying(self, effort: str) -> SizedCodec:
-        """Every effort costs the same: nothing."""
-        del effort
-        return self
 
     def psnr_db(self, quality: int) -> float:
         """Of the frame that was coded last, had it this quality."""
@@ -95,12 +87,6 @@ class SizedCodec(Codec):
                 raise ReferenceMissing(f"packet needs reference {header.reference.hex()}")
             after = self._after(packet, header, reference, reference.frame)
         return Decoded(after.frame, after)
-
-    def self_test(self) -> bytes:
-        return b"sized---"
-
-    def warm_up(self, width: int, height: int) -> None:
-        """Nothing to warm."""
 
     def _fitting(
         self, finest: int, budget_bytes: int | None, *, keyframe: bool

@@ -25,9 +25,9 @@ class Fading:
     seconds: int
     mean_bps: float
     deviation: float  # of the natural logarithm of the rate
-    memory_s: float  # time after which the rate has forgotten itself
+    memory_s: float  # autocorrelation time of the rate
     grant_ms: int  # the scheduler serves this terminal once in so many milliseconds
-    dead: tuple[tuple[float, float], ...] = ()  # stretches (start, end) with a trickle only
+    dead: tuple[tuple[float, float], ...] = ()  # spans (start, end) with very little capacity
     trickle: float = 0.004
 
 

@@ -144,7 +144,7 @@ class TcpSender:
         return self.transmit(now_us)
 
     def on_receipt(self, receipt: Receipt, now_us: int) -> list[Segment]:
-        """Learn what arrived; returns the segments to send now."""
+        """Process an acknowledgement; returns the segments to send now."""
         limited = self._in_flight() + 1 >= self._window or self._written > self._next_new
         newest_sent_us = -1
         delivered = 0
@@ -177,7 +177,7 @@ class TcpSender:
         return self.transmit(now_us)
 
     def transmit(self, now_us: int) -> list[Segment]:
-        """Segments that the window lets go now: lost ones first, then new ones."""
+        """Segments that the window allows now: lost ones first, then new ones."""
         if not self._flight:
             idle_us = now_us - self._last_send_us if self._last_send_us is not None else 0
             if idle_us > self._rto_us():
@@ -197,7 +197,7 @@ class TcpSender:
         return out
 
     def _undo_timeout(self) -> None:
-        """The link had only paused: what was taken for lost still comes (RFC 3522, RFC 5682)."""
+        """The timeout was spurious: segments counted as lost still arrive (RFC 3522, RFC 5682)."""
         assert self._before_timeout is not None
         self._window, self._threshold = self._before_timeout
         self._recovery_end = self._acknowledged

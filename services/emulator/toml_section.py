@@ -19,7 +19,7 @@ _RATE = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s
 
 
 class Section:
-    """One table; each key is asked for once, and `finish` refuses those that nobody asked for."""
+    """One table; each key is read once, and `finish` refuses those that were not read."""
 
     def __init__(self, values: Values, *, path: Path, text: str, place: str = "") -> None:
         self._values = values
@@ -164,7 +164,7 @@ class Section:
 
 
 def find_line(text: str, keys: Sequence[str]) -> int:
-    """Line, from 1, on which a key stands, or that of the innermost table or key around it."""
+    """Line, from 1, of a key, or of the innermost table or key around it."""
     lines = text.splitlines()
     at = 0
     prefix = ""

@@ -22,7 +22,7 @@ def read_trace(path: Path) -> tuple[int, ...]:
 
 
 def parse_trace(lines: Iterable[str], *, name: str) -> tuple[int, ...]:
-    """See `read_trace`; `name` stands for the file in errors."""
+    """See `read_trace`; `name` is the file's name in errors."""
     stamps: list[int] = []
     for number, line in enumerate(lines, 1):
         text = line.strip()

@@ -112,7 +112,7 @@ class VirtualConnection:
             self._send_reply()
 
     def close(self) -> None:
-        """Cut the connection: what is under way has no effect any more."""
+        """Cut the connection: what is under way is dropped."""
         self._open = False
 
     def _send_reply(self) -> None:

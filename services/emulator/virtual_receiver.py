@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.emulator.ends import EndOptions, FrameLog, Line
-from services.emulator.virtual import VirtualClock, VirtualPath
+from services.emulator.ends import Line, Stage
 from services.emulator.virtual_sender import VirtualSender
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
+from services.protocol.profile import Profile
 from services.protocol.standby import Move, try_us
 from services.protocol.train import Arrival
 from services.receiver.core import ReceiverCore
@@ -20,7 +20,7 @@ from services.wire.endpoint import CONNECT_TIMEOUT_MS, RECONNECT_MS
 
 # SYN, SYN-ACK, then ZMTP's greetings and READY commands: receiver's and sender's by turns.
 HANDSHAKE_BYTES = (60, 60, 180, 180)
-SYN_AGAIN_US = 1_000_000  # Linux: the first answer to a connection is waited for that long
+SYN_AGAIN_US = 1_000_000  # Linux: SYN is sent again after this time
 _RECONNECT_US = 2000 * RECONNECT_MS  # at most
 _SPARE_PAUSE_US = 1000 * RECONNECT_MS  # at least
 
@@ -28,21 +28,10 @@ _SPARE_PAUSE_US = 1000 * RECONNECT_MS  # at least
 class VirtualReceiver:
     """Dials, acknowledges and decodes."""
 
-    def __init__(
-        self,
-        clock: VirtualClock,
-        path: VirtualPath,
-        sender: VirtualSender,
-        options: EndOptions,
-        *,
-        log: FrameLog,
-        start_us: int,
-    ) -> None:
-        self._clock = clock
-        self._path = path
+    def __init__(self, stage: Stage, sender: VirtualSender) -> None:
+        self._clock, self._path, self._log = stage.clock, stage.path, stage.log
+        self._options = stage.options
         self._sender = sender
-        self._options = options
-        self._log = log
         codec = sender.codec
         self._core = ReceiverCore(
             Profile(codec.model_hash, codec.self_test(), "", "virtual", 1, b""),
@@ -55,8 +44,8 @@ class VirtualReceiver:
         self._spare_since = 0  # counts the moves of the second connection
         self._free_us = 0  # when the decoder is
         self.connections = 0
-        clock.at(start_us, self._dial)
-        clock.at(start_us, self._tick)
+        stage.clock.at(stage.start_us, self._dial)
+        stage.clock.at(stage.start_us, self._tick)
 
     def _time_us(self) -> int:
         return self._options.receiver_clock_us(self._clock.now_us)
@@ -84,7 +73,7 @@ class VirtualReceiver:
             self._clock.at(self._clock.now_us + _RECONNECT_US, self._dial)
 
     def _try_spare(self, since: int) -> None:
-        """Dial beside a silent line until that is told to end."""
+        """Dial beside a silent connection until told to end."""
         if since == self._spare_since:
             self._shake_spare(since, 0)
             again_us = try_us(self._core.intake.round_trip_us) + _SPARE_PAUSE_US

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shell of a sender in virtual time, around the core that the daemon runs.
 
-It films, encodes and sends when the clock says so. What is sent when, to whom and how large is
-decided where it always is.
+It captures, encodes and sends by the virtual clock. Decisions are those of the core.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 
-from services.emulator.ends import EndOptions, FrameLog, Line
+from services.emulator.ends import Line, Stage
 from services.emulator.footage import Footage, RememberingCodec
-from services.emulator.virtual import VirtualClock, VirtualPath
 from services.media.scaling import fitted
-from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.offer import Offer
+from services.protocol.packing import pack
 from services.protocol.planner import Plan, Rules
 from services.rate.congestion import CongestionController
 from services.sender.coder import Coded
@@ -27,23 +25,13 @@ RESET_BYTES = 60
 
 
 class VirtualSender:
-    """Films, encodes and sends as its core says."""
+    """Captures, encodes and sends as its core decides."""
 
-    def __init__(
-        self,
-        clock: VirtualClock,
-        path: VirtualPath,
-        footage: Footage,
-        options: EndOptions,
-        *,
-        log: FrameLog,
-        start_us: int,
-    ) -> None:
-        self._clock = clock
-        self._path = path
-        self._footage = footage
+    def __init__(self, stage: Stage, footage: Footage) -> None:
+        options = stage.options
+        self._clock, self._path, self._log = stage.clock, stage.path, stage.log
         self._options = options
-        self._log = log
+        self._footage = footage
         self.codec = RememberingCodec(footage.codec)
         first = footage.frame(0)
         self._size = first.width, first.height
@@ -65,7 +53,7 @@ class VirtualSender:
                 adapts=options.adapts and footage.follows_steps,
             ),
             codec=self.codec,
-            now_us=clock.now_us,
+            now_us=stage.clock.now_us,
             congestion=self._take_controller,
         )
         self._lines: dict[bytes, Line] = {}
@@ -73,8 +61,8 @@ class VirtualSender:
         self._numbers = count(1)
         self._busy = False
         self._waiting: int | None = None  # the newest frame, while another is encoded
-        clock.at(start_us, self._capture)
-        clock.at(start_us, self._tick)
+        stage.clock.at(stage.start_us, self._capture)
+        stage.clock.at(stage.start_us, self._tick)
 
     @property
     def resolution_changes(self) -> int:
@@ -88,7 +76,7 @@ class VirtualSender:
         return peer
 
     def message(self, peer: bytes, data: bytes) -> None:
-        """A receiver said something."""
+        """A message of a receiver."""
         if peer in self._lines:
             self._act(self.core.messages([(peer, data)], self._clock.now_us))
 
@@ -167,7 +155,7 @@ class VirtualSender:
             self.core.handed_over(peer, head, now)
             for message in (head, rest):
                 if message is not None:
-                    line.send(m.pack(message))
+                    line.send(pack(message))
 
     def _make_controller(self) -> CongestionController:
         return CongestionController(

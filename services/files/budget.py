@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-_KEY_SHARE = 8  # a keyframe is worth about this many inter frames at equal quality
+_KEY_SHARE = 8  # a keyframe takes about as many bytes as this many inter frames of equal quality
 _MAX_KEY_PART = 0.5  # of a short file's bytes
 _REPAY_S = 1.0  # what the keyframe overdrew is paid back over about this long
 _ROUNDING = 0.05  # of a span: stamps in whole milliseconds are no varying frame rate

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import fmean
+
+Progress = Callable[[int, int | None, str], None]  # frames done, of how many, a remark
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Rate:
 
 
 class Durations:
-    """How long each reason held: `set` says which one holds from now on."""
+    """Time spent in each reason; `set` changes the present one."""
 
     def __init__(self, reason: str, now_us: int) -> None:
         self._reason = reason
@@ -95,11 +95,11 @@ class Durations:
 
     @property
     def reason(self) -> str:
-        """The reason that holds."""
+        """The present reason."""
         return self._reason
 
     def set(self, reason: str, now_us: int) -> bool:
-        """Change the reason; True when it is another one than before."""
+        """Change the reason; True when it is a new one."""
         if reason == self._reason:
             return False
         self._spent_us = dict(self.spent_us(now_us))
@@ -127,7 +127,7 @@ class Limitation:
 
     @property
     def reason(self) -> str:
-        """What limits the stream now."""
+        """What limits the stream now: the majority of the last second."""
         return self.durations.reason
 
     def vote(self, reason: str, now_us: int) -> bool:

@@ -74,7 +74,7 @@ class SenderSnapshot:
     width: int
     height: int
     frames_captured: int
-    frames_idle: int  # captured while nobody watched
+    frames_idle: int  # captured while no receiver was there
     frames_encoded: int
     key_frames_encoded: int
     frames_skipped: Mapping[str, int]  # by reason: cpu, receiver, bandwidth, keyframe
@@ -103,12 +103,12 @@ class SenderSnapshot:
     frames_damaged: int = 0  # pictures of the source that could not be decoded
     source_dropped: int = 0  # packets of the source that came too fast to be kept
     source_buffer_us: int = 0  # of a live stream, that wait for their time
-    source_waits: bool = False  # no frame is due yet: nothing hangs
+    source_waits: bool = False  # no frame is due yet, which is no fault
     refused_connections: int = 0  # by the handshake: keys not allowed, or another protocol
     since_capture_us: int | None = None  # since the source gave a frame; None before the first
     frame_interval_us: int = 0
     effort: str = ""  # how hard the encoder tries; less than asked for on a busy machine
-    source_lost: str = ""  # why there is none for the moment, while it is opened again and again
+    source_lost: str = ""  # why the source is gone, while it is opened again
     source_attempts: int = 0  # to open it again, in vain or not
     keys_trouble: str = ""  # what cannot be read in the folder of keys
     events: tuple[StreamEvent, ...] = field(repr=False, default=())

@@ -52,7 +52,7 @@ def to_frame(
 ) -> Frame:
     """Our frame (8-bit 4:2:0, BT.709 limited range) from a decoded picture, planes copied.
 
-    Native planes are taken untouched; full range, other matrices, layouts and depths are
+    Native planes are copied unchanged; full range, other matrices, layouts and depths are
     converted. Colours that the stream does not declare are BT.709's in large pictures and
     BT.601's in small ones; with `as_stored`, for raw planes whose format has no word for colours,
     they are taken as they are.
@@ -104,7 +104,7 @@ def from_frame(frame: Frame, *, full_range: bool = False) -> av.VideoFrame:
 
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
-    """How the stream says that its pictures are to be turned and mirrored."""
+    """How pictures are to be turned and mirrored, by the stream's side data."""
     found: Any = picture.side_data  # its stub knows it as the keywords of another function
     try:
         return of_display_matrix(bytes(found[SideData.DISPLAYMATRIX]))
@@ -180,7 +180,7 @@ def over_white(
 
 
 def luma_of(picture: av.VideoFrame, *, limited: bool) -> npt.NDArray[np.floating[Any]]:
-    """(H, W) first plane, as 8-bit levels that may be between two; `limited` says which white."""
+    """(H, W) first plane, as 8-bit levels with fractions; `limited`: white is 235, else 255."""
     plane, component = picture.planes[0], picture.format.components[0]
     if component.bits == 8:
         return _samples(plane).astype(np.float32)
@@ -192,7 +192,7 @@ def luma_of(picture: av.VideoFrame, *, limited: bool) -> npt.NDArray[np.floating
 
 
 def _grey(picture: av.VideoFrame) -> Frame:
-    """Full range unless the stream says otherwise, as FFmpeg reads grey."""
+    """Full range unless the stream has another, as FFmpeg reads grey."""
     limited = picture.color_range == ColorRange.MPEG
     levels = luma_of(picture, limited=limited)
     if not limited:

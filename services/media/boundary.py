@@ -53,7 +53,7 @@ def writing(name: str, *, saved: str = "what was written before is kept") -> Ite
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a library says, on one line, with nothing secret in it."""
+    """The text of a library's error, on one line, with nothing secret in it."""
     if isinstance(error, MemoryError):
         return "it would need more memory than there is"
     told = getattr(error, "strerror", None) or getattr(error, "err", None) or str(error)

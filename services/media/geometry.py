@@ -65,7 +65,7 @@ def of_display_matrix(matrix: bytes) -> Orientation:
 
 
 def of_exif(data: bytes) -> Orientation:
-    """From the first directory of EXIF data; upright where it does not say, or is damaged."""
+    """From the first directory of EXIF data; upright where there is none, or it is damaged."""
     start = data.find(b"Exif\0\0")
     tiff = data[start + 6 :] if start >= 0 else data
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])

@@ -123,7 +123,7 @@ class Scene:
 
 
 class _Water:
-    """The lake: what stands above it, mirrored and broken by moving waves."""
+    """The lake: what is above it, mirrored and broken by moving waves."""
 
     def __init__(self, canvas: Canvas, rng: np.random.Generator) -> None:
         self._rows = int((SHORE - HORIZON + 0.12) * canvas.height * 1.16)

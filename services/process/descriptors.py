@@ -29,6 +29,6 @@ def room_for(wanted: int) -> int:
 
 
 def identity_of(number: int) -> tuple[int, int]:
-    """What a descriptor stands for, whatever its number. Raises OSError where that is nothing."""
+    """Device and inode of an open descriptor, whose number may be reused. Raises OSError."""
     found = os.fstat(number)
     return found.st_dev, found.st_ino

@@ -6,60 +6,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-BURST = 10  # of one name at once
-REFILL_US = 6_000_000  # and one more each so often: a flood is ten lines a minute
+from services.rate.bucket import TokenBucket, TokenRate
+
+OF_A_NAME = TokenRate(10, 6_000_000)  # a flood is ten lines a minute
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class _Bucket(Generic[T]):
-    """What one name may still say, and what it could not."""
+class _Name(Generic[T]):
+    """What one name may still tell, and what was left out."""
 
-    tokens: float
-    filled_us: int
+    bucket: TokenBucket
     left_out: int = 0
     last: T | None = None  # of those left out
 
 
 class Limiter(Generic[T]):
-    """At most `burst` items of a name at once, and one more every `refill_us`; pure.
+    """Lets items of each name through at a rate.
 
     The last of those left out is told later, with how many more there were.
     """
 
-    def __init__(self, *, burst: int = BURST, refill_us: int = REFILL_US) -> None:
-        self._burst = burst
-        self._refill_us = refill_us
-        self._buckets: dict[str, _Bucket[T]] = {}
+    def __init__(self, rate: TokenRate = OF_A_NAME) -> None:
+        self._rate = rate
+        self._names: dict[str, _Name[T]] = {}
 
     def admits(self, name: str, item: T, now_us: int) -> tuple[bool, int]:
         """Whether this item may be told, and how many were left out before it."""
-        bucket = self._filled(name, now_us)
-        if bucket.tokens < 1:
-            bucket.left_out += 1
-            bucket.last = item
+        found = self._names.setdefault(name, _Name(TokenBucket(self._rate, now_us)))
+        if not found.bucket.has_token(now_us):
+            found.left_out += 1
+            found.last = item
             return False, 0
-        return True, self._spend(bucket)
+        return True, self._spend(found)
 
     def overdue(self, now_us: int) -> list[tuple[T, int]]:
         """Of each name that was silenced and may speak again: its last item, and how many before
         that were left out."""
         found: list[tuple[T, int]] = []
-        for name in self._buckets:
-            bucket = self._filled(name, now_us)
-            if bucket.last is not None and bucket.tokens >= 1:
-                item = bucket.last
-                found.append((item, self._spend(bucket) - 1))
+        for name in self._names.values():
+            item = name.last
+            if item is not None and name.bucket.has_token(now_us):
+                found.append((item, self._spend(name) - 1))
         return found
 
-    def _spend(self, bucket: _Bucket[T]) -> int:
-        left_out, bucket.left_out, bucket.last = bucket.left_out, 0, None
-        bucket.tokens -= 1
+    def _spend(self, name: _Name[T]) -> int:
+        left_out, name.left_out, name.last = name.left_out, 0, None
+        name.bucket.take()
         return left_out
-
-    def _filled(self, name: str, now_us: int) -> _Bucket[T]:
-        bucket = self._buckets.setdefault(name, _Bucket(float(self._burst), now_us))
-        gained = max(0, now_us - bucket.filled_us) / self._refill_us
-        bucket.tokens = min(float(self._burst), bucket.tokens + gained)
-        bucket.filled_us = max(bucket.filled_us, now_us)
-        return bucket

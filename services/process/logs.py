@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events on standard error: a line for people, or one JSON object a line for machines.
 
-Use `log = logs.get("sender")` and `log.info("keyframe_requested", frame_id=412)`. What libraries
-and broken threads have to say goes the same way, tracebacks included.
+Use `log = logs.get("sender")` and `log.info("keyframe_requested", frame_id=412)`. Messages of
+libraries and of broken threads go the same way, tracebacks included.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class _Brake(logging.Filter):
         self._limiter: Limiter[None] = Limiter()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """False for one too many; the next that passes says how many those were."""
+        """False for one too many; the next that passes tells how many were left out."""
         with self._lock:
             now_us = time.monotonic_ns() // 1000
             admitted, left_out = self._limiter.admits(record.name, None, now_us)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The allocator: what pictures took is given back when they are gone."""
+"""The allocator: memory of pictures is given back to the system when they are freed."""
 
 from __future__ import annotations
 

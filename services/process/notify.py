@@ -17,7 +17,7 @@ _STATUS_US = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a service has taken in and got done so far, in frames.
+    """Frames that a service has received and finished so far.
 
     `must_move`: not even a pause of what comes in is an excuse (a sender's camera).
     """
@@ -37,7 +37,7 @@ def progress_of(counted: Mapping[str, object]) -> Progress:
     role = counted.get("role")
     if role == "sender":
         done = number("framesEncoded") + number("framesSkipped") + number("framesIdle")
-        done += number("sourceAttempts")  # a source that is gone is looked for: nothing hangs
+        done += number("sourceAttempts")  # opening a lost source again is progress
         # A replay whose next packet is not due, or a time lapse between two of its frames, waits.
         since, interval = counted.get("sinceLastCapture_s"), counted.get("frameInterval_s")
         between = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who wants to be told of each thing that happens."""
+"""Callbacks for each item of a kind."""
 
 from __future__ import annotations
 

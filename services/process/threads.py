@@ -44,9 +44,9 @@ class Mailbox(Generic[T]):
 
 
 class Queue(Generic[T]):
-    """First in, first out, bounded: `put` says no when full, and never waits.
+    """First in, first out, bounded: `put` returns False when full, and never waits.
 
-    Full is `capacity` items, or `most_weight` of what `weight` says of each; one item always fits.
+    Full is `capacity` items, or a sum of `weight` above `most_weight`; one item always fits.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Queue(Generic[T]):
         return items
 
     def close(self) -> None:
-        """Wake readers for good; what is queued can still be taken."""
+        """Wake readers for good; queued items can still be taken."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()

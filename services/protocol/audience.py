@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The receivers of one stream, as a sender and a relay have them: who comes, says what, goes; pure.
+"""The receivers of one stream at a sender or relay: sessions, feedback, silence; pure.
 
-A receiver is let in by HELLO, and goes with BYE, by silence, or with its connection. What a sender
+A receiver joins with HELLO, and leaves with BYE, by silence, or with its connection. What a sender
 and a relay do for those that are there is their own: `broadcast.py` and `fanout.py`.
 """
 
@@ -18,6 +18,7 @@ from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.member import Member
 from services.protocol.offer import Offer
+from services.protocol.refusals import Refusals
 from services.protocol.session import SILENCE_US, Event, State
 
 READY_US = 3_000_000  # from WELCOME to READY: it takes a round trip
@@ -36,7 +37,7 @@ class Answering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seats:
-    """How many receivers find room, and `who` says that there is none."""
+    """How many receivers there may be, and the sentence for those beyond."""
 
     most: int
     most_of_one_key: int
@@ -46,22 +47,22 @@ class Seats:
 class Audience(Generic[M]):
     """Not thread-safe: the caller holds a lock.
 
-    `name_of` tells the name of a peer's key, where there are keys: it counts more than what the
-    peer calls itself.
+    `name_of` tells the name of a peer's key, where there are keys, which replaces the name that
+    the peer gives itself.
     """
 
     def __init__(self, seats: Seats, *, name_of: Callable[[bytes], str | None]) -> None:
         self._seats = seats
         self._name_of = name_of
         self._members: dict[bytes, M] = {}
-        self._last_refusal = ""
         self._over = ""  # why the stream has ended
         self._ping_number = 0
         self.events = EventLog()
+        self._refusals = Refusals(self.events)
         self.stale = self.peers_lost = self.keyframe_requests = 0
 
     def lost(self, peer: bytes, now_us: int) -> None:
-        """The transport says that this peer is gone."""
+        """The transport lost this peer."""
         if peer in self._members:
             self._lose(self._members[peer], now_us, "disconnected")
 
@@ -73,6 +74,13 @@ class Audience(Generic[M]):
     def watching(self) -> int:
         """Receivers that take frames."""
         return sum(member.session.state is State.STREAMING for member in self._members.values())
+
+    def _say_bye(self, code: m.ByeCode, reason: str, answers: Answering) -> None:
+        """BYE to all; after the end of the stream to newcomers, too."""
+        if code is m.ByeCode.END_OF_STREAM:
+            self._over = reason
+        for peer in self._members:
+            answers.say(peer, m.Bye(code, reason))
 
     # -- what a sender and a relay do each in their way ------------------------------------------
 
@@ -142,11 +150,10 @@ class Audience(Generic[M]):
         if refusal:
             if known:
                 self._forget(known)
-            if refusal != self._last_refusal:  # it comes back each second
-                self._last_refusal = refusal
-                self.events.add(now_us, "refused", f"{hello.name}: {refusal}")
+            self._refusals.refused(hello.instance, hello.name, refusal, now_us)
             answers.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
             return
+        self._refusals.let_in(hello.instance)
         if self._over:
             answers.say(peer, m.Bye(m.ByeCode.END_OF_STREAM, self._over))
             return
@@ -198,6 +205,18 @@ class Audience(Generic[M]):
 
     # -- timers --------------------------------------------------------------------------------
 
+    def _tick(self, now_us: int, answers: Answering) -> list[tuple[M, str]]:
+        """Refusals and PINGs that are due; who is gone, and why."""
+        self._refusals.tick(now_us)
+        gone = []
+        for member in list(self._members.values()):
+            if why := why_gone(member, now_us):
+                self._lose(member, now_us, why)
+                gone.append((member, why))
+            elif member.liveness.ping_due(now_us):
+                answers.say(member.peer, self._ping(now_us))
+        return gone
+
     def _ping(self, now_us: int) -> m.Ping:
         self._ping_number = (self._ping_number + 1) % 2**32
         return m.Ping(self._ping_number, now_us)
@@ -210,7 +229,7 @@ class Audience(Generic[M]):
 
 
 def why_gone(member: Member, now_us: int) -> str:
-    """Why a receiver is taken for lost; "" while it is not."""
+    """Why a receiver counts as lost; "" while it does not."""
     if member.credit.silent_us(now_us) > SILENCE_US:
         return "no acknowledgement"
     if member.liveness.silent(now_us):

@@ -2,8 +2,8 @@
 """Several streams behind one address: each receiver gets the one that it names; pure.
 
 HELLO names a stream and binds the receiver to its `Fanout`; all that follows goes there. A HELLO
-for another stream moves it. What breaks the rules is counted here, and a peer that sends more than
-any honest one could is not listened to.
+for another stream moves it. Messages that break the rules are counted here, and a peer that sends
+more than any honest one could is ignored.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from services.measure.stats import ViewerSnapshot
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout, Outgoing, Replies
 from services.protocol.flood import FLOODS, MAX_MESSAGES_PER_S, FloodGate, Hearing
+from services.protocol.packing import unpack
+from services.protocol.session import Announcer
 
-KNOCK_US = 200_000
 _THE_PEER = b""  # of an end that connects
 
 
 class Board:
     """Directs receivers to streams. Not thread-safe: the caller holds a lock.
 
-    `knocks` is set where we connect: the one peer gets a PING until its HELLO comes.
+    Where this end `connects`, its one peer gets PINGs until its HELLO comes.
     """
 
     def __init__(
@@ -32,15 +33,14 @@ class Board:
         fanouts: Sequence[Fanout],
         *,
         max_messages_per_s: int = MAX_MESSAGES_PER_S,
-        knocks: bool = False,
+        connects: bool = False,
     ) -> None:
         self.fanouts = tuple(fanouts)
         self._gate = FloodGate(max_messages_per_s)
-        self._knocks = knocks
-        self._knocked_us: int | None = None
+        self._announcer = Announcer() if connects else None
         self._last_refusal = ""
         self.events = EventLog()
-        self.hostile = self.flooded = self._cuts = 0
+        self.hostile = self.flooded = 0
 
     def on_message(self, peer: bytes, data: bytes, now_us: int) -> Replies:
         """Take one message of a receiver. Never raises: bad messages are counted and dropped."""
@@ -50,11 +50,10 @@ class Board:
             cut = hearing is Hearing.CUT
             return Replies(cuts=[(peer, FLOODS)] if cut else [])
         try:
-            return self._direct(peer, m.unpack(data), now_us)
+            return self._direct(peer, unpack(data), now_us)
         except RemoteProtocolError as error:
             self.hostile += 1
-            if self.hostile <= 10 or self.hostile % 1000 == 0:
-                self.events.add(now_us, "bad_message", str(error))
+            self.events.bad_message(now_us, str(error))
             return Replies()
 
     def tick(self, now_us: int) -> Replies:
@@ -62,9 +61,8 @@ class Board:
         replies = Replies()
         for fanout in self.fanouts:
             replies.add(fanout.tick(now_us))
-        alone = self._knocks and not any(_THE_PEER in fanout for fanout in self.fanouts)
-        if alone and (self._knocked_us is None or now_us - self._knocked_us >= KNOCK_US):
-            self._knocked_us = now_us
+        alone = not any(_THE_PEER in fanout for fanout in self.fanouts)
+        if self._announcer and alone and self._announcer.is_due(now_us):
             replies.say(_THE_PEER, m.Ping(0, now_us))
         return replies
 
@@ -73,14 +71,14 @@ class Board:
         return [outgoing for fanout in self.fanouts for outgoing in fanout.due(now_us)]
 
     def lost(self, peer: bytes, now_us: int) -> None:
-        """The transport says that this peer is gone."""
+        """The transport lost this peer."""
         for fanout in self.fanouts:
             fanout.lost(peer, now_us)
 
-    def refused(self, peer: bytes) -> None:
+    def not_taken(self, peer: bytes, sequence: int) -> None:
         """The transport had no room for a frame: this peer's chain is broken."""
         for fanout in self.fanouts:
-            fanout.refused(peer)
+            fanout.not_taken(peer, sequence)
 
     def farewell(self, code: m.ByeCode, reason: str) -> Replies:
         """BYE to all receivers of all streams."""
@@ -89,12 +87,9 @@ class Board:
             replies.add(fanout.ended(code, reason))
         return replies
 
-    def ended(self, reasons: Sequence[str], now_us: int) -> None:
-        """Connections were ended for what they did."""
-        for reason in reasons:
-            self._cuts += 1
-            if self._cuts <= 10 or self._cuts % 100 == 0:
-                self.events.add(now_us, "connection_cut", reason)
+    def cut(self, reasons: Sequence[str], now_us: int) -> None:
+        """Connections were cut, for these reasons."""
+        self.events.connections_cut(now_us, reasons)
 
     # -- what is known -------------------------------------------------------------------------
 
@@ -140,7 +135,7 @@ class Board:
     def _named(self, stream: str) -> Fanout | None:
         """Who serves a stream: by name; any, where none is asked for or there is only one."""
         if len(self.fanouts) == 1:
-            return self.fanouts[0]  # says by itself what does not fit
+            return self.fanouts[0]  # refuses by itself what does not fit
         if not stream:
             return next((fanout for fanout in self.fanouts if fanout.offers), self.fanouts[0])
         return next((fanout for fanout in self.fanouts if fanout.stream == stream), None)

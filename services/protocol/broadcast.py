@@ -11,10 +11,12 @@ from services.errors import RemoteProtocolError
 from services.measure.events import StreamEvent
 from services.measure.latency import Latency
 from services.protocol import messages as m
-from services.protocol.audience import NEVER_READY, Answering, Audience, Seats, why_gone
+from services.protocol.audience import NEVER_READY, Answering, Audience, Seats
 from services.protocol.flood import FLOODS, FloodGate, Hearing
 from services.protocol.offer import Offer
-from services.protocol.planner import Plan, Planner, Plans, Rules
+from services.protocol.packing import pack, unpack
+from services.protocol.planner import Plan, Planner, Rules
+from services.protocol.session import Announcer
 from services.protocol.viewer import Viewer
 from services.rate.budget import Congestion
 
@@ -33,14 +35,13 @@ class Answers:
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
-        self.messages.append((peer, m.pack(message)))
+        self.messages.append((peer, pack(message)))
 
 
 class Broadcast(Audience[Viewer]):
-    """State of the sender towards its receivers.
+    """State of the sender towards its receivers; `planner` decides what each frame becomes.
 
-    `knock` is set for a sender that connects: it has one peer, to which it sends a PING until
-    a HELLO comes back.
+    A sender that `connects` has one peer, which gets PINGs until its HELLO comes.
     """
 
     def __init__(
@@ -49,8 +50,7 @@ class Broadcast(Audience[Viewer]):
         rules: Rules,
         *,
         congestion: Callable[[], Congestion],
-        now_us: int,
-        knock: bool = False,
+        connects: bool = False,
         size: tuple[int, int] = (0, 0),
         name_of: Callable[[bytes], str | None] = lambda peer: None,
     ) -> None:
@@ -60,15 +60,13 @@ class Broadcast(Audience[Viewer]):
         super().__init__(seats, name_of=name_of)
         self._offer = offer
         self._make_congestion = congestion
-        self._knock = knock
-        self._knocked_us = now_us - m.MAX_SPAN_US
+        self._announcer = Announcer() if connects else None
         self._former: OrderedDict[int, Viewer] = OrderedDict()  # by instance
         self._gate = FloodGate()
-        self._planner = Planner(
+        self.planner = Planner(
             rules, self._members, frame_interval_us=offer.frame_interval_us, size=size
         )
-        self.hostile = 0
-        self.flooded = self._cuts = 0
+        self.hostile = self.flooded = 0
 
     # -- what comes in -------------------------------------------------------------------------
 
@@ -82,28 +80,22 @@ class Broadcast(Audience[Viewer]):
                 answers.cuts.append((peer, FLOODS))
             return answers
         try:
-            latency = self._dispatch(peer, m.unpack(data), now_us, answers)
+            latency = self._dispatch(peer, unpack(data), now_us, answers)
             if latency is not None:
                 answers.latencies.append(latency)
         except RemoteProtocolError as error:
             self.hostile += 1
-            if self.hostile <= 10 or self.hostile % 1000 == 0:
-                self.events.add(now_us, "bad_message", str(error))
+            self.events.bad_message(now_us, str(error))
         return answers
 
     def tick(self, now_us: int) -> Answers:
-        """Timers: PINGs, knocking, and receivers that fell silent. Call ten times a second."""
+        """Timers: PINGs, and receivers that fell silent. Call ten times a second."""
         answers = Answers()
-        for viewer in list(self._members.values()):
-            if why := why_gone(viewer, now_us):
-                self._lose(viewer, now_us, why)
-                if why != NEVER_READY:
-                    answers.cuts.append((viewer.peer, why))  # and what waits for it
-                    answers.reconnect = self._knock
-            elif viewer.liveness.ping_due(now_us):
-                answers.say(viewer.peer, self._ping(now_us))
-        if self._knock and not self._members and now_us - self._knocked_us >= 200_000:
-            self._knocked_us = now_us
+        for viewer, why in self._tick(now_us, answers):
+            if why != NEVER_READY:
+                answers.cuts.append((viewer.peer, why))  # and what waits for it
+                answers.reconnect = self._announcer is not None
+        if self._announcer and not self._members and self._announcer.is_due(now_us):
             answers.say(b"", self._ping(now_us))
         return answers
 
@@ -112,45 +104,17 @@ class Broadcast(Audience[Viewer]):
         for viewer in list(self._members.values()):
             self._lose(viewer, now_us, "disconnected")
 
-    def ended(self, reasons: Sequence[str], now_us: int) -> None:
-        """Connections were ended for what they did."""
-        for reason in reasons:
-            self._cuts += 1
-            if self._cuts <= 10 or self._cuts % 100 == 0:
-                self.events.add(now_us, "connection_cut", reason)
+    def cut(self, reasons: Sequence[str], now_us: int) -> None:
+        """Connections were cut, for these reasons."""
+        self.events.connections_cut(now_us, reasons)
 
     def farewell(self, code: m.ByeCode, reason: str) -> Answers:
         """BYE to all, before closing; after the end of the stream to all who come, too."""
         answers = Answers()
-        if code is m.ByeCode.END_OF_STREAM:
-            self._over = reason
-        for peer in self._members:
-            answers.say(peer, m.Bye(code, reason))
+        self._say_bye(code, reason, answers)
         return answers
 
-    def request_keyframe(self) -> None:
-        """Make the next frame a keyframe for everybody."""
-        self._planner.request_keyframe()
-
     # -- the next frame ------------------------------------------------------------------------
-
-    def plan(
-        self,
-        *,
-        width: int,
-        height: int,
-        encode_us: int,
-        now_us: int,
-        least_bytes: int | None = None,
-    ) -> Plans:
-        """Decide what a frame captured now becomes, see `Planner.plan`."""
-        return self._planner.plan(
-            width=width,
-            height=height,
-            encode_us=encode_us,
-            now_us=now_us,
-            least_bytes=least_bytes,
-        )
 
     def committed(
         self, plan: Plan, *, sequence: int, digest: bytes, size_bytes: int, now_us: int
@@ -158,13 +122,9 @@ class Broadcast(Audience[Viewer]):
         """The plan became a packet; returns the peers that still want it."""
         if plan.reference is None:
             self.events.add(now_us, "keyframe", f"{size_bytes} bytes")
-        return self._planner.committed(
+        return self.planner.committed(
             plan, sequence=sequence, digest=digest, size_bytes=size_bytes, now_us=now_us
         )
-
-    def references(self) -> set[bytes]:
-        """Digests of the references worth keeping; the caller may drop all others."""
-        return self._planner.references()
 
     def handed_over(self, peer: bytes, head: m.FrameHead) -> None:
         """The transport took this frame for this peer."""
@@ -172,11 +132,11 @@ class Broadcast(Audience[Viewer]):
         if viewer is not None:
             viewer.handed_over(head)
 
-    def refused(self, peer: bytes, sequence: int) -> None:
+    def not_taken(self, peer: bytes, sequence: int) -> None:
         """The transport had no room: the frame is lost to this peer, and so is its chain."""
         viewer = self._members.get(peer)
         if viewer is not None:
-            viewer.credit.shown(sequence, service_us=0, now_us=0)
+            viewer.not_taken(sequence)
             viewer.ask_keyframe()
 
     # -- what is known -------------------------------------------------------------------------
@@ -196,7 +156,7 @@ class Broadcast(Audience[Viewer]):
         return self._offer
 
     def _welcome(self, offer: Offer) -> m.Welcome:
-        width, height = self._planner.size
+        width, height = self.planner.size
         return offer.welcome(width=width, height=height)
 
     def _admit(self, peer: bytes, hello: m.Hello, now_us: int) -> Viewer:
@@ -212,7 +172,7 @@ class Broadcast(Audience[Viewer]):
         )
 
     def _unknown(self, peer: bytes, answers: Answering) -> None:
-        if not self._knock:
+        if self._announcer is None:
             super()._unknown(peer, answers)
 
     def _forget(self, member: Viewer) -> None:
@@ -235,4 +195,4 @@ class Broadcast(Audience[Viewer]):
         """
         if former is None or not hello.model_hash or former.decoded is None:
             return None
-        return former.decoded if former.decoded in self._planner.references() else None
+        return former.decoded if former.decoded in self.planner.references() else None

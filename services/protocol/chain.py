@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The packets of a stream since its last keyframe, kept for those who come late or fall behind.
+"""The packets since the last keyframe, kept for receivers that join late or fall behind; pure.
 
-Packets are numbered as they come. Who is handed the keyframe and all packets after it has the same
-picture as everybody else. A chain that grows beyond its bounds loses its head: then only a new
-keyframe serves a newcomer, and the relay asks for one.
+Packets are numbered as they come. A receiver that gets the keyframe and all packets after it has
+the same picture as all others. A chain that grows beyond its bounds loses its first packets: then
+only a new keyframe serves a newcomer, and the relay asks for one.
 """
 
 from __future__ import annotations
@@ -65,8 +65,7 @@ def chained(arrival: Arrival, *, captured_us: int, error_us: int = 0) -> Chained
 class Chain:
     """Keeps the newest packets by number, bounded in frames and bytes.
 
-    With `keeps_past` a keyframe does not make what was before it worthless: who is still there
-    gets every packet.
+    With `keeps_past` packets before a keyframe are kept: a receiver that is still there gets them.
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class Chain:
         return self._bytes
 
     def append(self, packet: ChainedPacket) -> None:
-        """Take the next packet; a keyframe makes all before it worthless."""
+        """Take the next packet; a keyframe drops all before it, unless the past is kept."""
         if packet.keyframe:
             if not self._keeps_past:
                 self._drop(len(self._packets))
@@ -123,7 +122,7 @@ class Chain:
         return self._packets[index] if 0 <= index < len(self._packets) else None
 
     def clear(self) -> None:
-        """Another stream begins. Numbers go on, so that nobody mistakes its packets."""
+        """Another stream begins. Numbers go on, so that its packets are told apart."""
         self._drop(len(self._packets))
         self._keyframe = None
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from services.protocol.messages import MAX_SPAN_US
+
 DRIFT_PPM = 50  # two ordinary quartz clocks
 SAMPLES = 16
 STEP_US = 1_000_000  # a jump beyond this is a suspend or a new peer, not drift
@@ -80,3 +82,10 @@ class ClockFilter:
 def shares_clock(boot_id: bytes, other: bytes) -> bool:
     """True when both processes run on one boot of one machine."""
     return bool(boot_id) and boot_id == other
+
+
+def summed_error_us(offset: Offset | None, before_us: int) -> int | None:
+    """Error of a time that came over several hops: ours, and that of all before; None: unknown."""
+    if offset is None or before_us >= MAX_SPAN_US:
+        return None
+    return offset.error_us + before_us

@@ -3,14 +3,17 @@
 
 High-water marks do not bound latency; credit does. A frame takes credit when it is handed to the
 transport. Its bytes come back when the receiver acknowledges their arrival, its place when it was
-shown, so that the screen paces the sender. The window follows the receiver: a round trip and its
-own work need that many frames under way, divided by how often it takes one. A receiver that is
-slower than the stream gets no more than that, or its frames would wait in front of its decoder.
+shown, so that the sender goes at the rate of the screen. The window follows the receiver: a round
+trip and its own work need that many frames under way, divided by how often it takes one. A receiver
+that is slower than the stream gets no more than that, or its frames would wait for its decoder.
+
+A relay may send a frame again under the same number. Reports come in the order of sending, so each
+is counted for the oldest sending that lacks it.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 from math import ceil
 from statistics import median_low
@@ -19,17 +22,18 @@ MIN_FRAMES = 2
 MAX_FRAMES = 320  # ten seconds at 30 frames a second, for a receiver that holds them so long
 MAX_BYTES = (
     8 * 1024 * 1024
-)  # and a packet more: what a receiver lets lie, see services/wire/transport.py
+)  # a receiver lets this and one more packet wait, see services/wire/transport.py
 SLACK_US = 40_000  # a link's own queue, and scheduling of busy machines
 SPARE_FRAMES = 2  # for a receiver that keeps up: one hiccup must not cost a frame
 _START_SERVICE_US = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+@dataclass(slots=True, eq=False)
+class _Sending:
+    sequence: int
     size_bytes: int
     sent_us: int
-    arrived: bool
+    arrived: bool = False
 
 
 class CreditWindow:
@@ -41,7 +45,8 @@ class CreditWindow:
         self._interval_us = frame_interval_us
         self._hold_us = hold_us  # frames held on purpose are under way all that time
         self._max_bytes = max_bytes
-        self._frames: OrderedDict[int, _Frame] = OrderedDict()
+        self._sendings: deque[_Sending] = deque()  # under way, oldest first
+        self._by_sequence: dict[int, deque[_Sending]] = {}  # the same
         self._bytes = 0
         self._round_trips_us: deque[int] = deque(maxlen=300)
         self._services_us: deque[int] = deque(maxlen=8)
@@ -52,7 +57,7 @@ class CreditWindow:
     @property
     def frames_in_flight(self) -> int:
         """Frames sent and not yet shown."""
-        return len(self._frames)
+        return len(self._sendings)
 
     @property
     def bytes_in_flight(self) -> int:
@@ -84,39 +89,59 @@ class CreditWindow:
     def open(self, *, most_bytes: int | None = None) -> bool:
         """True when the receiver takes another frame now; `most_bytes` where others share."""
         most = self._max_bytes if most_bytes is None else min(self._max_bytes, most_bytes)
-        return len(self._frames) < self.window_frames and self._bytes < most
+        return len(self._sendings) < self.window_frames and self._bytes < most
 
     def spend(self, sequence: int, size_bytes: int, *, now_us: int) -> None:
         """A frame was handed to the transport."""
-        self._frames[sequence] = _Frame(size_bytes, now_us, arrived=False)
+        sending = _Sending(sequence, size_bytes, now_us)
+        self._sendings.append(sending)
+        self._by_sequence.setdefault(sequence, deque()).append(sending)
         self._bytes += size_bytes
+
+    def take_back(self, sequence: int) -> None:
+        """The transport had no room for the frame that was spent last under this number."""
+        sendings = self._by_sequence.get(sequence)
+        if sendings is None:
+            return
+        sending = sendings.pop()
+        if not sendings:
+            del self._by_sequence[sequence]
+        self._sendings.remove(sending)
+        if not sending.arrived:
+            self._bytes -= sending.size_bytes
+
+    def unacknowledged_bytes(self, sequence: int) -> int | None:
+        """The size of the frame that the next ACK with this number is about; None without one."""
+        sending = self._unacknowledged(sequence)
+        return None if sending is None else sending.size_bytes
 
     def arrived(self, sequence: int, *, now_us: int) -> bool:
         """ACK: its bytes are through. False for a frame that is not under way."""
-        frame = self._frames.get(sequence)
-        if frame is None or frame.arrived:
+        sending = self._unacknowledged(sequence)
+        if sending is None:
             return False
-        self._frames[sequence] = _Frame(frame.size_bytes, frame.sent_us, arrived=True)
-        self._bytes -= frame.size_bytes
-        self._round_trips_us.append(now_us - frame.sent_us)
+        sending.arrived = True
+        self._bytes -= sending.size_bytes
+        self._round_trips_us.append(now_us - sending.sent_us)
         self._round_trip_us = self._window = None
         self._acknowledged_us = now_us
         return True
 
     def has_arrived(self, sequence: int) -> bool:
-        """False for a frame that is under way and was not acknowledged."""
-        frame = self._frames.get(sequence)
-        return frame is None or frame.arrived
+        """False where the next SHOWN with this number is about a frame without an ACK."""
+        sendings = self._by_sequence.get(sequence)
+        return sendings is None or sendings[0].arrived
 
     def shown(self, sequence: int, *, service_us: int, now_us: int) -> bool:
-        """SHOWN: the frame and all before it are off the way. False for one not under way."""
-        if sequence not in self._frames:
+        """SHOWN: the frame and all before it are no longer under way. False where it is not."""
+        sendings = self._by_sequence.get(sequence)
+        if sendings is None:
             return False
-        self.arrived(sequence, now_us=now_us)
-        for older in [number for number in self._frames if number <= sequence]:
-            frame = self._frames.pop(older)
-            if not frame.arrived:
-                self._bytes -= frame.size_bytes
+        shown = sendings[0]
+        if not shown.arrived:
+            self.arrived(sequence, now_us=now_us)
+        while self._take_oldest() is not shown:
+            pass
         if service_us > 0:
             self._services_us.append(service_us)
             self._window = None
@@ -124,10 +149,25 @@ class CreditWindow:
 
     def silent_us(self, now_us: int) -> int:
         """How long bytes are under way without any acknowledgement; 0 with none under way."""
-        waiting = [frame.sent_us for frame in self._frames.values() if not frame.arrived]
-        return max(0, now_us - max(waiting[0], self._acknowledged_us)) if waiting else 0
+        waiting_us = next((one.sent_us for one in self._sendings if not one.arrived), None)
+        return 0 if waiting_us is None else max(0, now_us - max(waiting_us, self._acknowledged_us))
 
     def clear(self) -> None:
-        """The receiver starts anew: nothing is under way."""
-        self._frames.clear()
+        """The receiver starts again: nothing is under way."""
+        self._sendings.clear()
+        self._by_sequence.clear()
         self._bytes = 0
+
+    def _unacknowledged(self, sequence: int) -> _Sending | None:
+        sendings = self._by_sequence.get(sequence, ())
+        return next((one for one in sendings if not one.arrived), None)
+
+    def _take_oldest(self) -> _Sending:
+        oldest = self._sendings.popleft()
+        same = self._by_sequence[oldest.sequence]
+        same.popleft()
+        if not same:
+            del self._by_sequence[oldest.sequence]
+        if not oldest.arrived:
+            self._bytes -= oldest.size_bytes
+        return oldest

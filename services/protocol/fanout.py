@@ -2,10 +2,9 @@
 """A relay and all its receivers: one stream in, each receiver as it can take it; pure.
 
 A relay cannot encode, so a receiver either gets every packet of the chain in order or waits for a
-keyframe. One is asked for upstream when somebody waits who cannot be served from the chain, as far
-as `protocol.allotment` lets those who wait, and for those who are merely slow once in five seconds,
-so that nobody's weakness is paid by all. `protocol.board` stands before it and tells it who says
-what.
+keyframe. One is asked for upstream when somebody waits who cannot be served from the chain, within
+the rate limit of `protocol.allotment`; for receivers that are merely slow once in five seconds,
+since a keyframe costs everybody. `protocol.board` directs messages to it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from services.protocol import messages as m
 from services.protocol.allotment import Allotment
-from services.protocol.audience import Answering, Audience, Seats, why_gone
+from services.protocol.audience import Answering, Audience, Seats
 from services.protocol.chain import Chain, ChainedPacket, chained
 from services.protocol.follower import LIVE, CatchUp, Follower
 from services.protocol.offer import Offer
@@ -46,7 +45,7 @@ class Replies:
         self.messages.append((peer, message))
 
     def add(self, other: Replies) -> None:
-        """Append what another part has to say."""
+        """Append those of another part."""
         self.messages += other.messages
         self.wants_keyframe |= other.wants_keyframe
         self.cuts += other.cuts
@@ -85,7 +84,7 @@ class Fanout(Audience[Follower]):
         self._offer: Offer | None = None
         self._size = (0, 0)
         self._chain = Chain() if chain is None else chain
-        self._stirred: dict[bytes, None] = {}  # receivers that may take a packet now
+        self._maybe_due: dict[bytes, None] = {}  # receivers that may take a packet now
         self._key_asked_us: int | None = None
         self._allotment = Allotment()
         self._keyframe_requested = False  # and not yet asked for upstream
@@ -93,7 +92,12 @@ class Fanout(Audience[Follower]):
     # -- from upstream -------------------------------------------------------------------------
 
     def started(self, welcome: m.Welcome) -> Replies:
-        """Upstream (re)starts a stream: every receiver is welcomed to it anew."""
+        """Upstream (re)starts a stream: every receiver gets a new WELCOME.
+
+        In the same epoch frames may come again. What is under way to a receiver stays so: its
+        reports on the first sending are still to come.
+        """
+        continues = self._offer is not None and self._offer.epoch == welcome.epoch
         self._offer = Offer(
             epoch=welcome.epoch,
             stream=welcome.stream,
@@ -110,7 +114,8 @@ class Fanout(Audience[Follower]):
         replies = Replies()
         for follower in self._members.values():
             follower.start_over()
-            follower.credit.clear()
+            if not continues:
+                follower.new_epoch()
             replies.say(follower.peer, self._welcome(self._offer))
         return replies
 
@@ -124,16 +129,13 @@ class Fanout(Audience[Follower]):
         except BitstreamError:
             return False
         self._chain.append(packet)
-        self._stirred = dict.fromkeys(self._members)
+        self._maybe_due = dict.fromkeys(self._members)
         return True
 
     def ended(self, code: m.ByeCode, reason: str) -> Replies:
         """The stream is over, or the relay stops: BYE to all, and to who comes after its end."""
         replies = Replies()
-        if code is m.ByeCode.END_OF_STREAM:
-            self._over = reason
-        for peer in self._members:
-            replies.say(peer, m.Bye(code, reason))
+        self._say_bye(code, reason, replies)
         self._members.clear()
         self._chain.clear()
         return replies
@@ -143,20 +145,16 @@ class Fanout(Audience[Follower]):
     def on_message(self, peer: bytes, message: m.Message, now_us: int) -> Replies:
         """Take one message of a receiver. Raises RemoteProtocolError where it breaks the rules."""
         replies = Replies()
-        self._stirred[peer] = None
+        self._maybe_due[peer] = None
         self._dispatch(peer, message, now_us, replies)
         return replies
 
     def tick(self, now_us: int) -> Replies:
         """Timers: PINGs, receivers that fell silent, keyframes. Call ten times a second."""
         replies = Replies()
-        for follower in list(self._members.values()):
-            if why := why_gone(follower, now_us):
-                self._lose(follower, now_us, why)
-                replies.cuts.append((follower.peer, why))  # and what waits for it
-            elif follower.liveness.ping_due(now_us):
-                replies.say(follower.peer, self._ping(now_us))
-        self._stirred = dict.fromkeys(self._members)
+        for follower, why in self._tick(now_us, replies):
+            replies.cuts.append((follower.peer, why))  # and what waits for it
+        self._maybe_due = dict.fromkeys(self._members)
         if self._keyframe_due(now_us):
             replies.wants_keyframe = self._keyframe_requested = True
         return replies
@@ -170,10 +168,12 @@ class Fanout(Audience[Follower]):
         """This peer wants another stream from now on."""
         self._members.pop(peer, None)
 
-    def refused(self, peer: bytes) -> None:
+    def not_taken(self, peer: bytes, sequence: int) -> None:
         """The transport had no room for a frame: this peer's chain is broken."""
-        if peer in self._members:
-            self._members[peer].fall_behind()
+        follower = self._members.get(peer)
+        if follower is not None:
+            follower.not_taken(sequence)
+            follower.fall_behind()
 
     def due(self, now_us: int) -> list[Outgoing]:
         """The packets that receivers take now, one each: call again until there are none."""
@@ -181,8 +181,8 @@ class Fanout(Audience[Follower]):
             return []
         epoch, found = self._offer.epoch, []
         most_bytes = max(LEAST_UNDER_WAY_BYTES, UNDER_WAY_BYTES // max(1, len(self._members)))
-        stirred, self._stirred = self._stirred, {}
-        for peer in stirred:
+        maybe_due, self._maybe_due = self._maybe_due, {}
+        for peer in maybe_due:
             follower = self._members.get(peer)
             if follower is None:
                 continue
@@ -191,7 +191,7 @@ class Fanout(Audience[Follower]):
                 outgoing = _train(packet, peer, epoch=epoch, now_us=now_us)
                 follower.sent(outgoing.head, now_us=now_us)
                 found.append(outgoing)
-                self._stirred[peer] = None  # it may take the next as well
+                self._maybe_due[peer] = None  # it may take the next as well
         return found
 
     def __contains__(self, peer: bytes) -> bool:
@@ -237,7 +237,7 @@ class Fanout(Audience[Follower]):
         )
 
     def _out_of_time(self, peer: bytes, answers: Answering) -> None:
-        """Those that are there were welcomed anew when upstream began again."""
+        """Receivers that are there got a new WELCOME when upstream began again."""
         self.stale += 1
         if peer not in self._members:
             self._unknown(peer, answers)

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much one peer may say in a second; pure."""
+"""Rate limit of the messages of each peer; pure."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
 MAX_MESSAGES_PER_S = 1000  # of one peer: an honest one sends two a frame
-CUT_FACTOR = 4  # so many times that, or too many in two seconds: it is not worth a connection
+CUT_FACTOR = 4  # so many times that, or too many in two seconds in a row: the connection is cut
 FLOODS = "it sends too many messages"  # why a connection is cut, and its key barred for a while
 _SECOND_US = 1_000_000
 
 
 class Hearing(Enum):
-    """What is done with a message of a peer."""
+    """What to do with a message of a peer."""
 
     HEARD = auto()
     IGNORED = auto()
-    CUT = auto()  # ignored, and its connection is ended: said once a second
+    CUT = auto()  # ignored, and its connection is cut: returned once a second
 
 
 class FloodGate:
@@ -29,7 +29,7 @@ class FloodGate:
         self._flooded: set[bytes] = set()  # in the second before
 
     def hear(self, peer: bytes, now_us: int) -> Hearing:
-        """Take note of one message."""
+        """Count one message."""
         if now_us - self._since_us >= _SECOND_US:
             fresh = now_us - self._since_us < 2 * _SECOND_US
             self._flooded = {p for p, n in self._heard.items() if fresh and n > self._most}

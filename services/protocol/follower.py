@@ -13,7 +13,7 @@ from services.protocol.member import Member
 from services.protocol.session import State
 from services.protocol.viewer import REFERENCES_HELD
 
-_OFTEN = 4  # requests within `_OFTEN_US`: who asks that often is slow or lies
+_OFTEN = 4  # requests within `_OFTEN_US`: a receiver that asks so often is slow or hostile
 _OFTEN_US = 20_000_000
 
 
@@ -49,7 +49,7 @@ class Follower(Member):
         credit = CreditWindow(frame_interval_us=frame_interval_us)
         super().__init__(peer, hello, credit=credit, now_us=now_us, asker=asker)
         self.wants_keyframe = True
-        self.fell_behind = False  # wants it for its own slowness: others do not pay each second
+        self.fell_behind = False  # it needs a keyframe because it is slow: it gets fewer
         self._catch_up = catch_up
         self._next = 0
         self._floor = 0  # keyframes before this number are no use to it
@@ -58,7 +58,7 @@ class Follower(Member):
         self._requests_us: deque[int] = deque(maxlen=_OFTEN)
 
     def start_over(self, *, fell_behind: bool = False) -> None:
-        """Nothing it holds can be relied on: it goes on at a keyframe, the last one or the next."""
+        """Its references are unknown: it goes on at a keyframe, the last one or the next."""
         self.wants_keyframe = True
         self.fell_behind = fell_behind
         self._caught_up = False
@@ -66,7 +66,7 @@ class Follower(Member):
         self._held.clear()
 
     def fall_behind(self) -> None:
-        """It did not take what was there: it goes on at a keyframe that it has not had yet."""
+        """It was too slow: it goes on at a keyframe that it has not had yet."""
         self.start_over(fell_behind=True)
         self._floor = self._next
 
@@ -75,9 +75,8 @@ class Follower(Member):
         reference is served from the chain as well."""
         self.keyframe_requests += 1
         self._requests_us.append(now_us)
-        often = len(self._requests_us) == _OFTEN and now_us - self._requests_us[0] < _OFTEN_US
-        # Who asks again and again is slow or lies, whatever it calls itself: the others do not pay.
-        slow = often
+        # A receiver that asks again and again is slow or hostile: it must not cost the others.
+        slow = len(self._requests_us) == _OFTEN and now_us - self._requests_us[0] < _OFTEN_US
         if request.reason is m.KeyframeReason.USER:
             self.asked = True
             self.fell_behind = slow
@@ -123,7 +122,7 @@ class Follower(Member):
             else:
                 self._caught_up = True
             return None
-        # Asked last: most calls find nothing to send.
+        # Checked last: most calls find nothing to send.
         if not self.credit.open(most_bytes=most_bytes):
             if self._caught_up and now_us - packet.arrived_us > self._catch_up.behind_us:
                 self.fall_behind()
@@ -137,16 +136,11 @@ class Follower(Member):
         return packet
 
     def sent(self, head: m.FrameHead, *, now_us: int) -> None:
-        """The transport took a frame."""
+        """A frame goes to the transport; see `not_taken`."""
         self.credit.spend(head.sequence, head.size_bytes, now_us=now_us)
         self.handed_over(head)
         self.frames_sent += 1
         self.bytes_sent += head.size_bytes
-
-    def _learn(self, shown: m.FrameShown) -> None:
-        if shown.sequence in self._heads:
-            while self._heads and self._heads.popitem(last=False)[0] != shown.sequence:
-                pass  # what was sent before it is off the way, too
 
     def _is_useful(self, keyframe: int | None) -> bool:
         return keyframe is not None and keyframe >= self._floor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A receiver towards its sender: messages in; answers, whole packets and verdicts out; pure."""
+"""A receiver towards its sender: messages in; answers and whole packets out; pure."""
 
 from __future__ import annotations
 
@@ -8,49 +8,17 @@ from dataclasses import dataclass, field
 from services.errors import RemoteProtocolError
 from services.measure.events import EventLog
 from services.protocol import messages as m
-from services.protocol.clock import ClockFilter, Offset, shares_clock
+from services.protocol.callers import Callers
+from services.protocol.clock import ClockFilter, Offset, shares_clock, summed_error_us
+from services.protocol.packing import pack, unpack
+from services.protocol.profile import Profile
 from services.protocol.session import HELLO_INTERVAL_US, Event, Liveness, Session, State
 from services.protocol.standby import Move, Standby
 from services.protocol.train import Arrival, Assembler
 
 KEYFRAME_REPEAT_US = 1_000_000  # ask again when none came, or after a round trip if longer
-REFUSED_PAUSE_US = 1_000_000  # before asking again an end that refused us; doubled each time
 STRANGER_TOLD_US = 5_000_000
-MAX_REFUSED_PAUSE_US = 30_000_000
 REBUILD_US = 5_000_000  # without a session for this long: a fresh socket may find the sender
-_KNOWN_PEERS = 8
-
-
-def summed_error_us(offset: Offset | None, before_us: int) -> int | None:
-    """Error of a time that came over several hops: ours, and that of all before; None: unknown."""
-    if offset is None or before_us >= m.MAX_SPAN_US:
-        return None
-    return offset.error_us + before_us
-
-
-@dataclass(frozen=True, slots=True)
-class ModelMark:
-    """What both ends must have alike, so that they decode the same samples."""
-
-    model_hash: bytes
-    self_test: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What this receiver is. A relay leaves both hashes empty.
-
-    `others` are models it has besides: a sender that refuses one is asked with the next.
-    """
-
-    model_hash: bytes
-    self_test: bytes
-    stream: str
-    name: str
-    instance: int
-    boot_id: bytes
-    hold_us: int = 0
-    others: tuple[ModelMark, ...] = ()
 
 
 @dataclass(slots=True)
@@ -67,15 +35,15 @@ class Results:
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Queue a message."""
-        self.messages.append((peer, m.pack(message)))
+        self.messages.append((peer, pack(message)))
 
 
 class Intake:
     """State of the receiver towards its sender. Not thread-safe: the transport thread owns it.
 
     `connects`: this end has exactly one peer, b"", and speaks first. Otherwise it listens, learns
-    of senders from their PINGs, and takes the first that welcomes it until that one is lost. What
-    refuses it there may be anybody: only that caller is asked less often from then on.
+    of senders from their PINGs, and takes the first that welcomes it until that one is lost.
+    Anybody may refuse it there: only that caller is asked less often from then on.
     """
 
     def __init__(self, profile: Profile, *, connects: bool, now_us: int) -> None:
@@ -83,10 +51,7 @@ class Intake:
         self._connects = connects
         self._session = Session.of_receiver()
         self._peer: bytes | None = None
-        self._models = (ModelMark(profile.model_hash, profile.self_test), *profile.others)
-        self._asking: dict[bytes, int] = {}  # of callers: with which model, if not the first
-        self._callers: dict[bytes, None] = {b"": None} if connects else {}
-        self._pauses: dict[bytes, tuple[int, int]] = {}  # of callers that do not fit: until, length
+        self._callers = Callers(models=len(profile.models), connects=connects)
         self._welcome: m.Welcome | None = None
         self._assembler = Assembler()
         self._standby = Standby()
@@ -108,7 +73,7 @@ class Intake:
 
     @property
     def state(self) -> State:
-        """Where the session stands."""
+        """The state of the session."""
         return self._session.state
 
     @property
@@ -139,11 +104,10 @@ class Intake:
         """Take one message that was received at `now_us`. Never raises: bad ones are counted."""
         results = Results()
         try:
-            self._dispatch(peer, m.unpack(data), now_us, results)
+            self._dispatch(peer, unpack(data), now_us, results)
         except RemoteProtocolError as error:
             self.hostile += 1
-            if self.hostile <= 10 or self.hostile % 1000 == 0:
-                self.events.add(now_us, "bad_message", str(error))
+            self.events.bad_message(now_us, str(error))
         return results
 
     def tick(self, now_us: int) -> Results:
@@ -158,7 +122,7 @@ class Intake:
         return results
 
     def standby_connected(self, now_us: int) -> None:
-        """The second connection stands."""
+        """The second connection is established."""
         self._standby.connected(now_us)
 
     def lost(self, now_us: int, why: str) -> None:
@@ -170,10 +134,10 @@ class Intake:
         self._leave(now_us)
 
     def rebuilt(self, now_us: int) -> None:
-        """A new connection: say HELLO at once, also to an end that refused us before. A tick that
+        """A new connection: send HELLO at once, also to an end that refused us before. A tick that
         asks for a new socket, or for the second connection, has done this."""
         self._assembler.clear()
-        self._pauses.clear()
+        self._callers.end_pauses()
         self._hello_us = now_us - HELLO_INTERVAL_US
 
     def ask_keyframe(self, reason: m.KeyframeReason, now_us: int) -> Results:
@@ -212,7 +176,7 @@ class Intake:
     # -- inside --------------------------------------------------------------------------------
 
     def _tend(self, now_us: int, results: Results) -> None:
-        """A session stands: is the sender still there?"""
+        """There is a session: is the sender still there?"""
         assert self._peer is not None
         if self._connects:
             silent_us = self._liveness.silent_us(now_us)
@@ -228,19 +192,15 @@ class Intake:
             results.say(self._peer, m.Ping(self._ping_number, now_us))
 
     def _seek(self, now_us: int, results: Results) -> None:
-        """No session: say HELLO, and try a fresh socket now and then."""
-        # Who refuses us is there: only without an answer may a fresh socket find more.
-        pause_us = self._pauses.get(b"", (0, 0))[1]
-        if now_us - self._sought_us >= REBUILD_US + pause_us and self._connects:
+        """No session: send HELLO, and try a fresh socket now and then."""
+        # A peer that refuses us is there: a fresh socket helps only where nobody answers.
+        if now_us - self._sought_us >= REBUILD_US + self._callers.pause_us and self._connects:
             self._sought_us = now_us
             results.rebuild = True
         if now_us - self._hello_us >= HELLO_INTERVAL_US:
             self._hello_us = now_us
-            for caller in self._callers:
-                if now_us >= self._pauses.get(caller, (0, 0))[0]:
-                    results.say(caller, self._hello(caller))
-            if not self._connects:
-                self._callers.clear()  # whoever still lives knocks again
+            for caller in self._callers.take_due(now_us):
+                self._ask(caller, results)
 
     def _dispatch(self, peer: bytes, message: m.Message, now_us: int, results: Results) -> None:
         if peer == self._peer:
@@ -253,10 +213,8 @@ class Intake:
                 self._on_frame(peer, message, now_us, results)
             case m.Ping():
                 results.say(peer, m.Pong(message.number, message.sent_us, now_us, now_us))
-                if self._peer is None and not self._connects:
-                    self._callers[peer] = None
-                    while len(self._callers) > _KNOWN_PEERS:
-                        self._callers.pop(next(iter(self._callers)))
+                if self._peer is None:
+                    self._callers.called(peer)
             case m.Pong():
                 if peer == self._peer:
                     self._clock.add(
@@ -274,10 +232,10 @@ class Intake:
         if self._peer not in (None, peer):
             results.say(peer, m.Bye(m.ByeCode.BUSY, "this receiver has a sender already"))
             return
-        refusal = self._refusal(offer)
+        refusal = self._profile.refusal(offer)
         if refusal:
             results.say(peer, m.Bye(m.ByeCode.REFUSED, refusal))
-            self._pause(peer, now_us)
+            self._callers.pause(peer, now_us)
             if self._connects:
                 self._refused(refusal, now_us)
                 return
@@ -286,7 +244,7 @@ class Intake:
                 self.lost(now_us, refusal)
             return
         self._session.step(Event.WELCOME)
-        self._pauses.pop(peer, None)
+        self._callers.fits(peer)
         again = self._welcome is not None and self._welcome.epoch == offer.epoch
         results.say(peer, m.Ready(offer.epoch))
         if again:
@@ -299,23 +257,6 @@ class Intake:
         self._key_asked_us = now_us  # the sender opens with a keyframe unasked
         self.events.add(now_us, "connected", offer.stream)
         results.started, results.sender = offer, peer
-
-    def _refusal(self, offer: m.Welcome) -> str:
-        profile = self._profile
-        if profile.stream and offer.stream != profile.stream:
-            return f"the sender offers stream {offer.stream!r}, this receiver wants another"
-        own = next((one for one in self._models if one.model_hash == offer.model_hash), None)
-        if own is None and profile.model_hash:
-            return (
-                f"the sender has model {offer.size} {offer.model_hash.hex()}, the receiver "
-                f"{profile.model_hash.hex()}: use the same size and weights at both ends"
-            )
-        if own and own.self_test and offer.self_test and offer.self_test != own.self_test:
-            return (
-                "the sender's device computes other symbols than the receiver's: "
-                "run `streamcodec doctor` at both ends"
-            )
-        return ""
 
     def _on_frame(
         self, peer: bytes, message: m.FrameHead | m.FrameRest, now_us: int, results: Results
@@ -336,11 +277,11 @@ class Intake:
     def _on_bye(self, peer: bytes, bye: m.Bye, now_us: int, results: Results) -> None:
         if bye.code is m.ByeCode.REFUSED:
             if self._asks_with_another(peer, now_us):
-                results.say(peer, self._hello(peer))
+                self._ask(peer, results)
                 return
-            self._pause(peer, now_us)
+            self._callers.pause(peer, now_us)
         if peer != self._peer and not self._connects:
-            # Any stranger may say this to an end that listens: it waits for a sender that fits.
+            # Anybody may send this to an end that listens: it waits for a sender that fits.
             self._note_stranger(f"{bye.code.name.lower()}: {bye.reason}", now_us)
             return
         if bye.code is m.ByeCode.REFUSED and self._connects:
@@ -363,27 +304,18 @@ class Intake:
             results.ended = bye.reason
 
     def _note_stranger(self, text: str, now_us: int) -> None:
-        # Told now and then: it may come back as often as it likes, and must not crowd out others.
+        # An event now and then: it may come back at will, and must not push out other events.
         self.events.add_seldom(now_us, "stranger", text, every_us=STRANGER_TOLD_US)
 
-    def _asks_with_another(self, peer: bytes, now_us: int) -> bool:
-        """Turn to the next model for an end that refused us; False when it has refused all."""
-        number = self._asking.pop(peer, 0) + 1
-        paused = now_us < self._pauses.get(peer, (0, 0))[0]
-        if self._peer is not None or paused or number >= len(self._models):
-            return False
-        self._asking[peer] = number
-        while len(self._asking) > _KNOWN_PEERS:
-            self._asking.pop(next(iter(self._asking)))
-        return True
+    def _ask(self, peer: bytes, results: Results) -> None:
+        model = self._profile.models[self._callers.model_of(peer)]
+        results.say(peer, self._profile.hello(model))
 
-    def _pause(self, peer: bytes, now_us: int) -> None:
-        """Ask one that does not fit again only after a pause, longer each time."""
-        _, last_us = self._pauses.pop(peer, (0, 0))
-        pause_us = min(MAX_REFUSED_PAUSE_US, 2 * last_us or REFUSED_PAUSE_US)
-        self._pauses[peer] = (now_us + pause_us, pause_us)
-        while len(self._pauses) > _KNOWN_PEERS:
-            self._pauses.pop(next(iter(self._pauses)))
+    def _asks_with_another(self, peer: bytes, now_us: int) -> bool:
+        if self._peer is None:
+            return self._callers.next_model(peer, now_us)
+        self._callers.first_model(peer)
+        return False
 
     def _refused(self, reason: str, now_us: int) -> None:
         if reason != self.refusal:
@@ -397,16 +329,3 @@ class Intake:
         self._welcome = None
         self._assembler.clear()
         self._sought_us = now_us
-
-    def _hello(self, peer: bytes) -> m.Hello:
-        profile, own = self._profile, self._models[self._asking.get(peer, 0)]
-        return m.Hello(
-            versions=(m.VERSION,),
-            model_hash=own.model_hash,
-            self_test=own.self_test,
-            stream=profile.stream,
-            name=profile.name,
-            instance=profile.instance,
-            boot_id=profile.boot_id,
-            hold_us=profile.hold_us,
-        )

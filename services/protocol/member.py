@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One receiver as whoever serves it knows it: session, credit, what it acknowledged; pure."""
+"""One receiver of a sender or relay: session, credit, what it acknowledged; pure."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 
 from services.errors import RemoteProtocolError
 from services.measure.latency import Latency, LatencyStats
@@ -19,14 +19,14 @@ _SENT_HEADS = 320  # as many as credit lets under way
 class Member:
     """What a sender's `Viewer` and a relay's `Follower` have in common.
 
-    Everything starts anew with each HELLO.
+    Each HELLO makes a new one.
     """
 
     def __init__(
         self, peer: bytes, hello: m.Hello, *, credit: CreditWindow, now_us: int, asker: bytes = b""
     ) -> None:
         self.peer = peer
-        self.asker = asker or peer  # on whose account its requests go
+        self.asker = asker or peer  # the key or peer whose keyframe requests are counted
         self.since_us = now_us
         self.name = hello.name
         self.instance = hello.instance
@@ -36,14 +36,14 @@ class Member:
         self.liveness = Liveness(now_us)
         self.clock = ClockFilter()
         self.latency = LatencyStats()
-        self.asked = False  # for a keyframe, and lacks nothing
+        self.asked = False  # for a keyframe, though it lacks no reference
         self.keyframe_requests = 0
         self.frames_sent = 0
         self.frames_acknowledged = 0
         self.frames_displayed = 0
         self.frames_skipped = 0
         self.bytes_sent = 0
-        self._heads: OrderedDict[int, m.FrameHead] = OrderedDict()  # of frames sent, by sequence
+        self._heads: deque[m.FrameHead] = deque(maxlen=_SENT_HEADS)  # under way, oldest first
 
     @property
     def round_trip_us(self) -> int:
@@ -52,17 +52,26 @@ class Member:
         return min((value for value in known if value is not None), default=0)
 
     def handed_over(self, head: m.FrameHead) -> None:
-        """The transport took the frame; its head tells the legs up to here."""
-        self._heads[head.sequence] = head
-        while len(self._heads) > _SENT_HEADS:
-            self._heads.popitem(last=False)
+        """The transport took the frame; its head holds the legs of latency up to here."""
+        self._heads.append(head)
+
+    def not_taken(self, sequence: int) -> None:
+        """The transport had no room for the frame: it is not under way."""
+        self.credit.take_back(sequence)
+        if self._heads and self._heads[-1].sequence == sequence:
+            self._heads.pop()
+
+    def new_epoch(self) -> None:
+        """What was sent belongs to another stream: reports on it are ignored."""
+        self.credit.clear()
+        self._heads.clear()
 
     def acknowledged(self, ack: m.FrameAck, *, now_us: int) -> bool:
         """ACK. False when that frame is not under way. Raises RemoteProtocolError on a lie."""
-        head = self._heads.get(ack.sequence)
-        if head is not None and head.size_bytes != ack.size_bytes:
+        sent_bytes = self.credit.unacknowledged_bytes(ack.sequence)
+        if sent_bytes is not None and sent_bytes != ack.size_bytes:
             raise RemoteProtocolError(
-                f"ACK {ack.sequence}: {ack.size_bytes} bytes, but {head.size_bytes} were sent"
+                f"ACK {ack.sequence}: {ack.size_bytes} bytes, but {sent_bytes} were sent"
             )
         arrived = self.credit.arrived(ack.sequence, now_us=now_us)
         self.frames_acknowledged += arrived
@@ -77,7 +86,7 @@ class Member:
             raise RemoteProtocolError(f"SHOWN {shown.sequence}: it was not acknowledged before")
         if not self.credit.shown(shown.sequence, service_us=shown.service_us, now_us=now_us):
             return None
-        head = self._heads.get(shown.sequence)
+        head = self._take_head(shown.sequence)
         self._learn(shown)
         if shown.outcome is not m.Outcome.SHOWN or head is None:
             return None
@@ -121,8 +130,16 @@ class Member:
             latency=self.latency.snapshot(),
         )
 
+    def _take_head(self, sequence: int) -> m.FrameHead | None:
+        """Of the oldest frame of that number; those sent before it are no longer under way."""
+        while self._heads:
+            head = self._heads.popleft()
+            if head.sequence == sequence:
+                return head
+        return None
+
     def _learn(self, shown: m.FrameShown) -> None:
-        """What an outcome says, beside its latency."""
+        """What an outcome tells beside the latency."""
 
     @property
     def _capacity_bps(self) -> int:
@@ -136,7 +153,7 @@ class Member:
 
 
 def latency_of(head: m.FrameHead, shown: m.FrameShown) -> Latency:
-    """The legs of a frame's way: those its head tells, and those that SHOWN adds."""
+    """The legs of a frame's latency: those of its head, and those that SHOWN adds."""
     known_us = head.until_sent_us + shown.buffer_us + shown.decode_us + shown.display_us
     return Latency(
         capture_us=head.until_encode_us,

@@ -10,8 +10,8 @@ from services.protocol import messages as m
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What this sender has to offer, and what it demands of a receiver. An empty self-test (a
-    recording, whose encoder is long gone) is not checked."""
+    """What this sender offers, and what a receiver must have. An empty self-test (of a recording,
+    whose encoder is not known) is not checked."""
 
     epoch: int
     stream: str
@@ -52,3 +52,8 @@ class Offer:
             frame_interval_us=self.frame_interval_us,
             boot_id=self.boot_id,
         )
+
+
+def frame_interval_us(fps: float) -> int:
+    """The period of a frame rate, within the bounds of WELCOME."""
+    return min(max(round(1e6 / fps), m.MIN_INTERVAL_US), m.MAX_INTERVAL_US)

@@ -6,9 +6,9 @@ so a receiver that skips frames still shares one with the others, and the newest
 A receiver that shares none is served from one that it alone holds when there is time for a second
 encode, else by a keyframe.
 
-A keyframe goes to everybody, as far as `allotment` lets the one who needs it; else to those alone
-who need it, beside the frame of the others, when there is time for a second encode. Chains that
-have parted so are joined again by a keyframe for all.
+A keyframe goes to everybody, within the rate limit of `allotment`; else to those alone who need it,
+beside the frame of the others, when there is time for a second encode. Chains that have diverged so
+are merged again by a keyframe for all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.protocol import messages as m
 from services.protocol.allotment import SPACING_US, Allotment
 from services.protocol.session import State
 from services.protocol.viewer import REFERENCES_HELD, Viewer, references_held
-from services.rate.budget import FixedRate
+from services.rate.fixed import FixedRate
 
 KEYFRAME_INTERVAL_US = SPACING_US
 KEYFRAME_PATIENCE_US = 150_000  # how long a keyframe waits for receivers without credit
@@ -29,8 +29,8 @@ KEYFRAME_PERIODS = 1.8  # and of frame periods: the next frame may wait for it, 
 LEAST_KEYFRAME_FLOOR_BYTES, MAX_KEYFRAME_FLOOR_BYTES = 600, 40_000
 FIRST_FLIGHT_BYTES = 13_000  # TCP's first ten packets (RFC 6928): more waits for a round trip
 SECOND_ENCODE_SHARE = 0.8  # of a frame period that two encodes may take
-MERGE_US = 5_000_000  # parted chains cost an encode each: a keyframe joins them after this
-MAX_PINNED = 10  # old references kept for receivers that stand still
+MERGE_US = 5_000_000  # diverged chains cost an encode each: a keyframe merges them after this
+MAX_PINNED = 10  # old references kept for receivers that take no frames
 UNDER_WAY_BYTES = 64 * 1024 * 1024  # to all receivers together
 LEAST_UNDER_WAY_BYTES = 32 * 1024  # that each may have, however many there are
 _RAW_BYTES = 2  # of a pixel, that no packet exceeds by much
@@ -54,7 +54,7 @@ class Plan:
     budget_bytes: int | None
     quality: int | None
     reason: str  # what limits it, for the statistics
-    for_all: bool = True  # a keyframe for some only is no new start for the others
+    for_all: bool = True  # a keyframe for some only leaves the chain of the others as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Planner:
         self._key_planned_us: int | None = None
         self._aside_planned_us: int | None = None  # a keyframe for some only
         self._allotment = Allotment()
-        self._parted_us: int | None = None
+        self._diverged_us: int | None = None
         self._fixed = (
             FixedRate(bits_per_s=round(rules.kbps * 1000), frame_interval_us=frame_interval_us)
             if rules.kbps
@@ -112,7 +112,7 @@ class Planner:
     ) -> Plans:
         """Decide what a frame of this size, captured now, becomes.
 
-        `encode_us` is what one encode takes; `least_bytes` the least frame worth sending, where
+        `encode_us` is what one encode takes; `least_bytes` the least useful frame, where
         that is not the stream's own. Another size than before makes a keyframe.
         """
         self._least_bytes = least_bytes
@@ -141,7 +141,7 @@ class Planner:
             plans = self._inter_plans(taking, limits, encode_us, now_us, most=1 if aside else 2)
         if aside:
             plans += self._plan_aside(aside, encode_us, now_us)
-            self._note_parting(True, now_us)
+            self._note_divergence(True, now_us)
         served = {peer for plan in plans for peer in plan.viewers}
         for viewer in streaming:
             viewer.frames_skipped += viewer.peer not in served
@@ -162,7 +162,7 @@ class Planner:
         self._references[digest] = None
         if plan.reference is None and plan.for_all:
             askers = [v.asker for v in self._viewers.values() if v.wants_keyframe or v.aside]
-            if len(askers) < _streaming(self._viewers):  # somebody pays for somebody else
+            if len(askers) < _streaming(self._viewers):  # it costs others, too
                 self._allotment.took(askers, now_us)
             self._key_asked = False
             self._key_wanted_us = None
@@ -187,7 +187,7 @@ class Planner:
         return tuple(peers)
 
     def references(self) -> set[bytes]:
-        """Digests of the references worth keeping; the caller may drop all others."""
+        """Digests of the references that are still needed; the caller may drop all others."""
         known = list(self._references)
         last = {viewer.held[-1] for viewer in self._viewers.values() if viewer.held}
         pinned = [digest for digest in known if digest in last]
@@ -206,15 +206,15 @@ class Planner:
         )
         alone = all(viewer.wants_keyframe for viewer in streaming)
         if alone and not any(v.frames_sent for v in streaming):
-            wanted = True  # who comes anew, and costs nobody anything, need not wait
+            wanted = True  # a first keyframe for newcomers alone: nobody else pays
         elif recently:
-            return False  # one that asks and asks must
+            return False  # repeated requests wait
         else:
             wanted = self._key_asked or alone or self._is_granted(self._wanting(ready), now_us)
         if not wanted:
             self._key_wanted_us = None
             return False
-        # Whoever misses this keyframe loses the common chain: give everybody a moment.
+        # A receiver without credit now would lose the common chain: wait a moment for all.
         if self._key_wanted_us is None:
             self._key_wanted_us = now_us
         return len(ready) == len(streaming) or now_us - self._key_wanted_us > KEYFRAME_PATIENCE_US
@@ -288,24 +288,24 @@ class Planner:
             if len(plans) == most:
                 break
         if len(plans) > 1 or len(plans[0].viewers if plans else ()) == _streaming(self._viewers):
-            self._note_parting(len(plans) > 1, now_us)
+            self._note_divergence(len(plans) > 1, now_us)
         if most > 1:
             for peer in left:
                 self._viewers[peer].needs_keyframe = True
         return tuple(plans)
 
-    def _note_parting(self, parted: bool, now_us: int) -> None:
-        if not parted:
-            self._parted_us = None
-        elif self._parted_us is None:
-            self._parted_us = now_us
-        elif now_us - self._parted_us > MERGE_US and self._may_join(now_us):
-            self._parted_us = None
+    def _note_divergence(self, diverged: bool, now_us: int) -> None:
+        if not diverged:
+            self._diverged_us = None
+        elif self._diverged_us is None:
+            self._diverged_us = now_us
+        elif now_us - self._diverged_us > MERGE_US and self._may_merge(now_us):
+            self._diverged_us = None
             self._key_asked = True
 
-    def _may_join(self, now_us: int) -> bool:
-        """Whether somebody is there for whom a keyframe for all may be made. A receiver alone that
-        asks and asks stays aside, and the others hear nothing of it."""
+    def _may_merge(self, now_us: int) -> bool:
+        """Whether the rate limit allows a keyframe for all for one of these. A receiver that
+        asks again and again keeps a chain of its own, at no cost to the others."""
         aside = [viewer for viewer in self._viewers.values() if viewer.aside]
         return not aside or self._is_granted(aside, now_us)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a decoded frame is shown: at once and the newest only, or after a fixed buffer; pure.
 
-With a buffer, a frame is due its capture time plus the fastest way seen lately plus the buffer, so
-that frames arriving up to `buffer_us` later than the fastest are still shown in even steps. The
-offset between the clocks is part of "the fastest way", so none needs to be known.
+With a buffer, a frame is due at its capture time plus the least transit seen lately plus the
+buffer, so that frames up to `buffer_us` later than the fastest are still shown in even steps. The
+offset between the clocks is part of the transit, so it need not be known.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-WAYS = 300  # frames in which the fastest way is sought
+TRANSITS = 300  # frames over which the least transit is taken
 CAPACITY = 320  # frames held at most, as many as credit allows; the oldest goes first
 
 T = TypeVar("T")
@@ -36,8 +36,8 @@ class Due(Generic[T]):
 class Playout(Generic[T]):
     """Holds decoded frames until they are due. Frames come in decoding order.
 
-    No more than CAPACITY of them, nor more than `most_weight` of what `weight` says of each. None
-    waits longer than the buffer, whatever the sender says of its time.
+    At most CAPACITY of them, with a sum of `weight` up to `most_weight`. None waits longer than the
+    buffer, whatever capture time the sender claims.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Playout(Generic[T]):
         self._weight_of = weight
         self._most_weight = most_weight
         self._weight = 0
-        self._ways_us: deque[int] = deque(maxlen=WAYS)
+        self._transits_us: deque[int] = deque(maxlen=TRANSITS)
         self._waiting: deque[_Waiting[T]] = deque()
 
     def insert(self, item: T, *, captured_us: int, ready_us: int) -> None:
@@ -59,8 +59,8 @@ class Playout(Generic[T]):
         if self._buffer_us == 0:
             due_us = ready_us
         else:
-            self._ways_us.append(ready_us - captured_us)
-            due_us = captured_us + min(self._ways_us) + self._buffer_us
+            self._transits_us.append(ready_us - captured_us)
+            due_us = captured_us + min(self._transits_us) + self._buffer_us
         self._weight += self._weight_of(item)
         self._waiting.append(_Waiting(item, due_us))
 
@@ -88,9 +88,9 @@ class Playout(Generic[T]):
         return self._waiting[0].due_us if self._waiting else None
 
     def clear(self) -> tuple[T, ...]:
-        """Drop everything, for a stream that starts anew; return what was waiting."""
+        """Drop everything, for a new stream; return what was waiting."""
         items = tuple(waiting.item for waiting in self._waiting)
         self._waiting.clear()
         self._weight = 0
-        self._ways_us.clear()
+        self._transits_us.clear()
         return items

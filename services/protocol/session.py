@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two state machines of a session as tables, and the timers that say when a peer is gone.
+"""The two state machines of a session as tables, and the timers that tell when a peer is gone.
 
-The receiver opens: HELLO, answered by WELCOME, answered by READY; then frames flow. Whoever
-connects knocks with a PING, so that a listening receiver learns of a connecting sender. A peer that
-is not known (any more) is told so with BYE and starts again at HELLO, so either end may start
-first, die and come back. An event that the table does not list breaks the rules.
+The receiver opens: HELLO, answered by WELCOME, answered by READY; then frames flow. A sender that
+connects announces itself with PINGs, so that a receiver that listens learns of it. A peer without a
+session here gets BYE and starts again at HELLO, so either end may start first, die and come back.
+An event that the table does not list breaks the rules.
 
     sender, per receiver                     receiver
     ABSENT   --HELLO--> WELCOMED             SEEKING   --WELCOME--> STREAMING
@@ -24,7 +24,7 @@ SILENCE_US = 10_000_000  # a link that is away for less than that is waited for
 
 
 class State(Enum):
-    """Where a session stands; the first three belong to the sender, the others to the receiver."""
+    """State of a session; the first two belong to the sender, the next two to the receiver."""
 
     ABSENT = auto()
     WELCOMED = auto()
@@ -105,6 +105,20 @@ class Session:
         return following
 
 
+class Announcer:
+    """PINGs of an end that connects, so that one that listens learns of it and asks."""
+
+    def __init__(self) -> None:
+        self._sent_us: int | None = None
+
+    def is_due(self, now_us: int) -> bool:
+        """True at most once per interval; the caller then sends a PING."""
+        if self._sent_us is not None and now_us - self._sent_us < HELLO_INTERVAL_US:
+            return False
+        self._sent_us = now_us
+        return True
+
+
 class Liveness:
     """Tells when to PING and when the peer has been silent for too long."""
 
@@ -128,5 +142,5 @@ class Liveness:
         return now_us - self._heard_us
 
     def silent(self, now_us: int) -> bool:
-        """True when a living peer behind a living link would have answered by now."""
+        """True when a peer would have answered by now, were it and the link there."""
         return self.silent_us(now_us) > SILENCE_US

@@ -5,11 +5,11 @@ Theory of operation. A link that is away mostly holds what was sent and delivers
 back: the connection goes on at once, and breaking it would cost more than waiting. A link that
 loses what was sent is worse: TCP waits twice as long after each attempt, so up to as long again as
 the outage was. No end can tell the two apart before the link is back. So beside a silent connection
-a second one is tried, often and cheaply. When it gets through and the first still says nothing, the
-first is given up. When the first speaks, the second is dropped.
+a second one is tried, often and cheaply. When it gets through and the first is still silent, the
+first is given up. When the first is heard again, the second is dropped.
 
-    idle --silent for OPEN_US--> trying --connected--> ready --silent for GRACE_US more--> taken
-    trying, ready --the first speaks--> idle
+    idle --silent for OPEN_US--> trying --connected--> ready --silent for GRACE_US more--> in use
+    trying, ready --the first is heard--> idle
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Standby:
         self._ready_us: int | None = None
 
     def connected(self, now_us: int) -> None:
-        """The second connection stands."""
+        """The second connection is established."""
         if self._open and self._ready_us is None:
             self._ready_us = now_us
 
     def heard(self) -> Move | None:
-        """The first connection spoke."""
+        """A message came over the first connection."""
         return self._close(Move.DROP)
 
     def tick(self, now_us: int, *, silent_us: int) -> Move | None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recording that is played: each packet when it is due, bytes untouched; pure.
 
-The reader of the file is handed in as a function that starts a round from its beginning. Whoever
-drives the tape says when a round starts; after its last packet nothing is due any more.
+The reader of the file is handed in as a function that starts a round from its beginning. The
+caller starts each round; after its last packet nothing is due any more.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A packet whose time has come. `at_us` is that time, however late it is taken."""
+    """A packet that is due. `at_us` is its due time, however late it is popped."""
 
     packet: bytes
     at_us: int

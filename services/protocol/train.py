@@ -59,7 +59,7 @@ def split(
 
 
 class Assembler:
-    """Joins heads and rests. Holds at most one head, so a lying peer costs 1400 bytes."""
+    """Joins heads and rests. Holds at most one head, so a hostile peer costs 1400 bytes."""
 
     def __init__(self) -> None:
         self._head: FrameHead | None = None

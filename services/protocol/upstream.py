@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from services.measure.events import EventLog
 from services.measure.measures import wire_bytes
 from services.protocol import messages as m
-from services.protocol.intake import Intake, Profile, Results
+from services.protocol.intake import Intake, Results
+from services.protocol.profile import Profile
 
 TICK_US = 50_000
 
@@ -20,8 +21,8 @@ TICK_US = 50_000
 class Upstream:
     """Not thread-safe: the caller holds a lock. `now_us` never decreases.
 
-    `connects`: this end has one peer and dials; of the connections of one that listens, nothing is
-    told, silence tells.
+    `connects`: this end has one peer and dials; an end that listens is not told of
+    broken connections, and goes by silence.
     """
 
     def __init__(self, profile: Profile, *, connects: bool, now_us: int) -> None:
@@ -31,12 +32,11 @@ class Upstream:
         self.wake_us = now_us  # when `tick` is due
         self.malformed = 0
         self.wire_bytes = 0
-        self._cuts = 0
 
     # -- the connection ------------------------------------------------------------------------
 
     def connected(self, now_us: int) -> Results:
-        """A new connection stands."""
+        """A new connection is established."""
         self.intake.rebuilt(now_us)
         return self.intake.tick(now_us)
 
@@ -45,7 +45,7 @@ class Upstream:
         self.intake.lost(now_us, "disconnected")
 
     def spare_connected(self, now_us: int) -> None:
-        """The second connection stands."""
+        """The second connection is established."""
         self.intake.standby_connected(now_us)
 
     def refused(self, now_us: int) -> None:
@@ -53,11 +53,8 @@ class Upstream:
         self.events.add(now_us, "handshake_refused", "keys or protocol do not fit")
 
     def cut(self, reasons: Sequence[str], now_us: int) -> None:
-        """Connections were ended for what they did."""
-        for reason in reasons:
-            self._cuts += 1
-            if self._cuts <= 10 or self._cuts % 100 == 0:
-                self.events.add(now_us, "connection_cut", reason)
+        """Connections were cut, for these reasons."""
+        self.events.connections_cut(now_us, reasons)
 
     # -- messages ------------------------------------------------------------------------------
 

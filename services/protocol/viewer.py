@@ -15,8 +15,7 @@ from services.protocol.messages import (
     KeyframeRequest,
     Outcome,
 )
-from services.rate.budget import Congestion
-from services.rate.congestion import Ack
+from services.rate.budget import Ack, Congestion
 
 REFERENCES_HELD = 6  # both ends keep this many; what is sent moves the window at both alike
 _SENT_DIGESTS = 128
@@ -34,7 +33,7 @@ class Viewer(Member):
     """State of one receiver of a sender.
 
     `held` is a reference that this receiver surely holds from a former session: it goes on from
-    there. Where it says otherwise, it gets a keyframe.
+    there. When it reports that it lacks it, it gets a keyframe.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class Viewer(Member):
         return self.needs_keyframe or self.asked
 
     def _learn(self, shown: FrameShown) -> None:
-        """What an outcome says about the references at the other end."""
+        """What an outcome tells about the references at the other end."""
         digest = self._digests.get(shown.sequence)
         if shown.outcome in (Outcome.SHOWN, Outcome.SUPERSEDED):
             self._resumes = False

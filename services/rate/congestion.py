@@ -10,7 +10,7 @@ does its minimum over time (`base`), hence sums of the two stay on one clock.
 From capacity and the bytes not yet acknowledged follows when the link will have served them. What
 the next frame would wait for beyond the empty path is the backlog; the budget is one frame
 period's worth of capacity less a share of it. An acknowledgement that is overdue is the earliest
-sign that the link slowed down. Constants and how much each matters: `Tuning`, docs/link.md.
+sign that the link slowed down. Constants and how much each matters: `rate.tuning`, docs/link.md.
 """
 
 from __future__ import annotations
@@ -19,76 +19,20 @@ from collections import deque
 from dataclasses import dataclass
 from math import inf
 
+from services.rate.budget import (
+    BACKLOG,
+    BANDWIDTH,
+    KEEPALIVE,
+    STARTUP,
+    UNACKNOWLEDGED,
+    UNLIMITED,
+    Ack,
+    Budget,
+)
+from services.rate.tuning import Tuning
+
 HEADER_BYTES = 52  # IP and TCP with timestamps, charged once a frame where it matters
 SEGMENT_BYTES = 1448  # payload of one full packet
-
-# Budget.reason, from least to most restricted; the statistics show it.
-UNLIMITED = "none"  # the cap of the stream binds, not the link
-BANDWIDTH = "bandwidth"  # the link's rate binds
-BACKLOG = "backlog"  # bytes under way bind: the link slowed down or we sent too much
-STARTUP = "startup"  # nothing acknowledged yet
-KEEPALIVE = "keepalive"  # a minimal frame, so that the link's state stays known
-UNACKNOWLEDGED = "unacknowledged"  # no acknowledgement for so long that the link counts as stalled
-
-
-@dataclass(frozen=True, slots=True)
-class Ack:
-    """One frame's arrival, stamped on the receiver's clock straight after head and tail came in."""
-
-    frame_id: int
-    size_bytes: int
-    head_us: int
-    tail_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What the next frame may weigh. `size_bytes` None means: skip this frame before encoding."""
-
-    size_bytes: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """The controller's constants, each with its reason (sensitivities: docs/link.md)."""
-
-    link_share: float = 0.95  # the missing 5% let queues drain
-    drain: float = 0.75  # part of the backlog removed per frame; more costs skips, less costs delay
-    window_frames: int = 12  # capacity rises over this many frames ...
-    fast_frames: int = 3  # ... and falls within this many
-    filled_share: float = 0.5  # of its budget: a frame below tests nothing, so nothing grows
-    growth: float = 1.12  # per frame: doubles in 0.2 s, bounds an optimistic estimate
-    blind_growth: float = 1.04  # per frame of one packet, which teaches nothing: drift up
-    carried_share: float = 0.4  # of a budget: what the frame before left of its own is added
-    saved_periods: float = 2.0  # a link too thin for every frame saves time up to this many periods
-    stall_us: int = 400_000  # a longer gap is an outage, not a rate
-    resume_share: float = 0.25  # capacity assumed after an outage or a reconnect
-    yield_floor: float = 0.8  # a standing queue makes us give way, but never below this
-    yield_after_us: int = 8_000
-    yield_span_us: int = 100_000
-    rival_us: int = 20_000  # a queue this high that nobody drained for 1 s belongs to another flow
-    recovery_us: int = 2_000_000  # after an outage a queue that remains is our own
-    # A link that stopped often stops again. What is under way then comes late, so it is one frame
-    # until the first sent after the outage is acknowledged, and one more with each that follows.
-    resume_frames: int = 1
-    rival_slack_us: int = 40_000  # a rival's queue moves by itself: tolerate that much
-    slack_us: int = 6_000  # backlog below this is scheduling noise
-    keepalive_backlog_us: int = 60_000
-    # A coarse frame costs the link little and a skipped one is seen: instead of skipping, frames of
-    # the least size go out while no more waits ahead and no acknowledgement is overdue for longer.
-    smooth_backlog_us: int = 120_000
-    smooth_silence_us: int = 28_000
-    smooth_least: float = 1.35  # times what least frames need: a thinner link saves for larger ones
-    smooth_ease: float = 2.5  # times the same: below it less may wait ahead
-    floor_bytes_per_s: float = 12_000.0  # 96 kbit/s: where a collapsed estimate restarts
-    start_bytes_per_s: float = 50_000.0
-    start_frames: int = 2  # sent before the first acknowledgement
-
-    @classmethod
-    def assertive(cls) -> Tuning:
-        """Opt-in: holds its ground beside bulk transfers and pays with delay (docs/link.md)."""
-        return cls(rival_slack_us=120_000, yield_floor=1.0, keepalive_backlog_us=200_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +70,7 @@ class CongestionController:
         self._min_bytes = min_bytes
         self._max_bytes = max_bytes
         self._capacity = self._tuning.start_bytes_per_s  # bytes per second, as the link showed
-        self._rate = self._tuning.start_bytes_per_s  # bytes per second, as we dare to use
+        self._rate = self._tuning.start_bytes_per_s  # bytes per second that may be used
         self._forget_path()
 
     def _forget_path(self) -> None:
@@ -154,7 +98,7 @@ class CongestionController:
 
     @property
     def rate_bps(self) -> int:
-        """Rate the controller dares to use, in bits per second: grows towards the capacity."""
+        """Rate that frames may use, in bits per second: grows towards the capacity."""
         return int(min(self._rate, self._capacity) * 8)
 
     @property
@@ -232,14 +176,16 @@ class CongestionController:
         else:
             self._lost_bytes_per_s = 0.0
         self._spans.append(busy)
-        self._capacity = min(self._pace(len(self._spans)), self._pace(self._tuning.fast_frames))
+        self._capacity = min(
+            self._bytes_per_s(len(self._spans)), self._bytes_per_s(self._tuning.fast_frames)
+        )
         growth = self._tuning.growth if sent.filled else 1.0
         self._rate = max(self._tuning.floor_bytes_per_s, min(growth * self._rate, self._capacity))
 
     def budget(self, now_us: int, *, encode_us: int, floor_bytes: int | None = None) -> Budget:
         """Size the frame captured now, which will be handed over after `encode_us`; or skip it.
 
-        `floor_bytes` is the least size worth coding, where it differs from the stream's minimum (a
+        `floor_bytes` is the least useful size, where it differs from the stream's minimum (a
         keyframe's): a budget below the floor is raised to it when the link is idle.
         """
         tuning = self._tuning
@@ -278,7 +224,7 @@ class CongestionController:
         return Budget(None, UNACKNOWLEDGED if stalled else limit)
 
     def _is_smooth(self, least_bytes: int, backlog_us: float, overdue_us: float) -> bool:
-        """Whether a small frame is better than none: not on a link that stands still or is too
+        """Whether a small frame is better than none: not on a stalled link or one too
         thin for every frame, nor where it would be a keyframe that the next ones wait for."""
         tuning = self._tuning
         if not self._returns_us or least_bytes > self._min_bytes:
@@ -363,14 +309,14 @@ class CongestionController:
             return sent.size_bytes - SEGMENT_BYTES, float(ack.tail_us - ack.head_us)
         return None
 
-    def _pace(self, frames: int) -> float:
+    def _bytes_per_s(self, frames: int) -> float:
         """Bytes per second over the newest spans. Several frames may arrive at one instant behind a
         lost packet, so spans are summed and never shorter than a millisecond."""
         newest = list(self._spans)[-frames:]
         return sum(size for size, _ in newest) * 1e6 / max(1_000.0, sum(us for _, us in newest))
 
     def _yielding(self) -> float:
-        """Factor below one while even the luckiest recent frame waited: give way, in bounds."""
+        """Factor below one while even the fastest recent frame was queued: give way, in bounds."""
         if not self._waits_us:
             return 1.0
         tuning = self._tuning

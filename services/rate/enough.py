@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The finest quality that pays: where the picture is good enough, finer is waste; pure.
+"""The finest useful quality: where the picture is good enough, finer is waste; pure.
 
 The PSNR of one quality index differs by 7 dB with the material, so no index is the cap: it follows
 the PSNR of the frames sent. Measured with size S on ten clips: luma has 42 dB at index 34 (a head
@@ -31,7 +31,7 @@ class EnoughQuality:
         return min(MOST_QUALITY, max(LEAST_QUALITY, floor(self._finest)))
 
     def measured(self, *, quality: int, psnr_db: float) -> None:
-        """A frame of this quality index came out so."""
+        """A frame of this quality index had this PSNR of luma."""
         enough = quality + (ENOUGH_DB - psnr_db) / _DB_PER_QUALITY
         if self._finest is None:
             self._finest = enough

@@ -34,10 +34,10 @@ LEAST_FRAMES = 5  # in a second: an overloaded machine captures few, and that te
 DOWN_S = 3  # longer than a dip of a mobile link, than a keyframe and its refinement
 UP_S = 8  # a size that changes often is worse to watch than one that is small
 MAX_UP_S = 64
-REGRET_US = 30_000_000  # a step down this soon after one up says that the step up was wrong
+REGRET_US = 30_000_000  # a step down this soon after one up: the step up was wrong
 SETTLE_US = 2_000_000
 LEAST_SIDE_PX = 16
-FULL_BYTES = 600  # least frame worth sending at full size, as in `services.rate.congestion`
+FULL_BYTES = 600  # least useful frame at full size, as in `services.rate.congestion`
 SMALL_BYTES = 340  # at smaller ones, by area; below, a quarter of the link goes to framing
 _SECOND_US = 1_000_000
 
@@ -95,7 +95,7 @@ class Resolution:
 
     @property
     def least_bytes(self) -> int | None:
-        """Least frame worth sending at this step; None at full size: the stream's own."""
+        """Least useful frame at this step; None at full size: the stream's own."""
         return SMALL_BYTES if self._at else None
 
     def coded(

@@ -15,7 +15,7 @@ from services.process import logs
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.settings.config import Settings
 from services.wire.addressing import endpoint
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from services.media.sinks.latest_picture import LatestPicture
@@ -102,7 +102,7 @@ def _file(spec: str, settings: Settings) -> Sink:
 
 
 def beside(spec: str) -> str:
-    """The name itself, or where a recording of before stands there the next one that is free:
+    """The name itself, or where an earlier recording has it the next free one:
     `a.mp4`, then `a-2.mp4`. Recordings of packets (.scv) are continued and keep their name."""
     path = Path(spec)
     if path.suffix.lower() not in _NOT_CONTINUED or not _holds_something(path):

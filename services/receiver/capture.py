@@ -11,7 +11,7 @@ import numpy as np
 
 from services.process.threads import Mailbox
 from services.receiver.daemon import FrameMeta, ReceiverConfig, ReceiverDaemon, ShownFrame
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 
 from services.measure.latency import Latency
 from services.protocol import messages as m
-from services.protocol.clock import Offset
-from services.protocol.intake import Profile, Results, summed_error_us
+from services.protocol.clock import Offset, summed_error_us
+from services.protocol.intake import Results
 from services.protocol.member import latency_of
 from services.protocol.playout import Due, Playout
+from services.protocol.profile import Profile
 from services.protocol.train import Arrival
 from services.protocol.upstream import Upstream
 from services.receiver.counters import ReceiverCounters
@@ -90,15 +91,18 @@ class ReceiverCore(Upstream):
         now_us: int,
     ) -> None:
         super().__init__(profile, connects=connects, now_us=now_us)
-        self.ended = False  # the sender said so, and no new stream began
+        self.ended = False  # END_OF_STREAM came, and no new stream began
         self._sizes = {one.model_hash: one.size for one in (codec, *others)}
         self._decoding = Decoding(codec, *others)
-        self._rests = len(_RESTS_US)  # there is nothing to give back
+        self._rests = len(_RESTS_US)  # no memory to give back
         self._playout: Playout[Ready] = Playout(
             buffer_us=profile.hold_us,
             weight=lambda ready: ready.frame.width * ready.frame.height * 3 // 2,
             most_weight=_HELD_BYTES,
         )
+        self._session_us = now_us  # when the present session began
+        self._newest: m.FrameHead | None = None  # of the frames that were shown or wait for it
+        self._on_screen: m.FrameHead | None = None
         self._sink_us = 0  # what showing the last frame took
         self.counters = ReceiverCounters(
             stream=profile.stream, started_us=now_us, events=self.events
@@ -127,7 +131,7 @@ class ReceiverCore(Upstream):
         return self._decoding.decode(packet)
 
     def idle(self, now_us: int) -> None:
-        """There is nothing to decode: what pictures took is given back after a stream's end.
+        """There is nothing to decode: memory of pictures is given back after a stream's end.
 
         Called where `decode` is.
         """
@@ -154,8 +158,19 @@ class ReceiverCore(Upstream):
         if result.keyframe:
             self.intake.keyframe_came()
         ready = Ready(frame, arrival, result.keyframe, result.quality, start_us, end_us)
+        if self.is_repeat(arrival):
+            return self.superseded(ready, end_us)
+        self._newest = head
         self._playout.insert(ready, captured_us=head.captured_us, ready_us=end_us)
         return Results()
+
+    def is_repeat(self, arrival: Arrival) -> bool:
+        """Whether this frame was shown before, or is older than one that was: a relay may send its
+        chain again, from the keyframe on, to one that lost its reference or its connection."""
+        newest, head = self._newest, arrival.head
+        if newest is None or newest.epoch != head.epoch:
+            return False
+        return (newest.sequence - head.sequence) % 2**32 < 2**31
 
     def next_due_us(self) -> int | None:
         """When to call `due`; None while nothing waits."""
@@ -168,7 +183,7 @@ class ReceiverCore(Upstream):
     def shown(self, ready: Ready, *, begin_us: int, end_us: int) -> tuple[FrameMeta, Results]:
         """A frame was given to the sinks, which took that long."""
         self._sink_us = end_us - begin_us
-        head = ready.arrival.head
+        head = self._on_screen = ready.arrival.head
         offset = self.intake.offset(end_us)
         report = self._report(ready, m.Outcome.SHOWN, end_us, offset)
         latency = None if report.error_us == m.MAX_SPAN_US else latency_of(head, report)
@@ -183,18 +198,21 @@ class ReceiverCore(Upstream):
             quality=ready.quality,
             size_bytes=len(ready.arrival.packet),
         )
-        return meta, self.intake.shown(report)
+        return meta, self._tell(ready.arrival, report)
 
     def superseded(self, ready: Ready, now_us: int) -> Results:
         """A newer frame came on screen instead of this one."""
         self.counters.dropped += 1
-        return self.intake.shown(self._report(ready, m.Outcome.SUPERSEDED, now_us, None))
+        report = self._report(ready, m.Outcome.SUPERSEDED, now_us, None)
+        return self._tell(ready.arrival, report)
 
     # -- inside --------------------------------------------------------------------------------
 
     def _took(self, results: Results, now_us: int) -> None:
         if results.started is not None:  # what waits belongs to a former session
             self.ended = False
+            self._session_us = now_us
+            self._newest = self._on_screen
             self.counters.dropped += len(self._playout.clear())
         for arrival in results.arrivals:
             self.counters.received(len(arrival.packet), arrival.tail_us)
@@ -207,16 +225,21 @@ class ReceiverCore(Upstream):
         """Drop a packet, give its credit back and ask for a keyframe."""
         self.counters.dropped += 1
         head = arrival.head
-        results = self.intake.shown(
-            m.FrameShown(head.epoch, head.sequence, outcome, 0, m.MAX_SPAN_US, 0, 0, 0, 0)
+        results = self._tell(
+            arrival, m.FrameShown(head.epoch, head.sequence, outcome, 0, m.MAX_SPAN_US, 0, 0, 0, 0)
         )
         results.messages += self.intake.ask_keyframe(reason, now_us).messages
         return results
 
+    def _tell(self, arrival: Arrival, report: m.FrameShown) -> Results:
+        """Send a report, unless the frame came before this session: in the same epoch a relay may
+        send it again."""
+        return self.intake.shown(report) if arrival.tail_us >= self._session_us else Results()
+
     def _report(
         self, ready: Ready, outcome: m.Outcome, at_us: int, offset: Offset | None
     ) -> m.FrameShown:
-        """A frame's end, for the sender, which gets its credit back by it."""
+        """The report of a frame for the sender, which gets its credit back."""
         head, decode_us = ready.arrival.head, ready.end_us - ready.start_us
         error_us = summed_error_us(offset, head.error_us)
         latency_us = 0

@@ -22,14 +22,14 @@ from services.process.clock import boot_id, now_us
 from services.process.observers import Observers
 from services.process.threads import Crew, Queue
 from services.protocol import messages as m
-from services.protocol.intake import ModelMark, Profile, Results
+from services.protocol.intake import Results
+from services.protocol.profile import ModelMark, Profile
 from services.protocol.train import Arrival
 from services.receiver.core import FrameMeta, Ready, ReceiverCore
 from services.receiver.decoding import Picture
 from services.receiver.sinks import Sinks
-from services.wire.endpoint import watched_gate
+from services.wire.endpoint import Endpoint, watched_gate
 from services.wire.inlet import Inlet
-from services.wire.transport import Endpoint
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec
@@ -156,7 +156,7 @@ class ReceiverDaemon:
             self.stop()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until the stream ended, the time is over, or going on makes no sense.
+        """Wait until the stream ended, the time is over, or an error.
 
         Raises ConfigError (refused), PeerLost (no sender), or what broke a thread.
         """
@@ -171,7 +171,7 @@ class ReceiverDaemon:
 
     @property
     def ended(self) -> bool:
-        """True when the sender said that its source has ended, and no new stream began."""
+        """True after the sender's END_OF_STREAM, until a new stream begins."""
         return self._core.ended
 
     def check(self) -> None:
@@ -269,10 +269,11 @@ class ReceiverDaemon:
         result = self._core.decode(arrival.packet)
         end_us = self._now_us()
         with self._display:
+            repeat = self._core.is_repeat(arrival)
             results = self._core.decoded(arrival, result, start_us=start_us, end_us=end_us)
             self._display.notify()
         self._inlet.post(results)
-        if isinstance(result, Picture):
+        if isinstance(result, Picture) and not repeat:
             self._sinks.record(arrival, result, now_us=end_us)
 
     # -- display thread ------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets in, pictures or verdicts out: holds the references and never shows a wrong picture."""
+"""Packets in, pictures or reasons out: holds the references and never shows a wrong picture."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Decoding:
         return Picture(frame, header.keyframe, header.quality)
 
     def rest(self) -> None:
-        """Give back what pictures took.
+        """Give back the memory of pictures.
 
         The last reference stays, since a sender may go on from it, unless it is a large one.
         """

@@ -77,7 +77,7 @@ class Sinks:
             self.remove(sink)
 
     def set_stream(self, stream: StreamFacts) -> None:
-        """Say what stream begins to those that want to know."""
+        """Tell the sinks that take it which stream begins."""
         with self._lock:
             sinks = (*self._screens, *(recorder.sink for recorder in self._recorders.values()))
         for sink in sinks:

@@ -11,7 +11,8 @@ from services.measure.measures import Rate
 from services.measure.relay_stats import FeedSnapshot
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout, Replies
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
+from services.protocol.profile import Profile
 from services.protocol.train import Arrival
 from services.protocol.upstream import Upstream
 
@@ -22,14 +23,14 @@ class FeedCore(Upstream):
     def __init__(self, profile: Profile, fanout: Fanout, *, connects: bool, now_us: int) -> None:
         super().__init__(profile, connects=connects, now_us=now_us)
         self.fanout = fanout
-        self.ended = False  # the sender said so, and no new stream began
+        self.ended = False  # END_OF_STREAM came, and no new stream began
         self._replies = Replies()
         self._frames = self._bytes = self._damaged = 0
         self._byte_rate, self._frame_rate = Rate(), Rate()
         self._frame_us: int | None = None
 
     def take_replies(self) -> Replies:
-        """What is to be told to receivers since the last call."""
+        """Messages for receivers since the last call."""
         replies, self._replies = self._replies, Replies()
         return replies
 
@@ -73,7 +74,7 @@ class FeedCore(Upstream):
     def _arrived(self, arrival: Arrival) -> Results:
         head, at_us = arrival.head, arrival.tail_us
         offset, error_us = self.intake.offset(at_us), self.intake.clock_error_us(at_us)
-        # Before the first PONG the way here counts as nothing: better than another clock.
+        # Before the first PONG the transit counts as 0, which is better than another clock.
         captured_us = (
             offset.to_local(head.captured_us) if offset else arrival.head_us - head.until_sent_us
         )

@@ -3,7 +3,7 @@
 
 A thread and socket for each stream that comes in (`relay.feed`), and one of each for all receivers
 (`wire.outlet`). The decisions are in `relay.core` (towards senders), `protocol.board` (who
-wants which stream) and `protocol.fanout` (towards receivers). A relay may stand behind a relay.
+wants which stream) and `protocol.fanout` (towards receivers). Relays may be chained.
 Times of frames are moved to this machine's clock at each hop, and the error of that is added up.
 """
 
@@ -23,11 +23,11 @@ from services.process.threads import Crew
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
-from services.protocol.intake import Profile
+from services.protocol.profile import Profile
 from services.relay.feed import Feed, FeedLine
-from services.wire.endpoint import watched_gate
+from services.wire.endpoint import Endpoint, watched_gate
 from services.wire.outlet import Outlet
-from services.wire.transport import Endpoint, Port
+from services.wire.transport import Port
 
 __all__ = ["Feed", "Relay", "RelayConfig", "RelaySnapshot"]
 
@@ -111,7 +111,7 @@ class Relay:
 
     @property
     def url(self) -> str:
-        """Where receivers find it; after binding to port 0, with the real port."""
+        """The address for receivers; after binding to port 0, with the real port."""
         return self._down.url
 
     @property

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from services.measure.events import StreamEvent
 from services.protocol.fanout import Fanout
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
+from services.protocol.profile import Profile
 from services.relay.core import FeedCore
+from services.wire.endpoint import Endpoint
 from services.wire.inlet import Inlet
 from services.wire.outlet import Outlet
-from services.wire.transport import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _FIRST_GUESS_US = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A coded frame; `limit` says what kept it from being finer: none, bandwidth or cpu."""
+    """A coded frame; `limit` is what kept it from being finer: none, bandwidth or cpu."""
 
     packet: bytes
     reference: Reference
@@ -36,8 +36,8 @@ class FrameCoder:
     """Encodes frames one after the other for the encode thread; knows no clock and no receiver.
 
     The caller times each encode and reports it with `took`. References are kept by digest until
-    `keep` drops those that nobody can need any more. With `enough` quality ends where the picture
-    is good enough; a plan that asks for a quality gets it.
+    `keep` drops those that no receiver can need any more. With `enough` quality ends where the
+    picture is good enough; a plan that asks for a quality gets it.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class FrameCoder:
 
     @property
     def effort(self) -> str:
-        """How hard the next frame will be tried: less than was asked for on a busy machine."""
+        """Effort of the next frame: less than was asked for on a busy machine."""
         return self._governor.effort
 
     def keep(self, digests: set[bytes]) -> None:

@@ -68,13 +68,13 @@ class Outgoing:
 @dataclass(frozen=True, slots=True)
 class SenderSetup:
     """What a sender is made of. `size` is that of the source's pictures; with `adapts` a link that
-    is too thin for them gets smaller ones; `knock` is set for a sender that connects."""
+    is too thin for them gets smaller ones; `connects` for a sender that dials."""
 
     offer: Offer
     size: tuple[int, int]
     rules: Rules = field(default_factory=Rules)
     adapts: bool = True
-    knock: bool = False
+    connects: bool = False
     name_of: Callable[[bytes], str | None] = lambda peer: None
 
 
@@ -100,8 +100,7 @@ class SenderCore:
             offer,
             rules,
             congestion=congestion or self._make_congestion,
-            now_us=now_us,
-            knock=setup.knock,
+            connects=setup.connects,
             size=setup.size,
             name_of=setup.name_of,
         )
@@ -129,14 +128,14 @@ class SenderCore:
         self.counters.captured_one(now_us)
 
     def replaced(self, now_us: int) -> None:
-        """A newer frame came before this one was taken: the machine is too slow."""
+        """A newer frame came before this one was planned: the machine is too slow."""
         self.counters.skipped("cpu" if self.broadcast.watching else "idle", now_us)
 
     def plan(self, *, width: int, height: int, now_us: int) -> Encode | None:
         """What becomes of a frame of that size; None when it is skipped, which `skip_reason`
         then explains."""
         width, height = self._resolution.step.size(width, height)
-        plans = self.broadcast.plan(
+        plans = self.broadcast.planner.plan(
             width=width,
             height=height,
             encode_us=self._coder.encode_us,
@@ -170,7 +169,7 @@ class SenderCore:
             size_bytes=len(coded.packet),
             now_us=span.end_us,
         )
-        self._coder.keep(self.broadcast.references())
+        self._coder.keep(self.broadcast.planner.references())
         self.counters.encoded(
             coded,
             size=(encode.width, encode.height),
@@ -213,7 +212,7 @@ class SenderCore:
         if gone:
             self.broadcast.lost(peer, now_us)
         else:
-            self.broadcast.refused(peer, head.sequence)
+            self.broadcast.not_taken(peer, head.sequence)
 
     # -- peers ---------------------------------------------------------------------------------
 

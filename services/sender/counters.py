@@ -109,7 +109,7 @@ class SenderCounters:
         self.events.add(now_us, "resolution", f"{size[0]}x{size[1]}")
 
     def repeated(self, packet_bytes: int, *, keyframe: bool, quality: int, now_us: int) -> None:
-        """A packet that was encoded in former times is due."""
+        """A packet of a recording is due."""
         self.captured += 1
         self._captured_us = now_us
         self._encoded += 1
@@ -119,7 +119,7 @@ class SenderCounters:
         self._frame_rate.add(1, now_us)
 
     def began(self, epoch: int) -> None:
-        """The stream goes by another epoch from now on."""
+        """The stream has another epoch from now on."""
         self._identity = replace(self._identity, epoch=epoch)
 
     def refused_some(self, count: int, now_us: int) -> None:

@@ -26,13 +26,14 @@ from services.process.threads import Crew, Mailbox
 from services.protocol import messages as m
 from services.protocol.broadcast import Answers
 from services.protocol.flood import FLOODS
-from services.protocol.offer import Offer
+from services.protocol.offer import Offer, frame_interval_us
+from services.protocol.packing import pack
 from services.protocol.planner import Rules
 from services.rate.budget import Congestion
 from services.sender.coder import Coded
 from services.sender.core import Outgoing, SenderCore, SenderSetup, Span
-from services.wire.endpoint import watched_gate
-from services.wire.transport import ConnectionEvent, Endpoint, Port, SendResult
+from services.wire.endpoint import Endpoint, watched_gate
+from services.wire.transport import ConnectionEvent, Port, SendResult
 from streamcodec.metrics import psnr611
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class Retrying(Protocol):
 class SenderConfig:
     """What a sender needs to know beside its codec and source.
 
-    `rules` says how frames are sized. `frame_interval_us` 0 takes the source's rate. With `adapts`
-    a link that is too thin for the picture gets a smaller one (`services.rate.resolution`).
-    With `waits_for_viewer` a source that is not live, as a file, begins with its first viewer.
+    `rules` are for the sizes of frames. `frame_interval_us` 0 takes the source's rate. With
+    `adapts` a link that is too thin for the picture gets a smaller one (`services.rate`). With
+    `waits_for_viewer` a source that is not live, as a file, begins with its first viewer.
     """
 
     endpoint: Endpoint
@@ -107,9 +108,7 @@ class Sender:
         self._source = source
         self._now_us = clock_us
         fps = source.fps if source.fps > 0 else 30.0
-        self._interval_us = config.frame_interval_us or min(
-            max(round(1e6 / fps), 1_000), 60_000_000
-        )
+        self._interval_us = config.frame_interval_us or frame_interval_us(fps)
         started_us = clock_us()
         self._lock = threading.Lock()
         self._port = Port(config.endpoint)
@@ -127,7 +126,7 @@ class Sender:
                 (source.width, source.height),
                 config.rules,
                 adapts=config.adapts,
-                knock=not config.endpoint.bind,
+                connects=not config.endpoint.bind,
                 name_of=self._port.name_of,
             ),
             codec=codec,
@@ -192,7 +191,7 @@ class Sender:
     def request_keyframe(self) -> None:
         """Make the next frame a keyframe for every receiver."""
         with self._lock:
-            self._broadcast.request_keyframe()
+            self._broadcast.planner.request_keyframe()
 
     def on_frame(self, callback: Callable[[SentFrame], None]) -> Callable[[], None]:
         """Call back with every encoded frame, in the encode thread: be quick. Returns the undo."""
@@ -254,7 +253,7 @@ class Sender:
             self._crew.stopping.wait(0.5)
 
     def _look_at_source(self) -> None:
-        """A source that opens itself again says so (`RetryingSource`)."""
+        """The state of a source that opens itself again (`RetryingSource`)."""
         source = self._source
         if not isinstance(source, Retrying):
             return
@@ -331,7 +330,7 @@ class Sender:
                 self._counters.malformed += received.malformed
                 refused = received.events.count(ConnectionEvent.REFUSED) + len(received.cuts)
                 self._counters.refused_some(refused, now)
-                self._broadcast.ended(received.cuts, now)
+                self._broadcast.cut(received.cuts, now)
                 if (
                     ConnectionEvent.DISCONNECTED in received.events
                     and not self._config.endpoint.bind
@@ -363,9 +362,9 @@ class Sender:
             out = self._outbox.popleft()
             for peer in out.peers:
                 head, rest = self._core.train(out, now_us=self._now_us())
-                sent = self._send(peer, m.pack(head))
+                sent = self._send(peer, pack(head))
                 if sent is SendResult.SENT and rest is not None:
-                    sent = self._send(peer, m.pack(rest))
+                    sent = self._send(peer, pack(rest))
                 with self._lock:
                     if sent is SendResult.SENT:
                         self._core.handed_over(peer, head, self._now_us())

@@ -10,7 +10,7 @@ import re
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "srt", "tcp")
 HIDDEN = "***"
-# The last part of such a path is a stream key: who knows it may publish.
+# The last part of such a path is a stream key, the right to publish.
 _KEYED = ("rtmp", "rtmps", "rtmpt", "rtmpe")
 
 _ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"'<>`|]*)")
@@ -68,7 +68,7 @@ def _without_user(rest: str) -> str:
 
 
 def _cut(rest: str) -> tuple[str, str]:
-    """What stands before the query, fragment or parameters, and a mark in their place."""
+    """The part before query, fragment or parameters, and a mark in their place."""
     at = min((rest.find(sign) for sign in "?#;" if sign in rest), default=-1)
     return (rest, "") if at < 0 else (rest[:at], f"{rest[at]}{HIDDEN}")
 

@@ -15,7 +15,7 @@ from typing import Any
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5555"
 DEFAULT_SOURCE = "scene:640x360@30"
 SIZES = ("S", "M", "auto")  # those that have weights
-DEVICES = ("auto", "cpu", "cuda", "cuda:N")  # N stands for a number
+DEVICES = ("auto", "cpu", "cuda", "cuda:N")  # N is a number
 LOG_FORMATS = ("console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 

@@ -65,7 +65,7 @@ def variable(name: str) -> str:
     """The environment variable of a dotted name.
 
     Two underscores part section and key, so that variables which container platforms add for a
-    service called streamcodec are not taken for ours.
+    service called streamcodec are not mistaken for ours.
     """
     return PREFIX + name.replace(".", "__").upper()
 

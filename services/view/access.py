@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may look: loopback needs nothing, any other address a token; pure but for one file.
+"""Access to the page: loopback needs nothing, any other address a token; pure but for one file.
 
 A page elsewhere must not reach into ours: names other than our own address are refused (DNS
 rebinding), and so is everything that another site's page asks for.
@@ -68,7 +68,7 @@ def read_token(path: str | None) -> str | None:
 
 
 def names_loopback(host_header: str) -> bool:
-    """True for a Host header that leads to this machine whatever a name server says."""
+    """True for a Host header that names this machine without asking a name server."""
     try:
         return Listen(urlsplit(f"//{host_header}").hostname or "", 0).loopback
     except ValueError:

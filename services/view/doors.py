@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is connected to a web server: not too many, and nobody who says nothing.
+"""Limits of a web server's connections: how many, and how long without a request.
 
 aiohttp waits for ever for the headers of a request and takes connections while there are
 descriptors, which the whole process then lacks. Here each connection has a time for its next
@@ -19,7 +19,7 @@ from aiohttp import web
 MAX_CONNECTIONS = 64  # of one server: 32 browsers, with room for pictures and scrapers
 REQUEST_S = 10.0  # from the first byte of a request, or the connection, to its last header
 IDLE_S = 75.0  # between two requests
-ANSWER_S = 60.0  # until an answer is taken; a WebSocket looks after itself
+ANSWER_S = 60.0  # for an answer to be read; a WebSocket has limits of its own
 _SWEEP_S = 1.0
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
@@ -46,7 +46,7 @@ class Doors:
 
     @web.middleware
     async def note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Knows which connections have a request that is being answered."""
+        """Marks connections whose request is being answered."""
         visitor = self._visitors.get(cast(asyncio.BaseTransport, request.transport))
         if visitor is None:
             return await handler(request)
@@ -72,7 +72,7 @@ class Doors:
                     visitor.abort()
 
     def enter(self, visitor: _Visitor, transport: asyncio.BaseTransport) -> bool:
-        """Let a newcomer in; False where there is no room."""
+        """Count a new connection; False where there is no room."""
         if len(self._visitors) >= MAX_CONNECTIONS:
             idle = [other for other in self._visitors.values() if other.request is None]
             if not idle:
@@ -88,7 +88,7 @@ class Doors:
 
 
 class _Visitor(asyncio.Protocol):
-    """One connection: hands everything on to the protocol behind it, and watches the clock."""
+    """One connection: passes everything on to the protocol behind it, and checks its deadlines."""
 
     def __init__(self, doors: Doors, inner: asyncio.Protocol) -> None:
         self._doors = doors
@@ -112,7 +112,7 @@ class _Visitor(asyncio.Protocol):
         self.since_s = time.monotonic()
 
     def is_overdue(self, now_s: float) -> bool:
-        """True when this connection has had its time."""
+        """True when a deadline of this connection is over."""
         if self.request is not None:
             return not self.lasting and now_s - self.since_s > ANSWER_S
         if self._first_byte_s is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the page is told: the state of both ends and the points of its plots, as JSON; pure."""
+"""Data of the page: the state of both ends and the points of its plots, as JSON; pure."""
 
 from __future__ import annotations
 

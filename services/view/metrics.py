@@ -37,7 +37,7 @@ _PREFIX = "streamcodec"
 
 
 class _Collector:
-    """Turns a snapshot into metrics each time somebody asks."""
+    """Turns a snapshot into metrics at each request."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self._snapshot = snapshot
@@ -164,7 +164,7 @@ def _sender(found: SenderSnapshot) -> Iterable[Metric]:
     yield _gauge("frame_width_pixels", "Of the coded picture.", label, found.frame_width)
     yield _gauge("frame_height_pixels", "Of the coded picture.", label, found.frame_height)
     changes = found.resolution_changes
-    yield _counter("resolution_changes", "Sizes taken for the link.", label, changes)
+    yield _counter("resolution_changes", "Of the picture size, for the link.", label, changes)
     if found.psnr_db is not None:
         yield _gauge("psnr_decibels", "Of a recent frame.", label, found.psnr_db)
     yield _histogram("encode_seconds", "Time to code a frame.", label, found.encode)

@@ -89,17 +89,12 @@ class Page:
         return self._server.url
 
     @property
-    def browsers(self) -> int:
-        """How many are connected."""
-        return len(self._browsers)
-
-    @property
     def pictures_sent(self) -> int:
         """By all browsers that are connected now."""
         return sum(browser.sent for browser in tuple(self._browsers))
 
     def show(self, moment: Moment, samples: Sequence[Sample]) -> None:
-        """Take in how things are; called a few times a second, costs next to nothing."""
+        """Take the present state; called a few times a second, costs next to nothing."""
         self._moment = moment
         if samples and samples[-1].seconds != self._last_s:
             fresh = [sample for sample in samples[-10:] if sample.seconds > self._last_s]
@@ -110,7 +105,7 @@ class Page:
             self._points = self._points[-feed.MAX_SAMPLES :]
 
     def close(self) -> None:
-        """Say goodbye to all browsers."""
+        """Close the connections of all browsers."""
         self._picture.on_new = lambda: None
         self._server.close()
 
@@ -170,7 +165,7 @@ class Page:
         return send
 
     async def _snapshot(self, request: web.Request) -> web.StreamResponse:
-        async with self._coding:  # many who ask wait for each other, and not the stream for them
+        async with self._coding:  # one at a time, for the sake of the stream
             data = await asyncio.to_thread(self._picture.png)
         if not data:
             raise web.HTTPNotFound(text="there is no picture yet\n")
@@ -206,14 +201,16 @@ class Page:
 
     async def _heard(self, browser: _Browser, text: str) -> None:
         try:
-            said = json.loads(text)
-            kind = said["kind"]
+            message = json.loads(text)
+            kind = message["kind"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            return  # no browser of ours says that
+            return  # our page does not send that
         if kind == "drawn":
             browser.drawn.set()
         elif kind == "watching":
-            browser.watches(pictures=bool(said.get("pictures")), numbers=bool(said.get("numbers")))
+            browser.watches(
+                pictures=bool(message.get("pictures")), numbers=bool(message.get("numbers"))
+            )
         elif kind == "keyframe":
             self._controls.request_keyframe()
         elif kind == "record":

@@ -15,12 +15,12 @@ from services.view.access import Listen
 from services.view.doors import IDLE_S, Doors
 
 _START_S = 10.0
-_BACKLOG = 32  # taken in at once, before any is turned away
+_BACKLOG = 32  # connections that wait to be accepted
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class WebServer:
-    """Serves an application until closed. Raises ConfigError when the address is taken."""
+    """Serves an application until closed. Raises ConfigError when the address is in use."""
 
     def __init__(self, make_app: Callable[[], web.Application], listen: Listen) -> None:
         self._make_app = make_app
@@ -58,12 +58,12 @@ class WebServer:
                 return  # closed in this very moment
 
     def lasts(self, request: web.Request) -> None:
-        """The answer to this request has no end; said in the server's loop."""
+        """The answer to this request has no end; call it in the server's loop."""
         if self._doors is not None:
             self._doors.lasts(request)
 
     def close(self) -> None:
-        """Say goodbye to all browsers and end the thread."""
+        """Close all connections and end the thread."""
         if self._stopping is not None:
             self.call(self._stopping.set)
         self._thread.join(_START_S)
@@ -79,7 +79,7 @@ class WebServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        # A cancelled handler lets go of what it holds when its browser is gone.
+        # A cancelled handler frees what it holds when its browser is gone.
         runner = web.AppRunner(
             self._guarded_app(),
             access_log=None,

@@ -8,7 +8,8 @@ from pathlib import Path
 from services.errors import ConfigError
 from services.settings.config import DEFAULT_ENDPOINT, SecuritySettings
 from services.wire.endpoint import CurveClient, CurveServer, Endpoint
-from services.wire.keys import Right, client_keys, server_keys
+from services.wire.endpoint_keys import client_keys, server_keys
+from services.wire.keys import Right
 
 
 def endpoint(

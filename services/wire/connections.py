@@ -30,7 +30,7 @@ FULL_LOOK_S = 0.5
 GROWTH_BYTES = 1024 * 1024  # that make us look at all connections
 PRESSED_GROWTH_BYTES = 48 * 1024 * 1024  # since all accounts were settled
 _BEHIND_S = 0.1  # without having handed over all there was
-_TRIM_S = (0.5, 2.0)  # after somebody went: libzmq frees in its own thread
+_TRIM_S = (0.5, 2.0)  # after a connection ended: libzmq frees in its own thread
 _INFO_BYTES = 136  # struct tcp_info of linux/tcp.h up to tcpi_bytes_received
 _RECEIVED_AT = 128
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -67,7 +67,7 @@ class Connections:
         _WATCH.add(self)
 
     def close(self) -> None:
-        """End, and forget everybody."""
+        """End, and forget all connections."""
         _WATCH.remove(self)
         with self._lock:
             for number in tuple(self._known):
@@ -90,8 +90,8 @@ class Connections:
             self._end(cut)
 
     def closed(self, number: int) -> bool:
-        """The connection of this descriptor is gone. False when it never said anything whole, and
-        was not cut for that."""
+        """The connection of this descriptor is gone. False when no whole message ever came, and
+        it was not cut for that."""
         with self._lock:
             spoke = self._ledger.has_spoken(number) and number not in self._missed
             self._forget(number)
@@ -119,27 +119,27 @@ class Connections:
 
     @property
     def is_full(self) -> bool:
-        """Whether newcomers have to wait until what others left has been passed over."""
+        """Whether new connections are refused until the messages of closed ones are through."""
         with self._lock:
             return self._ledger.is_full
 
     @property
     def settled(self) -> bool:
-        """True when hardly anything is lying that came in.
+        """True when hardly anything waits to be handed over.
 
         Accounts alone cannot tell: a message is credited with more than the shortest ones take.
         """
         if self._is_behind:
             return False
         with self._lock:
-            return self._ledger.lying_bytes + self._ledger.left_bytes <= CALM_BYTES
+            return self._ledger.waiting_bytes_of_all + self._ledger.left_bytes <= CALM_BYTES
 
     @property
     def _is_behind(self) -> bool:
         return time.monotonic() - self._drained_s > _BEHIND_S
 
     def look(self, *, pressed: bool) -> None:
-        """Cut whoever is at fault."""
+        """Cut the connections that are at fault."""
         with self._lock:
             known = tuple(self._known.items())
         received = {number: _received(one) for number, one in known}
@@ -151,7 +151,7 @@ class Connections:
             self._end(cut)
 
     def cut(self, number: int, reason: str) -> None:
-        """End one connection for what it said."""
+        """Cut one connection for its messages."""
         with self._lock:
             self._ledger.closed(number)
         self._end(Cut(number, reason))
@@ -161,7 +161,7 @@ class Connections:
             found = self._known.get(cut.number)
         if found is None:
             return
-        # A descriptor may be somebody else's by now; a copy pins whose it is while we look.
+        # The descriptor may have been reused by now; a copy keeps what it is while we look.
         with contextlib.suppress(OSError), copied(cut.number) as ending:
             if identity_of(ending.fileno()) != found.identity:
                 return
@@ -179,7 +179,7 @@ class Connections:
         self._ledger.closed(number)
 
     def _looked_up(self, number: int) -> _Connection | None:
-        """What a descriptor stands for; None where it is no connection of ours (any more)."""
+        """The connection behind a descriptor; None where it is none of ours (any more)."""
         try:
             with copied(number) as one:
                 family, identity = one.family, identity_of(one.fileno())
@@ -227,9 +227,9 @@ class _Watch:
             ending.join()
 
     def trim_soon(self) -> None:
-        """What is freed in the next moments, for one who went, goes back to the system."""
+        """Memory that is freed in the next moments goes back to the system."""
         now_s = time.monotonic()
-        first_s = now_s + _TRIM_S[0]  # not put off by those who follow
+        first_s = now_s + _TRIM_S[0]  # not put off by later calls
         self._trims_s = [min([first_s, *self._trims_s[:1]]), now_s + _TRIM_S[1]]
 
     def _run(self, stopping: threading.Event) -> None:

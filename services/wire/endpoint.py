@@ -19,7 +19,7 @@ MAX_PACKET_MESSAGE_BYTES = 8 * 1024 * 1024 + 64  # what a receiver must let in
 
 
 class Gate(Protocol):
-    """Who may come in, asked about every message; what it says may change (`wire.keys`)."""
+    """The allowed keys, looked up for every message; they may change (`wire.allow_list`)."""
 
     def refresh(self) -> None: ...
     def name_of(self, key: bytes) -> str | None: ...

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may come in, and when: libzmq asks before it takes a byte of a new connection (ZAP, RFC 27).
+"""Admission of new connections: libzmq asks before it reads a byte of one (ZAP, RFC 27).
 
-With keys, the allow-list says who. After somebody was cut off, newcomers come in one after the
-other for a while, each when the port's thread has seen the connection and nobody left more lying
-than can be heard: else who comes back at once brings in what libzmq reads until that thread looks.
-With CURVE an answer must not wait: libzmq aborts when a connection that has sent more is reset
-meanwhile (docs/decisions/0010-hostile-peers.md). There who comes too soon is sent away.
+With keys, the allow-list decides. After a connection was cut, new ones are admitted one after the
+other for a while, each once the port's thread has seen the one before and little waits to be handed
+over: else a peer that reconnects at once adds what libzmq reads until that thread looks. With CURVE
+an answer must not wait: libzmq aborts when a connection that has sent more is reset meanwhile
+(docs/decisions/0010-hostile-peers.md). There a connection that comes too soon is refused.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from services.wire.endpoint import Gate
 
 ZAP_DOMAIN = "streamcodec"
 _LOOK_S = 0.002
-_WARY_S = 30.0  # after a cut
-_PATIENCE_S = 4.0  # below the handshake's: who waits longer is sent away, and comes again
+_CAUTIOUS_S = 30.0  # after a cut
+_PATIENCE_S = 4.0  # below the handshake's: after that it is refused, and tries again
 
 
 class FixedGate:
@@ -40,40 +40,40 @@ class FixedGate:
 
 
 class Entrance:
-    """Where newcomers wait. `wait` belongs to the gatekeeper, all else to the port; a cut may come
-    from any thread."""
+    """Where new connections wait for admission. `wait` belongs to the gatekeeper, all else to the
+    port; a cut may come from any thread."""
 
     def __init__(self, *, is_full: Callable[[], bool], wake: Callable[[], None]) -> None:
         self._is_full = is_full
         self._wake = wake
         self._turns = 0
-        self._entered = -2  # the turn in which the last one came in
+        self._entered = -2  # the turn in which the last one was admitted
         self._closed = False
-        self._wary_until_s = 0.0
+        self._cautious_until_s = 0.0
 
     def has_cut(self) -> None:
-        """Somebody was cut off."""
-        self._wary_until_s = time.monotonic() + _WARY_S
+        """A connection was cut."""
+        self._cautious_until_s = time.monotonic() + _CAUTIOUS_S
 
     def turned(self) -> None:
-        """The port has taken note of all connections that it was told of."""
+        """The port has handled all connection events so far."""
         self._turns += 1
 
     def close(self) -> None:
-        """Nobody comes in any more."""
+        """Admit nobody any more."""
         self._closed = True
 
     async def wait(self, *, at_once: bool) -> bool:
-        """Until a newcomer may come in; False when it may not, or not `at_once`."""
+        """Wait until a new connection is admitted; False when it is not, or not `at_once`."""
         begin_s = time.monotonic()
-        if begin_s > self._wary_until_s or self._closed:
+        if begin_s > self._cautious_until_s or self._closed:
             return not self._closed
         if at_once:
             if self._is_full() or self._turns < self._entered + 2:
                 return False
             self._entered = self._turns
             return True
-        first = self._turns  # a turn that has begun may be past the news of this connection
+        first = self._turns  # the present turn may have read its events before this connection
         end_s = begin_s + _PATIENCE_S
         while self._turns < first + 2 or self._is_full():
             if self._closed or time.monotonic() > end_s:
@@ -95,7 +95,7 @@ class Gatekeeper(ThreadAuthenticator):
             self.configure_curve_callback(domain=ZAP_DOMAIN, credentials_provider=_Doorkeeper(gate))
 
     async def handle_zap_message(self, msg: list[bytes]) -> None:
-        """One newcomer: let in as the list says, or sent away, to try again."""
+        """One new connection: admitted by the allow-list, or refused for now."""
         if await self._entrance.wait(at_once=msg[5] == b"CURVE"):
             await super().handle_zap_message(msg)
         elif self.zap_socket is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The socket towards a sender, driven by an `Upstream`: takes what it says, sends what is due."""
+"""The socket towards a sender, driven by an `Upstream`: receives messages, sends what is due."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from services.protocol.intake import Results
 from services.protocol.upstream import Upstream
+from services.wire.endpoint import Endpoint
 from services.wire.spare import SparePort
-from services.wire.transport import ConnectionEvent, Endpoint
+from services.wire.transport import ConnectionEvent
 
 _POLL_MS = 50
 
@@ -105,7 +106,7 @@ class Inlet:
 
     def _act(self, results: Results) -> None:
         if results.started is not None:
-            self._posted.clear()  # what was said of a former session
+            self._posted.clear()  # feedback of a former session
             if results.sender is not None:
                 self._port.trust(results.sender)
         for peer, data in results.messages:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came in on each connection of a port, what became of it, and whom to cut off; pure.
+"""Accounts of the bytes of each connection of a port, and which to cut; pure.
 
 The library hands over whole messages and keeps all parts of one until its last has come, without a
 bound (docs/decisions/0010-hostile-peers.md). So each connection has an account: bytes that the
-kernel took in for it, less those of messages that were handed over. What is left lies in memory,
-and a connection that leaves too much there is cut. Whoever the port trusts, a receiver's sender,
-may leave a whole packet there; all others only say small things, at a small rate.
+kernel took in for it, less those of messages that were handed over. The rest waits in memory,
+and a connection with too much of it is cut. The peer that the port trusts, a receiver's sender,
+may have a whole packet waiting; all others may only send small messages, at a small rate.
 
-Whole messages of a connection that is gone wait for their turn all the same. While more of them lie
-than are worth it, newcomers are sent away: else who is cut comes back and leaves as much again.
+Whole messages of a closed connection wait for their turn all the same. While too many of them wait,
+new connections are refused: else a peer that was cut comes back and adds as much again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 OVERHEAD_BYTES = 96  # of a message: framing, CURVE, and the heartbeats between it and the last
 BURST_S = 2.0  # what a connection may send ahead of its rate
-SILENT_US = 15_000_000  # honest peers speak twice a second
-CALM_BYTES = 512 * 1024  # lying at one port in all, that nobody need worry about
+SILENT_US = 15_000_000  # honest peers send twice a second
+CALM_BYTES = 512 * 1024  # waiting at one port in all, which is harmless
 _MUTE_US = 1_000_000
 
 
@@ -42,7 +42,7 @@ class Cut:
 
 @dataclass(slots=True)
 class _Account:
-    heard_us: int  # when it last said something whole, or came
+    heard_us: int  # when its last whole message came, or it was opened
     filled_us: int
     budget_bytes: float
     trusted: bool
@@ -67,13 +67,13 @@ class Ledger:
 
     @property
     def left_bytes(self) -> int:
-        """What those who are gone left lying, since the port last had nothing to hand over."""
+        """Bytes of closed connections, since the port last had nothing to hand over."""
         return self._left_bytes
 
     @property
     def is_full(self) -> bool:
-        """Whether so much was left by those who are gone that newcomers have to wait; never for an
-        end that connects."""
+        """Whether so much waits of closed connections that new ones are refused; never for an end
+        that connects."""
         return self._left_bytes > CALM_BYTES and not self._all_trusted
 
     def drained(self) -> None:
@@ -81,7 +81,7 @@ class Ledger:
         self._left_bytes = 0
 
     def overrun(self) -> None:
-        """Memory has grown and the port does not come to the end of what lies there."""
+        """Memory has grown and the port does not catch up with what waits."""
         self._left_bytes = max(self._left_bytes, CALM_BYTES + 1)
 
     @property
@@ -90,8 +90,8 @@ class Ledger:
         return tuple(self._accounts)
 
     def opened(self, number: int, now_us: int) -> Cut | None:
-        """A new connection; the one to end where there are too many: the oldest that never said
-        anything, else the new one."""
+        """A new connection; the one to cut where there are too many: the oldest without a whole
+        message, else the new one."""
         budget = BURST_S * self._allowance.bytes_per_s
         self._accounts.pop(number, None)
         self._accounts[number] = _Account(now_us, now_us, budget, self._all_trusted)
@@ -101,13 +101,13 @@ class Ledger:
         return self._cut(next(mute), "too many connections")
 
     def closed(self, number: int) -> None:
-        """It is gone. What it left lying is still to be handed over."""
+        """It is closed. What came from it is still to be handed over."""
         account = self._accounts.pop(number, None)
         if account is not None:
             self._left_bytes += max(0, account.received - account.settled)
 
     def has_spoken(self, number: int) -> bool:
-        """Whether it said anything whole; True for one that is not known (any more)."""
+        """Whether a whole message came from it; True for one that is not known (any more)."""
         account = self._accounts.get(number)
         return account is None or account.spoke
 
@@ -128,10 +128,10 @@ class Ledger:
     def judge(
         self, received: dict[int, int | None], now_us: int, *, pressed: bool = False
     ) -> list[Cut]:
-        """Whom to cut, from what the kernel counts for each (None: it does not say).
+        """Which to cut, from what the kernel counts for each (None: it does not count).
 
-        `pressed`: the process has grown since the accounts were last settled. Then those who left
-        most lying go, until they are.
+        `pressed`: the process has grown since the accounts were last settled. Then connections with
+        most bytes waiting are cut, until little waits.
         """
         cuts = []
         for number, total in received.items():
@@ -142,36 +142,36 @@ class Ledger:
             if reason:
                 cuts.append(self._cut(number, reason))
         if pressed:
-            lying = self.lying_bytes
+            waiting = self.waiting_bytes_of_all
             for number, account in sorted(
                 self._accounts.items(), key=lambda item: item[1].waiting, reverse=True
             ):
-                if lying <= CALM_BYTES:
+                if waiting <= CALM_BYTES:
                     break
-                lying -= account.waiting
+                waiting -= account.waiting
                 cuts.append(self._cut(number, "memory ran low while its messages were incomplete"))
         return cuts
 
     @property
-    def lying_bytes(self) -> int:
-        """What was taken in and not handed over, of all, when they were last judged."""
+    def waiting_bytes_of_all(self) -> int:
+        """Bytes received and not handed over, of all, when they were last judged."""
         return sum(account.waiting for account in self._accounts.values())
 
     def _fault(self, account: _Account, total: int | None, now_us: int) -> str:
         allowed = self._allowance
         if not self._all_trusted and now_us - account.heard_us > SILENT_US:
             return "silent"
-        if total is None:  # an honest one says something whole twice a second
+        if total is None:  # an honest peer sends a whole message twice a second
             mute = now_us - account.heard_us > _MUTE_US
             account.waiting = CALM_BYTES + 1 if mute else 0
             return ""
         fresh = max(0, total - account.received)
         account.received = total
-        account.settled = min(account.settled, total)  # nothing is saved up
+        account.settled = min(account.settled, total)  # no credit for later
         account.waiting = waiting = total - account.settled
         most = allowed.trusted_waiting_bytes if account.trusted else allowed.waiting_bytes
         if waiting > most:
-            return f"left {waiting} bytes lying, at most {most} are let"
+            return f"left {waiting} bytes of incomplete messages, at most {most} are allowed"
         if account.trusted:
             return ""
         rate = allowed.bytes_per_s

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The socket towards receivers, driven by a `Board`: takes what they say, sends what is due."""
+"""The socket towards receivers, driven by a `Board`: receives messages, sends what is due."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Protocol
 
 from services.protocol import messages as m
 from services.protocol.board import Board
-from services.protocol.fanout import Replies
+from services.protocol.fanout import Outgoing, Replies
 from services.protocol.flood import FLOODS
+from services.protocol.packing import pack
 from services.wire.transport import ConnectionEvent, Port, SendResult
 
 _TICK_US = 50_000
@@ -63,7 +64,7 @@ class Outlet:
             self._tally.malformed += received.malformed
             refused = received.events.count(ConnectionEvent.REFUSED) + len(received.cuts)
             self._tally.refused_some(refused, now)
-            self._board.ended(received.cuts, now)
+            self._board.cut(received.cuts, now)
             posted, self._posted = self._posted, []
             replies = Replies(posted)
             lost_before = self._board.peers_lost
@@ -99,7 +100,7 @@ class Outlet:
 
     def _say(self, replies: Replies) -> None:
         for peer, message in replies.messages:
-            self._send(peer, m.pack(message))
+            self._send(peer, pack(message))
 
     def _serve(self) -> None:
         for _ in range(_ROUNDS):
@@ -108,20 +109,21 @@ class Outlet:
             if not due:
                 return
             for outgoing in due:
-                sent = self._send(outgoing.peer, m.pack(outgoing.head))
+                sent = self._send(outgoing.peer, pack(outgoing.head))
                 if sent is SendResult.SENT and outgoing.rest is not None:
-                    sent = self._send(outgoing.peer, m.pack(outgoing.rest))
-                self._handed_over(outgoing.peer, outgoing.head.size_bytes, sent)
+                    sent = self._send(outgoing.peer, pack(outgoing.rest))
+                self._handed_over(outgoing, sent)
 
-    def _handed_over(self, peer: bytes, size_bytes: int, sent: SendResult) -> None:
+    def _handed_over(self, outgoing: Outgoing, sent: SendResult) -> None:
+        peer, head = outgoing.peer, outgoing.head
         with self._lock:
             now = self._now_us()
             if sent is SendResult.SENT:
-                self._tally.packet_sent(size_bytes, now)
+                self._tally.packet_sent(head.size_bytes, now)
                 return
             self._tally.send_failures += 1
             if sent is SendResult.FULL:
-                self._board.refused(peer)
+                self._board.not_taken(peer, head.sequence)
             else:
                 self._board.lost(peer, now)
 

@@ -7,7 +7,8 @@ import threading
 from dataclasses import replace
 
 from services.protocol.standby import Move, try_us
-from services.wire.transport import ConnectionEvent, Endpoint, Port, Received, SendResult
+from services.wire.endpoint import Endpoint
+from services.wire.transport import ConnectionEvent, Port, Received, SendResult
 
 
 class SparePort:

@@ -1,78 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ZeroMQ sockets, keys and monitor: the one file that imports zmq.
+"""A port: one ZeroMQ socket with its monitor, keys and accounts of connections.
 
-The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"". Options are
-set before bind or connect; set after, they are ignored. High-water marks do not bound latency, the
-credit of the session does; nor do they bound memory, as they count whole messages and not the
-parts of one. `connections` does, by counting bytes. There is no receive mark at all: a connection
-that breaks while its queue is full aborts the process in libzmq 4.3.5, with the next heartbeat or
-when it comes back (docs/decisions/0010-hostile-peers.md).
+The end that binds is a ROUTER, the end that connects a DEALER with the one peer b"".
 """
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import socket as unix
-import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
-from typing import TypeVar
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from services.errors import ConfigError
+from services.process.clock import now_us
 from services.process.descriptors import room_for
 from services.wire.connections import Connections
-from services.wire.endpoint import (
-    MAX_PACKET_MESSAGE_BYTES,
-    RECONNECT_MS,
-    CurveClient,
-    CurveServer,
-    Endpoint,
-    Gate,
-    check,
-    wants_ipv6,
-)
-from services.wire.gatekeeper import ZAP_DOMAIN, Entrance, FixedGate, Gatekeeper
+from services.wire.endpoint import CurveServer, Endpoint, Gate, check
+from services.wire.gatekeeper import Entrance, FixedGate, Gatekeeper
+from services.wire.known_peers import KnownPeers
 from services.wire.ledger import Allowance, Cut
+from services.wire.sockets import refuse_taken_path, set_options, taken
 from services.wire.tcp_control import check_control, set_control
-
-__all__ = [
-    "MAX_PACKET_MESSAGE_BYTES",
-    "ConnectionEvent",
-    "CurveClient",
-    "CurveServer",
-    "Endpoint",
-    "Port",
-    "Received",
-    "SendResult",
-    "check",
-    "make_pair",
-]
+from services.wire.wake_up import WakeUp
 
 ANY_PEER = b""  # the one peer of a connecting end
 MAX_BATCH = 256  # messages taken per poll, so that timers get their turn under a flood
-MAX_LEFT_OUT = 4096  # and such as nobody looks at any more: 3 us each
+MAX_LEFT_OUT = 4096  # including those of cut connections, 3 us each
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # and where they are large: one message may go beyond
-_SEND_QUEUE_MESSAGES = 256
-_RECEIVE_BUFFER_BYTES = 65_536  # of an end that takes no packets: what is said to it is small
 _TRUSTED_SPARE_BYTES = 8 * 1024 * 1024  # beside one packet: what credit lets under way
-_HEARTBEAT_MS = 1000
-_HEARTBEAT_TIMEOUT_MS = 12_000  # the session's own patience ends first (protocol.session)
-_HANDSHAKE_MS = 5000
-_RECONNECT_MAX_MS = 200  # a link that returns between two attempts finds nobody
-_UNACKNOWLEDGED_MS = 12_000  # likewise
-_GATE_REFRESH_S = 0.5
 _REFUSED_RETRY_S = 1.0  # and twice as long each time, up to the next
 _REFUSED_RETRY_MAX_S = 8.0
-_MAX_KNOWN_PEERS = 4096
-_BARRED_S = 10.0
-T = TypeVar("T")
 _HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _NEW_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 
@@ -124,26 +84,17 @@ class Port:
         if isinstance(endpoint.keys, CurveServer):
             allowed = endpoint.keys.allowed
             self._gate = FixedGate(allowed) if isinstance(allowed, frozenset) else allowed
-        self._gate_asked_s = 0.0
         self._retry_s: float | None = None  # when a refused connection is tried again
         self._pause_s = _REFUSED_RETRY_S
-        self._keys: OrderedDict[bytes, bytes] = OrderedDict()  # by peer, from its last message
-        self._numbers: OrderedDict[bytes, int] = OrderedDict()  # its descriptor, likewise
-        self._barred: dict[bytes, float] = {}  # keys, until when; no more than are allowed
+        self._peers = KnownPeers(self._gate, listens=endpoint.bind)
         self._is_shaking = False  # hands: the connection of an end that connects
-        self._cuts: list[Cut] = []
-        self._cut_numbers: set[int] = set()  # that no new connection has got since
-        self._cut_reasons: list[str] = []  # to be told
-        self._ended: OrderedDict[bytes, None] = OrderedDict()  # peers that are not heard any more
         self._connections = Connections(
             _allowance(endpoint), connects=not endpoint.bind, on_cut=self._has_cut
         )
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._poller = zmq.Poller()
-        self._wake_lock = threading.Lock()
-        self._waker: zmq.Socket[bytes] | None = None
-        self._sleeper: zmq.Socket[bytes] | None = None
+        self._wake_up: WakeUp | None = None
 
     @property
     def url(self) -> str:
@@ -158,8 +109,9 @@ class Port:
     def open(self) -> None:
         """Bind or connect. Raises ConfigError when the address cannot be used."""
         try:
-            if self._sleeper is None:
-                self._open_wake_up()
+            if self._wake_up is None:
+                self._wake_up = WakeUp(self._context)
+                self._poller.register(self._wake_up.socket, zmq.POLLIN)
             if self._endpoint.bind and self._gatekeeper is None:
                 self._entrance = Entrance(is_full=lambda: self._connections.is_full, wake=self.wake)
                 self._gatekeeper = Gatekeeper(self._context, self._gate, self._entrance)
@@ -179,15 +131,15 @@ class Port:
         """Wait for messages, events or `wake`, then take all there are, up to MAX_BATCH."""
         assert self._socket is not None
         assert self._monitor is not None
-        assert self._sleeper is not None
+        assert self._wake_up is not None
         received = Received([], [], 0)
-        self._refresh_gate()
+        self._peers.refresh(now_us())
         if self._retry_s is not None and time.monotonic() >= self._retry_s:
             self.rebuild()  # libzmq gives up for good once it was refused
         ready = dict(self._poller.poll(timeout_ms))
-        if self._sleeper in ready:
-            _drain(self._sleeper)
-        self._stop_hearing()
+        if self._wake_up.socket in ready:
+            self._wake_up.drain()
+        self._peers.forget_cut()
         if self._monitor in ready:
             received.events.extend(self._connection_events())
         malformed = 0
@@ -197,7 +149,7 @@ class Port:
             self._connections.drained()
         if self._entrance is not None:
             self._entrance.turned()
-        reasons, self._cut_reasons[:] = tuple(self._cut_reasons), ()
+        reasons = self._peers.take_cut_reasons()
         return Received(received.messages, received.events, malformed, reasons)
 
     def send(self, peer: bytes, data: bytes) -> SendResult:
@@ -217,48 +169,42 @@ class Port:
         return SendResult.SENT
 
     def trust(self, peer: bytes) -> None:
-        """This peer is the one that sends us packets; all others may only say small things."""
-        number = self._numbers.get(peer)
+        """This peer sends us packets; all others may only send small messages."""
+        number = self._peers.number_of(peer)
         if number is not None:
             self._connections.trust(number)
 
     def cut(self, peer: bytes, reason: str, *, bar: bool = False) -> None:
         """End the connection of a peer that breaks the rules; `bar` its key for a while, too."""
-        if bar and self._gate is not None:
-            self._barred[self._keys.get(peer, b"")] = time.monotonic() + _BARRED_S
-        number = self._numbers.pop(peer, None)
+        if bar:
+            self._peers.bar(peer, now_us())
+        number = self._peers.forget(peer)
         if number is not None:
-            self._no_more_of(peer)
             self._connections.cut(number, reason)
 
     def name_of(self, peer: bytes) -> str | None:
         """The name of a peer's key; None without keys, and once the key is not allowed any more."""
-        if self._gate is None:
-            return None
-        return self._gate.name_of(self._keys.get(peer, b""))
+        return self._peers.name_of(peer)
 
     def wake(self) -> None:
         """End the current or next `poll` at once; any thread may call this."""
-        with self._wake_lock:
-            if self._waker is not None:
-                with contextlib.suppress(zmq.Again):  # a wake-up is pending already
-                    self._waker.send(b"", zmq.DONTWAIT)
+        wake_up = self._wake_up
+        if wake_up is not None:
+            wake_up.wake()
 
     def close(self) -> None:
         """Close everything; may be called twice."""
         if self._entrance is not None:
             self._entrance.close()
         self._close_socket()
-        with self._wake_lock:
-            for socket in (self._waker, self._sleeper):
-                if socket is not None:
-                    socket.close(linger=0)
-            self._waker = self._sleeper = None
+        if self._wake_up is not None:
+            self._wake_up.close()
+            self._wake_up = None
         self.stop_gatekeeper()
         self._context.term()
 
     def stop_gatekeeper(self) -> None:
-        """Let nobody in any more; who is in stays."""
+        """Admit nobody any more; open connections stay."""
         if self._gatekeeper is not None and self._entrance is not None:
             self._entrance.close()
             self._gatekeeper.stop()
@@ -278,22 +224,11 @@ class Port:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _open_wake_up(self) -> None:
-        address = f"inproc://wake-{secrets.token_hex(8)}"
-        self._sleeper = self._context.socket(zmq.PAIR)
-        self._sleeper.rcvhwm = 4
-        self._sleeper.bind(address)
-        with self._wake_lock:
-            self._waker = self._context.socket(zmq.PAIR)
-            self._waker.sndhwm = 4
-            self._waker.connect(address)
-        self._poller.register(self._sleeper, zmq.POLLIN)
-
     def _open_socket(self) -> None:
         endpoint = self._endpoint
         socket = self._context.socket(zmq.ROUTER if endpoint.bind else zmq.DEALER)
         self._socket = socket
-        _set_options(socket, endpoint)
+        set_options(socket, endpoint)
         self._monitor = socket.get_monitor_socket(
             # Not HANDSHAKE_FAILED_PROTOCOL: telling it spoils the error number of a message that
             # does not decrypt; libzmq then takes it for a full queue, and so aborts (above).
@@ -304,7 +239,7 @@ class Port:
         )
         try:
             if endpoint.bind:
-                _refuse_taken_path(self._url)
+                refuse_taken_path(self._url)
                 socket.bind(self._url)
                 self._url = socket.getsockopt_string(zmq.LAST_ENDPOINT)
                 self._connections.open(_port_of(self._url))
@@ -313,7 +248,7 @@ class Port:
                 socket.connect(self._url)
         except zmq.ZMQError as error:
             if error.errno == zmq.EADDRINUSE:
-                raise _taken(self._url) from None
+                raise taken(self._url) from None
             verb = "listen on" if endpoint.bind else "connect to"
             raise ConfigError(
                 f"cannot {verb} {self._url}: {zmq.strerror(error.errno or 0).lower()}"
@@ -355,11 +290,11 @@ class Port:
         return malformed
 
     def _receive(self) -> tuple[bytes, bytes | None] | None:
-        """The sender of one message and what it says, None where that has several parts; None when
-        it comes from a key that is not allowed any more, or over a connection that was ended."""
+        """Peer and data of one message, data None where it has several parts; None when it comes
+        from a key that is not allowed any more, or over a connection that was cut."""
         assert self._socket is not None
         peer = self._socket.recv(zmq.DONTWAIT) if self._endpoint.bind else ANY_PEER
-        if peer in self._ended:
+        if self._peers.is_gone(peer):
             self._socket.recv_multipart(zmq.DONTWAIT)
             return None
         frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
@@ -369,47 +304,27 @@ class Port:
         except zmq.ZMQError:
             number = -1  # a transport without descriptors
         self._connections.delivered(number, len(peer) + sum(len(frame) for frame in frames))
-        if number in self._cut_numbers:
+        if self._peers.was_cut(number):
             return None  # only this message: the number may be a newcomer's, whose event is to come
-        _remember(self._numbers, peer, number)
+        self._peers.speaks(peer, number)
         data = last.bytes if len(frames) == 1 else None
         if self._gate is None:
             return peer, data
-        # The key of this very connection: a peer may choose its routing id, but not its key.
         try:
             key = str(last.get("User-Id")).encode()
         except zmq.ZMQError:
             key = b""
-        _remember(self._keys, peer, key)
-        if self._barred.get(key, 0.0) > time.monotonic():
+        self._peers.has_key(peer, key)  # that of this very connection
+        if self._peers.is_barred(peer, now_us()):
             self.cut(peer, "its key is barred for a flood")
             return None
-        return None if self._gate.name_of(key) is None else (peer, data)
+        return None if self.name_of(peer) is None else (peer, data)
 
     def _has_cut(self, cut: Cut) -> None:
         """From the watch's thread as well."""
-        self._cuts.append(cut)
+        self._peers.has_cut(cut)
         if self._entrance is not None:
             self._entrance.has_cut()
-
-    def _stop_hearing(self) -> None:
-        """What those who were cut left behind is not worth a look."""
-        while self._cuts:
-            cut = self._cuts.pop(0)
-            self._cut_reasons.append(cut.reason)
-            self._cut_numbers.add(cut.number)
-            for peer in [p for p, n in self._numbers.items() if n == cut.number]:
-                del self._numbers[peer]
-                self._no_more_of(peer)
-
-    def _no_more_of(self, peer: bytes) -> None:
-        if self._endpoint.bind:  # there a new connection is a new peer
-            _remember(self._ended, peer, None)
-
-    def _refresh_gate(self) -> None:
-        if self._gate is not None and time.monotonic() - self._gate_asked_s >= _GATE_REFRESH_S:
-            self._gate_asked_s = time.monotonic()
-            self._gate.refresh()
 
     def _connection_events(self) -> list[ConnectionEvent]:
         assert self._monitor is not None
@@ -421,8 +336,7 @@ class Port:
                 number = int(message["value"])
                 if self._endpoint.tcp_control:
                     set_control(number, self._endpoint.tcp_control)
-                self._stop_hearing()
-                self._cut_numbers.discard(number)
+                self._peers.connected(number)
                 self._connections.accepted(number)
                 self._is_shaking = True
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -447,46 +361,8 @@ class Port:
             self._pause_s = min(_REFUSED_RETRY_MAX_S, 2 * self._pause_s)
 
 
-def _set_options(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
-    """All options, before bind or connect."""
-    socket.linger = 200  # lets a BYE out, and never holds up the end of the process
-    socket.sndhwm = _SEND_QUEUE_MESSAGES
-    socket.rcvhwm = 0
-    socket.maxmsgsize = endpoint.max_message_bytes
-    socket.sndbuf = endpoint.send_buffer_bytes
-    if not endpoint.takes_packets:
-        socket.rcvbuf = _RECEIVE_BUFFER_BYTES
-    socket.ipv6 = wants_ipv6(endpoint)
-    socket.sndtimeo = socket.rcvtimeo = 1000
-    socket.heartbeat_ivl = _HEARTBEAT_MS
-    socket.heartbeat_timeout = _HEARTBEAT_TIMEOUT_MS
-    socket.heartbeat_ttl = _HEARTBEAT_TIMEOUT_MS
-    socket.handshake_ivl = _HANDSHAKE_MS
-    socket.tcp_keepalive = 1
-    socket.tcp_keepalive_idle = 10
-    socket.tcp_keepalive_intvl = 5
-    socket.tcp_keepalive_cnt = 3
-    socket.tcp_maxrt = _UNACKNOWLEDGED_MS
-    if endpoint.bind:
-        socket.router_mandatory = 1
-        socket.zap_domain = ZAP_DOMAIN.encode()  # also without keys: the gatekeeper is asked
-    else:
-        socket.immediate = 1  # nothing may queue for a peer that is away
-        socket.connect_timeout = endpoint.connect_timeout_ms
-        socket.reconnect_ivl = RECONNECT_MS
-        socket.reconnect_ivl_max = _RECONNECT_MAX_MS
-    match endpoint.keys:
-        case CurveServer() as keys:
-            socket.curve_server = 1
-            socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
-            socket.zap_enforce_domain = 1  # without a gatekeeper: nobody, instead of everybody
-        case CurveClient() as keys:
-            socket.curve_publickey, socket.curve_secretkey = keys.public_key, keys.secret_key
-            socket.curve_serverkey = keys.server_key
-
-
 def _allowance(endpoint: Endpoint) -> Allowance:
-    """What each connection to an end may leave lying there."""
+    """How much may wait at an end from each connection."""
     connections = room_for(endpoint.max_connections)
     if not endpoint.takes_packets:
         return Allowance(connections=connections)
@@ -494,48 +370,6 @@ def _allowance(endpoint: Endpoint) -> Allowance:
     return Allowance(trusted_waiting_bytes=packet_bytes, connections=connections)
 
 
-def _remember(table: OrderedDict[bytes, T], peer: bytes, value: T) -> None:
-    table[peer] = value
-    table.move_to_end(peer)
-    while len(table) > _MAX_KNOWN_PEERS:
-        table.popitem(last=False)
-
-
 def _port_of(url: str) -> int | None:
     """Where a bound address listens; None for one that is no TCP."""
     return int(url.rpartition(":")[2]) if url.startswith("tcp://") else None
-
-
-def make_pair() -> tuple[bytes, bytes]:
-    """A fresh public and secret key, 40 bytes of Z85 each."""
-    while True:
-        public, secret = zmq.curve_keypair()
-        if not public.startswith(b"-"):  # on a command line it would pass for an option
-            return public, secret
-
-
-def _drain(socket: zmq.Socket[bytes]) -> None:
-    while True:
-        try:
-            socket.recv(zmq.DONTWAIT)
-        except zmq.Again:
-            return
-
-
-def _refuse_taken_path(url: str) -> None:
-    """Binding a second time to an ipc path succeeds and takes all traffic: ask who lives there."""
-    path = url.removeprefix("ipc://")
-    if path == url or path.startswith("@"):
-        return
-    with unix.socket(unix.AF_UNIX, unix.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return  # nobody: the file is absent, or left over from a crash
-    raise _taken(url)
-
-
-def _taken(url: str) -> ConfigError:
-    return ConfigError(
-        f"cannot listen on {url}: address already in use; stop who listens there or choose another"
-    )

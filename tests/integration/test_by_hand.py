@@ -6,19 +6,12 @@ from __future__ import annotations
 import pytest
 
 from services.protocol.planner import Rules
-from services.rate.congestion import BANDWIDTH, Budget, CongestionController
+from services.rate.budget import BANDWIDTH, Budget
+from services.rate.congestion import CongestionController
 from streamcodec.frame import Frame
 from tests.fakes import noise_frame
-from tests.manual import (
-    DECODE_US,
-    ENCODE_US,
-    WAY_US,
-    Clock,
-    ManualReceiver,
-    ManualRelay,
-    ManualSender,
-    moving,
-)
+from tests.manual import DECODE_US, ENCODE_US, WAY_US, Clock, ManualReceiver, ManualSender, moving
+from tests.manual_serving import ManualRelay
 
 
 def wrong(receiver: ManualReceiver, *senders: ManualSender) -> int:
@@ -276,3 +269,22 @@ def test_the_clock_error_behind_relays_bounds_the_whole_path() -> None:
         assert meta.latency_error_us is not None
         true_us = meta.shown_us - ahead_us - sender.captured_us[meta.sequence]
         assert abs(meta.latency_us - true_us) <= meta.latency_error_us
+
+
+def test_a_relay_that_finds_another_parent_goes_on_and_no_report_counts_as_a_lie() -> None:
+    clock = Clock()
+    sender = ManualSender(clock)
+    parents = ManualRelay(clock, sender, name="one"), ManualRelay(clock, sender, name="other")
+    relay = ManualRelay(clock, parents[0])  # one that hears a lie raises
+    receiver = ManualReceiver(clock, relay, sink_us=25_000)
+    clock.run(1)
+    sender.core.broadcast.planner.request_keyframe()
+    clock.run(0.05)  # the chain is short: what is on the screen comes again
+    relay.disconnect()
+    relay.connect(parents[1])
+    clock.run(1)
+    assert receiver.core.intake.reconnects == 0
+    assert wrong(receiver, sender) == 0
+    assert clock.now_us - receiver.shown[-1].meta.shown_us <= 25_000
+    shown = [frame.meta.sequence for frame in receiver.shown]
+    assert shown == sorted(set(shown))  # the picture never jumps back

@@ -8,7 +8,7 @@ import pytest
 
 from services import Receiver
 from services.errors import ConfigError
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import make_sender, running
 

@@ -22,27 +22,22 @@ from services.media.sources.source import CapturedFrame
 from services.process import logs
 from services.process.statsfile import Keeping
 from services.protocol import messages as m
+from services.protocol.packing import pack
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import LogSettings
 from services.view.metrics import is_ready
 from services.wire import keys
-from services.wire.endpoint import CurveClient, CurveServer
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
+from services.wire.endpoint_keys import server_keys
+from services.wire.key_pair import make_pair
 from services.wire.keys import Right
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, make_pair
+from services.wire.transport import Port
 from tests.fakes import FakeCodec, FakeSource
-from tests.integration.cli import Command, make_command
+from tests.integration.cli import Command
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return make_command(monkeypatch, capfd)
 
 
 def lines(err: str, event: str) -> list[dict[str, Any]]:
@@ -90,7 +85,7 @@ def test_a_stranger_cannot_end_a_listening_receiver_nor_keep_its_sender_out(
             while not stop.is_set():
                 port.poll(20)
                 for message in said:
-                    port.send(b"", m.pack(message))
+                    port.send(b"", pack(message))
 
     sender = Sender(
         SenderConfig(Endpoint(url, bind=False)), codec=FakeCodec.load("S"), source=FakeSource()
@@ -217,7 +212,7 @@ def test_keys_that_cannot_be_read_cut_nobody_off_and_are_told_everywhere(
     identity = keys.create(folder, make_pair)
     public, secret = make_pair()
     keys.allow(folder, "alice", public.decode(), frozenset({Right.VIEW}))
-    server: CurveServer = keys.server_keys(folder, peers_need=Right.VIEW)
+    server: CurveServer = server_keys(folder, peers_need=Right.VIEW)
     sender = Sender(
         SenderConfig(Endpoint("tcp://127.0.0.1:0", bind=True, keys=server)),
         codec=FakeCodec(),
@@ -261,19 +256,26 @@ def test_a_hangup_opens_the_statistics_again_and_ends_nothing(
     moved = tmp_path / "moved"
     done = threading.Event()
 
+    def has_a_line() -> bool:
+        return stats.exists() and stats.stat().st_size > 0
+
+    def send(number: signal.Signals) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
     def rotate() -> None:
         with suppress(AssertionError):
-            wait_for(lambda: stats.exists() and stats.stat().st_size > 0, seconds=20.0)
+            wait_for(has_a_line, seconds=20.0)
             stats.rename(moved)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGHUP)
-            wait_for(stats.exists, seconds=20.0)
-        done.set()
+            send(signal.SIGHUP)
+            wait_for(has_a_line, seconds=20.0)
+            done.set()
+            send(signal.SIGTERM)
 
     rotating = threading.Thread(target=rotate)
     rotating.start()
     outcome = command(
         *("send", "--source", "scene:64x48@30", "--bind", f"tcp://127.0.0.1:{free_port()}"),
-        *("--seconds", 6, "--stats", stats, "--log-format", "json"),
+        *("--seconds", 50, "--stats", stats, "--log-format", "json"),
     )
     rotating.join()
     assert done.is_set()

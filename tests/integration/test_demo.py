@@ -22,7 +22,7 @@ from services.media.scene import Scene
 from services.settings.config import CodecSettings, Settings
 from streamcodec.codec import Codec
 from streamcodec.errors import ModelError
-from tests.integration.cli import Command, load_fake, make_command
+from tests.integration.cli import Command, load_fake
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -32,16 +32,6 @@ PRINTED = {
     *("latency_ms", "legs_ms", "size", "device", "width", "height"),
 }
 SCENE = "scene:160x96@30"
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    return make_command(monkeypatch, capfd)
 
 
 def test_a_demo_prints_what_it_promises_and_draws_its_picture(

@@ -12,9 +12,10 @@ import zmq
 from services.errors import ConfigError
 from services.protocol import messages as m
 from services.protocol.flood import MAX_MESSAGES_PER_S
+from services.protocol.packing import pack, unpack
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender.daemon import Sender, SentFrame
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 from tests.integration.test_stream import (
@@ -96,7 +97,7 @@ def test_another_model_is_refused_and_run_says_why() -> None:
         receiver = make_receiver(sender.url, codec=FakeCodec(model=b"other"))
         with pytest.raises(ConfigError, match=r"same size and weights at both ends"):
             receiver.run(5.0)
-    assert any(event.name == "refused" for event in sender.snapshot().events)
+        wait_for(lambda: any(event.name == "refused" for event in sender.snapshot().events))
 
 
 def test_a_device_that_parses_otherwise_is_refused() -> None:
@@ -172,12 +173,12 @@ def fire(url: str, rng: random.Random, messages: int) -> None:
 def fire_from_one(url: str, rng: random.Random, numbers: range) -> None:
     """Send hostile messages from one peer."""
     samples = [
-        m.pack(m.Hello((1,), b"", b"", "", "x", 1, b"")),
-        m.pack(m.Ready(1)),
-        m.pack(m.FrameHead(1, 1, 1, 1, 2, 3, 9, b"123456789")),
-        m.pack(m.FrameAck(1, 1, 9, 5, 6)),
-        m.pack(m.Ping(1, 5)),
-        m.pack(m.Pong(1, 5, 6, 7)),
+        pack(m.Hello((1,), b"", b"", "", "x", 1, b"")),
+        pack(m.Ready(1)),
+        pack(m.FrameHead(1, 1, 1, 1, 2, 3, 9, b"123456789")),
+        pack(m.FrameAck(1, 1, 9, 5, 6)),
+        pack(m.Ping(1, 5)),
+        pack(m.Pong(1, 5, 6, 7)),
     ]
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
@@ -232,18 +233,18 @@ def test_a_sender_that_lies_about_its_frames_shows_nothing() -> None:
     with running(receiver):
         try:
             socket.connect(receiver.url)
-            socket.send(m.pack(m.Ping(1, 1)))
-            while not isinstance(hello := m.unpack(socket.recv()), m.Hello):
+            socket.send(pack(m.Ping(1, 1)))
+            while not isinstance(hello := unpack(socket.recv()), m.Hello):
                 pass
             assert hello.model_hash == codec.model_hash
             welcome = m.Welcome(
                 9, "main", codec.model_hash, codec.self_test(), "S", 64, 48, 33_000, b""
             )
-            socket.send(m.pack(welcome))
+            socket.send(pack(welcome))
             # Before it is trusted, so many messages would cost it the connection.
-            while not isinstance(m.unpack(socket.recv()), m.Ready):
+            while not isinstance(unpack(socket.recv()), m.Ready):
                 pass
-            whole = m.pack(m.FrameHead(9, 1, 1, 1, 2, 3, len(packet), packet))
+            whole = pack(m.FrameHead(9, 1, 1, 1, 2, 3, len(packet), packet))
             for position in range(len(whole)):
                 changed = bytearray(whole)
                 changed[position] ^= 0xFF

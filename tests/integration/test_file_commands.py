@@ -17,7 +17,7 @@ from services.media.scene import Scene
 from streamcodec.container import RECORD_BYTES, ScvReader, ScvWriter
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec
-from tests.integration.cli import Command, load_fake, make_command
+from tests.integration.cli import Command, load_fake
 from tests.unit.services.media.files.test_reader import gradient, write_video
 
 PRINTED = {
@@ -31,14 +31,6 @@ PRINTED = {
     "fps",
     "seconds",
 }
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return make_command(monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -22,17 +22,8 @@ from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.view import doors
 from services.view.access import Listen
 from services.view.metrics import MetricsServer
-from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES
-from services.wire.transport import (
-    ANY_PEER,
-    MAX_BATCH,
-    ConnectionEvent,
-    CurveClient,
-    CurveServer,
-    Endpoint,
-    Port,
-    SendResult,
-)
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
+from services.wire.transport import ANY_PEER, MAX_BATCH, ConnectionEvent, Port, SendResult
 from tests.attackers import CurvePeer, RawPeer, curve_is_possible
 from tests.fakes import FakeCodec, FakeSink
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
@@ -92,7 +83,7 @@ def test_a_message_without_end_is_cut_and_the_others_are_not(size: int) -> None:
         attacker.close()
         wait_for(lambda: bool(victim.cuts))
         assert sent < BOUND_BYTES
-        assert "bytes lying" in victim.cuts[0]
+        assert "bytes of incomplete messages" in victim.cuts[0]
         assert honest.send(ANY_PEER, b"two") is SendResult.SENT  # over the same connection
         wait_for(lambda: [data for _, data in victim.messages] == [b"one", b"two"])
 
@@ -112,7 +103,7 @@ def test_who_was_cut_cannot_come_back_to_leave_as_much_again_and_again() -> None
         first = port.poll(10)
         cuts += first.cuts
         wait_for(lambda: cuts.extend(port.poll(0).cuts) or len(cuts) >= 1)
-        assert "bytes lying" in cuts[0]
+        assert "bytes of incomplete messages" in cuts[0]
         heard = len(first.messages)
         while received := port.poll(0).messages:
             heard += len(received)
@@ -195,7 +186,8 @@ def test_a_hostile_sender_makes_a_receiver_hold_no_more_than_it_states() -> None
 
 FLOODED = """
 import socket, struct, time
-from services.wire.transport import Endpoint, Port
+from services.wire.transport import Port
+from services.wire.endpoint import Endpoint
 from tests.attackers import RawPeer
 with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
     peer = RawPeer(port.url)
@@ -217,7 +209,8 @@ with Port(Endpoint("tcp://127.0.0.1:0", bind=True)) as port:
 
 REPLAYED = """
 import socket, struct, time, zmq
-from services.wire.transport import CurveServer, Endpoint, Port
+from services.wire.transport import Port
+from services.wire.endpoint import CurveServer, Endpoint
 from tests.attackers import CurvePeer
 server, viewer = zmq.curve_keypair(), zmq.curve_keypair()
 keys = CurveServer(*server, allowed=frozenset({viewer[0]}))
@@ -288,10 +281,11 @@ def test_a_full_sender_says_so() -> None:
 
         def answer() -> None:
             from services.protocol import messages as m  # noqa: PLC0415
+            from services.protocol.packing import pack  # noqa: PLC0415
 
             while not stopping.wait(0.02):
                 for peer, _ in listener.messages[-3:]:
-                    listener.port.send(peer, m.pack(m.Bye(m.ByeCode.BUSY, "64 are here")))
+                    listener.port.send(peer, pack(m.Bye(m.ByeCode.BUSY, "64 are here")))
 
         answering = threading.Thread(target=answer)
         answering.start()

@@ -31,12 +31,18 @@ grep -vE ' (proc|sysfs|devtmpfs|devpts|cgroup2?|mqueue|binfmt_misc|nsfs) ' /proc
 ! touch "$0" 2>/dev/null && cd / && exec "$@"
 """
 _ENDS = """
-import subprocess, sys
+import socket, subprocess, sys, time
 command = [sys.executable, "-m", "services.cli"]
 address = ["tcp://127.0.0.1:" + sys.argv[1]]
 sender = subprocess.Popen(
-    [*command, "send", "--source", "scene:160x96@10", "--bind", *address, "--seconds", "60"]
+    [*command, "send", "--source", "scene:160x96@10", "--bind", *address, "--seconds", "100"]
 )
+while sender.poll() is None:
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1]))).close()
+        break
+    except OSError:
+        time.sleep(0.05)
 receiver = [*command, "recv", "--connect", *address, "--view", "none", "--seconds", sys.argv[2]]
 ended = subprocess.run([*receiver, "--patience", "50", "--json"])
 sender.terminate()
@@ -106,7 +112,7 @@ def test_what_passes_packets_on_starts_without_a_place_to_write(arguments: tuple
 @needs_namespace
 @pytest.mark.timeout(180)
 def test_a_stream_flows_without_a_place_to_write(unused_port: int) -> None:
-    ran = closed(sys.executable, "-c", _ENDS, str(unused_port), "15", timeout_s=150.0)
+    ran = closed(sys.executable, "-c", _ENDS, str(unused_port), "5", timeout_s=150.0)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["framesDisplayed"] > 0
     assert "Traceback" not in ran.stderr

@@ -12,7 +12,7 @@ from services.media.sinks import open_sink
 from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.sender.daemon import Sender, SenderConfig
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.container import ScvReader
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import ANY_PORT, running, wait_for

@@ -12,9 +12,11 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from services.protocol import messages as m
+from services.protocol.packing import pack
 from services.receiver.daemon import ReceiverDaemon
 from services.relay.daemon import Feed, Relay, RelayConfig
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.transport import Port
 from tests.fakes import FakeSink, FakeSource
 from tests.integration.test_stream import make_receiver, make_sender, running, wait_for
 from tests.integration.viewers import NullViewer
@@ -63,7 +65,7 @@ def test_twenty_viewers_cost_the_sender_one_and_the_weak_disturb_nobody() -> Non
         stalled, killed, flooding = viewers[:3]
         stalled.stall()
         killed.kill()
-        flooding.flood(m.pack(m.Ping(1, 1)))
+        flooding.flood(pack(m.Ping(1, 1)))
         before = relay.snapshot()
         shown = [viewer.frames for viewer in viewers[3:]]
         seen = [len(sink.frames) for _, sink in watchers]
@@ -191,7 +193,7 @@ def test_hostile_bytes_are_counted_and_nothing_else() -> None:
         stack.enter_context(running(receiver))
         port = stack.enter_context(Port(Endpoint(relay.url, bind=False)))
         wait_for(lambda: bool(sink.frames))
-        for data in (b"", b"\xc1", b"x" * 4000, m.pack(m.FrameAck(1, 1, 1, 1, 1))):
+        for data in (b"", b"\xc1", b"x" * 4000, pack(m.FrameAck(1, 1, 1, 1, 1))):
             port.poll(5)
             port.send(b"", data)
         wait_for(lambda: relay.snapshot().hostile_messages >= 3)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -17,11 +16,11 @@ import pytest
 from services.errors import SourceError
 from services.media.sinks.recording import RecordingSink
 from services.sender.replay import Replay, ReplayConfig
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from streamcodec.container import FileHeader, Record, ScvReader, ScvWriter
 from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, FakeSink, FakeSource, noise_frame
-from tests.integration.cli import Command, make_command
+from tests.integration.cli import Command
 from tests.integration.test_stream import (
     ANY_PORT,
     make_receiver,
@@ -33,14 +32,6 @@ from tests.integration.test_stream import (
 from tests.integration.viewers import NullViewer
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return make_command(monkeypatch, capfd)
 
 
 @contextmanager
@@ -112,76 +103,12 @@ def test_the_times_of_a_recording_are_those_of_the_captures(tmp_path: Path) -> N
     assert times == [at - captured[begin] for at in captured[begin:]]
 
 
-def test_packets_leave_when_they_are_due(tmp_path: Path) -> None:
-    path = write_recording(tmp_path / "tape.scv", frames=22, keyframes={0}, step_us=50_000)
-    with replaying(path) as replay:
-        time.sleep(0.2)  # nobody watches: it waits
-        assert replay.snapshot().frames_encoded == 0
-        begin = time.monotonic()
-        with NullViewer(replay.url) as viewer:
-            wait_for(lambda: viewer.frames == 22)
-        assert time.monotonic() - begin >= 1.0
-
-
-def test_who_comes_late_gets_the_chain_from_the_last_keyframe(tmp_path: Path) -> None:
-    path = write_recording(tmp_path / "tape.scv", frames=200, keyframes={0})
-    early, late = FakeSink(), FakeSink()
-    with replaying(path) as replay, running(make_receiver(replay.url, early)):
-        wait_for_frames(early, 30)
-        receiver = make_receiver(replay.url, late)
-        with running(receiver):
-            wait_for_frames(late, 1)  # no other keyframe comes
-            newest = early.frames[-1]
-            wait_for(lambda: any(frame.same_pixels(newest) for frame in late.frames))
-            assert receiver.snapshot().damaged_packets == 0
-
-
-def test_a_loop_begins_again_as_another_epoch_and_nothing_is_lost(tmp_path: Path) -> None:
-    path = write_recording(tmp_path / "tape.scv", frames=15, keyframes={0, 7})
-    again = tmp_path / "again.scv"
-    epochs: list[int] = []
-    with replaying(path, loop=True) as replay:
-        receiver = make_receiver(replay.url, FakeSink(), tape(again))
-        receiver.on_frame(lambda shown: epochs.append(shown.meta.epoch))
-        with running(receiver):
-            wait_for(lambda: len(set(epochs)) >= 3, seconds=10.0)
-    packets = [record.packet for record in records(path)]
-    played = [record.packet for record in records(again)]
-    assert played[:30] == packets * 2
-
-
-def test_a_viewer_that_cannot_keep_up_never_gets_a_packet_without_its_reference(
-    tmp_path: Path,
-) -> None:
-    path = write_recording(tmp_path / "tape.scv", frames=300, keyframes={0, 100}, step_us=5_000)
-    slow = FakeSink(delay_s=0.02)
-    with replaying(path) as replay:
-        receiver = make_receiver(replay.url, slow, codec=FakeCodec(decode_delay_s=0.02))
-        with running(receiver):
-            wait_for_frames(slow, 40, seconds=10.0)
-            counted = receiver.snapshot()
-    assert counted.damaged_packets == 0
-    assert counted.keyframe_requests == 0
-
-
 def test_a_listening_receiver_is_served_too(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "tape.scv", frames=30, keyframes={0})
     sink = FakeSink()
     receiver = make_receiver(ANY_PORT, sink, bind=True)
     with running(receiver), replaying(path, url=receiver.url, bind=False):
         wait_for_frames(sink, 20)
-
-
-def test_a_person_who_asks_for_a_keyframe_gets_no_packet_twice(tmp_path: Path) -> None:
-    path = write_recording(tmp_path / "tape.scv", frames=60, keyframes={0})
-    again = tmp_path / "again.scv"
-    with replaying(path) as replay:
-        receiver = make_receiver(replay.url, sink := FakeSink(), tape(again))
-        with running(receiver):
-            wait_for_frames(sink, 10)
-            receiver.request_keyframe()
-            receiver.wait(10.0)
-    assert records(again) == records(path)
 
 
 def test_a_damaged_recording_ends_with_the_frame_it_broke_at(tmp_path: Path) -> None:

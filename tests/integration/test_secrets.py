@@ -22,7 +22,7 @@ from services.sender.daemon import Sender, SenderConfig
 from services.settings.config import LogSettings
 from services.settings.lookup import resolve
 from services.view.metrics import render
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from tests.fakes import FakeCodec
 from tests.integration.test_stream import ANY_PORT
 from tests.integration.test_stream_source import serving

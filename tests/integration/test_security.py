@@ -18,9 +18,11 @@ from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.sender.daemon import Sender, SenderConfig
 from services.wire import keys
-from services.wire.endpoint import CurveClient, CurveServer
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, CurveClient, CurveServer, Endpoint
+from services.wire.endpoint_keys import client_keys, server_keys
+from services.wire.key_pair import make_pair
 from services.wire.keys import Right
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port, SendResult, make_pair
+from services.wire.transport import Port, SendResult
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 from tests.integration.test_stream import running, wait_for
 
@@ -52,9 +54,7 @@ def studio(party: Callable[[str], Party]) -> Party:
 
 @contextmanager
 def sending(studio: Party, *, fps: float = 60.0) -> Iterator[Sender]:
-    endpoint = Endpoint(
-        ANY_PORT, bind=True, keys=keys.server_keys(studio.folder, peers_need=Right.VIEW)
-    )
+    endpoint = Endpoint(ANY_PORT, bind=True, keys=server_keys(studio.folder, peers_need=Right.VIEW))
     sender = Sender(
         SenderConfig(endpoint, rules=Rules(quality=30, adaptive=False)),
         codec=FakeCodec(),
@@ -78,7 +78,7 @@ def watching(
 def viewer_keys(studio: Party, viewer: Party, name: str) -> CurveClient:
     studio.allows(name, viewer, Right.VIEW)
     viewer.allows("studio", studio, Right.PUBLISH)
-    return keys.client_keys(viewer.folder, peer_needs=Right.PUBLISH)
+    return client_keys(viewer.folder, peer_needs=Right.PUBLISH)
 
 
 def gets_nothing(sink: FakeSink, *, seconds: float = 0.7) -> bool:
@@ -139,7 +139,7 @@ def test_a_key_allowed_later_gets_in_without_a_restart(
 ) -> None:
     late = party("late")
     late.allows("studio", studio, Right.PUBLISH)
-    curve = keys.client_keys(late.folder, peer_needs=Right.PUBLISH)
+    curve = client_keys(late.folder, peer_needs=Right.PUBLISH)
     with sending(studio) as sender, watching(sender.url, curve) as (_, sink):
         assert gets_nothing(sink)
         studio.allows("late", late, Right.VIEW)
@@ -154,12 +154,12 @@ def test_a_key_that_may_view_may_not_publish(studio: Party, party: Callable[[str
     listening = Endpoint(
         ANY_PORT,
         bind=True,
-        keys=keys.server_keys(studio.folder, peers_need=Right.PUBLISH),
+        keys=server_keys(studio.folder, peers_need=Right.PUBLISH),
         max_message_bytes=MAX_PACKET_MESSAGE_BYTES,
     )
     receiver = ReceiverDaemon(ReceiverConfig(listening), codec=FakeCodec(), sinks=[sink])
     with running(receiver):
-        curve = keys.client_keys(camera.folder, peer_needs=Right.VIEW)
+        curve = client_keys(camera.folder, peer_needs=Right.VIEW)
         sender = Sender(
             SenderConfig(Endpoint(receiver.url, bind=False, keys=curve)),
             codec=FakeCodec(),
@@ -175,7 +175,7 @@ def test_without_its_authenticator_a_port_admits_nobody(
     studio: Party, party: Callable[[str], Party]
 ) -> None:
     curve = viewer_keys(studio, party("a"), "alice")
-    server = keys.server_keys(studio.folder, peers_need=Right.VIEW)
+    server = server_keys(studio.folder, peers_need=Right.VIEW)
     with Port(Endpoint(ANY_PORT, bind=True, keys=server)) as port:
         port.stop_gatekeeper()
         with Port(Endpoint(port.url, bind=False, keys=curve)) as client:
@@ -212,6 +212,6 @@ def test_without_keys_only_loopback_is_served() -> None:
 
 
 def test_the_secret_stays_out_of_what_is_printed(studio: Party) -> None:
-    server = keys.server_keys(studio.folder, peers_need=Right.VIEW)
+    server = server_keys(studio.folder, peers_need=Right.VIEW)
     assert isinstance(server, CurveServer)
     assert server.secret_key.decode() not in repr(server)

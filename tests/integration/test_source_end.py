@@ -8,7 +8,7 @@ import pytest
 from services.errors import EXIT_SOURCE, SourceError
 from services.measure.source_health import SourceHealth
 from services.sender.daemon import Sender, SenderConfig
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import ANY_PORT
 

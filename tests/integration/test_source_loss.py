@@ -15,7 +15,7 @@ from services.media.sources.source import CapturedFrame, Source, WallClock
 from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender.daemon import Sender, SenderConfig
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec
 from tests.fakes import FakeCodec, FakeSource
 from tests.integration.test_stream import ANY_PORT, running, wait_for

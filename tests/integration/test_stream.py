@@ -14,7 +14,7 @@ from services.measure.stats import summary
 from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon
 from services.sender.daemon import Sender, SenderConfig
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.bitstream import read_header
 from streamcodec.frame import Reference
 from tests.fakes import FakeCodec, FakeSink, FakeSource

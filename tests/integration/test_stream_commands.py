@@ -17,21 +17,11 @@ import pytest
 from services.demo.supervisor import free_port
 from services.protocol.planner import Rules
 from services.sender.daemon import Sender, SenderConfig
-from services.wire.transport import Endpoint
+from services.wire.endpoint import Endpoint
 from tests.fakes import FakeCodec, FakeSource
-from tests.integration.cli import Command, make_command
+from tests.integration.cli import Command
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    return make_command(monkeypatch, capfd)
 
 
 def make_sender(url: str) -> Sender:

@@ -22,24 +22,12 @@ from services.measure.source_health import health_of
 from services.media.avframes import from_frame
 from services.media.scene import Scene
 from services.media.sources import CapturedFrame, Source, open_source
+from tests.unit.services.media.sources.clocks import ManualClock
 
 pytestmark = pytest.mark.live
 
 FPS = 25
 STEP_US = 40_000
-
-
-class ManualClock:
-    """Time that passes only by sleeping: what waits for the network costs none."""
-
-    def __init__(self) -> None:
-        self.time_us = 10_000_000
-
-    def now_us(self) -> int:
-        return self.time_us
-
-    def sleep_us(self, span_us: int) -> None:
-        self.time_us += max(0, span_us)
 
 
 def clip(frames: int, kind: str = "mpegts", codec: str = "mpeg2video", b_frames: int = 0) -> bytes:

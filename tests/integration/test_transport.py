@@ -14,17 +14,9 @@ import pytest
 import zmq
 
 from services.errors import AuthenticationError, ConfigError
+from services.wire.endpoint import CurveClient, CurveServer, Endpoint, check
 from services.wire.tcp_control import copied
-from services.wire.transport import (
-    ANY_PEER,
-    ConnectionEvent,
-    CurveClient,
-    CurveServer,
-    Endpoint,
-    Port,
-    SendResult,
-    check,
-)
+from services.wire.transport import ANY_PEER, ConnectionEvent, Port, SendResult
 from tests.unit.services.wire.test_tcp_control import control_of
 
 pytestmark = pytest.mark.live

@@ -8,8 +8,10 @@ import threading
 import time
 
 from services.protocol import messages as m
-from services.protocol.intake import Intake, Profile, Results
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint, Port
+from services.protocol.intake import Intake, Results
+from services.protocol.profile import Profile
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.transport import Port
 
 
 class NullViewer:

@@ -20,7 +20,8 @@ from services.sender.daemon import Sender, SenderConfig
 from services.view.access import Listen
 from services.view.metrics import MetricsServer
 from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
-from services.wire.keys import Right, client_keys, server_keys
+from services.wire.endpoint_keys import client_keys, server_keys
+from services.wire.keys import Right
 from streamcodec.frame import Frame
 from tests.fakes import FakeCodec, FakeSink, FakeSource
 

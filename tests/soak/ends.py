@@ -23,7 +23,7 @@ from services.protocol.planner import Rules
 from services.receiver.daemon import ReceiverConfig, ReceiverDaemon, ShownFrame
 from services.sender.daemon import Sender, SenderConfig, SentFrame
 from services.settings.config import CodecSettings
-from services.wire.transport import MAX_PACKET_MESSAGE_BYTES, Endpoint
+from services.wire.endpoint import MAX_PACKET_MESSAGE_BYTES, Endpoint
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.parallel import Threads

@@ -24,8 +24,10 @@ from urllib.parse import urlsplit
 import zmq
 
 from services.protocol import messages as m
+from services.protocol.packing import pack, unpack
 from services.wire.endpoint import CurveClient
-from services.wire.keys import Right, client_keys
+from services.wire.endpoint_keys import client_keys
+from services.wire.keys import Right
 from tests.attackers import CurvePeer
 from tests.fakes import FakeCodec
 
@@ -80,7 +82,7 @@ class Mob:
     def flood(self, url: str) -> None:
         """PINGs, as many as go."""
         peer = self.raw(url)
-        ping = b"".join(peer.part(m.pack(m.Ping(n, n)), more=False) for n in range(100))
+        ping = b"".join(peer.part(pack(m.Ping(n, n)), more=False) for n in range(100))
         for _ in range(1000):
             peer.send_raw(ping)
             self.done["pings"] += 100
@@ -98,14 +100,14 @@ class Mob:
         """A new instance three times a second on one connection."""
         sock = self.dealer(url)
         while not self.stopping.is_set():
-            sock.send(m.pack(_hello(relay=False)))
+            sock.send(pack(_hello(relay=False)))
             self.done["newcomers"] += 1
             end = time.monotonic() + 0.3
             while (left := end - time.monotonic()) > 0:
                 if sock.poll(int(left * 1000)):
-                    said = m.unpack(sock.recv())
+                    said = unpack(sock.recv())
                     if isinstance(said, m.Welcome):
-                        sock.send(m.pack(m.Ready(said.epoch)))
+                        sock.send(pack(m.Ready(said.epoch)))
         sock.close()
 
     def squatters(self, url: str) -> None:
@@ -114,7 +116,7 @@ class Mob:
         while not self.stopping.wait(0.5):
             for sock in socks:
                 with contextlib.suppress(zmq.Again):
-                    sock.send(m.pack(_hello(relay=False)))
+                    sock.send(pack(_hello(relay=False)))
                     self.done["hellos"] += 1
                 while sock.poll(0):
                     sock.recv()
@@ -132,11 +134,11 @@ class Mob:
     def deaf(self, url: str) -> None:
         """A viewer that takes nothing from its socket any more."""
         sock = self.dealer(url)
-        sock.send(m.pack(_hello(relay=False)))
+        sock.send(pack(_hello(relay=False)))
         if sock.poll(3000):
-            said = m.unpack(sock.recv())
+            said = unpack(sock.recv())
             if isinstance(said, m.Welcome):
-                sock.send(m.pack(m.Ready(said.epoch)))
+                sock.send(pack(m.Ready(said.epoch)))
                 self.done["deaf"] += 1
         self.stopping.wait(3.0)
         sock.close()
@@ -179,17 +181,17 @@ class Mob:
         while not self.stopping.is_set():
             if epoch is None and time.monotonic() - asked_s > 0.5:
                 asked_s = time.monotonic()
-                sock.send(m.pack(_hello(relay=relay)))
+                sock.send(pack(_hello(relay=relay)))
             if not sock.poll(100):
                 continue
-            said = m.unpack(sock.recv())
+            said = unpack(sock.recv())
             now_us = time.monotonic_ns() // 1000
             match said:
                 case m.Welcome():
                     epoch = said.epoch
-                    sock.send(m.pack(m.Ready(epoch)))
+                    sock.send(pack(m.Ready(epoch)))
                 case m.Ping():
-                    sock.send(m.pack(m.Pong(said.number, said.sent_us, now_us, now_us)))
+                    sock.send(pack(m.Pong(said.number, said.sent_us, now_us, now_us)))
                 case m.Bye():
                     epoch = None
                 case m.FrameHead():
@@ -205,7 +207,7 @@ class Mob:
             )
             request = m.KeyframeRequest(epoch, head.sequence, wants(head))
             for message in (ack, shown, request):
-                sock.send(m.pack(message))
+                sock.send(pack(message))
             self.done["keyframe requests"] += 1
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from services.wire import keys
+from services.wire.key_pair import make_pair
 from services.wire.keys import Right
-from services.wire.transport import make_pair
 from tests.attackers import curve_is_possible
 from tests.soak.children import Child, free_port, report, running, span_s, watch
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HEIF and AVIF pictures: tiles put together, alpha, turns and mirrors (ISO/IEC 23008-12).
 
-FFmpeg decodes the coded items, one stream each; which of them make the picture stands in the boxes,
+FFmpeg decodes the coded items, one stream each; the boxes tell which of them make the picture,
 which are read here.
 """
 
@@ -36,7 +36,7 @@ Property = tuple[bytes, bytes]  # kind of box, its body
 
 @dataclass(slots=True)
 class _Items:
-    """What the `meta` box says: items by number."""
+    """The `meta` box: items by number."""
 
     primary: int = 0
     kinds: dict[int, bytes] = field(default_factory=dict)

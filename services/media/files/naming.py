@@ -11,7 +11,7 @@ from services.settings.addresses import is_address, masked
 
 
 def file_named(spec: str) -> Path:
-    """The file that a name stands for; `file:///a.mp4` is one."""
+    """The file of a name; `file:///a.mp4` is one."""
     return Path(spec.removeprefix("file://"))
 
 

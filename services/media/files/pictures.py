@@ -23,7 +23,7 @@ TILED_SUFFIXES = (".avif", ".heic", ".heif")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ANIMATION_BYTES = 128 * 1024 * 1024  # decoded at once
 _MOST_CHUNKS = 256  # of a PNG, before its first samples
-_DEFAULT_STEP_MS = 100  # of an animation that says 0, as browsers show it
+_DEFAULT_STEP_MS = 100  # of an animation with 0, as browsers show it
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -82,12 +82,12 @@ def is_animation(path: Path) -> bool:
 
 
 def _is_animated_webp(head: bytes) -> bool:
-    """Whether a file that begins like this is an animated WebP (its VP8X chunk says so)."""
+    """Whether a file that begins like this is an animated WebP (by its VP8X chunk)."""
     return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and any(b & 2 for b in head[20:21])
 
 
 def _apng_frames(file: BinaryIO) -> int:
-    """Frames that the chunk acTL announces, which stands before the first IDAT; else 1."""
+    """Frames that the chunk acTL announces, which comes before the first IDAT; else 1."""
     at = len(_PNG)
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
@@ -134,8 +134,8 @@ def _opaque(pixels: cv2.typing.MatLike) -> npt.NDArray[np.uint8]:
     return over_white(values) if values.shape[2] == 4 else values
 
 
-def pictures_of(folder: Path) -> tuple[list[Path], int]:
-    """The pictures of a folder in natural order, and how many other files were passed over.
+def pictures_of(folder: Path) -> list[Path]:
+    """The pictures of a folder in natural order.
 
     Hidden files and what is no picture at all are passed over. Raises SourceError where there is
     no picture.
@@ -148,7 +148,7 @@ def pictures_of(folder: Path) -> tuple[list[Path], int]:
     files = sorted((p for p in names if p.suffix.lower() in suffixes), key=natural)
     if not files:
         raise SourceError(f"{folder}: no pictures in this folder ({', '.join(suffixes)})")
-    return files, len(names) - len(files)
+    return files
 
 
 def natural(path: Path) -> tuple[tuple[bool, int, str], ...]:

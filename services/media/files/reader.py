@@ -128,7 +128,7 @@ class _Folder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._files, self.passed_over = pictures_of(path)
+        self._files = pictures_of(path)
         self._next = 0
         self.damaged = 0
 

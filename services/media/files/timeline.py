@@ -21,7 +21,7 @@ _NEAR = 0.4  # steps this far from the usual one are another frame rate
 
 
 class Timeline:
-    """Places stamps on a clock that starts at zero and never stands still or runs back.
+    """Places stamps on a clock that starts at zero and strictly rises.
 
     `step_us` is the usual step as far as it is known before the first picture.
     """
@@ -33,7 +33,6 @@ class Timeline:
         self._shift_us = 0  # what is added to stamps
         self._last_us: int | None = None
         self._repeats = 0
-        self.discontinuities = 0
 
     @property
     def step_us(self) -> int:
@@ -63,7 +62,6 @@ class Timeline:
             self._stamp_us, self._repeats = stamp_us, 0
             return stamp_us + self._shift_us
         self._repeats = self._repeats + 1 if step_us == 0 else 0
-        self.discontinuities += step_us != 0
         self._bridge(stamp_us, last_us)
         return last_us + self.step_us
 

@@ -133,7 +133,7 @@ def stamp_us(pts: int | None, dts: int | None, time_base: Fraction | None) -> in
 class VideoFile:
     """A video that can be read to its end; `frames` once.
 
-    Frames come with times on one clock (`Timeline`). `left` says how many are still to come once
+    Frames come with times on one clock (`Timeline`). `left` gives how many are still to come once
     that can be seen, which is a second or two before the end. After the last frame `frames`
     raises SourceError where the file did not end there by itself.
     """
@@ -245,7 +245,7 @@ class VideoFile:
                 if rest_of_raw(self._container, end, self._container.size):
                     self._broken = "the file breaks off"
                 return
-            if packet.size:  # the empty one stands for the end
+            if packet.size:  # the empty one marks the end
                 failures, self._broken = 0, ""
                 end = (packet.pos or 0) + packet.size
                 yield packet

@@ -27,7 +27,7 @@ _MAIN = "from services.media.sinks import pushing; pushing.main()"
 class PushSink:
     """Has frames encoded again and handed to a server; a server that goes is tried again.
 
-    The work is done in a process of its own, which ends when the server says nothing for
+    The work is done in a process of its own, which ends when the server is silent for
     `timeout_s`: a wait inside FFmpeg can be ended in no other way. Used in the recorder's thread,
     so that a slow server costs pictures there and none here.
     """
@@ -46,7 +46,7 @@ class PushSink:
         parts = urlsplit(url)
         if parts.scheme not in FORMATS or not parts.hostname:
             raise SinkError(f"{url}: can push to rtsp://, rtmp:// and srt:// addresses only")
-        # Addresses hold stream keys: only the host is ever told.
+        # Addresses hold stream keys: only the host is ever shown.
         self._name = f"{parts.scheme}://{parts.hostname}"
         self._url, self._fps = url, fps
         self._clock_s, self._timeout_s = clock_s, timeout_s

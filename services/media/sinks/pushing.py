@@ -36,9 +36,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """From the process: once when it is ready, then for each picture. `failure` "": it went well.
+    """From the process: once when it is ready, then for each picture. `failure` "": none.
 
-    With `final` no later picture will fare better.
+    With `final` it is permanent.
     """
 
     failure: str = ""
@@ -62,9 +62,9 @@ def main() -> None:
 
 
 def push_pictures(pipe: Connection, url: str, fps: float, limit_s: float) -> None:
-    """Run until the other end of the pipe says None or is gone.
+    """Run until None comes from the other end of the pipe, or it is gone.
 
-    A wait of more than `limit_s` for the server ends the process, whoever is left to notice.
+    A wait of more than `limit_s` for the server ends the process.
     """
     # Ctrl-C reaches the whole group; the process that started us decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

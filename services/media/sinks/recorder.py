@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives all decoded frames to a recording sink in a thread of its own: a slow disk stops nobody.
+"""Gives all decoded frames to a recording sink in a thread of its own, behind a bounded queue.
 
 Recordings keep the times of capture, so that a replay has the stream's own timing and not that of
 the link it came over.

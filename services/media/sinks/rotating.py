@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording in several files, begun anew by size or time, that leaves the disk some room."""
+"""A recording in several files, by size or time, that leaves the disk some room."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every sink promises, and how a file that cannot be written is told."""
+"""The interface of sinks, and the error of a file that cannot be written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamcodec.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What a sink may want to know before the first frame."""
+    """The stream, for a sink, before the first frame."""
 
     fps: float
     model_size: str  # S or M
@@ -52,7 +52,7 @@ class GuardedSink:
         self._sink = sink
 
     def set_stream(self, stream: StreamFacts) -> None:
-        """What comes, where the sink wants to know it."""
+        """The stream, where the sink takes it."""
         tell_stream(self._sink, stream)
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
@@ -79,7 +79,7 @@ class NullSink:
 
 
 def tell_stream(sink: Sink, stream: StreamFacts) -> None:
-    """Say what stream begins to a sink that wants to know."""
+    """Tell a sink that takes it which stream begins."""
     told = getattr(sink, "set_stream", None)
     if told is not None:
         told(stream)

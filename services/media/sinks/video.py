@@ -90,7 +90,7 @@ class VideoSink:
     def _failed(self, container: OutputContainer, error: OSError) -> SinkError:
         """Close, keep what is whole, and tell how much that is."""
         self._container = None
-        with contextlib.suppress(OSError, av.FFmpegError):  # the reason is told already
+        with contextlib.suppress(OSError, av.FFmpegError):  # the reason is known already
             if self._stream is not None:
                 container.mux(self._stream.encode(None))
         with contextlib.suppress(OSError, av.FFmpegError):

@@ -46,7 +46,7 @@ class VirtualCameraSink:
         self._closed = False
 
     def set_stream(self, stream: StreamFacts) -> None:
-        """The frame rate of what comes, told to those who read the device."""
+        """The frame rate of the stream, for readers of the device."""
         self._fps = stream.fps
 
     def write(self, frame: Frame, *, shown_us: int, packet: bytes | None = None) -> None:
@@ -79,7 +79,7 @@ class VirtualCameraSink:
 
 
 def _check(device: str) -> None:
-    """What can be known before the first frame, in one sentence with what to do."""
+    """Raise ConfigError for what is wrong before the first frame, with what to do."""
     path = Path(device)
     if not path.is_char_device():
         number = re.fullmatch(r"/dev/video(\d+)", device)

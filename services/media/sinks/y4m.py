@@ -23,7 +23,7 @@ class Y4mSink:
     """Writes frames to a file, or to standard output for the path `-`.
 
     The format knows one rate and no times: what is further apart is written again as often as it
-    stands on the screen, and what comes faster than the rate is left out, so that the file lasts
+    stays on the screen, and what comes faster than the rate is left out, so that the file lasts
     as long as the stream; a gap of more than a few seconds is one frame (`Timeline`), or an hour
     without a source would fill a disk. Less than a frame of unrest changes nothing. Without times
     (`shown_us` the same for all) every frame is written once.
@@ -39,7 +39,7 @@ class Y4mSink:
         self._fps = _rate(fps)
         self._timeline = Timeline()
         self._picture = b""  # the last one, with its mark
-        self._written = 0  # times that pictures stand in the file
+        self._written = 0  # pictures in the file so far, repeated ones included
         self._frames = 0
         self._size = (0, 0)
         self._end = 0
@@ -88,7 +88,7 @@ class Y4mSink:
         """Close the file; standard output is flushed and left open."""
         if self._file is not sys.stdout.buffer:
             self._file.close()
-            if not self._frames and self._was_absent:  # a file without a picture says too much
+            if not self._frames and self._was_absent:  # no file without a picture
                 Path(self._name).unlink(missing_ok=True)
         else:
             with contextlib.suppress(OSError, ValueError):

@@ -66,7 +66,7 @@ class CameraSource:
         self._frames.close()
 
     def _open(self, device: str) -> bool:
-        # OpenCV's own lines on standard error would stand beside our sentence.
+        # OpenCV's own lines on standard error would come beside our sentence.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         if not device.isdecimal():
             return bool(self._capture.open(device))

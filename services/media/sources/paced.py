@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources that could run faster than life (files, the scene), held to their timestamps."""
+"""Sources that could run faster than real time (files, the scene), held to their timestamps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.media.files.reader import TimedFrame
 from services.media.scene import Scene
 from services.media.sources.source import CapturedFrame, Clock
 
-MAX_LATE_US = 250_000  # a source this far behind starts its time anew, without a burst
+MAX_LATE_US = 250_000  # a source this far behind resets its clock, instead of a burst
 
 
 class PacedSource:

@@ -15,7 +15,7 @@ from services.media.sources.source import CapturedFrame, Clock, Source
 class Pauses:
     """Between two attempts: the first, doubled up to the longest.
 
-    A source that gave frames for `calm_us` is as good as new: the next pause is the first again.
+    A source that gave frames for `calm_us` is healthy: the next pause is the first again.
     """
 
     first_us: int
@@ -25,7 +25,7 @@ class Pauses:
 
 # The picture shall be back within a second of the camera: half of it is for opening and the way.
 OF_DEVICES = Pauses(125_000, 500_000)
-# A server that is restarted, or turns us away, is not helped by haste.
+# A server that restarts or refuses us needs longer pauses.
 OF_ADDRESSES = Pauses(500_000, 5_000_000, calm_us=5_000_000)
 _MAX_RESUMES = 5  # of a file that breaks off again and again without a new picture
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every source promises, and the clock that paces them."""
+"""The interface of sources, and the clock that times them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Source(Protocol):
 
 
 class Clock(Protocol):
-    """Time for pacing."""
+    """Time for sources that wait for a frame's turn."""
 
     def now_us(self) -> int: ...
     def sleep_us(self, span_us: int) -> None: ...

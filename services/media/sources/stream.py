@@ -193,7 +193,7 @@ class StreamSource:
             if found is not None:
                 return found
             with self._condition:
-                # A clock of a test may stand still while the thread works.
+                # A test's clock may not advance while the thread works.
                 if not self._packets and self._end is None:
                     self._condition.wait(0.2)
         raise SourceError(f"{self.name}: {self._decoder.failure or 'it sends nothing'}")
@@ -352,7 +352,7 @@ def _options(address: str) -> dict[str, str]:
 def _has_an_end(container: InputContainer, scheme: str, *, segmented: bool) -> bool:
     """Whether the end of the data is the end of the material, and not a loss.
 
-    A length that the server told, or a duration that stands in a playlist or a file.
+    A length that the server told, or a duration in a playlist or a file.
     """
     if scheme in _ENDLESS or container.format.name in _STAMPLESS:
         return False

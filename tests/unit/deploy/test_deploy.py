@@ -117,7 +117,8 @@ except OSError as error:
     assert error.errno == 97, error
 else:
     sys.exit("the filter does not hold")
-from services.wire.transport import Endpoint, Port
+from services.wire.transport import Port
+from services.wire.endpoint import Endpoint
 for address in ("127.0.0.1", "localhost"):
     port = Port(Endpoint(f"tcp://{address}:0", bind=True))
     port.open()

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from services.errors import ConfigError, SinkError, SourceError
-from services.files.coding import EncodeTarget, decode_file, describe_file, encode_file
+from services.files.decoding import decode_file
+from services.files.description import describe_file
+from services.files.encoding import EncodeTarget, encode_file
 from services.files.summary import Coded
 from streamcodec.container import FileHeader, ScvReader, ScvWriter
 from streamcodec.frame import Frame

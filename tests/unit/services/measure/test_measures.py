@@ -6,7 +6,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.measure.events import EventLog
 from services.measure.latency import LEGS, Latency, LatencyStats
 from services.measure.measures import Durations, FreezeDetector, Limitation, Rate, wire_bytes
 
@@ -93,11 +92,3 @@ def test_wire_bytes_count_framing_and_packets() -> None:
     assert wire_bytes(1400) == 1400 + 9 + 52
     assert wire_bytes(3000) == 3000 + 9 + 3 * 52
     assert wire_bytes(40, encrypted=True) == 40 + 2 + 33 + 52
-
-
-def test_the_event_log_is_bounded() -> None:
-    log = EventLog(capacity=3)
-    for index in range(5):
-        log.add(index, "keyframe")
-    assert [event.at_us for event in log.snapshot()] == [2, 3, 4]
-    assert log.count == 5

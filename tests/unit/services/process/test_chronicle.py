@@ -13,7 +13,7 @@ import pytest
 from services.measure.events import EventLog, StreamEvent
 from services.process import logs
 from services.process.chronicle import LEVELS, Chronicle, chronicle
-from services.process.limiter import BURST, REFILL_US
+from services.process.limiter import OF_A_NAME
 from services.settings.config import LogSettings
 
 SERVICES = Path(__file__).resolve().parents[4] / "services"
@@ -53,9 +53,9 @@ def test_a_flood_of_one_name_leaves_the_others_their_lines() -> None:
     events.add(300, "lost", "bob: silent")
     story.tell(events.snapshot(), stream="", now_us=300)
     names = [name for _, name, _ in lines]
-    assert names == ["bad_message"] * BURST + ["lost"]
-    story.tell(events.snapshot(), stream="", now_us=300 + REFILL_US)
-    assert lines[-1][2] == {"text": "number 199", "left_out": 200 - BURST - 1}
+    assert names == ["bad_message"] * OF_A_NAME.burst + ["lost"]
+    story.tell(events.snapshot(), stream="", now_us=300 + OF_A_NAME.refill_us)
+    assert lines[-1][2] == {"text": "number 199", "left_out": 200 - OF_A_NAME.burst - 1}
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
@@ -84,6 +84,6 @@ def test_what_needs_a_person_has_its_level_and_fields_in_both_forms(
 def test_levels_are_of_events_that_exist() -> None:
     """Every name with a level is added by some room."""
     code = "".join(path.read_text(encoding="utf-8") for path in SERVICES.rglob("*.py"))
-    added = set(re.findall(r'\.(?:add(?:_seldom)?|_tell)\([^"]*?"([a-z_]+)"', code))
+    added = set(re.findall(r'\.(?:add(?:_seldom)?|_sampled|_tell)\([^"]*?"([a-z_]+)"', code))
     added |= {"keys_unreadable"}  # chosen by a condition
     assert set(LEVELS) <= added, set(LEVELS) - added

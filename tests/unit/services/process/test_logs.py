@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.process import logs
-from services.process.limiter import BURST
+from services.process.limiter import OF_A_NAME
 from services.settings.config import LogSettings
 
 
@@ -67,10 +67,10 @@ def test_errors_of_the_web_server_are_lines_too_and_never_a_flood(
 ) -> None:
     logs.configure(LogSettings(format="json"))
     server = logging.getLogger("aiohttp.server")
-    for number in range(BURST + 30):
+    for number in range(OF_A_NAME.burst + 30):
         server.error("Error handling request", exc_info=ValueError(number))
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert len(lines) == BURST
+    assert len(lines) == OF_A_NAME.burst
     assert {line["part"] for line in lines} == {"aiohttp.server"}
     assert "ValueError: 0" in lines[0]["traceback"]
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from services.protocol import messages as m
 from services.protocol.broadcast import Broadcast
-from services.protocol.intake import Intake, Profile, Results
+from services.protocol.intake import Intake, Results
 from services.protocol.offer import Offer
+from services.protocol.packing import pack
 from services.protocol.planner import Plan, Rules
+from services.protocol.profile import ModelMark, Profile
 from services.protocol.train import Arrival, split
-from services.rate.congestion import Ack, Budget
+from services.rate.budget import Ack, Budget
 
 MODEL = b"model123"
 TEST = b"devices!"
@@ -87,7 +90,6 @@ class Conversation:
             offer(epoch=epoch),
             self.rules,
             congestion=self._budget,
-            now_us=self.now_us,
             name_of=self._name_of,
         )
 
@@ -95,9 +97,18 @@ class Conversation:
         self.budgets.append(SteadyBudget())
         return self.budgets[-1]
 
-    def join(self, peer: bytes, instance: int | None = None, *, model: bytes = MODEL) -> Intake:
+    def join(
+        self,
+        peer: bytes,
+        instance: int | None = None,
+        *,
+        model: bytes = MODEL,
+        others: tuple[ModelMark, ...] = (),
+    ) -> Intake:
         number = instance if instance is not None else len(self.intakes) + 1
-        intake = Intake(profile(number, model=model), connects=True, now_us=self.now_us)
+        intake = Intake(
+            replace(profile(number, model=model), others=others), connects=True, now_us=self.now_us
+        )
         self.intakes[peer] = intake
         self.arrivals[peer] = []
         self.holds[peer] = deque(maxlen=6)
@@ -117,7 +128,7 @@ class Conversation:
             self._pass(round(1e6 / fps))
 
     def capture(self, size: tuple[int, int] = (64, 48)) -> list[Plan]:
-        plans = self.broadcast.plan(
+        plans = self.broadcast.planner.plan(
             width=size[0], height=size[1], encode_us=self._encode_us, now_us=self.now_us
         )
         if plans.plans:
@@ -138,13 +149,13 @@ class Conversation:
                 sent_us=self.now_us,
             )
             for peer in peers:
-                self._post("down", peer, m.pack(head))
+                self._post("down", peer, pack(head))
                 self.broadcast.handed_over(peer, head)
         return list(plans.plans)
 
     def say(self, peer: bytes, message: m.Message) -> None:
         """Put a message of a receiver on the wire."""
-        self._post("up", peer, m.pack(message))
+        self._post("up", peer, pack(message))
 
     def _pass(self, span_us: int) -> None:
         end_us = self.now_us + span_us

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from services.protocol.allotment import Allotment, Stock
+from services.protocol.allotment import Allotment
+from services.rate.bucket import TokenRate
 
 SECOND_US = 1_000_000
 A, B = b"a", b"b"
@@ -40,7 +41,7 @@ def test_requests_within_a_second_share_one() -> None:
 
 
 def test_what_one_used_up_another_still_has() -> None:
-    allotment = Allotment(of_all=Stock(100, SECOND_US), of_one=Stock(1, 100 * SECOND_US))
+    allotment = Allotment(of_all=TokenRate(100, SECOND_US), of_one=TokenRate(1, 100 * SECOND_US))
     allotment.took([A], 0)
     assert not allotment.will_allow(A, 2 * SECOND_US)
     assert allotment.will_allow(B, 2 * SECOND_US)

@@ -8,6 +8,7 @@ import pytest
 from services.protocol import messages as m
 from services.protocol.board import Board
 from services.protocol.fanout import Fanout
+from services.protocol.packing import pack
 from tests.unit.services.protocol.packets import EPOCH, arrival, hello, packets, welcome
 
 A, B = b"a", b"b"
@@ -21,7 +22,7 @@ def board_of(*streams: str, most: int = 1000) -> Board:
 
 
 def say(board: Board, peer: bytes, message: m.Message, now_us: int = 0) -> list[m.Message]:
-    return [answer for _, answer in board.on_message(peer, m.pack(message), now_us).messages]
+    return [answer for _, answer in board.on_message(peer, pack(message), now_us).messages]
 
 
 def streams_of(board: Board) -> list[set[bytes]]:
@@ -97,21 +98,21 @@ def test_a_flood_is_counted_and_not_heard() -> None:
     assert say(board, A, m.Ping(1, 1), 1_100_000) != []
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", bytes(2000), m.pack(welcome())])
+@pytest.mark.parametrize("data", [b"", b"\xc1", bytes(2000), pack(welcome())])
 def test_hostile_bytes_are_counted_and_nothing_else(data: bytes) -> None:
     board = board_of("door", "yard")
     assert board.on_message(A, data, 0).messages == []
     assert board.hostile == 1
 
 
-def test_an_end_that_connects_knocks_until_it_is_answered() -> None:
+def test_an_end_that_connects_announces_itself_until_it_is_answered() -> None:
     fanout = Fanout(boot_id=b"")
     fanout.started(welcome())
-    board = Board([fanout], knocks=True)
+    board = Board([fanout], connects=True)
 
-    def knocks(now_us: int) -> int:
+    def pings(now_us: int) -> int:
         return sum(isinstance(said, m.Ping) for _, said in board.tick(now_us).messages)
 
-    assert [knocks(at_us) for at_us in (0, 100_000, 200_000, 300_000)] == [1, 0, 1, 0]
+    assert [pings(at_us) for at_us in (0, 100_000, 200_000, 300_000)] == [1, 0, 1, 0]
     say(board, b"", hello(), 400_000)
-    assert [knocks(at_us) for at_us in (401_000, 450_000)] == [1, 0]  # the session's own PING
+    assert [pings(at_us) for at_us in (401_000, 450_000)] == [1, 0]  # the session's own PING

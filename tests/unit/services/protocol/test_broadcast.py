@@ -6,9 +6,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.protocol import messages as m
+from services.protocol.packing import pack
+from services.protocol.profile import ModelMark
 from services.protocol.session import SILENCE_US, State
 from services.protocol.viewer import references_held
-from tests.unit.services.protocol.conversation import FRAME_US, Conversation
+from tests.unit.services.protocol.conversation import FRAME_US, MODEL, TEST, Conversation
 
 
 def watched(*peers: bytes, seconds: float = 1.0) -> Conversation:
@@ -29,7 +31,7 @@ def test_a_receiver_that_joins_gets_one_keyframe_and_then_every_frame() -> None:
 
 def test_nothing_is_planned_while_nobody_watches() -> None:
     talk = Conversation()
-    plans = talk.broadcast.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
+    plans = talk.broadcast.planner.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
     assert (plans.plans, plans.skipped) == ((), "idle")
 
 
@@ -90,6 +92,41 @@ def test_another_model_is_refused_with_the_reason() -> None:
     assert intake.state is State.REFUSED
     assert "same size and weights" in intake.refusal
     assert talk.arrivals[b"a"] == []
+    assert refusals(talk) == []  # it may come back with another of its models
+    talk.run(9.0)
+    (told,) = refusals(talk)
+    assert told.startswith("viewer-1: the receiver has model")
+
+
+def test_a_receiver_that_takes_the_model_of_the_sender_was_not_refused() -> None:
+    talk = Conversation()
+    talk.join(b"a", model=b"otherxxx", others=(ModelMark(MODEL, TEST),))
+    talk.run(5.0)
+    assert talk.keyframes(b"a") == 1
+    assert refusals(talk) == []
+
+
+def test_a_frame_that_the_transport_refused_costs_a_keyframe_and_no_credit() -> None:
+    talk = watched(b"a")
+    (before,) = talk.broadcast.snapshot()
+    talk.cut = {b"a"}  # the frame goes nowhere
+    (plan,) = talk.capture()
+    assert plan.viewers == (b"a",)
+    talk.broadcast.not_taken(b"a", talk.sequence)
+    talk.cut = set()
+    (after,) = talk.broadcast.snapshot()
+    assert after.window_frames == before.window_frames
+    assert after.bytes_in_flight <= before.bytes_in_flight
+    keyframes = talk.keyframes(b"a")
+    talk.run(1.5)
+    assert talk.keyframes(b"a") == keyframes + 1
+    (after,) = talk.broadcast.snapshot()
+    assert after.window_frames == before.window_frames
+
+
+def refusals(talk: Conversation) -> list[str]:
+    events = talk.broadcast.events.snapshot()
+    return [event.text for event in events if event.name == "refused"]
 
 
 def test_a_receiver_whose_cable_is_pulled_is_forgotten_and_found_again() -> None:
@@ -108,7 +145,7 @@ def test_a_keyframe_never_makes_the_next_two_frames_wait() -> None:
     talk = watched(b"a", seconds=2.0)
     congestion = talk.budgets[0]
     seen = len(congestion.floors)
-    talk.broadcast.request_keyframe()
+    talk.broadcast.planner.request_keyframe()
     talk.run(0.2)
     keyframe = max(floor or 0 for floor in congestion.floors[seen:])
     assert 0 < keyframe * 8e6 / congestion.capacity_bps < 2 * FRAME_US
@@ -208,14 +245,14 @@ def test_one_encode_for_several_fits_the_slowest_of_them() -> None:
 def test_a_receiver_whose_link_is_full_skips_the_frame() -> None:
     talk = watched(b"a")
     talk.budgets[0].size_bytes = None
-    plans = talk.broadcast.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
+    plans = talk.broadcast.planner.plan(width=64, height=48, encode_us=1, now_us=talk.now_us)
     assert (plans.plans, plans.skipped) == ((), "bandwidth")
 
 
 def test_messages_that_belong_elsewhere_are_counted_and_change_nothing() -> None:
     talk = watched(b"a")
     welcome = m.Welcome(1, "x", b"", b"", "S", 0, 0, 33_000, b"")
-    for data in (b"garbage", m.pack(welcome), m.pack(m.FrameRest(77, 1, b"x"))):
+    for data in (b"garbage", pack(welcome), pack(m.FrameRest(77, 1, b"x"))):
         assert talk.broadcast.on_message(b"a", data, talk.now_us).messages == []
     assert talk.broadcast.hostile == 3
     assert talk.broadcast.watching == 1
@@ -225,7 +262,7 @@ def test_a_wrong_size_in_an_ack_is_a_lie() -> None:
     talk = watched(b"a")
     talk.capture()
     sequence = talk.sequence
-    ack = m.pack(m.FrameAck(77, sequence, 999_999, 5, 6))
+    ack = pack(m.FrameAck(77, sequence, 999_999, 5, 6))
     talk.broadcast.on_message(b"a", ack, talk.now_us)
     assert talk.broadcast.hostile == 1
 
@@ -299,7 +336,7 @@ def test_a_frame_that_was_not_acknowledged_cannot_have_been_shown() -> None:
     sequence = talk.sequence
     hostile = talk.broadcast.hostile
     lie = m.FrameShown(77, sequence, m.Outcome.SHOWN, 0, 0, 0, 0, 0, 1)
-    talk.broadcast.on_message(b"a", m.pack(lie), talk.now_us)
+    talk.broadcast.on_message(b"a", pack(lie), talk.now_us)
     assert talk.broadcast.hostile == hostile + 1
 
 
@@ -318,13 +355,13 @@ def test_who_never_gets_ready_loses_its_place() -> None:
     talk = Conversation()
     hello = m.Hello((2,), b"", b"", "", "squatter", 5, b"")
     for number in range(64):
-        talk.broadcast.on_message(b"s%d" % number, m.pack(replace(hello, instance=number)), 0)
+        talk.broadcast.on_message(b"s%d" % number, pack(replace(hello, instance=number)), 0)
     talk.join(b"honest", instance=900)
     talk.run(0.5)
     assert talk.intakes[b"honest"].busy
     for _ in range(40):
         for number in range(64):  # it lives, and says nothing else
-            talk.broadcast.on_message(b"s%d" % number, m.pack(m.Ping(1, 1)), talk.now_us)
+            talk.broadcast.on_message(b"s%d" % number, pack(m.Ping(1, 1)), talk.now_us)
         talk.run(0.1)
     assert talk.intakes[b"honest"].state is State.STREAMING
 
@@ -333,7 +370,7 @@ def test_a_flood_is_not_heard_and_then_cut() -> None:
     talk = Conversation()
     cuts = []
     for _ in range(5000):
-        cuts += talk.broadcast.on_message(b"x", m.pack(m.Ping(1, 1)), talk.now_us).cuts
+        cuts += talk.broadcast.on_message(b"x", pack(m.Ping(1, 1)), talk.now_us).cuts
     assert talk.broadcast.flooded == 4000
     assert [peer for peer, _ in cuts] == [b"x"]
 

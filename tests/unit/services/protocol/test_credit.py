@@ -84,27 +84,59 @@ def test_silence_counts_from_the_last_sign_of_life() -> None:
     assert credit.silent_us(9_000_000) == 0
 
 
+def test_reports_on_a_frame_that_was_sent_twice_are_counted_in_the_order_of_sending() -> None:
+    credit = window()
+    credit.spend(1, 1000, now_us=0)
+    credit.arrived(1, now_us=30_000)
+    credit.spend(1, 2000, now_us=40_000)
+    assert credit.has_arrived(1)  # the sending that a report would be about
+    assert credit.unacknowledged_bytes(1) == 2000
+    assert credit.shown(1, service_us=0, now_us=50_000)
+    assert (credit.frames_in_flight, credit.bytes_in_flight) == (1, 2000)
+    assert not credit.has_arrived(1)
+    credit.arrived(1, now_us=70_000)
+    assert credit.round_trip_us == 30_000
+    assert credit.shown(1, service_us=0, now_us=80_000)
+    assert (credit.frames_in_flight, credit.bytes_in_flight) == (0, 0)
+    assert not credit.shown(1, service_us=0, now_us=90_000)
+
+
+def test_a_frame_that_the_transport_did_not_take_is_as_if_it_had_not_been_sent() -> None:
+    credit = window()
+    run(credit, round_trip_us=30_000, service_us=10_000)
+    before = credit.window_frames
+    credit.spend(100, 1000, now_us=50_000_000)
+    credit.spend(101, 5000, now_us=50_000_000)
+    credit.take_back(101)
+    assert (credit.frames_in_flight, credit.bytes_in_flight) == (1, 1000)
+    assert (credit.round_trip_us, credit.window_frames) == (30_000, before)
+    credit.take_back(101)
+    credit.arrived(100, now_us=50_030_000)
+    assert credit.silent_us(90_000_000) == 0
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["spend", "arrived", "shown"]), st.integers(0, 20)), max_size=200
     )
 )
 def test_accounts_stay_true_whatever_a_peer_reports(steps: list[tuple[str, int]]) -> None:
-    credit, under_way, arrived = window(), {}, set()
+    credit = window()
+    under_way: list[list[int]] = []  # sequence, bytes without an ACK; in the order of sending
     for now_us, (step, sequence) in enumerate(steps):
-        if step == "spend" and sequence not in under_way:
+        same = [sending for sending in under_way if sending[0] == sequence]
+        if step == "spend":
             credit.spend(sequence, sequence + 1, now_us=now_us)
-            under_way[sequence] = sequence + 1
+            under_way.append([sequence, sequence + 1])
         elif step == "arrived":
-            credit.arrived(sequence, now_us=now_us)
-            arrived |= {sequence} & under_way.keys()
-        elif step == "shown":
-            known = credit.shown(sequence, service_us=5, now_us=now_us)
-            assert known == (sequence in under_way)
-            for number in [n for n in under_way if known and n <= sequence]:
-                del under_way[number]
-                arrived.discard(number)
+            lacking = [sending for sending in same if sending[1]]
+            assert credit.arrived(sequence, now_us=now_us) == bool(lacking)
+            for sending in lacking[:1]:
+                sending[1] = 0
+        else:
+            assert credit.shown(sequence, service_us=5, now_us=now_us) == bool(same)
+            if same:
+                del under_way[: under_way.index(same[0]) + 1]
         assert credit.frames_in_flight == len(under_way)
-        left = sum(size for number, size in under_way.items() if number not in arrived)
-        assert credit.bytes_in_flight == left
+        assert credit.bytes_in_flight == sum(size for _, size in under_way)
         assert MIN_FRAMES <= credit.window_frames <= MAX_FRAMES

@@ -8,6 +8,7 @@ from services.protocol.chain import Chain
 from services.protocol.fanout import Fanout
 from services.protocol.follower import RECORDED, CatchUp
 from tests.unit.services.protocol.packets import (
+    EPOCH,
     FRAME_US,
     Taker,
     arrival,
@@ -103,6 +104,50 @@ def test_who_lacks_its_reference_is_served_from_the_chain_at_once() -> None:
     stream.run(1)
     assert stream.viewers.got[A] == [*range(1, 11), *range(1, 12)]
     assert not stream.requests_us
+
+
+def shown(sequence: int) -> m.FrameShown:
+    return m.FrameShown(EPOCH, sequence, m.Outcome.SHOWN, 0, m.MAX_SPAN_US, 0, 0, 0, 1)
+
+
+def test_frames_come_again_in_the_same_epoch_and_late_reports_on_the_first_are_no_lie() -> None:
+    stream = Stream()
+    stream.viewers.join(A, stream.now_us)
+    stream.viewers.stalled.add(A)
+    stream.run(2)  # acknowledged, not yet shown
+    stream.fanout.started(welcome())  # upstream was found again, behind another relay
+    for number, packet in enumerate(packets(2), start=1):
+        again = arrival(packet, number, at_us=stream.now_us)
+        stream.fanout.arrived(again, captured_us=stream.now_us)
+    heads = [
+        out.head for out in (*stream.fanout.due(stream.now_us), *stream.fanout.due(stream.now_us))
+    ]
+    assert [head.sequence for head in heads] == [1, 2]
+    reports: list[m.Message] = [shown(1), shown(2)]  # of the first sending
+    for head in heads:
+        reports += [m.FrameAck(EPOCH, head.sequence, head.size_bytes, 0, 0), shown(head.sequence)]
+    for report in reports:
+        stream.fanout.on_message(A, report, stream.now_us)
+    (viewer,) = stream.fanout.snapshot()
+    assert (viewer.frames_displayed, viewer.frames_in_flight, viewer.bytes_in_flight) == (4, 0, 0)
+
+
+def test_a_receiver_for_whom_the_transport_had_no_room_is_not_given_up_for_it() -> None:
+    stream = Stream()
+    stream.viewers.join(A, stream.now_us)
+    stream.run(10)
+    stream.sequence += 1
+    came = arrival(next(packets(1)), stream.sequence, at_us=stream.now_us)
+    stream.fanout.arrived(came, captured_us=stream.now_us)
+    (outgoing,) = stream.fanout.due(stream.now_us)
+    stream.fanout.not_taken(A, outgoing.head.sequence)
+    (viewer,) = stream.fanout.snapshot()
+    assert (viewer.frames_in_flight, viewer.bytes_in_flight) == (0, 0)
+    for _ in range(12):  # seconds in which it waits for the next keyframe
+        stream.now_us += 1_000_000
+        stream.viewers.live(stream.now_us)
+        stream.fanout.tick(stream.now_us)
+    assert stream.fanout.peers_lost == 0
 
 
 def test_newcomers_beyond_the_chain_share_one_request_a_second() -> None:

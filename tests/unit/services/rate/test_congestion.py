@@ -11,17 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.rate.congestion import (
-    BACKLOG,
-    KEEPALIVE,
-    STARTUP,
-    UNACKNOWLEDGED,
-    UNLIMITED,
-    Ack,
-    Budget,
-    CongestionController,
-    Tuning,
-)
+from services.rate.budget import BACKLOG, KEEPALIVE, STARTUP, UNACKNOWLEDGED, UNLIMITED, Ack, Budget
+from services.rate.congestion import CongestionController
+from services.rate.tuning import Tuning
 
 FRAME_US = 33_333
 ENCODE_US = 10_000

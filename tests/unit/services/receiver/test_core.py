@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from services.protocol import messages as m
-from services.protocol.intake import Profile, Results
+from services.protocol.intake import Results
+from services.protocol.packing import pack, unpack
+from services.protocol.profile import Profile
 from services.protocol.session import HELLO_INTERVAL_US
 from services.protocol.train import Arrival, split
 from services.protocol.upstream import TICK_US
@@ -44,12 +46,12 @@ class Hand:
         )
 
     def say(self, message: m.Message) -> Results:
-        results = self.core.message(b"", m.pack(message), self.now_us, encrypted=False)
+        results = self.core.message(b"", pack(message), self.now_us, encrypted=False)
         self.take(results)
         return results
 
     def take(self, results: Results) -> None:
-        self.said += [m.unpack(data) for _, data in results.messages]
+        self.said += [unpack(data) for _, data in results.messages]
 
     def frame(self, picture: Frame, *, epoch: int = 7) -> Arrival:
         """Captured now, here after WAY_US."""
@@ -170,6 +172,102 @@ def test_a_new_stream_drops_what_waited_and_tells_nobody_of_it() -> None:
     hand.decode(hand.frame(noise_frame(), epoch=8))
     assert hand.counted() == (2, 0, 1)
     assert hand.heard(m.FrameShown) == []
+
+
+def test_a_frame_of_a_lost_session_is_not_told_to_the_next_one_of_the_same_epoch() -> None:
+    hand = Hand()
+    first, second = hand.frame(noise_frame()), hand.frame(noise_frame())
+    hand.decode(first)
+    ready = hand.core.due(hand.now_us).item  # it goes on the screen
+    assert ready is not None
+    hand.core.disconnected(hand.now_us)
+    hand.now_us += 1_000
+    hand.say(hand.welcome())  # a relay sends the same frames again from its last keyframe
+    _, results = hand.core.shown(ready, begin_us=hand.now_us, end_us=hand.now_us)
+    hand.take(results)
+    hand.take(hand.core.overflowed(second, hand.now_us))
+    assert hand.heard(m.FrameShown) == []
+    hand.reference = None
+    hand.decode(hand.frame(noise_frame()))
+    hand.show()
+    assert [report.sequence for report in hand.heard(m.FrameShown)] == [3]
+
+
+def again(hand: Hand, *arrivals: Arrival) -> None:
+    """A relay sends frames a second time; they are acknowledged and decoded."""
+    for arrival in arrivals:
+        head, rest = split(
+            arrival.packet,
+            epoch=arrival.head.epoch,
+            sequence=arrival.head.sequence,
+            captured_us=arrival.head.captured_us,
+            encode_start_us=arrival.head.captured_us,
+            encode_end_us=arrival.head.captured_us,
+            sent_us=hand.now_us,
+        )
+        came = hand.say(head).arrivals
+        if rest is not None:
+            came = hand.say(rest).arrivals
+        hand.decode(came[0])
+
+
+def test_frames_that_come_again_are_decoded_and_the_picture_does_not_jump_back() -> None:
+    hand = Hand()
+    frames = [hand.frame(noise_frame(shift=number)) for number in range(4)]
+    for arrival in frames[:3]:
+        hand.decode(arrival)
+        assert hand.show() is not None
+    hand.said.clear()
+    again(hand, *frames[:3])
+    assert hand.show() is None
+    outcomes = [(report.sequence, report.outcome) for report in hand.heard(m.FrameShown)]
+    assert outcomes == [(number, m.Outcome.SUPERSEDED) for number in (1, 2, 3)]
+    hand.decode(frames[3])
+    meta = hand.show()
+    assert meta is not None
+    assert meta.sequence == 4
+
+
+def test_frames_that_waited_in_a_buffer_are_shown_once_when_they_come_again() -> None:
+    hand = Hand(hold_us=100_000)
+    frames = [hand.frame(noise_frame(shift=number)) for number in range(2)]
+    for arrival in frames:
+        hand.decode(arrival)
+    again(hand, *frames)
+    shown = []
+    while (due_us := hand.core.next_due_us()) is not None:
+        hand.now_us = max(hand.now_us, due_us)
+        meta = hand.show()
+        assert meta is not None
+        shown.append(meta.sequence)
+    assert shown == [1, 2]
+
+
+def test_what_waited_when_the_session_was_lost_is_shown_when_it_comes_again() -> None:
+    hand = Hand(hold_us=100_000)
+    frames = [hand.frame(noise_frame(shift=number)) for number in range(2)]
+    for arrival in frames:
+        hand.decode(arrival)
+    hand.core.disconnected(hand.now_us)
+    hand.say(hand.welcome())
+    again(hand, *frames)
+    hand.now_us += 200_000
+    meta = hand.show()
+    assert meta is not None
+    assert meta.sequence == 2
+
+
+def test_another_epoch_begins_with_its_first_frame_whatever_its_number() -> None:
+    hand = Hand()
+    for number in range(3):
+        hand.decode(hand.frame(noise_frame(shift=number)))
+        hand.show()
+    hand.say(hand.welcome(epoch=8))
+    hand.reference, hand.sequence = None, 0
+    hand.decode(hand.frame(noise_frame(), epoch=8))
+    meta = hand.show()
+    assert meta is not None
+    assert (meta.epoch, meta.sequence) == (8, 1)
 
 
 def test_before_the_clocks_are_compared_no_latency_is_told() -> None:

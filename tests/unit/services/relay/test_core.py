@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from services.protocol import messages as m
 from services.protocol.fanout import Fanout
-from services.protocol.intake import Profile
+from services.protocol.packing import pack, unpack
+from services.protocol.profile import Profile
 from services.protocol.train import split
 from services.relay.core import FeedCore
 from streamcodec.frame import Reference
@@ -23,11 +24,11 @@ def streaming() -> FeedCore:
     core = FeedCore(
         Profile(b"", b"", "", "relay", 1, b""), Fanout(boot_id=b""), connects=True, now_us=NOW_US
     )
-    core.message(b"", m.pack(WELCOME), NOW_US, encrypted=False)
+    core.message(b"", pack(WELCOME), NOW_US, encrypted=False)
     core.take_replies()
     there_us = NOW_US + WAY_US + AHEAD_US
     pong = m.Pong(1, NOW_US, there_us, there_us)
-    core.message(b"", m.pack(pong), NOW_US + 2 * WAY_US, encrypted=False)
+    core.message(b"", pack(pong), NOW_US + 2 * WAY_US, encrypted=False)
     return core
 
 
@@ -46,8 +47,8 @@ def feed(core: FeedCore, packet: bytes, now_us: int) -> list[m.Message]:
     said: list[m.Message] = []
     for message in (head, rest):
         if message is not None:
-            results = core.message(b"", m.pack(message), now_us, encrypted=False)
-            said += [m.unpack(data) for _, data in results.messages]
+            results = core.message(b"", pack(message), now_us, encrypted=False)
+            said += [unpack(data) for _, data in results.messages]
     return said
 
 
@@ -85,10 +86,10 @@ def test_a_new_stream_and_its_end_are_told_to_receivers() -> None:
     hello = m.Hello((m.VERSION,), CODEC.model_hash, b"", "", "viewer", 2, b"")
     core.fanout.on_message(b"viewer", hello, NOW_US)
     again = m.Welcome(8, "main", CODEC.model_hash, b"", "S", 64, 48, 33_000, b"")
-    core.message(b"", m.pack(again), NOW_US, encrypted=False)
+    core.message(b"", pack(again), NOW_US, encrypted=False)
     ((peer, welcome),) = core.take_replies().messages
     assert (peer, getattr(welcome, "epoch", None)) == (b"viewer", 8)
-    core.message(b"", m.pack(m.Bye(m.ByeCode.END_OF_STREAM, "over")), NOW_US, encrypted=False)
+    core.message(b"", pack(m.Bye(m.ByeCode.END_OF_STREAM, "over")), NOW_US, encrypted=False)
     ((_, bye),) = core.take_replies().messages
     assert isinstance(bye, m.Bye)
     assert core.ended
@@ -102,6 +103,6 @@ def test_a_keyframe_that_receivers_need_is_asked_for_once() -> None:
     core.fanout.on_message(b"viewer", m.Ready(7), NOW_US)
     now_us = NOW_US + 2_000_000
     core.fanout.tick(now_us)
-    (request,) = [m.unpack(data) for _, data in core.request_keyframe(now_us).messages]
+    (request,) = [unpack(data) for _, data in core.request_keyframe(now_us).messages]
     assert isinstance(request, m.KeyframeRequest)
     assert core.request_keyframe(now_us).messages == []

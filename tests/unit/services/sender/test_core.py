@@ -8,6 +8,7 @@ import pytest
 
 from services.protocol import messages as m
 from services.protocol.offer import Offer
+from services.protocol.packing import pack, unpack
 from services.protocol.planner import Rules
 from services.rate.enough import MOST_QUALITY
 from services.sender.core import TICK_US, Outgoing, SenderCore, SenderSetup, Span
@@ -41,8 +42,8 @@ class Hand:
             self.say(hello, m.Ready(7))
 
     def say(self, *said: m.Message) -> list[m.Message]:
-        answers = self.core.messages([(PEER, m.pack(one)) for one in said], self.now_us)
-        return [m.unpack(data) for _, data in answers.messages]
+        answers = self.core.messages([(PEER, pack(one)) for one in said], self.now_us)
+        return [unpack(data) for _, data in answers.messages]
 
     def film(self, number: int) -> Outgoing | None:
         """Capture and encode a frame, and let the receiver have it."""

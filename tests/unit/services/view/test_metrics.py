@@ -15,7 +15,7 @@ from services.measure.latency import Latency
 from services.measure.relay_stats import RelaySnapshot
 from services.measure.stats import ReceiverSnapshot, SenderSnapshot
 from services.protocol.board import Board
-from services.protocol.intake import Profile
+from services.protocol.profile import Profile
 from services.protocol.upstream import Upstream
 from services.receiver.counters import ReceiverCounters
 from services.sender.counters import SenderCounters, SenderIdentity

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from services.errors import AuthenticationError
 from services.wire import keys
-from services.wire.keys import AllowList, Right
+from services.wire.allow_list import AllowList
+from services.wire.endpoint_keys import client_keys
+from services.wire.keys import Right
 
 A, B = "a" * 40, "b" * 40
 VIEW = frozenset({Right.VIEW})
@@ -256,20 +258,20 @@ def test_a_key_has_one_name(folder: Path) -> None:
 
 def test_connecting_needs_one_server(folder: Path) -> None:
     with pytest.raises(AuthenticationError, match="found none"):
-        keys.client_keys(folder, peer_needs=Right.PUBLISH)
+        client_keys(folder, peer_needs=Right.PUBLISH)
     keys.allow(folder, "studio", A, frozenset({Right.PUBLISH}))
-    assert keys.client_keys(folder, peer_needs=Right.PUBLISH).server_key == A.encode()
+    assert client_keys(folder, peer_needs=Right.PUBLISH).server_key == A.encode()
     keys.allow(folder, "spare", B, frozenset({Right.PUBLISH}))
     with pytest.raises(AuthenticationError, match="spare, studio"):
-        keys.client_keys(folder, peer_needs=Right.PUBLISH)
+        client_keys(folder, peer_needs=Right.PUBLISH)
     with pytest.raises(AuthenticationError, match="spare, studio"):
-        keys.client_keys(folder, peer_needs=Right.PUBLISH, stream="door")
+        client_keys(folder, peer_needs=Right.PUBLISH, stream="door")
 
 
 def test_of_several_servers_the_one_named_like_the_stream_is_meant(folder: Path) -> None:
     for name, key in (("studio", A), ("door", B)):
         keys.allow(folder, name, key, frozenset({Right.PUBLISH}))
-    chosen = keys.client_keys(folder, peer_needs=Right.PUBLISH, stream="door")
+    chosen = client_keys(folder, peer_needs=Right.PUBLISH, stream="door")
     assert chosen.server_key == B.encode()
 
 

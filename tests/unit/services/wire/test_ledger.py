@@ -43,7 +43,7 @@ def test_an_hour_of_heartbeats_and_small_messages_leaves_nothing_lying() -> None
         for _ in range(4):
             book.delivered(A, 90, second * SECOND_US)
         assert book.judge({A: total}, second * SECOND_US) == []
-    assert book.lying_bytes < 1000
+    assert book.waiting_bytes_of_all < 1000
 
 
 def test_nothing_is_saved_up_for_a_later_flood() -> None:
@@ -116,7 +116,7 @@ def test_when_memory_runs_low_those_with_most_lying_go_until_the_rest_is_little(
     book = ledger(*many)
     assert book.judge(many, 1) == []  # each is within its own limit
     cuts = book.judge(many, 2, pressed=True)
-    assert book.lying_bytes <= CALM_BYTES
+    assert book.waiting_bytes_of_all <= CALM_BYTES
     assert {20, 21} <= set(book.numbers)  # those with least stay
     assert len(cuts) == 16
 
@@ -143,7 +143,7 @@ def test_a_descriptor_that_is_used_again_starts_a_fresh_account() -> None:
     book.closed(A)
     book.opened(A, 2)
     assert book.judge({A: 10}, 3) == []
-    assert book.lying_bytes == 10
+    assert book.waiting_bytes_of_all == 10
 
 
 def test_newcomers_wait_while_those_who_are_gone_left_too_much() -> None:

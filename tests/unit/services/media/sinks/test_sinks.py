@@ -196,14 +196,29 @@ def test_a_recording_of_another_model_is_not_continued(tmp_path: Path) -> None:
         open_sink(str(path), fps=25).write(frame, shown_us=0, packet=packet)
 
 
-def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
-    tmp_path: Path,
-) -> None:
-    code = f"""
+def run_script(script: str) -> str:
+    """What a process of its own prints, whose files may be limited; it says nothing else."""
+    imports = """
         import resource
         from services.errors import SinkError
         from services.media.sinks import open_sink
         from tests.unit.services.media.sinks.test_sinks import coded
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(imports) + textwrap.dedent(script)],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
+    tmp_path: Path,
+) -> None:
+    script = f"""
         stream = coded(60)
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
         for suffix in ("scv", "mp4", "y4m"):
@@ -216,18 +231,10 @@ def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
                 print(error)
             sink.close()
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=100,
-    )
-    sentences = done.stdout.splitlines()
+    sentences = run_script(script).splitlines()
     for suffix, sentence in zip(("scv", "mp4", "y4m"), sentences, strict=True):
         assert f"a.{suffix}: cannot be written (File too large); the " in sentence
         assert sentence.endswith("frames before are saved")
-    assert done.stderr == ""
     with ScvReader(tmp_path / "a.scv") as reader:
         assert len(list(reader.records())) == reader.frames > 10
     for suffix, sentence in zip(("mp4", "y4m"), sentences[1:], strict=True):
@@ -239,11 +246,7 @@ def test_a_file_that_may_grow_no_more_ends_with_a_sentence_and_keeps_its_frames(
 @pytest.mark.parametrize("limit", [20_000, 9_000, 0])
 def test_a_video_whose_end_finds_no_room_says_so(tmp_path: Path, limit: int) -> None:
     """The encoder and the container hold frames back: the disk may be full at the very end."""
-    code = f"""
-        import resource
-        from services.errors import SinkError
-        from services.media.sinks import open_sink
-        from tests.unit.services.media.sinks.test_sinks import coded
+    script = f"""
         stream = coded(25)
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
         sink = open_sink({str(tmp_path)!r} + "/a.mp4", fps=10)
@@ -255,21 +258,13 @@ def test_a_video_whose_end_finds_no_room_says_so(tmp_path: Path, limit: int) -> 
             print(error)
         sink.close()
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=100,
-    )
-    assert re.search(
-        r"a.mp4: (the disk is full|cannot be written \(File too large\)); ", done.stdout
-    )
-    saved = re.search(r"the (\d+) frames before are saved", done.stdout)
+    told = run_script(script)
+    assert re.search(r"a.mp4: (the disk is full|cannot be written \(File too large\)); ", told)
+    saved = re.search(r"the (\d+) frames before are saved", told)
     if saved:
         assert len(list(open_material(tmp_path / "a.mp4").frames)) == int(saved[1]) < 25
     else:
-        assert "nothing was written" in done.stdout
+        assert "nothing was written" in told
 
 
 @pytest.mark.parametrize("spec", ["no/such/folder/a.y4m", "no/such/folder/a.mp4", "no/such/a.scv"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.errors import RemoteProtocolError
 from services.protocol import messages as m
+from services.protocol.packing import Kind, pack, unpack
 
 U32 = st.integers(0, 2**32 - 1)
 TIMES = st.integers(0, m.MAX_TIME_US)
@@ -102,20 +103,20 @@ FRAME = replace(FRAME, first=FRAME.first[: m.SLICE_BYTES])
 def read_or_refuse(data: bytes) -> m.Message | None:
     """The message, or None for a refusal; any other exception escapes and fails the test."""
     try:
-        return m.unpack(data)
+        return unpack(data)
     except RemoteProtocolError:
         return None
 
 
 @given(MESSAGES)
 def test_unpacking_what_was_packed_gives_the_same_message(message: m.Message) -> None:
-    assert m.unpack(m.pack(message)) == message
+    assert unpack(pack(message)) == message
 
 
 @given(MESSAGES)
 def test_every_message_but_the_rest_of_a_frame_fits_one_packet(message: m.Message) -> None:
     if not isinstance(message, m.FrameRest):
-        assert len(m.pack(message)) <= m.MAX_HEAD_BYTES
+        assert len(pack(message)) <= m.MAX_HEAD_BYTES
 
 
 def test_the_largest_head_fits_one_packet_and_costs_little() -> None:
@@ -129,15 +130,15 @@ def test_the_largest_head_fits_one_packet_and_costs_little() -> None:
         m.MAX_PACKET_BYTES,
         bytes(m.SLICE_BYTES),
     )
-    assert len(m.pack(worst)) <= m.MAX_HEAD_BYTES
+    assert len(pack(worst)) <= m.MAX_HEAD_BYTES
     small = m.FrameHead(2**31, 100_000, 10**12, 900, 21_000, 21_500, 40, bytes(40))
-    assert len(m.pack(small)) - 40 <= 60
+    assert len(pack(small)) - 40 <= 60
 
 
 @given(st.binary(max_size=2000))
 def test_random_bytes_are_refused(data: bytes) -> None:
     message = read_or_refuse(data)
-    assert message is None or m.unpack(m.pack(message)) == message
+    assert message is None or unpack(pack(message)) == message
 
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text()
@@ -159,14 +160,14 @@ def test_well_formed_maps_with_wrong_fields_are_refused(
 def test_changed_bytes_give_another_message_or_a_refusal(
     m_: m.Message, data: st.DataObject
 ) -> None:
-    packed = bytearray(m.pack(m_))
+    packed = bytearray(pack(m_))
     packed[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
     message = read_or_refuse(bytes(packed))
-    assert message is None or m.unpack(m.pack(message)) == message
+    assert message is None or unpack(pack(message)) == message
 
 
 def test_every_byte_of_a_frame_message_can_have_every_value() -> None:
-    packed = m.pack(FRAME)
+    packed = pack(FRAME)
     overhead = len(packed) - len(FRAME.first)
     for position in (*range(overhead), *range(overhead, len(packed), 97)):
         for value in range(256):
@@ -175,13 +176,13 @@ def test_every_byte_of_a_frame_message_can_have_every_value() -> None:
 
 
 def test_a_frame_message_cut_anywhere_is_refused() -> None:
-    packed = m.pack(FRAME)
+    packed = pack(FRAME)
     for length in range(len(packed)):
         assert read_or_refuse(packed[:length]) is None
 
 
 def test_bytes_after_the_message_are_refused() -> None:
-    assert read_or_refuse(m.pack(FRAME) + b"\0") is None
+    assert read_or_refuse(pack(FRAME) + b"\0") is None
 
 
 @pytest.mark.parametrize(
@@ -203,13 +204,13 @@ def test_hostile_msgpack_is_refused(data: bytes) -> None:
 
 def test_another_protocol_version_is_named_in_the_refusal() -> None:
     with pytest.raises(RemoteProtocolError, match=f"version {m.VERSION + 1}"):
-        m.unpack(msgpack.packb({"v": m.VERSION + 1, "t": 1}))
+        unpack(msgpack.packb({"v": m.VERSION + 1, "t": 1}))
 
 
 def test_names_that_would_move_a_terminal_are_refused() -> None:
-    assert read_or_refuse(m.pack(m.Bye(m.ByeCode.LEAVING, "\x1b[2J"))) is None
+    assert read_or_refuse(pack(m.Bye(m.ByeCode.LEAVING, "\x1b[2J"))) is None
 
 
 def test_an_oversized_control_message_is_refused() -> None:
-    packed = msgpack.packb({"v": m.VERSION, "t": int(m.Kind.BYE), "o": 0, "r": "x" * 1500})
+    packed = msgpack.packb({"v": m.VERSION, "t": int(Kind.BYE), "o": 0, "r": "x" * 1500})
     assert read_or_refuse(packed) is None

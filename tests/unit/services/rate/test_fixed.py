@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.rate.budget import FixedRate
+from services.rate.fixed import FixedRate
 
 FRAME_US = 33_333
 
