@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from services.media.scene import Scene
+from services.process.huge_pages import start_again
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 from streamcodec.parallel import Threads
@@ -103,4 +104,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    start_again()  # as the commands do
     raise SystemExit(main())

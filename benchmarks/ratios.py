@@ -18,6 +18,7 @@ import cv2
 
 from benchmarks import speed
 from services.media.scene import Scene
+from services.process.huge_pages import start_again
 from streamcodec.codec import Codec
 from streamcodec.frame import Frame
 
@@ -73,4 +74,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    start_again()  # as the commands do
     raise SystemExit(main())

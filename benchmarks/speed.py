@@ -31,6 +31,7 @@ from benchmarks import machine
 from benchmarks.stages import DECODE_STAGES, ENCODE_STAGES, StageTimes, watching
 from services.media.avframes import from_frame, native_planes
 from services.media.scene import Scene
+from services.process.huge_pages import start_again
 from streamcodec.codec import Codec
 from streamcodec.effort import Effort
 from streamcodec.errors import ModelError
@@ -388,4 +389,5 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    start_again()  # as the commands do
     raise SystemExit(main())

@@ -15,6 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from services.media.window import has_display
+from services.process import huge_pages
 
 if TYPE_CHECKING:
     from streamcodec.codec import Codec
@@ -155,12 +156,13 @@ def package_versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int]:
-    """System, processor and cores."""
+    """System, pages of memory, processor and cores."""
     from streamcodec import _core  # the native module
 
     return {
         "instructions": f"{_core.level()}, of {', '.join(_core.levels())}",
         "system": f"{platform.system()} {platform.release()}",
+        "pages": huge_pages.describe(os.environ, huge_pages.kernel_setting()),
         "processor": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
     }

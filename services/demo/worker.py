@@ -24,6 +24,7 @@ from services.demo.messages import (
 from services.errors import EXIT_CONFIG, EXIT_FAILURE, ServiceError
 from services.measure.history import History, LinkState, Moment
 from services.process import logs
+from services.process.memory import return_large_blocks
 from services.settings.config import CodecSettings, Settings
 from streamcodec.errors import ModelError, StreamCodecError
 
@@ -82,6 +83,7 @@ def _run(pipe: Connection, settings: Settings, work: Callable[[_Boss], None]) ->
     """Run `work`; an expected error becomes a message."""
     # Ctrl-C reaches the whole group; the process that started us decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return_large_blocks()
     logs.configure(settings.log)
     boss = _Boss(pipe)
     try:
