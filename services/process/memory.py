@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 
 LARGE_BYTES = 8 * 1024 * 1024  # above every block of a 1920x1080 picture, which stay quick
+KEPT_BYTES = 64 * 1024 * 1024  # free at the end of the heap: each frame takes it anew
 _LIBC = ctypes.CDLL(None)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
 
@@ -24,7 +25,7 @@ def return_large_blocks() -> bool:
     return bool(
         setting(_M_ARENA_MAX, 1)
         and setting(_M_MMAP_THRESHOLD, LARGE_BYTES)
-        and setting(_M_TRIM_THRESHOLD, 2 * LARGE_BYTES)
+        and setting(_M_TRIM_THRESHOLD, KEPT_BYTES)
     )
 
 
