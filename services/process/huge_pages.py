@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Huge pages for what the allocator hands out: half the time a frame on a busy virtual machine.
 
-A frame reads and writes some megabytes of arrays once each. With pages of 4 KiB the processor has to
-translate thousands of addresses for that. On a virtual machine each walks the page tables of guest
-and host, which is slowest where neighbours fill the shared caches (an encode took 12 against 7 ms in
-the same minute). Linux gives pages of 2 MiB to memory that asks for them, and glibc asks when
-`GLIBC_TUNABLES` has it do so. That is read when a process begins, so the program starts itself again.
+A frame reads and writes some megabytes of arrays once each. With pages of 4 KiB the processor has
+to translate thousands of addresses for that. On a virtual machine each walks the page tables of
+guest and host, which is slowest where neighbours fill the shared caches (an encode took 12 against
+7 ms in the same minute). Linux gives pages of 2 MiB to memory that asks for them, and glibc asks
+when `GLIBC_TUNABLES` has it do so. That is read when a process begins, so the program starts itself
+once more.
 """
 
 from __future__ import annotations
