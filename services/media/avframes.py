@@ -104,7 +104,11 @@ def from_frame(frame: Frame, *, full_range: bool = False) -> av.VideoFrame:
 
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
-    """How pictures are to be turned and mirrored, by the stream's side data."""
+    """How pictures are to be turned and mirrored, by the stream's side data.
+
+    Not for every picture of a stream: asked for its side data, a picture of PyAV is part of a cycle
+    that waits for the garbage collector, megabytes each.
+    """
     found: Any = picture.side_data  # its stub knows it as the keywords of another function
     try:
         return of_display_matrix(bytes(found[SideData.DISPLAYMATRIX]))

@@ -20,9 +20,10 @@ from av.stream import Discard, Disposition
 from av.video.codeccontext import VideoCodecContext
 
 from services.errors import SourceError
-from services.media.avframes import hdr_of, to_frame
+from services.media.avframes import hdr_of, orientation_of, to_frame
 from services.media.boundary import reading, reason
 from services.media.files.timeline import DEFAULT_STEP_US, Timeline, rate_of, usual_step_us
+from services.media.geometry import UPRIGHT
 from services.process import logs
 from streamcodec.frame import Frame
 
@@ -67,6 +68,8 @@ class PictureDecoder:
         self._as_stored = container.format.name in _RAW_FORMATS
         self._told_hdr = self._told_fields = False
         self._owed = 0  # pictures for packets that told no error
+        self._rotation: int | None = None  # of the last picture, in degrees
+        self._orientation = UPRIGHT
         self._context = _with_alpha(stream) or stream.codec_context
         if stream.codec_context.name in _STRICT_CODECS:
             stream.codec_context.options = {"err_detect": "explode"}
@@ -103,8 +106,13 @@ class PictureDecoder:
             text = f"{self._name}: interlaced; both fields of a picture are shown at once"
             _log.warning("source", text=text)
         with reading(self._name):
+            if picture.rotation != self._rotation:
+                self._rotation, self._orientation = picture.rotation, orientation_of(picture)
             frame = to_frame(
-                picture, aspect=self._stream.sample_aspect_ratio, as_stored=self._as_stored
+                picture,
+                aspect=self._stream.sample_aspect_ratio,
+                orientation=self._orientation,
+                as_stored=self._as_stored,
             )
         return Stamped(frame, stamp_us(picture.pts, picture.dts, picture.time_base))
 

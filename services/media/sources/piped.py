@@ -15,6 +15,7 @@ from services.media.avframes import to_frame
 from services.media.boundary import reading
 from services.media.files.reader import TimedFrame
 from services.media.files.video import rest_of_raw
+from services.media.geometry import UPRIGHT
 
 _NAME = "standard input"
 
@@ -39,7 +40,7 @@ def piped_frames() -> tuple[Fraction, Iterator[TimedFrame]]:
             for packet in container.demux(stream):
                 end = (packet.pos or 0) + packet.size if packet.size else end
                 for picture in packet.decode():
-                    frame = to_frame(picture, aspect=aspect, as_stored=True)
+                    frame = to_frame(picture, aspect=aspect, orientation=UPRIGHT, as_stored=True)
                     yield TimedFrame(frame, round(number * 1_000_000 / rate))
                     number += 1
             if not number or rest_of_raw(container, end, counted.bytes_read):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -370,3 +371,19 @@ def test_interlaced_pictures_are_told_once(
     assert len(list(open_material(path).frames)) == 3
     told = [record for record in caplog.records if "; both fields" in str(vars(record))]
     assert len(told) == (fields != "interlaced=0")
+
+
+def test_decoded_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+    """A picture in a cycle is megabytes that nothing else frees: a sender grew to 640 MB."""
+    write(tmp_path / "clip.mkv", list(range(0, 2400, 40)))
+    gc.collect()
+    gc.disable()
+    try:
+        count, most = 0, 0
+        for _ in open_material(tmp_path / "clip.mkv").frames:
+            count += 1
+            most = max(most, sum(isinstance(held, av.VideoFrame) for held in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert count == 60
+    assert most <= 4
