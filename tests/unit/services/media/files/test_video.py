@@ -382,7 +382,7 @@ def test_decoded_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) 
         count, most = 0, 0
         for _ in open_material(tmp_path / "clip.mkv").frames:
             count += 1
-            most = max(most, sum(isinstance(held, av.VideoFrame) for held in gc.get_objects()))
+            most = max(most, sum(type(held) is av.VideoFrame for held in gc.get_objects()))
     finally:
         gc.enable()
     assert count == 60
