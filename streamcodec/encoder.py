@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
 from math import floor, inf, log, sqrt
 from typing import TYPE_CHECKING
 
@@ -259,10 +258,10 @@ def highest_that_fits(
     quality = min(start, finest)
     stride = _FIRST_STRIDE
     fitted, repeats = False, 0  # side of the last attempt, and how often in a row before
-    for attempt in count(1):
-        if fails - fits <= 1 or (fits >= 0 and attempt > attempts):
-            break
+    tried = 0
+    while fails - fits > 1 and (fits < 0 or tried < attempts):
         size = attempt_at(quality).size_bytes
+        tried += 1
         repeats = repeats + 1 if fitted == (size <= budget_bytes) else 0
         fitted = size <= budget_bytes
         if fitted:
@@ -276,7 +275,7 @@ def highest_that_fits(
             indices = min(max(indices, stride // 8, 1), stride)
             quality += indices if fitted else -indices
             stride *= 2
-        elif repeats > 1 or failing <= fitting:
+        elif repeats > 1:
             quality = (fits + fails) // 2
         else:
             share = log(budget_bytes / fitting) / log(failing / fitting)
